@@ -1,0 +1,145 @@
+"""The feature catalogue: one table of what can be done to a message.
+
+Command-line options, header overrides, ``explain`` and the reference page in
+docs/ are generated from ``CATALOGUE``, so a feature is described in one place.
+A value that is not understood raises ``FeatureError``, whose text names it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+
+FeatureValue: TypeAlias = bool | str | tuple[str, ...]
+FeatureValues: TypeAlias = Mapping[str, FeatureValue]
+
+_TRUE = frozenset({"1", "yes", "true", "on"})
+_FALSE = frozenset({"0", "no", "false", "off"})
+_TAG = re.compile(r"[^\x00-\x1f\x7f,]{1,64}")
+_TAGS_MOST = 20
+
+
+class FeatureError(ValueError):
+    """A feature's name or value is not understood; the text names it and what may stand there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One row of the catalogue.
+
+    ``kind`` is ``flag`` (on or off), ``choice`` (one of ``choices``, the first being
+    off) or ``labels`` (a list of short texts). ``header`` is the last part of the
+    override's header name, ``X-Gatepost-<header>``; empty means no override.
+    """
+
+    name: str
+    kind: Literal["flag", "choice", "labels"]
+    header: str
+    help: str
+    choices: tuple[str, ...] = field(default=())
+
+    @property
+    def default(self) -> FeatureValue:
+        """The value that a credential has when nothing was set."""
+        if self.kind == "flag":
+            return False
+        return () if self.kind == "labels" else self.choices[0]
+
+    @property
+    def expected(self) -> str:
+        """What may stand as a value, in words."""
+        if self.kind == "flag":
+            return "on or off (also yes/no, true/false, 1/0)"
+        if self.kind == "choice":
+            return "one of " + ", ".join(self.choices)
+        return f"up to {_TAGS_MOST} labels of up to 64 characters, separated by commas"
+
+    def parse(self, text: str) -> FeatureValue:
+        """Return the value that ``text`` spells. Raises FeatureError."""
+        word = text.strip()
+        if self.kind == "labels":
+            return self._labels(word)
+        folded = word.lower()
+        if self.kind == "choice":
+            if folded in self.choices:
+                return folded
+            if folded in _FALSE:
+                return self.choices[0]
+        elif folded in _TRUE:
+            return True
+        elif folded in _FALSE:
+            return False
+        raise FeatureError(f"{self.name}: {word!r} is not understood; expected {self.expected}")
+
+    def _labels(self, word: str) -> tuple[str, ...]:
+        labels = tuple(dict.fromkeys(label.strip() for label in word.split(",") if label.strip()))
+        for label in labels:
+            if not _TAG.fullmatch(label):
+                raise FeatureError(f"{self.name}: {label!r} is not understood; expected {self.expected}")
+        if len(labels) > _TAGS_MOST:
+            raise FeatureError(f"{self.name}: {len(labels)} labels; expected {self.expected}")
+        return labels
+
+
+CATALOGUE: Mapping[str, Feature] = MappingProxyType(
+    {
+        feature.name: feature
+        for feature in (
+            Feature(
+                "trackclicks",
+                "flag",
+                "TrackClicks",
+                "Links in HTML parts lead through the click domain, so that a click can be logged; "
+                "the path of the link stays readable.",
+            ),
+            Feature(
+                "preventscam",
+                "flag",
+                "PreventScam",
+                "A link whose visible text is itself a URL or a host name is left alone, so that mail "
+                "programs do not warn of a scam.",
+            ),
+            Feature(
+                "inlinecss",
+                "flag",
+                "InlineCSS",
+                "Rules of <style> blocks are copied into style attributes; the blocks stay.",
+            ),
+            Feature("tags", "labels", "Tags", "Labels kept with the message and with each of its events."),
+        )
+    }
+)
+
+
+def parse_options(options: Iterable[str]) -> dict[str, FeatureValue]:
+    """Return the values that ``NAME`` or ``NAME=VALUE`` texts spell, as the command line takes them.
+
+    A flag without a value is on. Raises FeatureError for an unknown name, a missing
+    or unusable value, or a name given twice.
+    """
+    values: dict[str, FeatureValue] = {}
+    for option in options:
+        name, equals, text = option.partition("=")
+        feature = CATALOGUE.get(name.strip().lower())
+        if feature is None:
+            raise FeatureError(f"unknown feature {name!r}; known are {', '.join(CATALOGUE)}")
+        if not equals and feature.kind != "flag":
+            raise FeatureError(f"{feature.name}: a value is missing; expected {feature.expected}")
+        if feature.name in values:
+            raise FeatureError(f"{feature.name}: given twice")
+        values[feature.name] = feature.parse(text) if equals else True
+    return values
+
+
+def in_force(*layers: FeatureValues) -> dict[str, FeatureValue]:
+    """Return a value for every feature: the catalogue's default, then each layer over it.
+
+    Names that the catalogue does not know (a newer release wrote the store) are left out.
+    """
+    values = {feature.name: feature.default for feature in CATALOGUE.values()}
+    for layer in layers:
+        values.update((name, value) for name, value in layer.items() if name in values)
+    return values

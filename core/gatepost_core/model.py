@@ -1,0 +1,133 @@
+"""The things that Gatepost knows: accounts, credentials, secrets, sender domains, messages.
+
+Plain immutable values, as read from the store. No value here prints a secret: a
+``Secret`` holds only a keyed hash and SCRAM's server-side values (RFC 5802 section 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from gatepost_core.features import FeatureValues
+
+
+class State(StrEnum):
+    """Whether a credential may be used at all."""
+
+    ACTIVE = "active"
+    DISABLED = "disabled"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The owner of credentials and sender domains. ``name`` is unique."""
+
+    id: int
+    name: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """What is kept of one generated password.
+
+    ``digest`` is HMAC-SHA-256 of the password under the key ``key_id``; the ``scram_*``
+    fields are SCRAM-SHA-256's salt, iteration count, StoredKey and ServerKey.
+    ``expires_at`` (UTC) ends a rotation's overlap; None means no end.
+    """
+
+    id: int
+    key_id: str
+    digest: bytes = field(repr=False)
+    scram_salt: bytes = field(repr=False)
+    scram_iterations: int
+    scram_stored_key: bytes = field(repr=False)
+    scram_server_key: bytes = field(repr=False)
+    created_at: datetime
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a credential may do.
+
+    ``senders``: addresses (``a@example.test``), domains (``example.test``) or subdomains
+    (``*.example.test``) that may stand in the envelope and in From; empty means any.
+    """
+
+    senders: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """An SMTP login: who it belongs to, whether it may be used, and what it asks for."""
+
+    id: int
+    account_id: int
+    account: str
+    username: str
+    label: str
+    state: State
+    features: FeatureValues
+    rules: Rules
+    created_at: datetime
+    expires_at: datetime | None = None
+    secrets: tuple[Secret, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DkimKey:
+    """A DKIM key pair of a sender domain (RFC 6376, RFC 8463).
+
+    ``algorithm`` is ``rsa`` or ``ed25519``; ``public`` is the ``p=`` value of the DNS record;
+    ``sealed_private`` is the PKCS#8 key, encrypted with the store's sealing key.
+    """
+
+    selector: str
+    algorithm: str
+    public: str
+    sealed_private: bytes = field(repr=False)
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SenderDomain:
+    """A registered From domain with the host names that serve it."""
+
+    id: int
+    account_id: int
+    account: str
+    name: str
+    click_domain: str
+    bounce_domain: str
+    created_at: datetime
+    keys: tuple[DkimKey, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRecord:
+    """What is kept of an accepted message: committed before the client hears 250.
+
+    ``id`` is the message's own id (``gatepost_core.ids``), ``skipped`` maps a feature that was
+    asked for and not applied to the reason why.
+    """
+
+    id: str
+    created_at: datetime
+    credential_id: int
+    username: str
+    queue_id: str
+    sender: str
+    recipients: tuple[str, ...]
+    header_from: str
+    subject: str
+    size: int
+    size_after: int
+    tags: tuple[str, ...]
+    features: tuple[str, ...]
+    applied: tuple[str, ...]
+    skipped: Mapping[str, str]
+    seconds: Mapping[str, float] = field(default_factory=dict)

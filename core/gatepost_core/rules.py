@@ -1,0 +1,129 @@
+"""What a credential may send: pure functions, used by policy at RCPT and DATA and by the
+milter at end of message, so that both decide alike.
+
+Every function takes plain values and the time, and returns a Decision. Addresses are
+RFC 5321 mailboxes without angle brackets; the null sender is the empty string.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import datetime
+
+from gatepost_core.decision import Decision, Pass, Reject
+from gatepost_core.model import Credential, State
+
+TLS_REQUIRED = Reject(530, "5.7.0", "Authentication required; issue STARTTLS, then AUTH", "no TLS")
+
+
+def check_state(credential: Credential | None, username: str, now: datetime) -> Decision:
+    """Refuse a login that is gone, disabled or expired, though it was valid at AUTH."""
+    if credential is None:
+        return Reject(
+            550,
+            "5.7.1",
+            f"Credential {username} does not exist any more; ask your mail administrator for a new one",
+            "unknown credential",
+        )
+    if credential.state is not State.ACTIVE:
+        return Reject(
+            550,
+            "5.7.1",
+            f"Credential {username} is disabled; ask your mail administrator",
+            "credential disabled",
+        )
+    if credential.expires_at is not None and credential.expires_at <= now:
+        return Reject(
+            550,
+            "5.7.1",
+            f"Credential {username} expired on {credential.expires_at:%Y-%m-%d %H:%M} UTC; "
+            "ask your mail administrator for a new one",
+            "credential expired",
+        )
+    return Pass("credential active")
+
+
+def check_tls(encrypted: bool) -> Decision:
+    """Refuse mail that did not come over TLS (RFC 3207, RFC 8314)."""
+    return Pass("tls") if encrypted else TLS_REQUIRED
+
+
+def check_envelope_sender(credential: Credential, sender: str) -> Decision:
+    """Refuse an envelope sender that the credential may not use. The null sender always passes."""
+    if not sender or sender_allowed(credential.rules.senders, sender):
+        return Pass("sender allowed")
+    return Reject(
+        550,
+        "5.7.1",
+        f"Sender address <{sender}> is not allowed for credential {credential.username}",
+        "envelope sender not allowed",
+    )
+
+
+def check_from_header(credential: Credential, addresses: Iterable[str]) -> Decision:
+    """Refuse a message unless every From address may be used by the credential.
+
+    ``addresses`` holds those of all From header fields (RFC 5322 section 3.6.2). A restricted
+    credential's message without one readable From address is refused as well.
+    """
+    if not credential.rules.senders:
+        return Pass("senders unrestricted")
+    listed = list(addresses)
+    if not listed:
+        return Reject(
+            550,
+            "5.7.1",
+            "The From header holds no address that can be read, and credential "
+            f"{credential.username} is held to its senders",
+            "no From address",
+        )
+    for address in listed:
+        if not sender_allowed(credential.rules.senders, address):
+            return Reject(
+                550,
+                "5.7.1",
+                f"From header address <{address}> is not allowed for credential {credential.username}",
+                "From address not allowed",
+            )
+    return Pass("From allowed")
+
+
+def sender_allowed(patterns: tuple[str, ...], address: str) -> bool:
+    """Say whether ``address`` matches a pattern; no pattern at all means that any may be used."""
+    if not patterns:
+        return True
+    local, at, domain = normal_address(address).rpartition("@")
+    if not at:
+        return False
+    whole = f"{local}@{domain}"
+    for pattern in patterns:
+        if "@" in pattern:
+            if pattern == whole:
+                return True
+        elif pattern.startswith("*."):
+            if domain.endswith(pattern[1:]):
+                return True
+        elif pattern == domain:
+            return True
+    return False
+
+
+def normal_address(address: str) -> str:
+    """Return an address, domain or pattern in the form that rules compare: lower case, IDNA A-labels.
+
+    Local parts are compared without case: no host in use tells them apart, and a rule that
+    ``Info@`` slips past is worse (RFC 5321 section 2.4 leaves it to the receiving host).
+    """
+    local, at, domain = address.strip().rpartition("@")
+    return f"{local.lower()}{at}{normal_domain(domain)}"
+
+
+def normal_domain(domain: str) -> str:
+    """Return a domain in lower-case A-labels, without a trailing dot (RFC 5890)."""
+    domain = domain.strip().rstrip(".")
+    if not domain.isascii():
+        # What is not a name that DNS could hold is compared as it is, and matches nothing.
+        with suppress(UnicodeError):
+            domain = domain.encode("idna").decode("ascii")
+    return domain.lower()
