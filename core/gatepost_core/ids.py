@@ -1,0 +1,41 @@
+"""Message ids: 104 bits, 21 characters of ``[2-7a-z]``, sorted by time.
+
+48 bits are the milliseconds since 1970 (UTC), 56 are random. Case does not matter, so
+that an id survives as part of an address whose local part a host lower-cased on its way.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+
+LENGTH = 21
+_BYTES = 13
+_STANDARD = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+# RFC 4648's base 32 characters, handed out in ASCII order, so that ids sort as their bytes do.
+_SORTED = b"234567abcdefghijklmnopqrstuvwxyz"
+_ENCODE = bytes.maketrans(_STANDARD, _SORTED)
+_DECODE = bytes.maketrans(_SORTED, _STANDARD)
+
+
+def new(milliseconds: int) -> str:
+    """Return a new id for the given time (milliseconds since 1970, UTC)."""
+    return from_bytes(milliseconds.to_bytes(6, "big") + secrets.token_bytes(_BYTES - 6))
+
+
+def from_bytes(raw: bytes) -> str:
+    """Return the id that 13 bytes spell. Raises ValueError."""
+    if len(raw) != _BYTES:
+        raise ValueError(f"a message id has {_BYTES} bytes, not {len(raw)}")
+    return base64.b32encode(raw)[:LENGTH].translate(_ENCODE).decode("ascii")
+
+
+def to_bytes(text: str) -> bytes:
+    """Return the 13 bytes of an id, in any case of letters. Raises ValueError."""
+    raw = text.lower().encode("ascii", "replace")
+    if len(raw) != LENGTH or raw.translate(None, _SORTED):
+        raise ValueError(f"not a message id: {text!r}; expected {LENGTH} characters of 2-7 and a-z")
+    value = base64.b32decode(raw.translate(_DECODE) + b"===")
+    if from_bytes(value) != text.lower():
+        raise ValueError(f"not a message id: {text!r}")  # the 105th bit is not ours
+    return value

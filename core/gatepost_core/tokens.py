@@ -1,0 +1,165 @@
+"""Signed tokens: click links and bounce addresses that only this service can make.
+
+A click token is self-contained: scheme and authority of the link and the message's id are
+in it, and its MAC covers path and query as well, so a click redirects rightly without a
+database, and never anywhere else. A bounce token is at most 40 characters of ``[a-z2-7]``,
+so that it survives lower-casing and the 64 bytes of a local part (RFC 5321 section 4.5.3.1.1).
+A token that was changed, or whose key is gone, raises ``TokenError``.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import re
+from dataclasses import dataclass
+
+from gatepost_core import ids
+from gatepost_core.keyring import Keyring
+
+_MAC = 10
+_ID = 13
+_HTTPS = 0x01
+_VERSION = 0x10
+_BOUNCE_PREFIX = "bounce-"
+_BOUNCE_MAC = 18
+
+_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
+_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+# Browsers differ in what else they escape on the way (quotes, brackets, braces): in the normal form it is
+# escaped always. What separates parts of a query is kept apart from its escaped form.
+_KEPT = _UNRESERVED | frozenset(b"/?&=+;:@!$*(),%#")
+_ESCAPED = {byte: f"%{byte:02X}".encode() for byte in range(256) if byte not in _KEPT}
+_PLAIN = re.compile(rb"[A-Za-z0-9\-._~/?&=+;:@!$*(),]*")
+_DOTS = re.compile(rb"(?:^|/)\.\.?(?:/|$)")
+
+
+class TokenError(ValueError):
+    """The token is not one of ours, or what it signs was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Click:
+    """What a click token holds: where the link led, and the message that it stood in."""
+
+    scheme: str
+    authority: str
+    message_id: str
+
+
+class ClickTokens:
+    """Makes and checks the identifiers in rewritten links."""
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+        self._key_id, self._key = keyring.current("token")
+
+    def issue(self, scheme: str, authority: str, path_and_query: str, message_id: str) -> str:
+        """Return a token, URL-safe base64, for a link of scheme ``http`` or ``https``.
+
+        ``path_and_query`` is what stands between authority and fragment. Raises TokenError for
+        another scheme, an empty authority, or a path that climbs above the root: a browser would
+        resolve it before asking, and the token would be gone.
+        """
+        if scheme not in ("http", "https") or not authority:
+            raise TokenError(f"not a web address: {scheme}://{authority}")
+        flags = _VERSION | (_HTTPS if scheme == "https" else 0)
+        head = (
+            bytes((flags, ord(self._key_id)))
+            + ids.to_bytes(message_id)
+            + authority.encode("utf-8", "replace")
+        )
+        mac = _mac(self._key, b"click", head + b"\0" + normal_path(path_and_query), _MAC)
+        return base64.urlsafe_b64encode(head + mac).rstrip(b"=").decode("ascii")
+
+    def verify(self, token: str, path_and_query: str) -> Click:
+        """Return what the token holds, when it was made for this path and query. Raises TokenError."""
+        try:
+            raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise TokenError("not base64") from error
+        head, mac = raw[:-_MAC], raw[-_MAC:]
+        if len(head) <= 2 + _ID or head[0] & ~_HTTPS != _VERSION:
+            raise TokenError("not a click token")
+        key = self._keyring.get("token", chr(head[1]))
+        if key is None:
+            raise TokenError("made with a key that is gone")
+        if not hmac.compare_digest(
+            mac, _mac(key, b"click", head + b"\0" + normal_path(path_and_query), _MAC)
+        ):
+            raise TokenError("the signature does not fit")
+        scheme = "https" if head[0] & _HTTPS else "http"
+        return Click(scheme, head[2 + _ID :].decode("utf-8"), ids.from_bytes(head[2 : 2 + _ID]))
+
+
+class BounceTokens:
+    """Makes and checks local parts of envelope senders at a bounce domain."""
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+        self._key_id, self._key = keyring.current("token")
+
+    def issue(self, message_id: str) -> str:
+        """Return the local part for a message: ``bounce-`` and 40 characters of ``[a-z2-7]``."""
+        return _BOUNCE_PREFIX + self._key_id + message_id + _bounce_mac(self._key, message_id)
+
+    def verify(self, local_part: str) -> str | None:
+        """Return the message id of a local part in any case of letters, or None if it is not ours."""
+        text = local_part.lower().removeprefix(_BOUNCE_PREFIX)
+        if len(text) != 1 + ids.LENGTH + _BOUNCE_MAC or len(text) == len(local_part) or not text.isascii():
+            return None
+        message_id, mac = text[1 : 1 + ids.LENGTH], text[1 + ids.LENGTH :]
+        key = self._keyring.get("token", text[0])
+        if key is None or not hmac.compare_digest(mac, _bounce_mac(key, message_id)):
+            return None
+        return message_id
+
+
+def normal_path(path_and_query: str) -> bytes:
+    """Return path and query in the form that a MAC covers, the same before and after a browser had it.
+
+    Escapes of unreserved characters are undone and the others written in capitals (RFC 3986
+    section 6.2.2), anything that clients may escape is escaped, dot segments are resolved. Raises
+    TokenError for dot segments that climb above the root.
+    """
+    raw = path_and_query.encode("utf-8", "replace")
+    if not _PLAIN.fullmatch(raw):
+        raw = raw.replace(b"\t", b"").replace(b"\n", b"").replace(b"\r", b"")
+        raw = _ESCAPE.sub(_unescape, raw)
+        raw = b"".join(_ESCAPED.get(byte) or bytes((byte,)) for byte in raw)
+    path, question, query = raw.partition(b"?")
+    if _DOTS.search(path):
+        path = _resolved(path)
+    return (path or b"/") + question + query
+
+
+def _unescape(match: re.Match[bytes]) -> bytes:
+    byte = int(match[1], 16)
+    return bytes((byte,)) if byte in _UNRESERVED else b"%" + match[1].upper()
+
+
+def _resolved(path: bytes) -> bytes:
+    segments: list[bytes] = []
+    parts = path.split(b"/")[1:]
+    for number, part in enumerate(parts):
+        last = number == len(parts) - 1
+        if part == b"..":
+            if not segments:
+                raise TokenError("the path climbs above the root")
+            segments.pop()
+        elif part != b".":
+            segments.append(part)
+            continue
+        if last:
+            segments.append(b"")
+    return b"/" + b"/".join(segments)
+
+
+def _mac(key: bytes, purpose: bytes, data: bytes, size: int) -> bytes:
+    return hmac.digest(key, purpose + b"\0" + data, "sha256")[:size]
+
+
+def _bounce_mac(key: bytes, message_id: str) -> str:
+    mac = _mac(key, b"bounce", message_id.encode("ascii", "replace"), 15)
+    return base64.b32encode(mac)[:_BOUNCE_MAC].decode("ascii").lower()
