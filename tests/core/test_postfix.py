@@ -1,0 +1,116 @@
+"""The Postfix settings: known to the Postfix that is installed, and complete."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from gatepost_core.postfix import Parameter, endpoint, main_cf, master_cf
+from gatepost_core.settings import Settings, load
+
+DOMAINS = ("bounces.example.test", "b.example.org")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    overrides = {"postfix.queue_directory": str(tmp_path / "queue"), "postfix.hostname": "mx.example.test"}
+    overrides.update(
+        {f"{name}.listen": f"unix:{tmp_path}/queue/gatepost/{name}" for name in ("sasl", "policy")}
+    )
+    overrides["milter.listen"] = f"unix:{tmp_path}/queue/gatepost/milter"
+    return load(overrides=overrides, environ={})
+
+
+def values(settings: Settings) -> dict[str, str]:
+    return {parameter.name: parameter.value for parameter in main_cf(settings, DOMAINS)}
+
+
+def postconf(tmp_path: Path, main: list[str], master: list[str], *options: str) -> tuple[str, str]:
+    (tmp_path / "main.cf").write_text("\n".join(main) + "\n")
+    (tmp_path / "master.cf").write_text("\n".join(master) + "\n")
+    run = subprocess.run(
+        ["/usr/sbin/postconf", "-c", str(tmp_path), *options], capture_output=True, text=True, check=True
+    )
+    return run.stdout, run.stderr
+
+
+def test_the_installed_postfix_knows_every_parameter(settings: Settings, tmp_path: Path) -> None:
+    main = [parameter.line for parameter in main_cf(settings, DOMAINS)]
+    services = [service.entry for service in master_cf(settings)]
+    for options in (["-n"], ["-P"], ["-M"]):
+        out, err = postconf(tmp_path, main, services, *options)
+        assert err == ""
+        assert out
+
+
+def test_a_misspelt_parameter_would_be_noticed(tmp_path: Path) -> None:
+    _, err = postconf(tmp_path, ["smtpd_tls_auth_onyl = yes"], [], "-n")
+    assert "smtpd_tls_auth_onyl" in err
+
+
+def test_postfix_reads_each_value_back_as_it_was_meant(settings: Settings, tmp_path: Path) -> None:
+    main = main_cf(settings, DOMAINS)
+    services = master_cf(settings)
+    out, _ = postconf(
+        tmp_path, [parameter.line for parameter in main], [service.entry for service in services], "-n"
+    )
+    read = dict(line.split(" =", 1) for line in out.splitlines())
+    read.pop("config_directory")
+    assert {name: " ".join(value.split()) for name, value in read.items()} == {
+        parameter.name: parameter.value for parameter in main
+    }
+    options, _ = postconf(tmp_path, [p.line for p in main], [s.entry for s in services], "-P")
+    expected = {
+        f"{service.name}/inet/{option.name} = {option.value}"
+        for service in services
+        for option in service.options
+    }
+    assert set(options.splitlines()) == expected
+
+
+def test_every_parameter_has_a_reason_and_is_named_once(settings: Settings) -> None:
+    rows: list[Parameter] = main_cf(settings, DOMAINS)
+    rows_of_services = [option for service in master_cf(settings) for option in service.options]
+    assert all(len(row.reason) > 10 for row in [*rows, *rows_of_services])
+    assert len({row.name for row in rows}) == len(rows)
+
+
+def test_edits_have_head_room_above_what_a_client_may_send(settings: Settings) -> None:
+    limit = settings.postfix.message_size_limit
+    assert int(values(settings)["message_size_limit"]) >= 2 * limit
+    for service in master_cf(settings):
+        assert ("message_size_limit", str(limit)) in {(o.name, o.value) for o in service.options}
+
+
+def test_every_port_but_the_one_for_bounces_demands_tls_and_a_login(settings: Settings) -> None:
+    for service in master_cf(settings):
+        options = {option.name: option.value for option in service.options}
+        if service.role != "mx":
+            assert options["smtpd_tls_security_level"] == "encrypt"
+            assert options["smtpd_relay_restrictions"].endswith("permit_sasl_authenticated, reject")
+        assert ("smtpd_tls_wrappermode" in options) == (service.role == "submissions")
+    assert values(settings)["smtpd_tls_auth_only"] == "yes"
+
+
+def test_policy_is_asked_before_postfix_refuses_by_itself(settings: Settings) -> None:
+    first, *others = values(settings)["smtpd_relay_restrictions"].split(", ")
+    assert first == "$gatepost_policy"
+    assert others == ["permit_sasl_authenticated", "reject_unauth_destination"]
+
+
+def test_bounce_domains_are_relay_domains(settings: Settings) -> None:
+    assert values(settings)["relay_domains"] == "b.example.org, bounces.example.test"
+
+
+@pytest.mark.parametrize(
+    ("listen", "expected"),
+    [
+        ("unix:/var/spool/postfix/gatepost/sasl", "unix:gatepost/sasl"),
+        ("unix:/run/gatepost/sasl", "unix:/run/gatepost/sasl"),
+        ("inet:127.0.0.1:12345", "inet:127.0.0.1:12345"),
+    ],
+)
+def test_a_socket_below_the_queue_directory_is_named_relative_to_it(listen: str, expected: str) -> None:
+    assert endpoint(listen, Path("/var/spool/postfix")) == expected
