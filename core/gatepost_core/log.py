@@ -1,0 +1,145 @@
+"""Log lines on standard error: logfmt or JSON, one line an event.
+
+A daemon calls ``configure`` once, before it forks. Every value is escaped, so a client cannot
+forge a line with a line break in a user name. Under journald, which stamps each line itself, the
+time is left out and the level is given as sd-daemon(3)'s ``<N>`` prefix. A line that cannot be
+written (a full disk, a closed pipe) is dropped: a log must not stop mail.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import time
+from collections.abc import Callable, MutableMapping
+from contextlib import suppress
+from typing import Any, Literal, cast
+
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+Format = Literal["logfmt", "json"]
+Level = Literal["debug", "info", "warning", "error"]
+EventDict = MutableMapping[str, Any]
+Renderer = Callable[[object, str, EventDict], tuple[tuple[bytes], dict[str, Any]]]
+
+_LEVELS: dict[str, int] = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+# RFC 5424 section 6.2.1: severities, for journald's prefix.
+_SEVERITY = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
+# A bare logfmt value; anything else is put in quotes.
+_BARE = re.compile(r"[!#-<>-\[\]-~]+")
+# Control characters (C0, DEL, C1), line separators, bidirectional overrides, lone surrogates.
+_UNSAFE = re.compile(
+    '[\\\\"\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]'
+)
+_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def configure(format: Format = "logfmt", level: Level = "info", daemon: str = "") -> None:
+    """Set how this process and its future children log: ``daemon`` is a field of every line."""
+    journald = _under_journald()
+    structlog.configure(
+        processors=[_renderer(format, daemon, journald)],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=_StandardError,
+        cache_logger_on_first_use=False,
+    )
+
+
+def get_logger(**fields: object) -> FilteringBoundLogger:
+    """Return a logger; ``fields`` stand in each of its lines. Call it after ``configure``."""
+    return cast(FilteringBoundLogger, structlog.get_logger().bind(**fields))
+
+
+class _StandardError:
+    """Where structlog hands finished lines: one write a line, so that processes do not mix theirs."""
+
+    def __init__(self, *args: object) -> None:
+        del args
+
+    def msg(self, line: bytes) -> None:
+        with suppress(OSError):
+            os.write(2, line)
+
+    debug = info = warning = error = critical = msg
+
+
+def _under_journald() -> bool:
+    """Say whether standard error is journald's stream (systemd.exec(5), JOURNAL_STREAM)."""
+    try:
+        status = os.fstat(2)
+    except OSError:
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+
+
+def _renderer(form: Format, daemon: str, journald: bool) -> Renderer:
+    """Return structlog's last processor, which makes a line out of an event and its fields."""
+    render = logfmt if form == "logfmt" else _json
+
+    def finish(_logger: object, method: str, event: EventDict) -> tuple[tuple[bytes], dict[str, Any]]:
+        fields: dict[str, Any] = {} if journald else {"ts": _timestamp(time.time())}
+        fields["level"] = method
+        if daemon:
+            fields["daemon"] = daemon
+        fields["event"] = event.pop("event", "")
+        if "exc_info" in event:
+            event = structlog.processors.format_exc_info(_logger, method, event)
+        fields.update(event)
+        line = render(fields)
+        prefix = f"<{_SEVERITY[method]}>" if journald else ""
+        return (f"{prefix}{line}\n".encode("utf-8", "backslashreplace"),), {}
+
+    return finish
+
+
+class _Seconds:
+    """The text of the latest second: strftime costs more than the rest of a line."""
+
+    whole = -1
+    text = ""
+
+
+def _timestamp(now: float) -> str:
+    """Return RFC 3339 UTC time with milliseconds."""
+    whole = int(now)
+    if whole != _Seconds.whole:
+        _Seconds.text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
+        _Seconds.whole = whole
+    return f"{_Seconds.text}.{int((now - whole) * 1000):03d}Z"
+
+
+def logfmt(fields: EventDict) -> str:
+    """Return ``name=value`` pairs in their order, without a line end; a value of None is left out."""
+    return " ".join([f"{name}={_value(value)}" for name, value in fields.items() if value is not None])
+
+
+def _value(value: object) -> str:
+    if isinstance(value, str):
+        text = value
+    elif isinstance(value, float):
+        text = f"{value:.6g}"
+    elif isinstance(value, bool):
+        text = "true" if value else "false"
+    else:
+        text = str(value)
+    if _BARE.fullmatch(text):
+        return text
+    return f'"{_UNSAFE.sub(_escape, text)}"'
+
+
+def _escape(match: re.Match[str]) -> str:
+    char = match.group()
+    return _ESCAPES.get(char) or (f"\\x{ord(char):02x}" if ord(char) < 0x100 else f"\\u{ord(char):04x}")
+
+
+def _json(fields: EventDict) -> str:
+    """Return one JSON object in ASCII; what JSON has no type for is given as text."""
+    return json.dumps({name: value for name, value in fields.items() if value is not None}, default=str)

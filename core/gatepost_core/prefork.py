@@ -1,0 +1,312 @@
+"""The supervisor of a pre-forking daemon: forks workers, respawns them, drains them on SIGTERM.
+
+The parent is single-threaded and does nothing but wait: signals reach it through a wake-up
+descriptor (signal.set_wakeup_fd), never through a handler's code. Workers share what was opened
+before the fork (the listening socket). A worker that dies is replaced; when it dies at once again
+and again, ever later, but the parent never gives up. Draining: the parent closes the write end of
+a pipe, workers see end of file on ``drain_fd``, finish what they have begun and return; those that
+have not after ``drain_seconds`` are killed.
+
+Workers die with their parent (prctl(2), PR_SET_PDEATHSIG), and ignore SIGTERM, SIGINT and SIGHUP:
+when to stop is the parent's decision. libmilter waits for these signals with sigwait(3) and so still
+gets them; a milter asks for ``process_group``, by which a terminal's Ctrl-C reaches only the parent.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from types import FrameType, TracebackType
+from typing import NoReturn
+
+from gatepost_core import notify
+from gatepost_core.log import get_logger
+
+_PR_SET_PDEATHSIG = 1
+_STEADY_SECONDS = 5.0
+_BACKOFF_FIRST = 0.1
+_BACKOFF_MOST = 10.0
+_PARENT_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+# Loaded before the fork: a child of a process that may have been preempted should not load libraries.
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerContext:
+    """What a worker is told: its number from 0, and the descriptor that reads end of file on drain."""
+
+    slot: int
+    drain_fd: int
+
+    def wait_for_drain(self, timeout: float | None = None) -> bool:
+        """Wait up to ``timeout`` seconds (None: for ever) and say whether the worker is to finish."""
+        poll = select.poll()
+        poll.register(self.drain_fd, select.POLLIN)
+        return bool(poll.poll(None if timeout is None else timeout * 1000))
+
+
+Work = Callable[[WorkerContext], None]
+
+
+def _nothing() -> None:
+    """Be the hook of a daemon that has nothing to do there."""
+
+
+def _no_child(slot: int) -> None:
+    """Be the hook of a daemon that has nothing to do for a child."""
+    del slot
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """Where a daemon has its say. All but ``in_child`` run in the parent.
+
+    ``before_fork``: bind sockets, check what can be checked; what it raises stops the daemon.
+    ``in_child``: first thing in a new child, with its slot. ``ready``: once all are forked.
+    ``died``: a child of that slot is gone, before it is replaced. ``ended``: all children are gone.
+    """
+
+    before_fork: Callable[[], None] = _nothing
+    in_child: Callable[[int], None] = _no_child
+    ready: Callable[[], object] = notify.ready
+    died: Callable[[int], None] = _no_child
+    ended: Callable[[], None] = _nothing
+
+
+@dataclass(slots=True)
+class _Child:
+    """One place for a process: ``pid`` 0 means that it has none now and is due at ``due``."""
+
+    slot: int
+    role: str
+    work: Work
+    pid: int = 0
+    started: float = 0.0
+    due: float = 0.0
+    quick_deaths: int = 0
+
+
+class Supervisor:
+    """Keeps ``workers`` children that run ``work``, and one for each of ``helpers`` (name, work).
+
+    Slots of helpers follow those of the workers. Times are seconds of the monotonic clock.
+    """
+
+    def __init__(  # noqa: PLR0913 - options by keyword
+        self,
+        name: str,
+        workers: int,
+        work: Work,
+        *,
+        drain_seconds: float,
+        hooks: Hooks | None = None,
+        helpers: Sequence[tuple[str, Work]] = (),
+        process_group: bool = False,
+    ) -> None:
+        if workers < 1:
+            raise ValueError(f"{name}: {workers} workers; at least 1 is needed")
+        self.name = name
+        self._drain_seconds = drain_seconds
+        self._hooks = hooks or Hooks()
+        self._process_group = process_group
+        self._children = [_Child(slot, "worker", work) for slot in range(workers)]
+        self._children += [_Child(workers + at, role, helper) for at, (role, helper) in enumerate(helpers)]
+        self._log = get_logger()
+        self._drain_read, self._drain_write = -1, -1
+        self._parent = os.getpid()
+        self._ping_every = notify.watchdog_interval()
+
+    def run(self) -> int:
+        """Serve until SIGTERM or SIGINT, then drain; return the exit status, 0."""
+        self._parent = os.getpid()
+        with _Signals() as signals:
+            self._drain_read, self._drain_write = os.pipe2(os.O_CLOEXEC)
+            self._hooks.before_fork()
+            gc.collect()
+            gc.freeze()
+            self._spawn_due(signals)
+            self._hooks.ready()
+            self._log.info("ready", pid=self._parent, workers=self._count())
+            self._supervise(signals)
+            notify.stopping()
+            self._drain(signals)
+            os.close(self._drain_read)
+        self._hooks.ended()
+        self._log.info("stopped")
+        return 0
+
+    def _supervise(self, signals: _Signals) -> None:
+        """Replace children that die, until told to stop."""
+        next_ping = time.monotonic()
+        while True:
+            now = time.monotonic()
+            if self._ping_every is not None and now >= next_ping:
+                notify.watchdog()
+                next_ping = now + self._ping_every
+            dues = [child.due for child in self._children if not child.pid]
+            if self._ping_every is not None:
+                dues.append(next_ping)
+            for number in signals.wait(min(dues) - now if dues else None):
+                if number in (signal.SIGTERM, signal.SIGINT):
+                    self._log.info("stopping", signal=signal.Signals(number).name)
+                    return
+                if number == signal.SIGHUP:
+                    self._log.info("SIGHUP ignored: restart the daemon to change its settings")
+            self._reap()
+            self._spawn_due(signals)
+
+    def _drain(self, signals: _Signals) -> None:
+        """Let the children finish; kill what is left when the time is over."""
+        os.close(self._drain_write)
+        deadline = time.monotonic() + self._drain_seconds
+        while self._count() and (left := deadline - time.monotonic()) > 0:
+            signals.wait(left)
+            self._reap(draining=True)
+        for child in self._children:
+            if child.pid:
+                self._log.warning(
+                    "killed, not drained in time", role=child.role, slot=child.slot, child=child.pid
+                )
+                os.kill(child.pid, signal.SIGKILL)
+                os.waitpid(child.pid, 0)
+                child.pid = 0
+
+    def _count(self) -> int:
+        return sum(1 for child in self._children if child.pid)
+
+    def _reap(self, *, draining: bool = False) -> None:
+        """Take note of the children that have ended. Others' children are left alone."""
+        for child in self._children:
+            if child.pid:
+                pid, status = os.waitpid(child.pid, os.WNOHANG)
+                if pid:
+                    self._bury(child, os.waitstatus_to_exitcode(status), draining=draining)
+
+    def _bury(self, child: _Child, code: int, *, draining: bool) -> None:
+        """Log the end of a child and decide when its successor is due."""
+        now = time.monotonic()
+        pid, lived = child.pid, now - child.started
+        child.pid = 0
+        child.quick_deaths = child.quick_deaths + 1 if lived < _STEADY_SECONDS else 0
+        child.due = now + self._backoff(child.quick_deaths)
+        self._hooks.died(child.slot)
+        if draining and code == 0:
+            return
+        how = {"signal": _signal_name(-code)} if code < 0 else {"status": code}
+        again = None if draining else round(child.due - now, 3)
+        self._log.warning(
+            "worker died", role=child.role, slot=child.slot, child=pid, lived=lived, respawn_in=again, **how
+        )
+
+    @staticmethod
+    def _backoff(quick_deaths: int) -> float:
+        """Return the seconds to wait: none for a first death, then twice as long each time."""
+        if quick_deaths < 2:
+            return 0.0
+        return min(_BACKOFF_MOST, _BACKOFF_FIRST * 2.0 ** min(quick_deaths - 2, 16))
+
+    def _spawn_due(self, signals: _Signals) -> None:
+        """Fork a child for each place whose time has come."""
+        for child in self._children:
+            if not child.pid and child.due <= time.monotonic():
+                try:
+                    self._spawn(child, signals)
+                except OSError as error:  # no process or memory left: try again later
+                    child.quick_deaths += 1
+                    child.due = time.monotonic() + max(_BACKOFF_FIRST, self._backoff(child.quick_deaths))
+                    self._log.error("cannot fork", role=child.role, slot=child.slot, error=str(error))
+
+    def _spawn(self, child: _Child, signals: _Signals) -> None:
+        # Blocked meanwhile: a signal to the new child must not look like one to the parent.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _PARENT_SIGNALS)
+        try:
+            child.started = time.monotonic()
+            child.pid = os.fork()
+            if child.pid == 0:
+                self._be_child(child, signals)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _PARENT_SIGNALS)
+
+    def _be_child(self, child: _Child, signals: _Signals) -> NoReturn:
+        """Run ``work`` and end the process: 0 when it returned, 1 when it raised."""
+        code = 1
+        try:
+            signals.reset_in_child()
+            _die_with(self._parent)
+            if self._process_group:
+                os.setpgid(0, 0)
+            os.close(self._drain_write)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _PARENT_SIGNALS)
+            self._hooks.in_child(child.slot)
+            child.work(WorkerContext(child.slot, self._drain_read))
+            code = 0
+        except BaseException:  # noqa: BLE001 - a child never returns into the parent's code
+            self._log.error("worker failed", role=child.role, slot=child.slot, exc_info=True)
+        finally:
+            with suppress(OSError, ValueError):
+                sys.stdout.flush()
+            os._exit(code)
+
+
+def _die_with(parent: int) -> None:
+    """Have the kernel kill this process when its parent ends, also by kill -9."""
+    if _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+    if os.getppid() != parent:  # it ended before prctl was called
+        os._exit(1)
+
+
+def _signal_name(number: int) -> str:
+    with suppress(ValueError):
+        return signal.Signals(number).name
+    return str(number)
+
+
+def _note(number: int, frame: FrameType | None) -> None:
+    """Handle a signal: nothing, its number has already been written to the wake-up descriptor."""
+    del number, frame
+
+
+class _Signals:
+    """The parent's signals as a queue that can be waited for with a time-out."""
+
+    def __enter__(self) -> _Signals:
+        self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._poll = select.poll()
+        self._poll.register(self._read, select.POLLIN)
+        self._before_fd = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+        self._before = {number: signal.signal(number, _note) for number in _PARENT_SIGNALS}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(self._before_fd)
+        os.close(self._read)
+        os.close(self._write)
+
+    def wait(self, timeout: float | None) -> Sequence[int]:
+        """Return the numbers of the signals that came, waiting up to ``timeout`` seconds for one."""
+        if self._poll.poll(None if timeout is None else max(0.0, timeout) * 1000):
+            with suppress(BlockingIOError):
+                return os.read(self._read, 4096)
+        return b""
+
+    def reset_in_child(self) -> None:
+        """Take the parent's signal handling off a new child."""
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.close(self._read)
+        os.close(self._write)
