@@ -1,0 +1,146 @@
+"""Prometheus metrics, summed over a daemon's workers, and the process that shows them.
+
+prometheus_client's multi-process mode: each process keeps its numbers in files of one folder, the
+exporter adds them up. The library looks for that folder when it is imported, so it is imported here,
+by ``Metrics``, and nowhere else. Files are named after the worker's slot, not its process id: a
+respawned worker goes on counting where the dead one stopped, and the folder does not grow.
+
+Cost: bind a label's child once (``counter.labels("granted")``), then ``inc()`` takes about a
+microsecond. The folder is fresh at each start and removed at the end.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import socket
+import tempfile
+from collections.abc import Sequence
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import TYPE_CHECKING, cast
+
+from gatepost_core.listen import bind, parse_address
+from gatepost_core.log import get_logger
+from gatepost_core.prefork import WorkerContext
+
+if TYPE_CHECKING:
+    from prometheus_client import Counter, Gauge, Histogram
+
+# Seconds: from a cached answer over UNIX sockets to a message with every feature on.
+_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 10.0)
+_CLIENT_SECONDS = 5.0
+
+
+class Metrics:
+    """The metrics of one daemon, made in the parent before it forks.
+
+    Names become ``gatepost_<daemon>_<name>``. ``listen`` is where the exporter answers
+    (``inet:host:port`` or ``unix:/path``; empty: nowhere), bound at once, so that a wrong address
+    stops the start (ListenError). Use ``in_child``, ``died`` and ``close`` as the supervisor's hooks.
+    """
+
+    def __init__(self, daemon: str, listen: str = "") -> None:
+        self._prefix = f"gatepost_{daemon}"
+        self._slot = "parent"
+        self._listener = bind(parse_address(listen)) if listen else None
+        self.folder = tempfile.mkdtemp(
+            prefix=f"gatepost-{daemon}-metrics-", dir=os.environ.get("RUNTIME_DIRECTORY") or None
+        )
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = self.folder
+        from prometheus_client import values  # noqa: PLC0415 - see above
+
+        values.ValueClass = values.MultiProcessValue(self._process)  # type: ignore[no-untyped-call]
+        self._restarts = self.counter("worker_restarts_total", "Workers that ended before the daemon did.")
+
+    def _process(self) -> str:
+        return self._slot
+
+    def counter(self, name: str, text: str, labels: Sequence[str] = ()) -> Counter:
+        """Return a number that only grows; ``name`` ends in ``_total``."""
+        from prometheus_client import Counter  # noqa: PLC0415
+
+        return Counter(f"{self._prefix}_{name}", text, labels)
+
+    def gauge(self, name: str, text: str, labels: Sequence[str] = ()) -> Gauge:
+        """Return a number that goes up and down, summed over the workers that live."""
+        from prometheus_client import Gauge  # noqa: PLC0415
+
+        return Gauge(f"{self._prefix}_{name}", text, labels, multiprocess_mode="livesum")
+
+    def histogram(
+        self, name: str, text: str, labels: Sequence[str] = (), buckets: Sequence[float] = _BUCKETS
+    ) -> Histogram:
+        """Return a distribution; ``name`` ends in its unit, ``_seconds`` or ``_bytes``."""
+        from prometheus_client import Histogram  # noqa: PLC0415
+
+        return Histogram(f"{self._prefix}_{name}", text, labels, buckets=buckets)
+
+    def in_child(self, slot: int) -> None:
+        """Give a new child its own files."""
+        self._slot = f"slot{slot}"
+
+    def died(self, slot: int) -> None:
+        """Take a dead child's gauges out of the sums, and count its end."""
+        from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415
+
+        mark_process_dead(f"slot{slot}", self.folder)  # type: ignore[no-untyped-call]
+        self._restarts.inc()
+
+    def close(self) -> None:
+        """Remove the folder and the exporter's socket. In the parent, when all children are gone."""
+        if self._listener is not None:
+            name = self._listener.getsockname()
+            self._listener.close()
+            if isinstance(name, str):
+                os.unlink(name)  # noqa: PTH108
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def address(self) -> object:
+        """Where the exporter listens, as getsockname gives it; None: nowhere."""
+        return self._listener.getsockname() if self._listener is not None else None
+
+    @property
+    def helpers(self) -> Sequence[tuple[str, _Exporter]]:
+        """The exporter as a child of the supervisor's; empty when none is wanted."""
+        return [("exporter", _Exporter(self._listener, self.folder))] if self._listener is not None else []
+
+
+class _Exporter:
+    """Answers ``GET /metrics`` in a process of its own, one client at a time."""
+
+    def __init__(self, listener: socket.socket, folder: str) -> None:
+        self._listener = listener
+        self._folder = folder
+
+    def __call__(self, context: WorkerContext) -> None:
+        server = _http_server(self._listener, self._folder)
+        poll = select.poll()
+        poll.register(self._listener, select.POLLIN)
+        poll.register(context.drain_fd, select.POLLIN)
+        while True:
+            ready = {fd for fd, _ in poll.poll()}
+            if context.drain_fd in ready:
+                return
+            try:
+                server.handle_request()
+            except OSError as error:  # a client that went away in the middle
+                get_logger().info("metrics client lost", error=str(error))
+
+
+def _http_server(listener: socket.socket, folder: str) -> HTTPServer:
+    """Return an HTTP server over ``listener`` that shows the sums of ``folder``."""
+    from prometheus_client import CollectorRegistry  # noqa: PLC0415
+    from prometheus_client.exposition import MetricsHandler  # noqa: PLC0415
+    from prometheus_client.multiprocess import MultiProcessCollector  # noqa: PLC0415
+
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]
+    handler = cast(type[BaseHTTPRequestHandler], MetricsHandler.factory(registry))
+    handler.timeout = _CLIENT_SECONDS  # one that connects and says nothing must not hold up the others
+    server = HTTPServer(("", 0), handler, bind_and_activate=False)
+    server.socket.close()
+    server.socket = listener
+    server.timeout = 0
+    return server
