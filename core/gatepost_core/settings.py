@@ -15,13 +15,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, PrivateAttr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 
 DEFAULT_FILE = Path("/etc/gatepost/gatepost.toml")
 _PREFIX = "GATEPOST_"
 _FILE_VARIABLE = "GATEPOST_CONFIG"
-_SECRET = {"secret": True}
+_SECRET: dict[str, JsonValue] = {"secret": True}
 
 Workers = Annotated[int, Field(ge=1, le=64)]
 Seconds = Annotated[float, Field(ge=0, le=3600)]
@@ -153,7 +153,8 @@ class MilterSettings(_Daemon):
     )
     edit_size_limit: Annotated[int, Field(ge=1)] = Field(
         default=10_000_000,
-        description="Messages with more bytes than this pass without changes to their HTML, and the log says so.",
+        description="Messages with more bytes than this pass without changes to their HTML, "
+        "and the log says so.",
     )
 
 

@@ -1,0 +1,55 @@
+"""Making DKIM key pairs and the DNS records that publish them (RFC 6376, RFC 8463).
+
+RSA keys have 2048 bits: what every verifier takes, and what fits a TXT record.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+
+Algorithm = Literal["rsa", "ed25519"]
+ALGORITHMS: tuple[Algorithm, ...] = ("rsa", "ed25519")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """A new key pair: PKCS#8 DER of the private key and the ``p=`` value of the public one."""
+
+    algorithm: Algorithm
+    private: bytes = field(repr=False)
+    public: str
+
+
+def generate(algorithm: Algorithm) -> KeyPair:
+    """Return a new key pair."""
+    key: rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+    if algorithm == "rsa":
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    else:
+        key = ed25519.Ed25519PrivateKey.generate()
+        # RFC 8463 section 4.2: the 32 bytes themselves, without an ASN.1 wrapping.
+        public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    private = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    return KeyPair(algorithm, private, base64.b64encode(public).decode("ascii"))
+
+
+def selector(now: datetime, algorithm: Algorithm) -> str:
+    """Return the selector of a key made at ``now``: the date, and a letter for its algorithm."""
+    return f"gp{now:%Y%m%d}{algorithm[0]}"
+
+
+def txt_record(algorithm: str, public: str) -> str:
+    """Return the content of the TXT record at ``<selector>._domainkey.<domain>``."""
+    return f"v=DKIM1; k={algorithm}; p={public}"

@@ -1,0 +1,10 @@
+"""The store: accounts, credentials, domains (the *directory*) and messages, last use (the *journal*).
+
+SQLAlchemy 2 Core over SQLite in WAL mode. Two databases, because SQLite tells of a change
+anywhere in a file, and every message writes to the journal: credentials read through the
+cache must not be forgotten for that. Faults raise ``StoreUnavailable``.
+"""
+
+from gatepost_core.store.errors import Conflict, NotFound, StoreError, StoreUnavailable
+
+__all__ = ["Conflict", "NotFound", "StoreError", "StoreUnavailable"]

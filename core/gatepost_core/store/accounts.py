@@ -1,0 +1,59 @@
+"""Accounts: the owners of credentials and domains.
+
+Functions on an open connection of the directory; the caller owns the transaction.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from gatepost_core.model import Account
+from gatepost_core.store.errors import Conflict, NotFound, StoreError
+from gatepost_core.store.schema import accounts, credentials, sender_domains
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def add(connection: Connection, name: str, now: datetime) -> Account:
+    """Make an account. Raises StoreError for a name that cannot be used, Conflict for one that is taken."""
+    if not _NAME.fullmatch(name):
+        raise StoreError(
+            f"account name {name!r} cannot be used; expected up to 64 letters, digits, '.', '_' or '-', "
+            "beginning with a letter or digit"
+        )
+    try:
+        result = connection.execute(insert(accounts).values(name=name, created_at=now))
+    except IntegrityError as error:
+        raise Conflict(f"account {name!r} exists already") from error
+    return Account(_new_id(result.inserted_primary_key), name, now)
+
+
+def get(connection: Connection, name: str) -> Account:
+    """Return an account by name. Raises NotFound."""
+    row = connection.execute(select(accounts).where(accounts.c.name == name)).first()
+    if row is None:
+        raise NotFound(f"no account {name!r}; make it with 'gatepost account add {name}'")
+    return Account(row.id, row.name, row.created_at)
+
+
+def everyone(connection: Connection) -> list[Account]:
+    """Return all accounts by name."""
+    rows = connection.execute(select(accounts).order_by(accounts.c.name))
+    return [Account(row.id, row.name, row.created_at) for row in rows]
+
+
+def remove(connection: Connection, name: str) -> None:
+    """Remove an account that owns nothing any more. Raises NotFound, Conflict."""
+    account = get(connection, name)
+    for table, what in ((credentials, "credentials"), (sender_domains, "sender domains")):
+        if connection.execute(select(table.c.id).where(table.c.account_id == account.id)).first():
+            raise Conflict(f"account {name!r} still has {what}; remove them first")
+    connection.execute(delete(accounts).where(accounts.c.id == account.id))
+
+
+def _new_id(key: object) -> int:
+    return int(key[0])  # type: ignore[index]  # SQLAlchemy types the row as possibly absent

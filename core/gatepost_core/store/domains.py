@@ -1,0 +1,156 @@
+"""Sender domains and their DKIM keys in the directory.
+
+Functions on an open connection; the caller owns the transaction.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from gatepost_core.model import DkimKey, SenderDomain
+from gatepost_core.rules import normal_domain
+from gatepost_core.store import accounts as account_rows
+from gatepost_core.store.errors import Conflict, NotFound, StoreError
+from gatepost_core.store.schema import accounts, dkim_keys, sender_domains
+
+_HOST = re.compile(
+    r"(?=.{1,253}\Z)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+)
+_SELECT = select(sender_domains, accounts.c.name.label("account")).join(accounts)
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A DKIM key as it is stored: the private half sealed (``gatepost_core.sealing``)."""
+
+    selector: str
+    algorithm: str
+    public: str
+    sealed_private: bytes = field(repr=False)
+
+
+def add(  # noqa: PLR0913 - a domain is what it is made of
+    connection: Connection,
+    *,
+    account: str,
+    name: str,
+    click_domain: str,
+    bounce_domain: str,
+    keys: Iterable[NewKey],
+    now: datetime,
+) -> SenderDomain:
+    """Register a domain. Raises StoreError for a name that is no host name, NotFound, Conflict."""
+    owner = account_rows.get(connection, account)
+    hosts = [
+        checked(host, what)
+        for host, what in (
+            (name, "sender domain"),
+            (click_domain, "click domain"),
+            (bounce_domain, "bounce domain"),
+        )
+    ]
+    if hosts[2] == hosts[0]:
+        raise StoreError(
+            f"the bounce domain must not be the sender domain {hosts[0]!r} itself, "
+            "or replies would go to the bounce intake; a name below it serves"
+        )
+    try:
+        result = connection.execute(
+            insert(sender_domains).values(
+                account_id=owner.id,
+                name=hosts[0],
+                click_domain=hosts[1],
+                bounce_domain=hosts[2],
+                created_at=now,
+            )
+        )
+    except IntegrityError as error:
+        raise Conflict(f"sender domain {hosts[0]!r} exists already") from error
+    domain_id = result.inserted_primary_key[0]  # type: ignore[index]  # an INSERT has one
+    for key in keys:
+        connection.execute(
+            insert(dkim_keys).values(
+                domain_id=domain_id,
+                selector=key.selector,
+                algorithm=key.algorithm,
+                public=key.public,
+                sealed_private=key.sealed_private,
+                created_at=now,
+            )
+        )
+    return get(connection, hosts[0])
+
+
+def checked(host: str, what: str) -> str:
+    """Return a host name in lower-case A-labels. Raises StoreError, naming it, when it is none."""
+    normal = normal_domain(host)
+    if not _HOST.fullmatch(normal):
+        raise StoreError(f"{what} {host!r} is not a host name; expected something like 'example.com'")
+    return normal
+
+
+def get(connection: Connection, name: str) -> SenderDomain:
+    """Return a domain with its keys. Raises NotFound."""
+    found = find(connection, name)
+    if found is None:
+        raise NotFound(f"no sender domain {name!r}; 'gatepost domain list' shows all")
+    return found
+
+
+def find(connection: Connection, name: str) -> SenderDomain | None:
+    """Return a domain with its keys, oldest key first, or None."""
+    row = connection.execute(_SELECT.where(sender_domains.c.name == normal_domain(name))).first()
+    return None if row is None else _domain(connection, row)
+
+
+def everyone(connection: Connection, account: str | None = None) -> list[SenderDomain]:
+    """Return all domains, or those of one account, by name."""
+    query = _SELECT.order_by(sender_domains.c.name)
+    if account is not None:
+        query = query.where(sender_domains.c.account_id == account_rows.get(connection, account).id)
+    return [_domain(connection, row) for row in connection.execute(query).all()]
+
+
+def bounce_domains(connection: Connection) -> list[str]:
+    """Return the names at which bounces arrive, each once."""
+    column = sender_domains.c.bounce_domain
+    return list(connection.execute(select(column).distinct().order_by(column)).scalars())
+
+
+def is_bounce_domain(connection: Connection, name: str) -> bool:
+    """Say whether bounces of any sender domain arrive at ``name``."""
+    query = select(sender_domains.c.id).where(sender_domains.c.bounce_domain == normal_domain(name))
+    return connection.execute(query).first() is not None
+
+
+def remove(connection: Connection, name: str) -> None:
+    """Remove a domain and its keys. Raises NotFound."""
+    domain = get(connection, name)
+    connection.execute(delete(dkim_keys).where(dkim_keys.c.domain_id == domain.id))
+    connection.execute(delete(sender_domains).where(sender_domains.c.id == domain.id))
+
+
+def _domain(connection: Connection, row: Row[Any]) -> SenderDomain:
+    keys = connection.execute(
+        select(dkim_keys).where(dkim_keys.c.domain_id == row.id).order_by(dkim_keys.c.id)
+    )
+    return SenderDomain(
+        id=row.id,
+        account_id=row.account_id,
+        account=row.account,
+        name=row.name,
+        click_domain=row.click_domain,
+        bounce_domain=row.bounce_domain,
+        created_at=row.created_at,
+        keys=tuple(
+            DkimKey(key.selector, key.algorithm, key.public, key.sealed_private, key.created_at)
+            for key in keys
+        ),
+    )

@@ -1,0 +1,66 @@
+"""Opening a database: SQLite's pragmas, transactions that mean it, and faults told apart.
+
+pysqlite begins a transaction only at the first write, and then as a reader that must be
+promoted, which fails at once when another process writes; so each transaction begins with
+BEGIN IMMEDIATE and waits its turn (https://www.sqlite.org/lang_transaction.html).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.pool import QueuePool
+
+from gatepost_core.store.errors import StoreUnavailable
+
+_BUSY_SECONDS = 5
+
+
+def open_engine(url: str, *, synchronous: str = "full") -> Engine:
+    """Return an engine; nothing is opened before the first use."""
+    engine = create_engine(
+        url,
+        poolclass=QueuePool,
+        pool_size=2,
+        connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False},
+    )
+    pragmas = (f"synchronous = {synchronous.upper()}", "foreign_keys = ON", "journal_mode = WAL")
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: object) -> None:
+        connection.isolation_level = None
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def database_file(url: str) -> Path:
+    """Return the file of an SQLite URL. Raises ValueError for one without."""
+    database = make_url(url).database
+    if not database:
+        raise ValueError(f"no file in the database URL {url}")
+    return Path(database)
+
+
+@contextmanager
+def faults(url: str) -> Iterator[None]:
+    """Turn the driver's faults into StoreUnavailable, with the file and a hint in the text."""
+    try:
+        yield
+    except (DBAPIError, OSError) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        hint = ""
+        if isinstance(error, OperationalError) and "no such table" in str(cause):
+            hint = "; run 'gatepost store upgrade'"
+        raise StoreUnavailable(f"{database_file(url)}: {cause}{hint}") from error

@@ -1,0 +1,17 @@
+"""What can go wrong with the store, told apart by whose fault it is."""
+
+
+class StoreError(Exception):
+    """The store refuses what was asked; the text says what and why."""
+
+
+class NotFound(StoreError):  # noqa: N818 - reads as what it says
+    """There is nothing by that name."""
+
+
+class Conflict(StoreError):  # noqa: N818 - reads as what it says
+    """It exists already, or something still depends on it."""
+
+
+class StoreUnavailable(Exception):  # noqa: N818 - a condition that passes, not a mistake
+    """The database cannot be opened, read or written now. Daemons answer 4xx and go on trying."""

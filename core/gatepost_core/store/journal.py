@@ -1,0 +1,98 @@
+"""Writing to the journal: message records that are on disk before the client hears 250.
+
+One thread commits for a process: while one transaction is written, the records of other
+sessions wait and go into the next one together (group commit), so a disk flush is shared.
+A record that cannot be written fails its own future with StoreUnavailable.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from concurrent.futures import Future
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, Engine, desc, insert, select
+
+from gatepost_core.model import MessageRecord
+from gatepost_core.store.engine import faults, open_engine
+from gatepost_core.store.errors import NotFound, StoreUnavailable
+from gatepost_core.store.schema import messages
+
+_BATCH = 200
+
+
+class JournalWriter:
+    """Commits message records in groups. Threads submit; ``close`` writes what is left."""
+
+    def __init__(self, url: str, *, synchronous: str = "full") -> None:
+        self._url = url
+        self._engine: Engine = open_engine(url, synchronous=synchronous)
+        self._queue: queue.SimpleQueue[tuple[MessageRecord, Future[None]] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        self._thread.start()
+
+    def submit(self, record: MessageRecord) -> Future[None]:
+        """Return a future that is done once the record is committed."""
+        done: Future[None] = Future()
+        self._queue.put((record, done))
+        return done
+
+    def close(self) -> None:
+        """Write what waits, then stop."""
+        self._queue.put(None)
+        self._thread.join()
+        self._engine.dispose()
+
+    def _run(self) -> None:
+        going = True
+        while going:
+            batch = [self._queue.get()]
+            while len(batch) < _BATCH and not self._queue.empty():
+                batch.append(self._queue.get_nowait())
+            going = None not in batch
+            self._commit([item for item in batch if item is not None])
+
+    def _commit(self, batch: list[tuple[MessageRecord, Future[None]]]) -> None:
+        if not batch:
+            return
+        try:
+            with faults(self._url), self._engine.begin() as connection:
+                connection.execute(insert(messages), [_row(record) for record, _ in batch])
+        except Exception as error:  # noqa: BLE001 - whatever it was, each waiting session must hear of it
+            failure = error if isinstance(error, StoreUnavailable) else StoreUnavailable(repr(error))
+            for _, done in batch:
+                done.set_exception(failure)
+        else:
+            for _, done in batch:
+                done.set_result(None)
+
+
+def recent(connection: Connection, *, limit: int, username: str | None = None) -> list[MessageRecord]:
+    """Return the newest records first, at most ``limit``, of one credential if it is named."""
+    query = select(messages).order_by(desc(messages.c.id)).limit(limit)
+    if username is not None:
+        query = query.where(messages.c.username == username)
+    return [_record(row._asdict()) for row in connection.execute(query)]
+
+
+def get(connection: Connection, name: str) -> MessageRecord:
+    """Return the record of a message id or a queue id. Raises NotFound."""
+    query = select(messages).where((messages.c.id == name) | (messages.c.queue_id == name))
+    row = connection.execute(query.order_by(desc(messages.c.id))).first()
+    if row is None:
+        raise NotFound(f"no message {name!r}; expected a message id or Postfix's queue id")
+    return _record(row._asdict())
+
+
+def _row(record: MessageRecord) -> dict[str, Any]:
+    row = asdict(record)
+    row["skipped"], row["seconds"] = dict(record.skipped), dict(record.seconds)
+    return row
+
+
+def _record(row: dict[str, Any]) -> MessageRecord:
+    for name in ("recipients", "tags", "features", "applied"):
+        row[name] = tuple(row[name])
+    return MessageRecord(**row)

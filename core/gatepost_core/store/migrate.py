@@ -1,0 +1,89 @@
+"""Bringing the databases to this release's schema, with Alembic.
+
+Each database has its own line of migrations. Running it twice changes nothing. New files
+are made with mode 0640 and belong to the owner of their directory.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine
+
+from gatepost_core.settings import StoreSettings
+from gatepost_core.store.engine import database_file, faults, open_engine
+
+Line = Literal["directory", "journal"]
+LINES: tuple[Line, ...] = ("directory", "journal")
+
+
+def url_of(settings: StoreSettings, line: Line) -> str:
+    """Return the URL of one of the two databases."""
+    return settings.url if line == "directory" else settings.journal
+
+
+def upgrade(settings: StoreSettings) -> dict[Line, tuple[str | None, str | None]]:
+    """Create or upgrade both databases; return each one's revision before and after.
+
+    Raises StoreUnavailable when a file cannot be made or written.
+    """
+    return {line: _upgrade(line, url_of(settings, line)) for line in LINES}
+
+
+def pending(settings: StoreSettings) -> list[Line]:
+    """Return the databases that are not at this release's schema. Raises StoreUnavailable."""
+    behind: list[Line] = []
+    for line in LINES:
+        url = url_of(settings, line)
+        engine = open_engine(url)
+        with faults(url):
+            if _revision(engine) != _scripts(line).get_current_head():
+                behind.append(line)
+        engine.dispose()
+    return behind
+
+
+def _upgrade(line: Line, url: str) -> tuple[str | None, str | None]:
+    with faults(url):
+        _create_file(database_file(url))
+        engine = open_engine(url)
+        try:
+            before = _revision(engine)
+            config = _config(line)
+            with engine.begin() as connection:
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+            return before, _revision(engine)
+        finally:
+            engine.dispose()
+
+
+def _create_file(path: Path) -> None:
+    path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    owner = path.parent.stat()
+    if not path.exists():
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o640))
+        if os.geteuid() == 0:
+            os.chown(path, owner.st_uid, owner.st_gid)
+
+
+def _revision(engine: Engine) -> str | None:
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def _config(line: Line) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations" / line))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _scripts(line: Line) -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config(line))
