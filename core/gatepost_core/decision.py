@@ -58,8 +58,6 @@ class Defer(_Refusal):
 
 Decision: TypeAlias = Pass | Reject | Defer
 
-AUTHENTICATION_REQUIRED = Reject(530, "5.7.0", "Authentication required", "no login")
-
 
 def printable(text: str) -> str:
     """Return ``text`` as one line of printable ASCII, at most 400 characters.
@@ -69,3 +67,6 @@ def printable(text: str) -> str:
     """
     line = _UNPRINTABLE.sub("?", text)
     return line if len(line) <= _TEXT_LIMIT else line[: _TEXT_LIMIT - 3] + "..."
+
+
+AUTHENTICATION_REQUIRED = Reject(530, "5.7.0", "Authentication required", "no login")

@@ -22,8 +22,11 @@ from gatepost_core.store.errors import StoreUnavailable
 _BUSY_SECONDS = 5
 
 
-def open_engine(url: str, *, synchronous: str = "full") -> Engine:
-    """Return an engine; nothing is opened before the first use."""
+def open_engine(url: str, *, synchronous: str = "full", reading: bool = False) -> Engine:
+    """Return an engine; nothing is opened before the first use.
+
+    ``reading`` leaves transactions out: each statement sees what is committed at that moment.
+    """
     engine = create_engine(
         url,
         poolclass=QueuePool,
@@ -38,9 +41,11 @@ def open_engine(url: str, *, synchronous: str = "full") -> Engine:
         for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}")
 
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    if not reading:
+
+        @event.listens_for(engine, "begin")
+        def _begin(connection: Connection) -> None:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
 

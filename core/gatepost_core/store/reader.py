@@ -33,7 +33,7 @@ class Reader:
     def __init__(self, url: str, *, entries: int = _ENTRIES) -> None:
         self._url = url
         self._file = database_file(url)
-        self._engine = open_engine(url).execution_options(isolation_level="AUTOCOMMIT")
+        self._engine = open_engine(url, reading=True)
         self._entries = entries
         self._lock = threading.Lock()
         self._connection: Connection | None = None
