@@ -19,6 +19,7 @@ import os
 import resource
 import select
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -34,6 +35,8 @@ _RECV = 16_384
 # Python's frames are on the heap; SQLite and regular expressions need little more than this holds.
 _THREAD_STACK = 256 * 1024
 _ACCEPT_PAUSE = 0.2
+# A struct timeval (setsockopt(2)): a peer that does not read must not keep a thread for ever.
+_SEND_TIMEOUT = struct.pack("@ll", 30, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +78,23 @@ class Limits:
     join_seconds: float = 15.0
 
 
+def _ignore(value: float) -> None:
+    """Observe nothing."""
+    del value
+
+
+@dataclass(frozen=True, slots=True)
+class Observer:
+    """What metrics want to know: ``connected`` +1 and -1, ``seconds`` that a session took to answer."""
+
+    connected: Callable[[int], None] = _ignore
+    seconds: Callable[[float], None] = _ignore
+
+
 class LineServer:
     """A worker's part: accepts on a listening socket shared with the other workers and serves.
 
-    ``session`` makes the logic of a new connection; ``connected`` is told +1 and -1 (for a gauge).
+    ``session`` makes the logic of a new connection; ``observe`` is told of connections and seconds.
     """
 
     def __init__(
@@ -87,12 +103,12 @@ class LineServer:
         session: Callable[[], Session],
         *,
         limits: Limits | None = None,
-        connected: Callable[[int], None] | None = None,
+        observe: Observer | None = None,
     ) -> None:
         self._listener = listener
         self._session = session
         self._limits = limits or Limits()
-        self._connected = connected
+        self._observe = observe or Observer()
         self._open: dict[socket.socket, threading.Thread] = {}
         self._lock = threading.Lock()
         self._freed = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -143,13 +159,13 @@ class LineServer:
 
     def _run(self, connection: socket.socket) -> None:
         """Serve one connection to its end, whatever happens there."""
-        if self._connected is not None:
-            self._connected(1)
+        self._observe.connected(1)
         try:
             connection.setblocking(True)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _SEND_TIMEOUT)
             if connection.family != socket.AF_UNIX:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            _converse(connection, self._session())
+            _converse(connection, self._session(), self._observe.seconds)
         except StoreUnavailable as error:
             self._log.error("store unavailable, closing without an answer", error=str(error))
         except OSError as error:  # the peer went away
@@ -158,8 +174,7 @@ class LineServer:
             self._log.error("connection failed", exc_info=True)
         finally:
             self._forget(connection)
-            if self._connected is not None:
-                self._connected(-1)
+            self._observe.connected(-1)
 
     def _forget(self, connection: socket.socket) -> None:
         with self._lock:
@@ -181,7 +196,7 @@ class LineServer:
             thread.join(max(0.0, deadline - time.monotonic()))
 
 
-def _converse(connection: socket.socket, session: Session) -> None:
+def _converse(connection: socket.socket, session: Session, observe: Callable[[float], None]) -> None:
     """Carry bytes between a connection and its session until one of them ends it."""
     receive, clock = connection.recv, time.monotonic
     outputs = session.start()
@@ -196,7 +211,9 @@ def _converse(connection: socket.socket, session: Session) -> None:
         data = receive(_RECV)
         if not data:
             return
-        outputs = session.receive(data, clock())
+        began = clock()
+        outputs = session.receive(data, began)
+        observe(clock() - began)
 
 
 def _log_close(close: Close) -> None:
