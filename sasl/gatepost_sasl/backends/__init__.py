@@ -1,0 +1,1 @@
+"""Back ends: where user names and passwords are known."""

@@ -1,0 +1,63 @@
+"""The store as a back end: generated passwords, kept as keyed hashes.
+
+An unknown user costs the same work as a known one, and state and expiry are looked at only after
+the password, so that nobody learns from a refusal which user names exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol
+
+from gatepost_core.keyring import Keyring
+from gatepost_core.model import Credential, State
+from gatepost_core.passwords import verify
+from gatepost_sasl.authenticator import BackendUnavailable, Denied, Granted, Peer, Verdict
+
+
+class Credentials(Protocol):
+    """What is needed of the store's reader."""
+
+    def credential(self, username: str) -> Credential | None:
+        """Return the credential of that name. Raises StoreUnavailable."""
+        ...
+
+
+class LastUsed(Protocol):
+    """Keeps when and from where a credential last logged in."""
+
+    def record(self, credential_id: int, ip: str, now: datetime) -> None:
+        """Take note; must neither wait for the store nor fail because of it."""
+        ...
+
+
+class StoreAuthenticator:
+    """Checks passwords against the store. ``now`` gives the time in UTC."""
+
+    def __init__(
+        self, credentials: Credentials, keyring: Keyring, last_used: LastUsed, now: Callable[[], datetime]
+    ) -> None:
+        self._credentials = credentials
+        self._keyring = keyring
+        self._last_used = last_used
+        self._now = now
+
+    def authenticate(self, username: str, password: str, peer: Peer) -> Verdict:
+        """See Authenticator. A secret whose key is gone is our fault: BackendUnavailable."""
+        now = self._now()
+        credential = self._credentials.credential(username)
+        try:
+            matches = verify(self._keyring, credential, password, now)
+        except LookupError as error:
+            raise BackendUnavailable(str(error)) from error
+        if credential is None:
+            return Denied("unknown user")
+        if not matches:
+            return Denied("wrong password")
+        if credential.state is not State.ACTIVE:
+            return Denied("credential disabled")
+        if credential.expires_at is not None and credential.expires_at <= now:
+            return Denied("credential expired")
+        self._last_used.record(credential.id, peer.remote_ip, now)
+        return Granted(credential.username)

@@ -1,0 +1,52 @@
+"""What a SASL mechanism is (RFC 4422 section 3): given the client's responses, it asks or is done.
+
+A mechanism sees no socket and no store; it only finds out who the client says it is and with which
+password. A response that breaks the mechanism's rules raises MechanismError.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gatepost_sasl.saslprep import PrepError, saslprep
+
+
+class MechanismError(Exception):
+    """The response cannot be used. The text is public: it tells only what the client itself sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """What to send to the client; its answer goes to ``next``."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Who the client says it is, both prepared by SASLprep (RFC 4013)."""
+
+    username: str
+    password: str = field(repr=False)
+
+
+class Mechanism(Protocol):
+    """One login's exchange."""
+
+    def next(self, response: bytes | None) -> Challenge | Done:
+        """Take a response (None: the client sent none at first). Raises MechanismError."""
+        ...
+
+
+def prepared(raw: bytes, what: str) -> str:
+    """Return a UTF-8 string after SASLprep; it must not be empty. Raises MechanismError naming ``what``."""
+    try:
+        text = saslprep(raw.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise MechanismError(f"the {what} is not UTF-8") from error
+    except PrepError as error:
+        raise MechanismError(f"the {what} holds a character that is not allowed") from error
+    if not text:
+        raise MechanismError(f"the {what} is empty")
+    return text
