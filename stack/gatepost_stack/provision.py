@@ -1,0 +1,133 @@
+"""What a private stack's store holds: keys, the account ``demo``, the domain example.test, credentials.
+
+Written with core's own functions into the databases that the settings name, as the
+command line does. Also renders those settings as a file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from gatepost_core import dkim_keys, keyring, passwords, sealing
+from gatepost_core.features import FeatureValues
+from gatepost_core.model import Rules, State
+from gatepost_core.settings import Settings
+from gatepost_core.store import accounts, credentials, domains, migrate
+from gatepost_core.store.engine import open_engine
+
+ACCOUNT = "demo"
+DOMAIN = "example.test"
+CLICK_DOMAIN = "click.example.test"
+BOUNCE_DOMAIN = "bounces.example.test"
+
+Value = str | int | bool | list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """User name and password of a credential."""
+
+    username: str
+    password: str
+
+
+class Provision:
+    """Makes what the daemons read, in the store of ``settings``."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._keys: keyring.Keyring | None = None
+
+    def initialise(self) -> None:
+        """Make the keys, both databases, the account ``demo`` and its sender domain."""
+        directory = self._settings.keys.directory
+        keyring.create_missing(directory)
+        keys = self._keys = keyring.Keyring.load(directory)
+        migrate.upgrade(self._settings.store)
+        now = datetime.now(UTC)
+        with self._directory() as connection:
+            accounts.add(connection, ACCOUNT, now)
+            domains.add(
+                connection,
+                account=ACCOUNT,
+                name=DOMAIN,
+                click_domain=CLICK_DOMAIN,
+                bounce_domain=BOUNCE_DOMAIN,
+                keys=list(_dkim_keys(keys, now)),
+                now=now,
+            )
+
+    def credential(
+        self,
+        features: FeatureValues | None = None,
+        senders: tuple[str, ...] = (),
+        label: str = "",
+        expires_at: datetime | None = None,
+    ) -> Login:
+        """Make a credential of the account ``demo`` and return its login."""
+        if self._keys is None:
+            self._keys = keyring.Keyring.load(self._settings.keys.directory)
+        login = Login(passwords.new_username(), passwords.new_password())
+        with self._directory() as connection:
+            credentials.add(
+                connection,
+                account=ACCOUNT,
+                username=login.username,
+                derived=passwords.derive(self._keys, login.password),
+                now=datetime.now(UTC),
+                label=label,
+                features=features or {},
+                rules=Rules(senders=senders),
+                expires_at=expires_at,
+            )
+        return login
+
+    def enable(self, username: str) -> None:
+        """Let the credential be used again."""
+        with self._directory() as connection:
+            credentials.change(connection, username, state=State.ACTIVE)
+
+    def disable(self, username: str) -> None:
+        """Refuse the credential from now on."""
+        with self._directory() as connection:
+            credentials.change(connection, username, state=State.DISABLED)
+
+    def bounce_domains(self) -> list[str]:
+        """Return the domains at which bounces arrive."""
+        with self._directory() as connection:
+            return domains.bounce_domains(connection)
+
+    @contextmanager
+    def _directory(self) -> Iterator[Connection]:
+        engine = open_engine(self._settings.store.url)
+        try:
+            with engine.begin() as connection:
+                yield connection
+        finally:
+            engine.dispose()
+
+
+def _dkim_keys(keys: keyring.Keyring, now: datetime) -> Iterator[domains.NewKey]:
+    for algorithm in dkim_keys.ALGORITHMS:
+        pair = dkim_keys.generate(algorithm)
+        selector = dkim_keys.selector(now, algorithm)
+        sealed = sealing.seal(keys, pair.private, f"{DOMAIN}/{selector}")
+        yield domains.NewKey(selector, algorithm, pair.public, sealed)
+
+
+def write_settings(path: Path, tables: Mapping[str, Mapping[str, Value]]) -> None:
+    """Write a TOML file, mode 0600: a table a section. JSON's strings, numbers and lists are TOML's too."""
+    path.touch(mode=0o600)
+    lines = []
+    for section, values in tables.items():
+        lines.append(f"[{section}]")
+        lines.extend(f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items())
+        lines.append("")
+    path.write_text("\n".join(lines), encoding="utf-8")

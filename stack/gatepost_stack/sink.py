@@ -1,0 +1,101 @@
+"""The next hop of a private stack: an SMTP server that keeps every message in a Maildir.
+
+One file a transaction, written under tmp/ and renamed into new/ before the client hears
+250, so that no accepted message is lost. The file holds ``X-Sink-Sender`` and
+``X-Sink-Recipients`` lines, then the message as it came over the wire, with CR LF turned
+into LF. Announces 8BITMIME (RFC 6152) and SMTPUTF8 (RFC 6531). A message that cannot be
+written is answered with 451, so that Postfix keeps it.
+
+Run as ``python -m gatepost_stack.sink MAILDIR``, with a listening socket handed over
+(sd_listen_fds(3)).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import time
+from itertools import count
+from pathlib import Path
+
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from gatepost_core.listen import inherited
+from gatepost_core.notify import ready
+
+# Not the name of the Postfix that talks to it: Postfix takes that for a mail loop.
+_HOSTNAME = "sink.invalid"
+_LINE_LIMIT = 2**20
+
+
+class Sink:
+    """aiosmtpd's handler: stores what DATA brought."""
+
+    def __init__(self, maildir: Path) -> None:
+        self._tmp, self._new = maildir / "tmp", maildir / "new"
+        self._numbers = count(1)
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
+        """Store one message; 250 once its file is in place."""
+        name = f"{time.time_ns():020d}.{os.getpid()}_{next(self._numbers)}.sink"
+        try:
+            # Written to the page cache, which a killed process does not take along.
+            (self._tmp / name).write_bytes(stored(envelope))
+            (self._tmp / name).rename(self._new / name)
+        except OSError as error:
+            print(f"sink: {name} cannot be written: {error}", file=sys.stderr, flush=True)
+            return "451 4.3.0 Cannot be stored now"
+        return f"250 2.0.0 Stored as {name}"
+
+
+def stored(envelope: Envelope) -> bytes:
+    """Return the file's bytes for a transaction."""
+    sender = f"X-Sink-Sender: <{envelope.mail_from or ''}>\n"
+    recipients = f"X-Sink-Recipients: {', '.join(envelope.rcpt_tos)}\n"
+    content = envelope.original_content or b""
+    head = (sender + recipients).encode("utf-8", errors="surrogateescape")
+    return head + content.replace(b"\r\n", b"\n")
+
+
+def split(data: bytes) -> tuple[str, tuple[str, ...], bytes]:
+    """Return sender, recipients and message of a stored file. Raises ValueError for another file."""
+    sender, recipients, message = data.split(b"\n", 2)
+    if not sender.startswith(b"X-Sink-Sender: <") or not recipients.startswith(b"X-Sink-Recipients: "):
+        raise ValueError("not a file of the sink")
+    addresses = recipients.partition(b": ")[2].decode("utf-8", errors="surrogateescape")
+    return sender[16:-1].decode("utf-8", errors="surrogateescape"), tuple(addresses.split(", ")), message
+
+
+def _session(sink: Sink) -> SMTP:
+    server = SMTP(sink, hostname=_HOSTNAME, ident="sink", enable_SMTPUTF8=True, timeout=600)
+    # Lines are Postfix's business, not the sink's.
+    server.line_length_limit = _LINE_LIMIT
+    return server
+
+
+async def serve(maildir: Path, listener: socket.socket) -> None:
+    """Accept messages on ``listener`` until SIGTERM."""
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    sink = Sink(maildir)
+    server = await loop.create_server(lambda: _session(sink), sock=listener)
+    ready()
+    await stopped.wait()
+    server.close()
+
+
+def main() -> None:
+    """Serve the Maildir that the command line names."""
+    handed_over = inherited()
+    if len(sys.argv) != 2 or len(handed_over) != 1:
+        sys.exit("usage: python -m gatepost_stack.sink MAILDIR, with a listening socket handed over")
+    asyncio.run(serve(Path(sys.argv[1]), handed_over[0]))
+
+
+if __name__ == "__main__":
+    main()

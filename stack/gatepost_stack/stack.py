@@ -1,0 +1,150 @@
+"""One private stack: its parts, the order in which they start, and the way back.
+
+``Stack`` is what ``script/server``, the integration tests and the benchmarks share. Each
+part that was started is stopped again, in reverse order, also when a later one could not
+start.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+
+from gatepost_core import settings as core_settings
+from gatepost_core.listen import UnixAddress, bind
+from gatepost_core.postfix import Parameter
+from gatepost_stack import certificate, layout, provision
+from gatepost_stack.daemons import Daemon, Supervisor
+from gatepost_stack.instance import HOST, Postfix
+from gatepost_stack.process import StackError
+from gatepost_stack.provision import Provision, Value
+
+HOSTNAME = "mail.example.test"
+# The roles that the ports of a private stack play; the names are those of core's services.
+SERVICES = ("smtp", "submission", "submissions")
+USUAL_PORTS = (2525, 2587, 2465)
+
+
+class Stack:
+    """Postfix, the three daemons and the sink. Use as a context manager.
+
+    ``ports`` are those of port 25's, 587's and 465's role, in this order; None takes free ones.
+    ``extra`` main.cf parameters and ``tables`` of settings win over the stack's own.
+    """
+
+    def __init__(
+        self,
+        var: Path,
+        ports: tuple[int, int, int] | None = None,
+        *,
+        milter: bool = True,
+        extra: Iterable[Parameter] = (),
+        tables: Mapping[str, Mapping[str, Value]] | None = None,
+    ) -> None:
+        self._var = var
+        self.ports = ports or free_ports()
+        self._milter = milter
+        self._extra = list(extra)
+        self._tables = tables or {}
+        self._exit = ExitStack()
+        self.layout: layout.Layout
+        self.settings: core_settings.Settings
+        self.provision: Provision
+        self.supervisor: Supervisor
+        self.postfix: Postfix
+
+    def __enter__(self) -> Stack:
+        try:
+            self._start()
+        except BaseException:
+            self._exit.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._exit.close()
+
+    def _start(self) -> None:
+        self.layout = layout.plan(self._var)
+        self._exit.callback(self.layout.close)
+        self.layout.prepare()
+        certificate.make(self.layout.tls, HOSTNAME)
+        self.layout.ca_file.write_bytes((self.layout.tls / "ca.pem").read_bytes())
+        self.settings = self._write_settings()
+        self.provision = Provision(self.settings)
+        self.provision.initialise()
+        sink = self._exit.enter_context(socket.create_server((HOST, 0), backlog=1024))
+        self.supervisor = Supervisor(self._daemons(sink), self.layout.notices)
+        self._exit.callback(self.supervisor.stop)
+        self.supervisor.start()
+        services = dict(zip(SERVICES, self.ports, strict=True))
+        self.postfix = Postfix(self.layout, services, sink.getsockname()[1])
+        self.postfix.configure(self.settings, self.provision.bounce_domains(), self._own_parameters())
+        self._exit.callback(self.postfix.stop)
+        self.postfix.start()
+
+    def _write_settings(self) -> core_settings.Settings:
+        place = self.layout
+        tables: dict[str, dict[str, Value]] = {
+            "store": {"url": f"sqlite:///{place.store}/directory.db"},
+            "keys": {"directory": str(place.store / "keys")},
+            "sasl": {"listen": f"unix:{place.sockets}/sasl"},
+            "policy": {"listen": f"unix:{place.sockets}/policy", "bounce_ports": [self.ports[0]]},
+            "milter": {"listen": f"unix:{place.sockets}/milter"},
+            "postfix": {
+                "queue_directory": str(place.queue),
+                "hostname": HOSTNAME,
+                "tls_certificate_file": str(place.tls / "server.pem"),
+                "tls_key_file": str(place.tls / "server.key"),
+            },
+        }
+        for section, values in self._tables.items():
+            tables.setdefault(section, {}).update(values)
+        provision.write_settings(place.settings_file, tables)
+        return core_settings.load(place.settings_file, environ={})
+
+    def _daemons(self, sink: socket.socket) -> list[Daemon]:
+        place = self.layout
+        daemons = [self._daemon("sink", ["gatepost_stack.sink", str(place.delivered)], sink)]
+        for name in ("sasl", "policy"):
+            listener = self._exit.enter_context(bind(UnixAddress(str(place.sockets / name))))
+            daemons.append(self._daemon(name, self._module(name), listener))
+        if self._milter:
+            daemons.append(self._daemon("milter", self._module("milter"), None))
+        return daemons
+
+    def _module(self, name: str) -> list[str]:
+        return [f"gatepost_{name}.main", "--config", str(self.layout.settings_file)]
+
+    def _daemon(self, name: str, module: list[str], listener: socket.socket | None) -> Daemon:
+        return Daemon(name, [sys.executable, "-m", *module], self.layout.logs / f"{name}.log", listener)
+
+    def _own_parameters(self) -> list[Parameter]:
+        without = [] if self._milter else [Parameter("smtpd_milters", "", "baseline: no milter")]
+        return [*without, *self._extra]
+
+
+def free_ports() -> tuple[int, int, int]:
+    """Return three ports on loopback that nobody listens on."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.create_server((HOST, 0))) for _ in range(3)]
+        first, second, third = (one.getsockname()[1] for one in sockets)
+    return first, second, third
+
+
+def check_ports(ports: Iterable[int]) -> None:
+    """Raise StackError, naming the port and what to do, when one of them is taken."""
+    for port in ports:
+        try:
+            socket.create_server((HOST, port)).close()
+        except OSError as error:
+            raise StackError(
+                f"port {port} on {HOST} cannot be used ({error.strerror}); end the program that has it "
+                f"('ss -ltnp sport = :{port}' names it), or choose other ports with --port-base N"
+            ) from error
