@@ -1,0 +1,64 @@
+"""The command line that all daemons share: ``--config``, ``--set``, ``--check``.
+
+A configuration that cannot be used ends the daemon before it serves anything: its text goes to
+standard error, the exit status is 4.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+import click
+
+from gatepost_core import log
+from gatepost_core.keyring import KeyringError
+from gatepost_core.listen import ListenError
+from gatepost_core.settings import Settings, SettingsError, load
+
+BAD_CONFIGURATION = 4
+
+
+def command(
+    name: str, text: str, check: Callable[[Settings], object], serve: Callable[[Settings], int]
+) -> click.Command:
+    """Return ``gatepost-<name>``.
+
+    ``check`` raises SettingsError, ListenError or KeyringError for what cannot be used; ``serve`` runs
+    until the daemon is told to stop, and returns the exit status.
+    """
+
+    @click.command(name=f"gatepost-{name}", help=text)
+    @click.option("--config", "config", metavar="FILE", help="Settings file (TOML).")
+    @click.option("--set", "assignments", metavar="SECTION.FIELD=VALUE", multiple=True, help="One setting.")
+    @click.option("--check", "only_check", is_flag=True, help="Check the configuration and exit.")
+    def run(config: str | None, assignments: tuple[str, ...], only_check: bool) -> None:
+        try:
+            settings = load(config, _overrides(assignments))
+            log.configure(settings.log.format, settings.log.level, name)
+            check(settings)
+            status = 0 if only_check else serve(settings)
+        except (SettingsError, ListenError, KeyringError) as error:
+            click.echo(f"gatepost-{name}: {error}", err=True)
+            sys.exit(BAD_CONFIGURATION)
+        if only_check:
+            click.echo(f"gatepost-{name}: the configuration is good")
+        sys.exit(status)
+
+    return run
+
+
+def _overrides(assignments: Sequence[str]) -> dict[str, str]:
+    overrides: dict[str, str] = {}
+    for assignment in assignments:
+        setting, equals, value = assignment.partition("=")
+        if not equals:
+            raise SettingsError(f"--set {assignment}: expected SECTION.FIELD=VALUE")
+        overrides[setting] = value
+    return overrides
+
+
+def utc_now() -> datetime:
+    """Return the time, in UTC."""
+    return datetime.now(UTC)

@@ -1,0 +1,64 @@
+"""gatepost-policy: says what a login may send, over Postfix's policy delegation protocol.
+
+What is wired to what, from settings to socket. A store that cannot be opened does not stop the
+daemon: each request tries again, and Postfix answers 451 meanwhile.
+"""
+
+from __future__ import annotations
+
+from gatepost_core.daemon import command, utc_now
+from gatepost_core.keyring import Keyring
+from gatepost_core.lineserver import Limits, LineServer, Observer
+from gatepost_core.listen import open_listener, parse_address
+from gatepost_core.metrics import Metrics
+from gatepost_core.prefork import Hooks, Supervisor, WorkerContext
+from gatepost_core.settings import Settings
+from gatepost_core.store.reader import Reader
+from gatepost_core.tokens import BounceTokens
+from gatepost_policy.questions import Questions
+from gatepost_policy.report import Reporter
+from gatepost_policy.session import Session
+
+
+def check(settings: Settings) -> None:
+    """Raise ListenError or KeyringError for what cannot be used."""
+    parse_address(settings.policy.listen)
+    Keyring.load(settings.keys.directory)
+
+
+def serve(settings: Settings) -> int:
+    """Serve until SIGTERM; return the exit status."""
+    policy = settings.policy
+    tokens = BounceTokens(Keyring.load(settings.keys.directory))
+    listener = open_listener(parse_address(policy.listen))
+    metrics = Metrics("policy", policy.metrics_listen)
+    report = Reporter(metrics)
+    connections = metrics.gauge("connections", "Connections open now.")
+    seconds = metrics.histogram("request_seconds", "Time that an answer took.")
+
+    def work(context: WorkerContext) -> None:
+        reader = Reader(settings.store.url)
+        questions = Questions(reader, tokens, policy.bounce_ports, utc_now)
+        server = LineServer(
+            listener,
+            lambda: Session(questions, report),
+            limits=Limits(join_seconds=policy.drain_seconds),
+            observe=Observer(connections.inc, seconds.observe),
+        )
+        server.serve(context)
+        reader.close()
+
+    return Supervisor(
+        "policy",
+        policy.workers,
+        work,
+        drain_seconds=policy.drain_seconds,
+        hooks=Hooks(in_child=metrics.in_child, died=metrics.died, ended=metrics.close),
+        helpers=metrics.helpers,
+    ).run()
+
+
+main = command("policy", "Tells Postfix what a login may send (policy delegation protocol).", check, serve)
+
+if __name__ == "__main__":
+    main()

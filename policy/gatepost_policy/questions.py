@@ -1,0 +1,110 @@
+"""What Postfix asks, and the decision: pure but for the look-ups that are passed in.
+
+| state | login | decision |
+|---|---|---|
+| RCPT | yes | TLS, the credential's state, the envelope sender |
+| RCPT | no | a bounce domain's address with a valid token, on a port that takes bounces; else refused |
+| DATA | yes | TLS and the credential's state once more |
+| DATA | no | as the port: each recipient was accepted at RCPT |
+| any other | | none: END-OF-MESSAGE above all, where a refusal breaks Postfix 3.7's transaction |
+
+Each decision depends on the request and the store alone, so a question that Postfix asks again, after
+a dropped connection, gets the same answer and changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Protocol
+
+from gatepost_core.decision import AUTHENTICATION_REQUIRED, Decision, Pass
+from gatepost_core.model import Credential
+from gatepost_core.rules import (
+    TLS_REQUIRED,
+    check_envelope_sender,
+    check_state,
+    check_tls,
+    normal_domain,
+)
+from gatepost_policy.protocol import Request
+
+NOT_ASKED = Pass("nothing to decide in this state")
+_BOUNCES_TAKEN = Pass("recipients accepted at RCPT")
+
+
+class Directory(Protocol):
+    """What is needed of the store's reader. Both raise StoreUnavailable."""
+
+    def credential(self, username: str) -> Credential | None:
+        """Return the credential of that name as it is now."""
+        ...
+
+    def bounce_domain(self, name: str) -> bool:
+        """Say whether bounces of a sender domain arrive at that name."""
+        ...
+
+
+class BounceTokens(Protocol):
+    """Knows the local parts that were given out as envelope senders."""
+
+    def verify(self, local_part: str) -> str | None:
+        """Return the message id in a valid token, else None."""
+        ...
+
+
+class Questions:
+    """Decides. ``bounce_ports`` are the SMTP ports that take bounces; ``now`` gives the time in UTC."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        bounce_tokens: BounceTokens,
+        bounce_ports: Iterable[int],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._directory = directory
+        self._bounce_tokens = bounce_tokens
+        self._bounce_ports = frozenset(str(port) for port in bounce_ports)
+        self._now = now
+
+    def decide(self, request: Request) -> Decision:
+        """Return what to answer. Raises StoreUnavailable."""
+        state = request["protocol_state"]
+        if state not in ("RCPT", "DATA"):
+            return NOT_ASKED
+        if not request.get("sasl_username"):
+            return self._without_login(request, state)
+        return self._with_login(request, state)
+
+    def _with_login(self, request: Request, state: str) -> Decision:
+        tls = check_tls(_encrypted(request))
+        if not isinstance(tls, Pass):
+            return tls
+        username = request["sasl_username"]
+        credential = self._directory.credential(username)
+        decision = check_state(credential, username, self._now())
+        if credential is None or not isinstance(decision, Pass) or state == "DATA":
+            return decision
+        return check_envelope_sender(credential, request.get("sender", ""))
+
+    def _without_login(self, request: Request, state: str) -> Decision:
+        if request.get("server_port") in self._bounce_ports:
+            if state == "DATA":
+                return _BOUNCES_TAKEN
+            message_id = self._bounce(request.get("recipient", ""))
+            if message_id is not None:
+                return Pass(f"bounce of message {message_id}")
+        return AUTHENTICATION_REQUIRED if _encrypted(request) else TLS_REQUIRED
+
+    def _bounce(self, recipient: str) -> str | None:
+        """Return the id of the message that ``recipient`` takes bounces of, else None."""
+        local_part, _, domain = recipient.rpartition("@")
+        message_id = self._bounce_tokens.verify(local_part)
+        if message_id is None or not self._directory.bounce_domain(normal_domain(domain)):
+            return None
+        return message_id
+
+
+def _encrypted(request: Request) -> bool:
+    return bool(request.get("encryption_protocol"))

@@ -1,0 +1,54 @@
+"""One log line and one count for each decision."""
+
+from __future__ import annotations
+
+from gatepost_core.decision import Decision, Defer, Pass
+from gatepost_core.log import get_logger
+from gatepost_core.metrics import Metrics
+from gatepost_policy.protocol import Request
+
+_STATES = ("RCPT", "DATA")
+_RESULTS = ("pass", "reject", "defer", "unavailable")
+
+
+class Reporter:
+    """Called with each request, its decision (None: the store could not tell) and the reason."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        counter = metrics.counter("decisions_total", "Requests answered.", ("result", "state"))
+        self._counts = {
+            (result, state): counter.labels(result, state)
+            for result in _RESULTS
+            for state in (*_STATES, "other")
+        }
+        self._log = get_logger()
+
+    def __call__(self, request: Request, decision: Decision | None, reason: str) -> None:
+        """Log and count. States in which nothing is decided are logged for debugging only."""
+        state = request["protocol_state"]
+        decided = state in _STATES
+        result = _result(decision)
+        self._counts[result, state if decided else "other"].inc()
+        routine = self._log.info if decided else self._log.debug
+        say = self._log.error if decision is None else routine
+        say(
+            "decision",
+            stage=state,
+            result=result,
+            reason=reason,
+            code=None if decision is None or isinstance(decision, Pass) else decision.code,
+            user=request.get("sasl_username") or None,
+            queue_id=request.get("queue_id") or None,
+            instance=request.get("instance"),
+            ip=request.get("client_address"),
+            sender=request.get("sender"),
+            recipient=request.get("recipient"),
+        )
+
+
+def _result(decision: Decision | None) -> str:
+    if decision is None:
+        return "unavailable"
+    if isinstance(decision, Pass):
+        return "pass"
+    return "defer" if isinstance(decision, Defer) else "reject"

@@ -1,0 +1,56 @@
+"""One connection of the policy protocol, sans-I/O.
+
+| event | answer |
+|---|---|
+| a request | ``action=`` with DUNNO, or a code, an enhanced code and a text |
+| a request that breaks the protocol | close |
+| a request while the store is unavailable | close without an answer (Postfix: default_action, 451) |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from gatepost_core.decision import Decision
+from gatepost_core.lineserver import Close, Output, Send
+from gatepost_core.store.errors import StoreUnavailable
+from gatepost_policy.protocol import Decoder, ProtocolError, Request, decode, encode
+from gatepost_policy.questions import Questions
+
+Report = Callable[[Request, Decision | None, str], None]
+
+
+class Session:
+    """The logic of one connection. ``report`` is told of each request, its decision (None: the store
+    could not tell) and the reason."""
+
+    def __init__(self, questions: Questions, report: Report) -> None:
+        self._questions = questions
+        self._report = report
+        self._decoder = Decoder()
+
+    def start(self) -> Sequence[Output]:
+        """Say nothing: Postfix speaks first."""
+        return ()
+
+    def receive(self, data: bytes, now: float) -> Sequence[Output]:
+        """Return the answers to what has arrived; nothing that arrives can make it raise."""
+        del now
+        outputs: list[Output] = []
+        try:
+            for raw in self._decoder.requests(data):
+                outputs.append(Send(self._answer(decode(raw))))
+        except ProtocolError as error:
+            outputs.append(Close(f"protocol error: {error}"))
+        except StoreUnavailable as error:
+            outputs.append(Close(f"no answer: {error}", fault=True))
+        return outputs
+
+    def _answer(self, request: Request) -> bytes:
+        try:
+            decision = self._questions.decide(request)
+        except StoreUnavailable as error:
+            self._report(request, None, str(error))
+            raise
+        self._report(request, decision, decision.reason)
+        return encode(decision)

@@ -1,0 +1,76 @@
+"""gatepost-sasl: says who may log in, over the Dovecot authentication protocol.
+
+What is wired to what, from settings to socket. A store that cannot be opened does not stop the
+daemon: each login tries again, and Postfix answers 454 meanwhile.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+
+from gatepost_core.daemon import command, utc_now
+from gatepost_core.keyring import Keyring
+from gatepost_core.lineserver import Limits, LineServer, Observer
+from gatepost_core.listen import open_listener, parse_address
+from gatepost_core.metrics import Metrics
+from gatepost_core.prefork import Hooks, Supervisor, WorkerContext
+from gatepost_core.settings import Settings
+from gatepost_core.store.reader import Reader
+from gatepost_core.store.usage import LastUsed
+from gatepost_sasl.backends.store import StoreAuthenticator
+from gatepost_sasl.report import Reporter
+from gatepost_sasl.session import Configuration, Session
+
+
+def check(settings: Settings) -> None:
+    """Raise ListenError or KeyringError for what cannot be used."""
+    parse_address(settings.sasl.listen)
+    Keyring.load(settings.keys.directory)
+
+
+def serve(settings: Settings) -> int:
+    """Serve until SIGTERM; return the exit status."""
+    sasl = settings.sasl
+    keyring = Keyring.load(settings.keys.directory)
+    listener = open_listener(parse_address(sasl.listen))
+    metrics = Metrics("sasl", sasl.metrics_listen)
+    report = Reporter(metrics)
+    connections = metrics.gauge("connections", "Connections open now.")
+    seconds = metrics.histogram("request_seconds", "Time that an answer took, without the failure delay.")
+
+    def work(context: WorkerContext) -> None:
+        reader = Reader(settings.store.url)
+        last_used = LastUsed(settings.store.journal)
+        configuration = Configuration(
+            authenticator=StoreAuthenticator(reader, keyring, last_used, utc_now),
+            report=report,
+            mechanisms=sasl.mechanisms,
+            failure_delay=sasl.failure_delay,
+            pid=os.getpid(),
+        )
+        numbers = itertools.count(1)
+        server = LineServer(
+            listener,
+            lambda: Session(configuration, next(numbers)),
+            limits=Limits(join_seconds=sasl.drain_seconds),
+            observe=Observer(connections.inc, seconds.observe),
+        )
+        server.serve(context)
+        last_used.close()
+        reader.close()
+
+    return Supervisor(
+        "sasl",
+        sasl.workers,
+        work,
+        drain_seconds=sasl.drain_seconds,
+        hooks=Hooks(in_child=metrics.in_child, died=metrics.died, ended=metrics.close),
+        helpers=metrics.helpers,
+    ).run()
+
+
+main = command("sasl", "Tells Postfix who may log in (Dovecot authentication protocol).", check, serve)
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""One log line and one count for each login that has ended."""
+
+from __future__ import annotations
+
+from gatepost_core.log import get_logger
+from gatepost_core.metrics import Metrics
+from gatepost_sasl.session import Login
+
+_RESULTS = ("granted", "denied", "malformed", "unavailable")
+_MECHANISMS = ("PLAIN", "LOGIN")
+
+
+class Reporter:
+    """Called with each login. Nothing secret is in one, and nothing secret is logged."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        counter = metrics.counter("decisions_total", "Logins that have ended.", ("result", "mechanism"))
+        self._counts = {
+            (result, mechanism): counter.labels(result, mechanism)
+            for result in _RESULTS
+            for mechanism in (*_MECHANISMS, "other")
+        }
+        self._log = get_logger()
+
+    def __call__(self, login: Login) -> None:
+        """Log and count."""
+        mechanism = login.mechanism
+        self._counts[login.result, mechanism if mechanism in _MECHANISMS else "other"].inc()
+        say = self._log.error if login.result == "unavailable" else self._log.info
+        say(
+            "login",
+            result=login.result,
+            user=login.username or None,
+            ip=login.peer.remote_ip,
+            mechanism=mechanism[:40],
+            reason=login.reason or None,
+        )
