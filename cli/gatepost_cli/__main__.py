@@ -1,0 +1,5 @@
+"""``python -m gatepost_cli`` is the ``gatepost`` command."""
+
+from gatepost_cli.main import main
+
+main()

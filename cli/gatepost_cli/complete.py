@@ -1,0 +1,55 @@
+"""What the shell is offered for a name: accounts, credentials, domains, features.
+
+Completion must never disturb: whatever goes wrong, nothing is offered.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from gatepost_cli.session import Session
+from gatepost_core.features import CATALOGUE
+
+_MOST = 200
+
+
+def account_names(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the accounts."""
+    return _offer(((row.name, "") for row in _rows(ctx, "accounts")), incomplete)
+
+
+def credential_names(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the user names, with their labels as help."""
+    return _offer(((row.username, row.label) for row in _rows(ctx, "credentials")), incomplete)
+
+
+def domain_names(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the sender domains."""
+    return _offer(((row.name, "") for row in _rows(ctx, "domains")), incomplete)
+
+
+def feature_names(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the features; one that takes a value ends in ``=``."""
+    pairs = ((f.name if f.kind == "flag" else f"{f.name}=", f.help) for f in CATALOGUE.values())
+    return _offer(pairs, incomplete)
+
+
+def _rows(ctx: click.Context, table: str) -> Iterable[Any]:
+    # The root's callback does not run for a completion, so its parameters are read here.
+    options = ctx.find_root().params
+    session = Session(options.get("config"), options.get("overrides") or {})
+    with suppress(Exception), session.directory() as connection:
+        module = importlib.import_module(f"gatepost_core.store.{table}")
+        return list(module.everyone(connection))
+    return []
+
+
+def _offer(pairs: Iterable[tuple[str, str]], incomplete: str) -> list[CompletionItem]:
+    fitting = [CompletionItem(name, help=text or None) for name, text in pairs if name.startswith(incomplete)]
+    return fitting[:_MOST]

@@ -1,0 +1,83 @@
+"""How a credential is shown, as data and as a table: never a secret, nor what is kept of one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from gatepost_cli.output import Table, facts, stamp
+from gatepost_core.features import CATALOGUE, FeatureValue, FeatureValues, in_force
+from gatepost_core.model import Credential
+from gatepost_core.store.usage import Usage
+
+_COLUMNS = ("user name", "account", "label", "state", "features", "created", "last used")
+
+
+def credential_data(credential: Credential, used: Usage | None, now: datetime) -> dict[str, Any]:
+    """Return a credential as plain values for JSON; ``features`` holds each feature of the catalogue."""
+    features = in_force(credential.features)
+    return {
+        "username": credential.username,
+        "account": credential.account,
+        "label": credential.label,
+        "state": credential.state.value,
+        "expires_at": stamp(credential.expires_at),
+        "expired": _expired(credential, now),
+        "features": {name: _plain(value) for name, value in features.items()},
+        "senders": list(credential.rules.senders),
+        "created_at": stamp(credential.created_at),
+        "last_used_at": stamp(used.at) if used else None,
+        "last_used_ip": used.ip if used else None,
+    }
+
+
+def credential_table(rows: Iterable[tuple[Credential, Usage | None]], now: datetime) -> Table:
+    """Return the overview of credentials."""
+    return Table(_COLUMNS, [_row(credential, used, now) for credential, used in rows])
+
+
+def credential_facts(credential: Credential, used: Usage | None, now: datetime) -> Table:
+    """Return one credential, a row for each of its fields."""
+    return facts(
+        [
+            *zip(_COLUMNS, _row(credential, used, now), strict=True),
+            ("last used from", used.ip if used else ""),
+            ("expires", stamp(credential.expires_at) or "never"),
+            ("senders", ", ".join(credential.rules.senders) or "any"),
+        ]
+    )
+
+
+def features_text(values: FeatureValues) -> str:
+    """Return the features that are on, as ``--feature`` takes them."""
+    shown = [
+        (name, value)
+        for name, value in values.items()
+        if name not in CATALOGUE or value != CATALOGUE[name].default
+    ]
+    return " ".join(name if value is True else f"{name}={_text(value)}" for name, value in shown)
+
+
+def _row(credential: Credential, used: Usage | None, now: datetime) -> tuple[str, ...]:
+    return (
+        credential.username,
+        credential.account,
+        credential.label,
+        "expired" if _expired(credential, now) else credential.state.value,
+        features_text(in_force(credential.features)),
+        stamp(credential.created_at) or "",
+        (stamp(used.at) or "") if used else "never",
+    )
+
+
+def _expired(credential: Credential, now: datetime) -> bool:
+    return credential.expires_at is not None and credential.expires_at <= now
+
+
+def _plain(value: FeatureValue) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _text(value: FeatureValue) -> str:
+    return ",".join(value) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,29 @@
+"""The first word of each command: its help in one line, and the module that has it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, slots=True)
+class Noun:
+    """One word after ``gatepost``: ``module`` is below this package and has it as ``command``."""
+
+    module: str
+    help: str
+
+
+NOUNS: Mapping[str, Noun] = MappingProxyType(
+    {
+        "account": Noun("account", "Owners of credentials and sender domains."),
+        "credential": Noun("credential", "SMTP logins: generated user names and passwords with features."),
+        "domain": Noun("domain", "Sender domains: DKIM keys, click and bounce domain, DNS records."),
+        "message": Noun("message", "Messages that were accepted."),
+        "settings": Noun("settings", "The settings in force, and where each came from."),
+        "postfix-settings": Noun("postfix_settings", "What to set in main.cf and master.cf, and why."),
+        "store": Noun("store", "The databases and the key directory."),
+        "completion": Noun("completion", "Shell completion of commands, options and names."),
+    }
+)

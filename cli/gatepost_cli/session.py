@@ -1,0 +1,104 @@
+"""What one run of the command works with: settings, databases and keys, each opened when needed.
+
+Everything here raises the core's own errors (SettingsError, StoreUnavailable, KeyringError);
+``main`` turns them into texts and exit codes.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from gatepost_core.keyring import Keyring
+    from gatepost_core.settings import Settings
+
+
+@dataclass
+class Session:
+    """One run: the options before the noun, and what follows from them."""
+
+    config: str | None = None
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    as_json: bool = False
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings in force. Raises SettingsError."""
+        loaded: Settings = _core("settings").load(self.config, self.overrides)
+        return loaded
+
+    @cached_property
+    def keyring(self) -> Keyring:
+        """The keys. Raises KeyringError."""
+        keyring: Keyring = _core("keyring").Keyring.load(self.settings.keys.directory)
+        return keyring
+
+    @property
+    def now(self) -> datetime:
+        """The time, UTC."""
+        return datetime.now(UTC)
+
+    @contextmanager
+    def directory(self, *, write: bool = False) -> Iterator[Connection]:
+        """Open the database of accounts, credentials and domains; ``write`` commits at the end."""
+        with _opened(self.settings.store.url, write) as connection:
+            yield connection
+
+    @contextmanager
+    def journal(self) -> Iterator[Connection]:
+        """Open the database of messages and last use, for reading."""
+        with _opened(self.settings.store.journal, False) as connection:
+            yield connection
+
+
+pass_session = click.make_pass_decorator(Session)
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def json_option(command: _F) -> _F:
+    """Give a command the ``--json`` flag, which ends up in ``Session.as_json``."""
+    return click.option(
+        "--json",
+        "as_json",
+        is_flag=True,
+        expose_value=False,
+        callback=_remember,
+        help="Print JSON on standard output, errors as JSON on standard error.",
+    )(command)
+
+
+def _remember(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    session = ctx.find_object(Session)
+    if session is not None:
+        session.as_json = value
+
+
+@contextmanager
+def _opened(url: str, write: bool) -> Iterator[Connection]:
+    engines, errors = _core("store.engine"), _core("store.errors")
+    file = engines.database_file(url)
+    with engines.faults(url):
+        missing = not file.exists()
+    if missing:  # SQLite would make an empty one
+        raise errors.StoreUnavailable(f"{file}: does not exist; run 'gatepost store upgrade' to make it")
+    engine = engines.open_engine(url, reading=not write)
+    try:
+        with engines.faults(url), engine.begin() if write else engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def _core(module: str) -> Any:
+    """Import a module of the core at its first use: pydantic and SQLAlchemy take 0.1 s each."""
+    return importlib.import_module(f"gatepost_core.{module}")

@@ -1,0 +1,94 @@
+"""What may stand on the command line: features, sender patterns, ends of time.
+
+Each type turns a text into a value or refuses it with a sentence that names the text and
+says what was expected; click makes that exit code 2.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+import click
+
+from gatepost_core.features import FeatureError, FeatureValue, parse_options
+from gatepost_core.rules import normal_address
+from gatepost_core.store import StoreError
+from gatepost_core.store.domains import checked
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+_DURATION = re.compile(r"(\d{1,6})([mhd])")
+# RFC 5321 dot-string with RFC 6531's letters; quoted local parts are not compared by rules.
+_LOCAL = re.compile(r"[^\s@<>()\[\],;:\\\"\x00-\x20\x7f]{1,64}")
+_PATTERN = "an address (a@example.com), a domain (example.com) or its subdomains (*.example.com)"
+
+
+def duration(text: str) -> timedelta | None:
+    """Return the time span that ``24h``, ``30m`` or ``7d`` spells, None for another text."""
+    match = _DURATION.fullmatch(text.strip().lower())
+    return timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else None
+
+
+class Never:
+    """The value of ``--expires never``."""
+
+
+def overlap(_ctx: click.Context, _param: click.Parameter, text: str) -> timedelta:
+    """Return the span of ``--overlap``, such as ``24h``; ``0h`` is none at all. An option callback."""
+    span = duration(text)
+    if span is None:
+        raise click.BadParameter(f"{text!r} is not a time span; expected something like 24h, 90m or 7d")
+    return span
+
+
+def expiry(_ctx: click.Context, _param: click.Parameter, text: str | None) -> datetime | Never | None:
+    """Return the time (UTC) of ``--expires``: a date, a time, a span from now, never. An option callback."""
+    if text is None or text.strip().lower() == "never":
+        return None if text is None else Never()
+    now = datetime.now(UTC)
+    try:
+        when = _moment(text.strip(), now)
+    except (ValueError, OverflowError) as error:
+        raise click.BadParameter(
+            f"{text!r} is not a time; expected 2027-01-31, 2027-01-31T18:00 (UTC unless it says otherwise), "
+            "90d or never"
+        ) from error
+    if when <= now:
+        raise click.BadParameter(f"{text!r} lies in the past; 'gatepost credential disable' ends it now")
+    return when
+
+
+def _moment(text: str, now: datetime) -> datetime:
+    span = duration(text)
+    if span is not None:
+        return now + span
+    when = datetime.fromisoformat(text)
+    return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+
+
+def features(_ctx: click.Context, _param: click.Parameter, texts: Iterable[str]) -> dict[str, FeatureValue]:
+    """Return the values that ``--feature`` options spell; an option callback."""
+    try:
+        return parse_options(texts)
+    except FeatureError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def senders(_ctx: click.Context, _param: click.Parameter, texts: Iterable[str]) -> tuple[str, ...]:
+    """Return the patterns of ``--sender`` options in the form that rules compare; an option callback."""
+    return tuple(dict.fromkeys(sender_pattern(text) for text in texts))
+
+
+def sender_pattern(text: str) -> str:
+    """Return one sender pattern, normalised. Raises click.BadParameter, naming it."""
+    pattern = normal_address(text)
+    local, at, domain = pattern.rpartition("@")
+    usable = not at or (_LOCAL.fullmatch(local) is not None and not domain.startswith("*."))
+    try:
+        checked(domain if at else domain.removeprefix("*."), "sender")
+    except StoreError:
+        usable = False
+    if not usable:
+        raise click.BadParameter(f"{text!r} cannot be used as a sender; expected {_PATTERN}")
+    return pattern
