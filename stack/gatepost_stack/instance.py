@@ -20,7 +20,7 @@ from pathlib import Path
 
 from gatepost_core.postfix import Parameter, Service, main_cf, master_cf
 from gatepost_core.settings import Settings
-from gatepost_stack import process
+from gatepost_stack import layout, process
 from gatepost_stack.layout import Layout
 from gatepost_stack.process import StackError
 
@@ -55,12 +55,12 @@ postlog    unix-dgram n  -  n  -    1  postlogd
 class Postfix:
     """One private Postfix. ``ports`` maps each service's name in master.cf to a port on loopback."""
 
-    def __init__(self, layout: Layout, ports: Mapping[str, int], sink_port: int) -> None:
-        self._layout = layout
+    def __init__(self, places: Layout, ports: Mapping[str, int], sink_port: int) -> None:
+        self._layout = places
         self._ports = dict(ports)
         self._sink_port = sink_port
         self._master: subprocess.Popen[bytes] | None = None
-        self.log = layout.logs / "postfix.log"
+        self.log = places.logs / "postfix.log"
 
     def configure(
         self, settings: Settings, bounce_domains: Iterable[str], extra: Iterable[Parameter] = ()
@@ -168,12 +168,13 @@ class Postfix:
         )
 
 
-def end_left_over(queue: Path) -> None:
-    """End a Postfix that an earlier stack left on ``queue``, if there is one and it is ours."""
+def end_left_over(var: Path) -> None:
+    """End a Postfix that an earlier stack in ``var`` left running, if its process really is that one."""
+    places = layout.last(var)
     with suppress(OSError, ValueError):
-        pid = int((queue / "pid/master.pid").read_text())
+        pid = int((places.queue / "pid/master.pid").read_text())
         command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        if command[0].endswith(b"/master") and os.fsencode(queue.parent / "postfix") in command:
+        if command[0].endswith(b"/master") and os.fsencode(places.postfix) in command:
             os.kill(pid, signal.SIGTERM)
             _wait_for_end(pid)
 

@@ -19,6 +19,7 @@ from pathlib import Path
 
 _SOCKET_NAME_LIMIT = 107
 _LONGEST_SOCKET = Path("queue/gatepost/policy")
+_PREFIX = "gatepost-"
 _TEMPORARY = Path("/var/tmp")  # noqa: S108 a fresh directory is made in it by mkdtemp
 
 
@@ -108,32 +109,55 @@ class Layout:
             (self.delivered / part).mkdir(parents=True)
 
     def clear(self) -> None:
-        """Remove the store, the sink and the rest of an earlier run."""
+        """Remove the store, the sink and the rest of a run."""
         shutil.rmtree(self.delivered, ignore_errors=True)
         for file in (self.settings_file, self.server_file, self.ca_file):
             file.unlink(missing_ok=True)
-        shutil.rmtree(self.var / "run", ignore_errors=True)
+        self._remove_runtime()
 
     def close(self) -> None:
         """Remove what must not outlive the stack; delivered mail stays for whoever wants to read it."""
         self.server_file.unlink(missing_ok=True)
         if self.temporary:
-            shutil.rmtree(self.runtime, ignore_errors=True)
+            self._remove_runtime()
+
+    def _remove_runtime(self) -> None:
+        shutil.rmtree(self.runtime, ignore_errors=True)
+        _pointer(self.var).unlink(missing_ok=True)
 
 
 def plan(var: Path) -> Layout:
     """Choose the places for a stack whose visible files are in ``var``, and empty them."""
     var.mkdir(parents=True, exist_ok=True)
     var = var.resolve()
+    last(var).clear()
     runtime = var / "run"
     Layout(var, runtime).clear()
     fits = len(os.fsencode(runtime / _LONGEST_SOCKET)) <= _SOCKET_NAME_LIMIT
     if fits and _open_to_postfix(var):
         runtime.mkdir(mode=0o755)
-        return Layout(var, runtime)
-    elsewhere = Path(tempfile.mkdtemp(prefix="gatepost-", dir=_TEMPORARY))
-    elsewhere.chmod(0o755)
-    return Layout(var, elsewhere)
+    else:
+        runtime = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_TEMPORARY))
+        runtime.chmod(0o755)
+        _pointer(var).write_text(f"{runtime}\n", encoding="utf-8")
+    return Layout(var, runtime)
+
+
+def last(var: Path) -> Layout:
+    """Return the places of the stack that ran before in ``var``; they may be gone."""
+    var = var.resolve()
+    try:
+        runtime = Path(_pointer(var).read_text(encoding="utf-8").strip())
+    except OSError:
+        return Layout(var, var / "run")
+    # Only what plan() makes is ever removed, whatever the file says.
+    ours = runtime.parent == _TEMPORARY and runtime.name.startswith(_PREFIX) and not runtime.is_symlink()
+    return Layout(var, runtime if ours else var / "run")
+
+
+def _pointer(var: Path) -> Path:
+    """The file that names a runtime directory outside ``var``."""
+    return var / "runtime"
 
 
 def _open_to_postfix(directory: Path) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +19,7 @@ from gatepost_core.listen import UnixAddress, bind
 from gatepost_core.postfix import Parameter
 from gatepost_stack import certificate, layout, provision
 from gatepost_stack.daemons import Daemon, Supervisor
-from gatepost_stack.instance import HOST, Postfix
+from gatepost_stack.instance import HOST, Postfix, end_left_over
 from gatepost_stack.process import StackError
 from gatepost_stack.provision import Provision, Value
 
@@ -33,7 +33,8 @@ class Stack:
     """Postfix, the three daemons and the sink. Use as a context manager.
 
     ``ports`` are those of port 25's, 587's and 465's role, in this order; None takes free ones.
-    ``extra`` main.cf parameters and ``tables`` of settings win over the stack's own.
+    ``extra`` main.cf parameters and ``tables`` of settings win over the stack's own. ``at_end`` gets the
+    directory of log files when everything has stopped, before it may be removed.
     """
 
     def __init__(
@@ -44,12 +45,14 @@ class Stack:
         milter: bool = True,
         extra: Iterable[Parameter] = (),
         tables: Mapping[str, Mapping[str, Value]] | None = None,
+        at_end: Callable[[Path], None] | None = None,
     ) -> None:
         self._var = var
         self.ports = ports or free_ports()
         self._milter = milter
         self._extra = list(extra)
         self._tables = tables or {}
+        self._at_end = at_end
         self._exit = ExitStack()
         self.layout: layout.Layout
         self.settings: core_settings.Settings
@@ -71,8 +74,11 @@ class Stack:
         self._exit.close()
 
     def _start(self) -> None:
+        end_left_over(self._var)
         self.layout = layout.plan(self._var)
         self._exit.callback(self.layout.close)
+        if self._at_end:
+            self._exit.callback(self._at_end, self.layout.logs)
         self.layout.prepare()
         certificate.make(self.layout.tls, HOSTNAME)
         self.layout.ca_file.write_bytes((self.layout.tls / "ca.pem").read_bytes())
@@ -83,7 +89,7 @@ class Stack:
         self.supervisor = Supervisor(self._daemons(sink), self.layout.notices)
         self._exit.callback(self.supervisor.stop)
         self.supervisor.start()
-        services = dict(zip(SERVICES, self.ports, strict=True))
+        services: dict[str, int] = dict(zip(SERVICES, self.ports, strict=True))
         self.postfix = Postfix(self.layout, services, sink.getsockname()[1])
         self.postfix.configure(self.settings, self.provision.bounce_domains(), self._own_parameters())
         self._exit.callback(self.postfix.stop)

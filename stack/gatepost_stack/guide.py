@@ -1,0 +1,71 @@
+"""What ``script/server`` prints once it is ready: the credential, and commands to paste."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from gatepost_stack.instance import HOST
+from gatepost_stack.layout import Layout
+from gatepost_stack.provision import DOMAIN, Login
+
+_ROLES = (
+    "as port 25: STARTTLS, submission after a login, bounces without",
+    "as ports 587 and 2525: STARTTLS required",
+    "as port 465: TLS from the first byte",
+)
+
+
+def show(console: Console, layout: Layout, ports: tuple[int, int, int], login: Login) -> None:
+    """Print how to use a stack that is ready."""
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for port, role in zip(ports, _ROLES, strict=True):
+        table.add_row(f"{HOST}:{port}", role)
+    table.add_row("user name", login.username)
+    table.add_row("password", login.password)
+    table.add_row("certificate authority", _short(layout.ca_file))
+    table.add_row("delivered mail", f"{_short(layout.delivered)}/new, a file a message")
+    table.add_row("for programs", _short(layout.server_file))
+    console.print("[bold]Gatepost is ready.[/bold]")
+    console.print(table, soft_wrap=True)
+    for title, lines in _commands(layout, ports, login).items():
+        console.print(f"\n[bold]{title}[/bold]")
+        for line in lines:
+            # Lines to paste: never wrapped, never coloured.
+            console.print(line, soft_wrap=True, markup=False, highlight=False)
+    console.print("\nCtrl-C stops all of it. The log follows on standard error.")
+
+
+def _commands(layout: Layout, ports: tuple[int, int, int], login: Login) -> dict[str, list[str]]:
+    swaks = (
+        f"--auth-user {login.username} --auth-password {login.password} "
+        f"--from alice@{DOMAIN} --to bob@example.org --tls-verify --tls-ca-path {_short(layout.ca_file)}"
+    )
+    curl = (
+        f"--cacert {_short(layout.ca_file)} --user {login.username}:{login.password} "
+        f"--mail-from alice@{DOMAIN} --mail-rcpt bob@example.org --upload-file message.eml"
+    )
+    first, second, third = ports
+    return {
+        "Send with swaks": [
+            f"swaks --server {HOST} --port {first} --tls --auth PLAIN {swaks}",
+            f"swaks --server {HOST} --port {second} --tls --auth LOGIN {swaks}",
+            f"swaks --server {HOST} --port {third} --tls-on-connect --auth PLAIN {swaks}",
+        ],
+        "Send a file with curl": [
+            f"curl --url smtp://{HOST}:{second} --ssl-reqd {curl}",
+            f"curl --url smtps://{HOST}:{third} {curl}",
+        ],
+        "Look and change with the gatepost command": [
+            "script/gatepost message list",
+            f"script/gatepost credential disable {login.username}",
+        ],
+    }
+
+
+def _short(path: Path) -> str:
+    """Return a path relative to the working directory when it is below it."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

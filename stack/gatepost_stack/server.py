@@ -1,0 +1,204 @@
+"""``script/server``: the whole stack on loopback, or one message through it (``--once``).
+
+Exit codes: 0 stopped or delivered, 1 failed or refused, 2 usage. What went wrong stands on
+standard error; with ``--once`` standard output holds the delivered message and nothing else.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import click
+from rich.console import Console
+
+from gatepost_core.features import CATALOGUE, FeatureError, FeatureValues, parse_options
+from gatepost_stack import client, guide, once
+from gatepost_stack.follow import Log
+from gatepost_stack.instance import HOST
+from gatepost_stack.layout import Layout
+from gatepost_stack.process import StackError
+from gatepost_stack.provision import Login
+from gatepost_stack.stack import USUAL_PORTS, Stack, check_ports
+
+_VAR = Path(__file__).resolve().parents[2] / "var"
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_LOOK_SECONDS = 0.2
+_LAST_PORT = 65535
+
+
+class _Stopped(BaseException):
+    """A signal asked to stop. Not an Exception: nothing on the way may take it for a fault."""
+
+
+@click.command(help=f"Run Gatepost with a private Postfix on loopback. Features: {', '.join(CATALOGUE)}.")
+@click.option("--feature", "options", multiple=True, metavar="NAME[=VALUE]", help="A feature to switch on.")
+@click.option(
+    "--port-base",
+    type=click.IntRange(0, _LAST_PORT - max(USUAL_PORTS)),
+    default=0,
+    metavar="N",
+    help="Add N to each of the ports 2525, 2587 and 2465.",
+)
+@click.option("--no-milter", is_flag=True, help="Leave the milter out: messages pass as Postfix leaves them.")
+@click.option(
+    "--once",
+    "file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE.eml",
+    help="Send this message, print it as it is delivered, and stop.",
+)
+@click.option(
+    "--port",
+    type=click.Choice([str(port) for port in USUAL_PORTS]),
+    default="2587",
+    help="With --once: the port to send to.",
+)
+@click.option(
+    "--mechanism",
+    type=click.Choice(["plain", "login"]),
+    default="plain",
+    help="With --once: the SASL mechanism.",
+)
+@click.option("--from", "sender", metavar="A", help="With --once: the envelope's sender; default: From.")
+@click.option(
+    "--to",
+    "recipients",
+    multiple=True,
+    metavar="B",
+    help="With --once: a recipient of the envelope; default: To and Cc.",
+)
+def main(
+    options: tuple[str, ...],
+    port_base: int,
+    no_milter: bool,
+    file: Path | None,
+    port: str,
+    mechanism: client.Mechanism,
+    sender: str | None,
+    recipients: tuple[str, ...],
+) -> None:
+    """Check what was asked for, then run it."""
+    features = _features(options)
+    request = _request(file, int(port), mechanism, sender, recipients) if file else None
+    if os.geteuid() != 0:
+        _fail("Postfix's master needs root: run script/server as root")
+    try:
+        with _only_one(), _signals():
+            if request:
+                _once(request, features, not no_milter)
+            else:
+                _serve(port_base, features, not no_milter)
+    except _Stopped:
+        sys.exit(0 if request is None else 1)
+    except client.RefusedError as refused:
+        click.echo(str(refused), err=True)
+        sys.exit(1)
+    except (StackError, OSError) as error:
+        _fail(str(error))
+
+
+def _features(options: tuple[str, ...]) -> FeatureValues:
+    try:
+        return parse_options(options)
+    except FeatureError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _request(
+    file: Path, port: int, mechanism: client.Mechanism, sender: str | None, recipients: tuple[str, ...]
+) -> once.Request:
+    try:
+        return once.Request(client.read_mail(file.read_bytes(), sender, recipients), port, mechanism)
+    except ValueError as error:
+        raise click.UsageError(f"{file}: {error}") from error
+
+
+def _once(request: once.Request, features: FeatureValues, milter: bool) -> None:
+    with Stack(_VAR, milter=milter, at_end=Log().finish) as stack:
+        message = once.run(stack, request, features)
+    sys.stdout.buffer.write(message)
+    sys.stdout.buffer.flush()
+
+
+def _serve(port_base: int, features: FeatureValues, milter: bool) -> None:
+    first, second, third = (port + port_base for port in USUAL_PORTS)
+    ports = (first, second, third)
+    check_ports(ports)
+    log = Log()
+    with Stack(_VAR, ports, milter=milter, at_end=log.finish) as stack:
+        login = stack.provision.credential(features, label="script/server")
+        _write_server_file(stack.layout, ports, login)
+        guide.show(Console(), stack.layout, ports, login)
+        while stack.postfix.running:
+            log.turn(stack.layout.logs)
+            time.sleep(_LOOK_SECONDS)
+        raise StackError("Postfix ended by itself; the log above says why")
+
+
+def _write_server_file(layout: Layout, ports: tuple[int, int, int], login: Login) -> None:
+    values = {
+        "host": HOST,
+        "ports": ports,
+        "ca_file": str(layout.ca_file),
+        "username": login.username,
+        "password": login.password,
+    }
+    # Complete when its name appears, and never readable by others.
+    draft = layout.server_file.with_suffix(".new")
+    draft.unlink(missing_ok=True)
+    draft.touch(mode=0o600)
+    draft.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    draft.rename(layout.server_file)
+
+
+@contextmanager
+def _only_one() -> Iterator[None]:
+    """Hold the checkout's lock. Raises StackError when another script/server has it."""
+    _VAR.mkdir(parents=True, exist_ok=True)
+    with (_VAR / "server.lock").open("a+", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            holder = lock.read().strip()
+            raise StackError(
+                f"script/server already runs from this checkout (process {holder or 'unknown'}); "
+                "stop that one first"
+            ) from error
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """Turn the first signal that asks to stop into _Stopped; the way down is not interrupted."""
+
+    def stop(_number: int, _frame: FrameType | None) -> NoReturn:
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        raise _Stopped
+
+    for number in _SIGNALS:
+        signal.signal(number, stop)
+    yield
+
+
+def _fail(text: str) -> NoReturn:
+    click.echo(f"script/server: {text}", err=True)
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
