@@ -1,0 +1,104 @@
+"""``script/bench``: runs the benchmarks and prints each figure beside its reference and goal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from gatepost_bench import auth, mail
+from gatepost_bench.mail import DAEMONS, Figures, Variant
+
+_ROOT = Path(__file__).resolve().parents[2]
+_HTML = _ROOT / "tests/milter/messages/newsletter.eml"
+_TEXT = Path(__file__).parent / "text-4kb.eml"
+_FEATURES = {"inlinecss": True, "trackclicks": True, "preventscam": True}
+ALONE, THROUGH, HTML_ALONE, HTML_THROUGH, HTML_FEATURES = (
+    "Postfix alone, 4 kB text",
+    "Gatepost passing through, 4 kB text",
+    "Postfix alone, HTML newsletter",
+    "Gatepost passing through, HTML newsletter",
+    "Gatepost, inlinecss + trackclicks + preventscam",
+)
+_VARIANTS = [
+    Variant(ALONE, _TEXT, None),
+    Variant(THROUGH, _TEXT, {}),
+    Variant(HTML_ALONE, _HTML, None),
+    Variant(HTML_THROUGH, _HTML, {}),
+    Variant(HTML_FEATURES, _HTML, _FEATURES),
+]
+
+
+@click.command()
+@click.option("--messages", default=2000, show_default=True, help="Messages a variant and round.")
+@click.option("--rounds", default=3, show_default=True, help="Rounds; the median counts.")
+@click.option("--logins", default=20000, show_default=True, help="Logins on one kept connection.")
+@click.option("--sessions", default=2000, show_default=True, help="SMTP sessions with one login each.")
+def main(messages: int, rounds: int, logins: int, sessions: int) -> None:
+    """Measure Gatepost beside its references, in one run."""
+    console = Console()
+    with console.status("starting") as status:
+        logged_in = auth.measure(logins, sessions)
+        figures, memory = mail.measure(_VARIANTS, messages, rounds, status.update)
+    console.print(_mail_table(figures))
+    console.print(_ratios(figures, logged_in, memory))
+
+
+def _mail_table(figures: dict[str, Figures]) -> Table:
+    table = Table(title="Messages over TLS, 10 sessions, 100 messages a connection")
+    for heading in ("variant", "accepted/s", "Postfix ms", *(f"{name} ms" for name in DAEMONS)):
+        table.add_column(heading, justify="left" if heading == "variant" else "right")
+    for name, one in figures.items():
+        cells = [f"{one.daemon_ms(daemon):.2f}" if one.plugins_ms else "" for daemon in DAEMONS]
+        table.add_row(name, f"{one.rate:.0f}", f"{one.postfix_ms:.2f}", *cells)
+    return table
+
+
+def _ratios(
+    figures: dict[str, Figures], logged_in: dict[str, auth.AuthFigures], memory: dict[str, int]
+) -> Table:
+    table = Table(title="Ratios, both sides of this run (CPU of whole process groups)")
+    for heading in ("work", "measured", "reference", "ratio", "goal"):
+        table.add_column(heading, justify="left" if heading == "work" else "right")
+    alone, through = figures[ALONE], figures[THROUGH]
+    html, features = figures[HTML_ALONE], figures[HTML_FEATURES]
+    rows = [
+        _login_row("AUTH PLAIN by Postfix, a login a session", logged_in, " by Postfix", "≤ 1.0"),
+        _login_row("AUTH PLAIN on one kept connection", logged_in, "", ""),
+        ("pass-through, rate, against Postfix alone", through.rate, alone.rate, "/s", "≥ 0.75"),
+        (
+            "pass-through, plug-ins' CPU, against Postfix's",
+            through.plugins_ms,
+            alone.postfix_ms,
+            "ms",
+            "≤ 0.35",
+        ),
+        ("features on HTML, rate, against Postfix alone", features.rate, html.rate, "/s", ""),
+        (
+            "features on HTML, plug-ins' CPU, against Postfix's",
+            features.plugins_ms,
+            html.postfix_ms,
+            "ms",
+            "",
+        ),
+    ]
+    for work, measured, reference, unit, goal in rows:
+        table.add_row(
+            work, f"{measured:.3g} {unit}", f"{reference:.3g} {unit}", f"{measured / reference:.2f}", goal
+        )
+    for name, size in memory.items():
+        table.add_row(f"memory of {name}, PSS of the whole daemon", f"{size / 1e6:.0f} MB", "", "", "≤ 60 MB")
+    return table
+
+
+def _login_row(
+    work: str, figures: dict[str, auth.AuthFigures], how: str, goal: str
+) -> tuple[str, float, float, str, str]:
+    ours, dovecot = figures[f"gatepost{how}"], figures[f"dovecot{how}"]
+    return (f"{work}, CPU, against Dovecot", ours.cpu_ms, dovecot.cpu_ms, "ms", goal)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,175 @@
+"""AUTH PLAIN at gatepost-sasl and at Dovecot's auth service, over the protocol that Postfix speaks.
+
+Both get the same requests over a UNIX socket on one kept connection, one in flight, as an
+smtpd process sends them. Dovecot has a passwd-file with SHA256 hashes. CPU is that of
+the server's whole process tree.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gatepost_bench import accounting
+from gatepost_bench.load import Order
+from gatepost_bench.mail import private_stack, run_load
+from gatepost_core.postfix import Parameter
+from gatepost_stack.provision import Login
+from gatepost_stack.stack import Stack
+
+_READY_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class AuthFigures:
+    """Milliseconds of CPU a login, and logins a second, of one server."""
+
+    cpu_ms: float
+    rate: float
+
+
+class Client:
+    """One connection of Dovecot's auth protocol, as an smtpd process keeps it."""
+
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.connect(str(path))
+        self._socket.sendall(f"VERSION\t1\t0\nCPID\t{os.getpid()}\n".encode())
+        self._file = self._socket.makefile("rb")
+        while self._file.readline().rstrip() != b"DONE":
+            pass
+
+    def login(self, number: int, response: str) -> None:
+        """Log in once. Raises RuntimeError for anything but OK."""
+        self._socket.sendall(
+            f"AUTH\t{number}\tPLAIN\tservice=smtp\tnologin\tlip=127.0.0.1\trip=127.0.0.1\tsecured"
+            f"\tresp={response}\n".encode()
+        )
+        answer = self._file.readline()
+        if not answer.startswith(b"OK\t"):
+            raise RuntimeError(f"login was answered {answer!r}")
+
+    def close(self) -> None:
+        """End the connection."""
+        self._file.close()
+        self._socket.close()
+
+
+def measure(logins: int, sessions: int) -> dict[str, AuthFigures]:
+    """Return the figures of ``gatepost`` and ``dovecot``: on one kept connection, and ``… by Postfix``.
+
+    ``logins`` are made on the kept connection, ``sessions`` SMTP sessions with a login each by Postfix.
+    """
+    figures = {}
+    with private_stack(milter=False, extra=[]) as stack:
+        login = stack.provision.credential({})
+        root = stack.supervisor.pid("sasl")
+        figures["gatepost"] = _run(stack.layout.sockets / "sasl", root, login, logins)
+        figures["gatepost by Postfix"] = _by_postfix(stack, root, login, sessions)
+    login = Login("bench", secrets.token_hex(20))
+    with _dovecot(login) as (path, pid):
+        figures["dovecot"] = _run(path, pid, login, logins)
+        with private_stack(
+            milter=False, extra=[Parameter("smtpd_sasl_path", str(path), "benchmark")]
+        ) as stack:
+            figures["dovecot by Postfix"] = _by_postfix(stack, pid, login, sessions)
+    return figures
+
+
+def _by_postfix(stack: Stack, root: int, login: Login, sessions: int) -> AuthFigures:
+    order = Order(
+        port=stack.ports[0],
+        ca_file=str(stack.layout.ca_file),
+        message_file="",
+        messages=sessions,
+        sessions=10,
+        per_connection=1,
+        username=login.username,
+        password=login.password,
+    )
+    run_load(replace(order, messages=50))
+    before = accounting.cpu_seconds({"server": root})["server"]
+    outcome = run_load(order)
+    spent = accounting.cpu_seconds({"server": root})["server"] - before
+    return AuthFigures(spent / sessions * 1000, sessions / outcome.seconds)
+
+
+def _run(path: Path, root: int, login: Login, logins: int) -> AuthFigures:
+    response = base64.b64encode(f"\0{login.username}\0{login.password}".encode()).decode()
+    client = Client(path)
+    for number in range(1, 200):
+        client.login(number, response)
+    before, began = accounting.cpu_seconds({"server": root}), time.monotonic()
+    for number in range(200, 200 + logins):
+        client.login(number, response)
+    seconds = time.monotonic() - began
+    spent = accounting.cpu_seconds({"server": root})["server"] - before["server"]
+    client.close()
+    return AuthFigures(spent / logins * 1000, logins / seconds)
+
+
+@contextmanager
+def _dovecot(login: Login) -> Iterator[tuple[Path, int]]:
+    """Run a private Dovecot with nothing but its auth service; yield its socket and its pid."""
+    program = shutil.which("dovecot", path="/usr/sbin:/usr/local/sbin")
+    if program is None:
+        raise RuntimeError("dovecot is missing; run script/bootstrap --test")
+    with tempfile.TemporaryDirectory(prefix="gatepost-dovecot-", dir="/var/tmp") as folder:
+        base = Path(folder)
+        base.chmod(0o755)
+        digest = base64.b64encode(hashlib.sha256(login.password.encode()).digest()).decode()
+        (base / "users").write_text(f"{login.username}:{{SHA256.b64}}{digest}\n")
+        (base / "dovecot.conf").write_text(_CONFIGURATION.format(base=base))
+        server = subprocess.Popen([program, "-F", "-c", str(base / "dovecot.conf")])
+        try:
+            path = base / "run/auth-client"
+            _wait_for(path, server)
+            yield path, server.pid
+        finally:
+            server.terminate()
+            server.wait()
+
+
+_CONFIGURATION = """\
+base_dir = {base}/run
+state_dir = {base}/state
+log_path = {base}/log
+protocols =
+ssl = no
+auth_mechanisms = plain login
+disable_plaintext_auth = no
+default_internal_user = dovecot
+default_login_user = dovenull
+passdb {{
+  driver = passwd-file
+  args = scheme=SHA256.b64 {base}/users
+}}
+userdb {{
+  driver = static
+  args = uid=nobody gid=nogroup home=/nonexistent
+}}
+service auth {{
+  unix_listener auth-client {{
+    mode = 0666
+  }}
+}}
+"""
+
+
+def _wait_for(path: Path, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _READY_SECONDS
+    while not path.exists():
+        if server.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError("Dovecot's auth service did not start")
+        time.sleep(0.02)

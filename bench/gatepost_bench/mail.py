@@ -1,0 +1,159 @@
+"""Messages through Postfix alone, with Gatepost passing through, and with its features.
+
+Postfix alone takes the same mail over the same TLS from loopback, without login, policy or
+milter. What was accepted goes to discard(8), so that only the gateway is measured. Each
+round runs every variant once; a variant's figure is the median of its rounds.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from gatepost_bench import accounting
+from gatepost_bench.load import Order, Outcome
+from gatepost_core.features import FeatureValues
+from gatepost_core.postfix import Parameter
+from gatepost_stack.stack import Stack
+
+DAEMONS = ("sasl", "policy", "milter")
+_DISCARD = [Parameter(f"{kind}_transport", "discard:", "benchmark") for kind in ("default", "relay", "local")]
+_ALONE = [
+    Parameter("smtpd_sasl_auth_enable", "no", "benchmark"),
+    Parameter("smtpd_relay_restrictions", "permit_mynetworks, reject", "benchmark"),
+    Parameter("smtpd_data_restrictions", "", "benchmark"),
+]
+_SETTLED_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One thing to measure: a message, and what is on. ``features`` None means Postfix alone."""
+
+    name: str
+    message: Path
+    features: FeatureValues | None
+    per_connection: int = 100
+
+
+@dataclass(slots=True)
+class Figures:
+    """What was measured of a variant, a value a round."""
+
+    rates: list[float] = field(default_factory=list)
+    postfix: list[float] = field(default_factory=list)
+    daemons: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in DAEMONS})
+
+    @property
+    def rate(self) -> float:
+        """Messages accepted a second."""
+        return statistics.median(self.rates)
+
+    @property
+    def postfix_ms(self) -> float:
+        """Milliseconds of Postfix's CPU a message."""
+        return statistics.median(self.postfix)
+
+    def daemon_ms(self, name: str) -> float:
+        """Milliseconds of one daemon's CPU a message."""
+        return statistics.median(self.daemons[name] or [0.0])
+
+    @property
+    def plugins_ms(self) -> float:
+        """Milliseconds of all daemons' CPU a message."""
+        return sum(self.daemon_ms(name) for name in DAEMONS)
+
+
+def measure(
+    variants: list[Variant], messages: int, rounds: int, tick: Callable[[str], None]
+) -> tuple[dict[str, Figures], dict[str, int]]:
+    """Run all variants; return their figures and each daemon's PSS in bytes at the end."""
+    figures = {variant.name: Figures() for variant in variants}
+    with ExitStack() as exits:
+        alone = exits.enter_context(private_stack(milter=False, extra=[*_DISCARD, *_ALONE]))
+        full = exits.enter_context(private_stack(milter=True, extra=_DISCARD))
+        _warm_up(variants, alone, full)
+        for number in range(rounds):
+            for variant in variants:
+                tick(f"round {number + 1}: {variant.name}")
+                stack = alone if variant.features is None else full
+                _one(variant, stack, messages, figures[variant.name])
+        memory = {name: accounting.memory_bytes(full.supervisor.pid(name)) for name in DAEMONS}
+    return figures, memory
+
+
+@contextmanager
+def private_stack(*, milter: bool, extra: list[Parameter]) -> Iterator[Stack]:
+    """Run a stack in a folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="gatepost-bench-", dir="/var/tmp") as folder:
+        Path(folder).chmod(0o755)
+        with Stack(Path(folder) / "var", milter=milter, extra=extra) as stack:
+            yield stack
+
+
+def _warm_up(variants: list[Variant], alone: Stack, full: Stack) -> None:
+    for variant in variants:
+        _one(variant, alone if variant.features is None else full, 100, Figures())
+
+
+def _one(variant: Variant, stack: Stack, messages: int, figures: Figures) -> None:
+    login = None
+    if variant.features is not None:
+        login = stack.provision.credential(variant.features)
+    order = Order(
+        port=stack.ports[0],
+        ca_file=str(stack.layout.ca_file),
+        message_file=str(variant.message),
+        messages=messages,
+        sessions=10,
+        per_connection=variant.per_connection,
+        username=login.username if login else "",
+        password=login.password if login else "",
+    )
+    roots = {"postfix": stack.postfix.pid}
+    if login:
+        roots.update({name: stack.supervisor.pid(name) for name in DAEMONS})
+    before = accounting.cpu_seconds(roots)
+    outcome = run_load(order)
+    _wait_until_empty(stack.layout.queue)
+    _note(figures, outcome, before, accounting.cpu_seconds(roots))
+
+
+def _note(
+    figures: Figures, outcome: Outcome, before: Mapping[str, float], after: Mapping[str, float]
+) -> None:
+    figures.rates.append(outcome.accepted / outcome.seconds)
+    for name, value in after.items():
+        spent = (value - before[name]) / outcome.accepted * 1000
+        (figures.postfix if name == "postfix" else figures.daemons[name]).append(spent)
+
+
+def run_load(order: Order) -> Outcome:
+    """Carry out an order in a process of its own. Raises RuntimeError with the reply that ended it."""
+    run = subprocess.run(
+        [sys.executable, "-m", "gatepost_bench.load"],
+        input=json.dumps(asdict(order)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if run.returncode:
+        raise RuntimeError(f"the load ended early: {run.stderr.strip()}")
+    return Outcome(**json.loads(run.stdout))
+
+
+def _wait_until_empty(queue: Path) -> None:
+    """Wait until Postfix has delivered everything, so that a message's whole cost is counted."""
+    deadline = time.monotonic() + _SETTLED_SECONDS
+    while any(any(path.is_file() for path in (queue / name).rglob("*")) for name in ("incoming", "active")):
+        if time.monotonic() > deadline:
+            raise RuntimeError("Postfix's queue did not become empty")
+        time.sleep(0.05)
