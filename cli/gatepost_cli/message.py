@@ -1,0 +1,89 @@
+"""``gatepost message``: what is recorded of each accepted message."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from gatepost_cli.complete import credential_names
+from gatepost_cli.nouns import NOUNS
+from gatepost_cli.output import Table, emit, facts, stamp
+from gatepost_cli.session import Session, json_option, pass_session
+from gatepost_core.model import MessageRecord
+from gatepost_core.store import journal
+
+
+@click.group(help=NOUNS["message"].help)
+def command() -> None:
+    """Hold the verbs."""
+
+
+@command.command("list")
+@click.option(
+    "--limit",
+    metavar="N",
+    type=click.IntRange(1, 100_000),
+    default=20,
+    show_default=True,
+    help="How many, newest first.",
+)
+@click.option("--credential", metavar="USER", shell_complete=credential_names, help="Only this credential's.")
+@json_option
+@pass_session
+def list_(session: Session, limit: int, credential: str | None) -> None:
+    """Show the newest messages."""
+    with session.journal() as connection:
+        found = journal.recent(connection, limit=limit, username=credential)
+    columns = ("time", "id", "queue id", "credential", "sender", "recipients", "size", "applied")
+    emit(session, [_data(record) for record in found], Table(columns, [_row(record) for record in found]))
+
+
+@command.command("show")
+@click.argument("name", metavar="ID|QUEUEID")
+@json_option
+@pass_session
+def show(session: Session, name: str) -> None:
+    """Show one message: envelope, tags, features applied, and why one was not."""
+    with session.journal() as connection:
+        record = journal.get(connection, name)
+    emit(session, _data(record), facts(_pairs(record)))
+
+
+def _row(record: MessageRecord) -> tuple[str, ...]:
+    return (
+        stamp(record.created_at) or "",
+        record.id,
+        record.queue_id,
+        record.username,
+        f"<{record.sender}>",
+        " ".join(record.recipients),
+        str(record.size),
+        " ".join(record.applied),
+    )
+
+
+def _pairs(record: MessageRecord) -> list[tuple[str, str]]:
+    return [
+        ("id", record.id),
+        ("queue id", record.queue_id),
+        ("time", stamp(record.created_at) or ""),
+        ("credential", record.username),
+        ("sender", f"<{record.sender}>"),
+        ("recipients", " ".join(record.recipients)),
+        ("From", record.header_from),
+        ("Subject", record.subject),
+        ("size", f"{record.size} bytes, {record.size_after} after edits"),
+        ("tags", ", ".join(record.tags)),
+        ("features", " ".join(record.features)),
+        ("applied", " ".join(record.applied)),
+        *((f"not applied: {feature}", reason) for feature, reason in record.skipped.items()),
+        *((f"time for {step}", f"{seconds * 1000:.2f} ms") for step, seconds in record.seconds.items()),
+    ]
+
+
+def _data(record: MessageRecord) -> dict[str, Any]:
+    data = asdict(record)
+    data["created_at"] = stamp(record.created_at)
+    return data

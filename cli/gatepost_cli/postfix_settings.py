@@ -1,0 +1,90 @@
+"""``gatepost postfix-settings``: the main.cf and master.cf parameters to set, and why.
+
+The parameters are ``gatepost_core.postfix``'s; here they are only written out, as text with
+the reasons as comments, as postconf(1) commands, or as JSON.
+"""
+
+from __future__ import annotations
+
+import shlex
+import textwrap
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from gatepost_cli.nouns import NOUNS
+from gatepost_cli.output import emit, note
+from gatepost_cli.session import Session, json_option, pass_session
+from gatepost_core.postfix import Parameter, Service, main_cf, master_cf
+from gatepost_core.store import domains
+from gatepost_core.store.engine import database_file
+
+_WIDTH = 100
+
+
+@click.command("postfix-settings", help=NOUNS["postfix-settings"].help)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "postconf", "json"]),
+    default="text",
+    show_default=True,
+    help="Text as in the files; postconf commands, ready to run; or JSON.",
+)
+@json_option
+@pass_session
+def command(session: Session, form: str) -> None:
+    """Print what Postfix has to be told."""
+    session.as_json = session.as_json or form == "json"
+    main = main_cf(session.settings, _bounce_domains(session))
+    master = master_cf(session.settings)
+    text = "\n".join(as_commands(main, master) if form == "postconf" else as_text(main, master))
+    emit(session, _data(main, master), text)
+
+
+def as_text(main: list[Parameter], master: list[Service]) -> Iterator[str]:
+    """Yield the lines of both files, reasons as comments above each parameter and service."""
+    yield "# ---- main.cf ----"
+    for parameter in main:
+        yield from _comment(parameter.reason)
+        yield parameter.line
+    yield ""
+    yield "# ---- master.cf ----"
+    for service in master:
+        yield from _comment(service.reason)
+        for option in service.options:
+            yield from _comment(f"{option.name}: {option.reason}")
+        yield service.entry
+
+
+def as_commands(main: list[Parameter], master: list[Service]) -> Iterator[str]:
+    """Yield shell commands that set the same, one a line (postconf(1) -e, -M and -P)."""
+    for parameter in main:
+        yield f"postconf -e {shlex.quote(parameter.line)}"
+    for service in master:
+        entry = service.entry.splitlines()[0]
+        yield f"postconf -M {shlex.quote(f'{service.name}/inet={entry}')}"
+        for option in service.options:
+            yield f"postconf -P {shlex.quote(f'{service.name}/inet/{option.name}={option.value}')}"
+
+
+def _data(main: list[Parameter], master: list[Service]) -> dict[str, Any]:
+    return {
+        "main_cf": [asdict(parameter) for parameter in main],
+        "master_cf": [asdict(service) | {"entry": service.entry} for service in master],
+    }
+
+
+def _comment(text: str) -> Iterator[str]:
+    return (f"# {line}" for line in textwrap.wrap(text, _WIDTH - 2))
+
+
+def _bounce_domains(session: Session) -> list[str]:
+    file = database_file(session.settings.store.url)
+    if not file.exists():
+        note(session, f"{file} does not exist yet, so relay_domains names no bounce domain.")
+        return []
+    with session.directory() as connection:
+        return domains.bounce_domains(connection)
