@@ -251,7 +251,7 @@ def load(
         values.update(_from_file(path))
     values.update(_from_variables(environ))
     for name, text in (overrides or {}).items():
-        values.update(_checked(name, text, f"flag {name}={text}"))
+        values.update(_checked(name, text, f"flag {name}"))  # without its text: it may be a secret
     return _build(_with_secrets(values))
 
 
