@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 import zlib
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 _RANDOM = 32
 _CHECKSUM = 6
+_FORM = re.compile(f"{PASSWORD_PREFIX}([0-9A-Za-z]{{{_RANDOM}}})([0-9A-Za-z]{{{_CHECKSUM}}})")
 _ITERATIONS = 4096  # RFC 7677 section 4; more would protect nothing at 190 bits
 
 
@@ -52,10 +54,8 @@ def new_password() -> str:
 
 def well_formed(password: str) -> bool:
     """Say whether a text has the form and the checksum of a generated password."""
-    body = password[len(PASSWORD_PREFIX) : -_CHECKSUM]
-    return (
-        password.startswith(PASSWORD_PREFIX) and len(body) == _RANDOM and password.endswith(_checksum(body))
-    )
+    match = _FORM.fullmatch(password)
+    return match is not None and match[2] == _checksum(match[1])
 
 
 def derive(keyring: Keyring, password: str) -> Derived:
