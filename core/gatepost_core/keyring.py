@@ -33,6 +33,10 @@ class Keyring:
     @classmethod
     def load(cls, directory: Path) -> Keyring:
         """Read every key of ``directory``. Raises KeyringError when a purpose has none."""
+        if directory.is_dir() and not os.access(directory, os.R_OK | os.X_OK):
+            raise KeyringError(
+                f"{directory}: cannot be read by this user; run the command as root, or as the daemons' user"
+            )
         keys: dict[Purpose, dict[str, bytes]] = {}
         for purpose in PURPOSES:
             found = {
