@@ -221,7 +221,7 @@ def _show(session: Session, user: str) -> None:
     with session.directory() as connection:
         credential = credentials.get(connection, user)
     with session.journal() as connection:
-        use = usage.read(connection).get(credential.id)
+        use = usage.of(connection, credential.id)
     emit(
         session,
         credential_data(credential, use, session.now),

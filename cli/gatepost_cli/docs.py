@@ -79,7 +79,8 @@ def _options(command: click.Command) -> Iterator[str]:
     for parameter in command.params:
         record = parameter.get_help_record(context) if isinstance(parameter, click.Option) else None
         if record is not None:
-            yield f"| `{_cell(record[0])}` | {_cell(record[1])} |"
+            names, meaning = record
+            yield f"| `{_cell(names or '')}` | {_cell(meaning or '')} |"
     yield ""
 
 

@@ -66,6 +66,6 @@ def faults(url: str) -> Iterator[None]:
     except (DBAPIError, OSError) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
         hint = ""
-        if isinstance(error, OperationalError) and "no such table" in str(cause):
+        if isinstance(error, OperationalError) and "no such " in str(cause):  # table or column
             hint = "; run 'gatepost store upgrade'"
         raise StoreUnavailable(f"{database_file(url)}: {cause}{hint}") from error

@@ -97,3 +97,10 @@ def read(connection: Connection) -> dict[int, Usage]:
     """Return the last use of every credential that was ever used, by credential id."""
     rows = connection.execute(select(credential_usage))
     return {row.credential_id: Usage(row.last_used_at, row.last_used_ip) for row in rows}
+
+
+def of(connection: Connection, credential_id: int) -> Usage | None:
+    """Return the last use of one credential, None when it never was."""
+    query = select(credential_usage).where(credential_usage.c.credential_id == credential_id)
+    row = connection.execute(query).first()
+    return None if row is None else Usage(row.last_used_at, row.last_used_ip)
