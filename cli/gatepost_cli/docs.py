@@ -122,7 +122,8 @@ def _kind(info: Any) -> str:
         if getattr(rule, sign, None) is not None
     ]
     names = {"int": "whole number", "float": "number", "str": "text", "Path": "path", "bool": "true, false"}
-    return ", ".join([names.get(annotation.__name__, annotation.__name__), *bounds])
+    kind: str = annotation.__name__
+    return ", ".join([names.get(kind, kind), *bounds])
 
 
 def _features() -> Iterator[str]:

@@ -36,7 +36,7 @@ class NewKey:
     sealed_private: bytes = field(repr=False)
 
 
-def add(  # noqa: PLR0913 - a domain is what it is made of
+def add(
     connection: Connection,
     *,
     account: str,
