@@ -1,0 +1,1 @@
+"""HTML read with positions: a tokenizer over the original text, attributes, character references."""

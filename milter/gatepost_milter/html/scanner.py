@@ -1,0 +1,113 @@
+"""A tokenizer that knows where everything stands (HTML Living Standard section 13.2.5).
+
+It finds start tags and the gaps between them, and reads comments, bogus comments (``<![if …]>``,
+``<?…>``, CDATA outside foreign content), raw-text elements and end tags only to step over them. What stands
+in a conditional comment ``<!--[if …]> … <![endif]-->`` is HTML to Outlook, so it is
+scanned as a scan of its own. Attributes stay one raw text until somebody asks for one.
+
+Linear time on any input: each alternative of the pattern starts with characters that no other
+one accepts, runs of characters are possessive, and a tag or comment that never ends takes the
+rest of the text with it, as the standard says. Possessive *groups* are avoided: they are
+broken in Python before 3.11.5 (gh-106052). Nothing here fails.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+WS = r"[ \t\n\f\r]"
+VALUE = r"""(?:"[^"]*+"|'[^']*+'|[^ \t\n\f\r>"'][^ \t\n\f\r>]*+|(?=>))"""
+# An attribute with what stands before it. A name followed by "=" must have a value: an open quote never ends.
+ATTRIBUTE = rf"[ \t\n\f\r/]*+[^ \t\n\f\r/>][^ \t\n\f\r/>=]*+(?:{WS}*+={WS}*+{VALUE}|(?!{WS}*+=))"
+_ATTRIBUTES = rf"(?:{ATTRIBUTE})*[ \t\n\f\r/]*+"
+_NAME = r"[a-zA-Z][^ \t\n\f\r/>]*+"
+_COMMENT_REST = r"(?:-?>|(?:[^-]++|-(?!-!?>))*--!?>)"
+_GAP = (
+    rf"(?:[^<]++|</{_NAME}{_ATTRIBUTES}>|<!--(?!\[[iI][fF]){_COMMENT_REST}|<!(?!--)[^>]*+>|<\?[^>]*+>"
+    r"|</[^a-zA-Z>][^>]*+>|</>|<(?![a-zA-Z/!?]))*"
+)
+# noscript is none of them: mail programs run no scripts, and show what stands in it.
+_RAW = r"(?i:script|style|title|textarea|xmp|iframe|noembed|noframes|plaintext)(?=[ \t\n\f\r/>])"
+_TOKEN = re.compile(
+    rf"({_GAP})(?:<({_RAW})({_ATTRIBUTES})>((?:[^<]++|<(?!/(?i:\2)[ \t\n\f\r/>]))*)"
+    rf"|<({_NAME})({_ATTRIBUTES})>|(<!--\[(?i:if){_COMMENT_REST})|([\s\S]*+))"
+)
+_CONDITION = re.compile(r"<!--\[[iI][fF][^\]>]*+\]>")
+
+# (offset of "<", name in lower case, raw attributes, gap before it without raw text and conditional comments)
+Tag: TypeAlias = tuple[int, str, str, str]
+
+
+@dataclass(slots=True)
+class Style:
+    """A ``<style>`` element: raw attributes and content."""
+
+    attributes: str
+    content: str
+
+
+@dataclass(slots=True)
+class Conditional:
+    """A conditional comment: it stands in the gap before ``tags[index]``, ``gap`` characters into it."""
+
+    index: int
+    gap: int
+    scan: Scan
+
+
+@dataclass(slots=True)
+class Scan:
+    """The start tags of one text in order, and what else features ask for.
+
+    Offsets count from the start of the whole part, also in the scan of a conditional comment. ``tail`` is the gap
+    after the last tag.
+    """
+
+    tags: list[Tag] = field(default_factory=list[Tag])
+    tail: str = ""
+    styles: list[Style] = field(default_factory=list[Style])
+    conditionals: list[Conditional] = field(default_factory=list[Conditional])
+
+
+def scan(text: str, offset: int = 0) -> Scan:
+    """Return the scan of ``text``, whose first character stands at ``offset`` of the part."""
+    result = Scan()
+    tags = result.tags
+    position = offset
+    pending = ""
+    for gap, raw_name, raw_attributes, raw, name, attributes, comment, rest in _TOKEN.findall(text):
+        position += len(gap)
+        if pending:
+            gap = pending + gap  # noqa: PLW2901  # the name stays right: a gap may come in pieces
+            pending = ""
+        if name:
+            tags.append((position, name.lower(), attributes, gap))
+            position += len(name) + len(attributes) + 2
+        elif raw_name:
+            tags.append((position, raw_name.lower(), raw_attributes, gap))
+            if raw_name.lower() == "style":
+                result.styles.append(Style(raw_attributes, raw))
+            position += len(raw_name) + len(raw_attributes) + 2 + len(raw)
+        else:
+            pending = gap
+            if comment:
+                _conditional(result, comment, position, len(gap))
+            position += len(comment) + len(rest)
+            if name == "plaintext":
+                break
+    result.tail = pending
+    return result
+
+
+def _conditional(result: Scan, comment: str, position: int, gap: int) -> None:
+    """Scan what a conditional comment holds, if it holds any tag."""
+    condition = _CONDITION.match(comment)
+    if condition is None:
+        return
+    inner = comment[condition.end() : -3]
+    if "<" in inner and inner != "<!":
+        result.conditionals.append(
+            Conditional(len(result.tags), gap, scan(inner, position + condition.end()))
+        )

@@ -1,0 +1,104 @@
+"""A message as libmilter hands it over, and what is to become of it: plain values.
+
+Header values are kept raw: with their leading space (SMFIP_HDR_LEADSPC), folded with LF, bytes
+beyond ASCII as they came. The body has the CRLF line ends of RFC 5321 section 2.3.8. Nothing here fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gatepost_core.features import FeatureValues
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """One header field. ``value`` is raw, its leading space included."""
+
+    name: bytes
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """The header fields in their order and the body (bytes, CRLF line ends)."""
+
+    headers: tuple[Header, ...]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderEdit:
+    """One change of a header field, as libmilter's smfi_chgheader counts.
+
+    ``index`` is the field's place among those of the same name in the original message, from 1;
+    0 adds a field at the end. ``value`` None deletes; otherwise it has its leading space.
+    """
+
+    name: bytes
+    index: int
+    value: bytes | None
+
+
+class ClickRewriter(Protocol):
+    """Makes the click domain's prefix of one URL."""
+
+    def __call__(self, scheme: str, authority: str, path_and_query: str) -> str:
+        """Return ``https://click.domain/TOKEN``, which stands in for ``scheme://authority``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the surgery needs to know beside the message.
+
+    ``features``: the credential's values for every feature. ``click``: None when the From domain
+    has no click domain. ``message_id``: Gatepost's own id of the message, for the log.
+    """
+
+    features: FeatureValues
+    click: ClickRewriter | None = None
+    message_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that is to change, and why the rest is not.
+
+    ``body`` None means that the body stays. ``skipped`` maps a feature to its reason in words;
+    a feature may be in both when it acted in one part and not in another. ``seconds`` is wall
+    time by step. ``notes`` are for the log alone.
+    """
+
+    header_edits: tuple[HeaderEdit, ...] = ()
+    body: bytes | None = None
+    applied: tuple[str, ...] = ()
+    skipped: Mapping[str, str] = field(default_factory=dict[str, str])
+    tags: tuple[str, ...] = ()
+    features: FeatureValues = field(default_factory=dict[str, "bool | str | tuple[str, ...]"])
+    seconds: Mapping[str, float] = field(default_factory=dict[str, float])
+    notes: tuple[str, ...] = ()
+
+
+def apply_header_edits(headers: tuple[Header, ...], edits: tuple[HeaderEdit, ...]) -> tuple[Header, ...]:
+    """Return the header fields as the MTA has them after ``edits``, done one after another."""
+    result = list(headers)
+    for edit in edits:
+        places = [i for i, header in enumerate(result) if header.name.lower() == edit.name.lower()]
+        if edit.index == 0 or edit.index > len(places):
+            if edit.value is not None:
+                result.append(Header(edit.name, edit.value))
+        elif edit.value is None:
+            del result[places[edit.index - 1]]
+        else:
+            result[places[edit.index - 1]] = Header(result[places[edit.index - 1]].name, edit.value)
+    return tuple(result)
+
+
+def render(message: Message, plan: Plan) -> bytes:
+    """Return the whole message as it is after ``plan``, with CRLF line ends throughout."""
+    headers = apply_header_edits(message.headers, plan.header_edits)
+    lines = [header.name + b":" + header.value.replace(b"\n", b"\r\n") + b"\r\n" for header in headers]
+    return b"".join(lines) + b"\r\n" + (message.body if plan.body is None else plan.body)

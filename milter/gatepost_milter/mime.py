@@ -1,0 +1,235 @@
+"""A view over a message's MIME structure: parts with offsets into the original body (RFC 2045, RFC 2046).
+
+Nothing is copied or rebuilt. What is malformed or ambiguous (two Content-Type fields, a header line without
+a colon, no boundary, too deep, too many) becomes a part with a ``fault`` in words, which nobody edits; the
+rest of the message is read on. Never raises. Time is linear in the size times the depth, which is bounded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from gatepost_milter.message import Header
+
+# Real mail nests five deep and has dozens of parts; a part beyond these is left as it came.
+DEPTH_MOST = 20
+PARTS_MOST = 1000
+HEADER_MOST = 65536  # bytes of one part's header
+
+_BLANK_LINE = re.compile(rb"\r?\n\r?\n")
+_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:((?:[^\r\n]|\r(?!\n)|\r?\n[ \t])*)(?:\r?\n|\Z)")
+_PARAMETER = re.compile(
+    r';[ \t\r\n]*([^\s=;"]++)[ \t\r\n]*=[ \t\r\n]*(?:"((?:[^"\\]|\\.)*)"|([^\s;]*+))', re.DOTALL
+)
+_TYPE = re.compile(r"\s*([!-.0-:<-~]+)/([!-.0-:<-~]+)\s*(?:;|\Z|\()")
+_COMMENT = re.compile(r"\([^()\"]*\)")
+
+
+@dataclass(slots=True)
+class Field:
+    """A header field of a part; offsets of its value within the body (-1 for the message's own header)."""
+
+    name: str
+    value: str
+    start: int = -1
+    end: int = -1
+
+
+@dataclass(slots=True)
+class Part:
+    """One entity. ``start`` and ``end`` bound its body within the message's body.
+
+    ``number`` is its place as IMAP counts (``1.2``; empty for the message itself). ``header_end`` is where
+    another header field would go. ``protected`` is why it must not be edited.
+    """
+
+    number: str
+    type: str
+    parameters: dict[str, str]
+    encoding: str
+    disposition: str
+    start: int
+    end: int
+    encoding_field: Field | None = None
+    header_end: int = -1
+    protected: str = ""
+    fault: str = ""
+    children: list[Part] = field(default_factory=list["Part"])
+
+    def walk(self) -> Iterator[Part]:
+        """Yield this part and all parts in it, in their order."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+    @property
+    def label(self) -> str:
+        """What to call it in a sentence."""
+        return f"part {self.number}" if self.number else "the message"
+
+
+def view(headers: Iterable[Header], body: bytes) -> Part:
+    """Return the structure of a message."""
+    fields = [
+        Field(header.name.decode("latin-1").lower(), header.value.decode("latin-1"))
+        for header in headers
+        if header.name[:8].lower() == b"content-"
+    ]
+    return _Reader(body).entity("", fields, (0, len(body), -1), "text/plain", 0, "")
+
+
+class _Reader:
+    """Reads the entities of one body and counts them."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self._parts = 0
+
+    def entity(
+        self,
+        number: str,
+        fields: list[Field],
+        span: tuple[int, int, int],
+        default: str,
+        depth: int,
+        protected: str,
+    ) -> Part:
+        """Return the part with this header; ``span`` is (body's start, its end, end of the header)."""
+        self._parts += 1
+        named = {name: [f for f in fields if f.name == name] for name in _CONTENT}
+        kind, parameters = _content_type(named["content-type"], default)
+        encoding = named["content-transfer-encoding"]
+        part = Part(
+            number,
+            kind,
+            parameters,
+            _token(encoding[0].value) if encoding else "",
+            _token(named["content-disposition"][0].value) if named["content-disposition"] else "",
+            span[0],
+            span[1],
+            encoding[0] if encoding else None,
+            span[2],
+            protected or _protection(kind),
+        )
+        if any(len(several) > 1 for several in named.values()):
+            part.fault = "has a Content- header field twice"
+        elif not kind:
+            part.fault = "has a malformed Content-Type"
+        elif kind.startswith("multipart/"):
+            self._children(part, depth)
+        return part
+
+    def _children(self, part: Part, depth: int) -> None:
+        boundary = part.parameters.get("boundary", "").rstrip(" \t")
+        if not boundary:
+            part.fault = "is multipart and has no boundary"
+        elif part.encoding not in ("", "7bit", "8bit", "binary"):
+            part.fault = "is multipart and has a transfer encoding"
+        elif depth >= DEPTH_MOST:
+            part.fault = f"is nested more than {DEPTH_MOST} deep"
+        else:
+            default = "message/rfc822" if part.type == "multipart/digest" else "text/plain"
+            spans = self._bodies(boundary.encode("latin-1", "replace"), part.start, part.end)
+            for place, (start, end) in enumerate(spans, 1):
+                if self._parts >= PARTS_MOST:
+                    part.fault = f"is in a message of more than {PARTS_MOST} parts"
+                    break
+                number = f"{part.number}.{place}" if part.number else str(place)
+                part.children.append(self._child(number, start, end, default, depth + 1, part.protected))
+            if not spans:
+                part.fault = "is multipart and its boundary does not occur"
+
+    def _bodies(self, boundary: bytes, start: int, end: int) -> list[tuple[int, int]]:
+        """Return the ranges between delimiter lines (RFC 2046 section 5.1.1)."""
+        body, delimiter = self._body, b"--" + boundary
+        spans: list[tuple[int, int]] = []
+        opened = -1
+        at = body.find(delimiter, start, end)
+        while at >= 0 and len(spans) < PARTS_MOST:
+            after = at + len(delimiter)
+            line_end = body.find(b"\n", after, end)
+            next_line = end if line_end < 0 else line_end + 1
+            rest = body[after : min(next_line, after + 1000)].rstrip(b" \t\r\n")
+            if (at == start or body[at - 1] == 10) and rest in (b"", b"--"):
+                if opened >= 0:
+                    spans.append((opened, max(opened, at - (2 if body[at - 2 : at] == b"\r\n" else 1))))
+                opened = -1 if rest else next_line
+                if rest:
+                    break
+                after = next_line
+            at = body.find(delimiter, after, end)
+        if opened >= 0:
+            spans.append((opened, end))
+        return spans
+
+    def _child(self, number: str, start: int, end: int, default: str, depth: int, protected: str) -> Part:
+        """Return the entity that fills ``[start, end)``, header and body."""
+        if self._body[start : start + 2] == b"\r\n" or self._body[start : start + 1] == b"\n":
+            skip = 2 if self._body[start] == 13 else 1
+            return self.entity(number, [], (start + skip, end, start), default, depth, protected)
+        blank = _BLANK_LINE.search(self._body, start, min(end, start + HEADER_MOST))
+        if blank is None:
+            return _faulty(number, start, end, "has no end to its header")
+        header_end = blank.start() + (2 if blank[0][0] == 13 else 1)
+        fields = self._fields(start, header_end)
+        if fields is None:
+            return _faulty(number, start, end, "has a malformed header")
+        return self.entity(number, fields, (blank.end(), end, header_end), default, depth, protected)
+
+    def _fields(self, start: int, end: int) -> list[Field] | None:
+        """Return the header fields in ``[start, end)``, or None if a line is none of a field."""
+        fields: list[Field] = []
+        at = start
+        while at < end:
+            match = _FIELD.match(self._body, at, end)
+            if match is None:
+                return None
+            name = match[1].decode("latin-1").lower()
+            if name.startswith("content-"):
+                fields.append(Field(name, match[2].decode("latin-1"), match.start(2), match.end(2)))
+            at = match.end()
+        return fields
+
+
+_CONTENT = ("content-type", "content-transfer-encoding", "content-disposition")
+
+
+def _faulty(number: str, start: int, end: int, fault: str) -> Part:
+    return Part(number, "", {}, "", "", start, end, fault=fault)
+
+
+def _token(value: str) -> str:
+    """Return the first word of a field's value in lower case, comments left out."""
+    return _COMMENT.sub(" ", value).strip().partition(";")[0].strip().lower()
+
+
+def _content_type(fields: list[Field], default: str) -> tuple[str, dict[str, str]]:
+    """Return type and parameters; the type is empty if it cannot be read."""
+    if not fields:
+        return default, {}
+    value = fields[0].value
+    match = _TYPE.match(value)
+    if match is None:
+        return "", {}
+    parameters: dict[str, str] = {}
+    for name, quoted, plain in _PARAMETER.findall(value):
+        text = re.sub(r"\\(.)", r"\1", re.sub(r"\r?\n", "", quoted)) if quoted else plain
+        parameters.setdefault(name.lower(), text)
+    return f"{match[1]}/{match[2]}".lower(), parameters
+
+
+def _protection(kind: str) -> str:
+    """Return why a part of this type, and all in it, must not be edited; empty if it may."""
+    if kind == "multipart/signed":
+        return "is signed"
+    if kind in ("multipart/encrypted", "application/pgp-encrypted"):
+        return "is encrypted"
+    if kind in ("application/pkcs7-mime", "application/x-pkcs7-mime"):
+        return "is S/MIME"
+    if kind.startswith("message/"):
+        return "is an embedded message"
+    if kind == "text/calendar":
+        return "is a calendar entry"
+    return "is AMP" if kind == "text/x-amp-html" else ""

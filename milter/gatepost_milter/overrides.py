@@ -1,0 +1,90 @@
+"""Header fields that override a credential's features for one message.
+
+``X-Gatepost-<Feature>`` and ``X-SMTPeter-<Feature>``, in any case. Every field under either prefix is removed
+before the message leaves. A name or value that is not understood, or two that contradict each other, refuse
+the message: ``550 5.6.0`` naming header and value, never a guess.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
+
+from gatepost_core.decision import Reject
+from gatepost_core.features import CATALOGUE, Feature, FeatureError, FeatureValue
+from gatepost_milter.message import Header, HeaderEdit
+
+PREFIXES = ("x-gatepost-", "x-smtpeter-")
+_BY_HEADER = {feature.header.lower(): feature for feature in CATALOGUE.values() if feature.header}
+_SHOWN = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """The values that the message asks for, and the edits that remove the fields."""
+
+    values: dict[str, FeatureValue]
+    edits: tuple[HeaderEdit, ...]
+
+
+def read(headers: tuple[Header, ...]) -> Overrides | Reject:
+    """Return the overrides among ``headers``, or the refusal of one that is not understood."""
+    values: dict[str, FeatureValue] = {}
+    edits: list[HeaderEdit] = []
+    counts: dict[bytes, int] = {}
+    for header in headers:
+        if header.name[:2] not in (b"X-", b"x-"):
+            continue
+        word = header.name.decode("latin-1").strip().lower()
+        if not word.startswith(PREFIXES):
+            continue
+        key = header.name.lower()
+        counts[key] = counts.get(key, 0) + 1
+        edits.append(HeaderEdit(header.name, counts[key], None))
+        try:
+            feature, value = _parse(header, word)
+        except FeatureError as error:
+            return Reject(550, "5.6.0", str(error), "override not understood")
+        if values.setdefault(feature.name, value) != value:
+            return Reject(
+                550,
+                "5.6.0",
+                f"{_name(header)}: {_shown(header)} contradicts another header for {feature.name}",
+                "overrides contradict each other",
+            )
+    # Highest first, so that no deletion moves one still to come (smfi_chgheader counts what is there).
+    return Overrides(values, tuple(reversed(edits)))
+
+
+def _parse(header: Header, word: str) -> tuple[Feature, FeatureValue]:
+    """Return the feature and value that a field asks for. Raises FeatureError."""
+    feature = _BY_HEADER.get(word[len(PREFIXES[0]) :])
+    if feature is None:
+        known = ", ".join(f"X-Gatepost-{feature.header}" for feature in _BY_HEADER.values())
+        raise FeatureError(
+            f"{_name(header)}: {_shown(header)} is not understood; no such header, known are {known}"
+        )
+    try:
+        return feature, feature.parse(_text(header.value))
+    except FeatureError as error:
+        # The catalogue names the feature; whoever reads the reply wrote a header.
+        raise FeatureError(f"{_name(header)}:{str(error).partition(':')[2]}") from None
+
+
+def _text(value: bytes) -> str:
+    """Return a field's value unfolded, RFC 2047 words decoded. Raises FeatureError."""
+    try:
+        text = value.replace(b"\r", b"").replace(b"\n", b"").decode("utf-8")
+        return str(make_header(decode_header(text))) if "=?" in text else text
+    except (UnicodeError, LookupError, ValueError, HeaderParseError):
+        raise FeatureError(f"value: {value[:_SHOWN].decode('latin-1').strip()!r} cannot be decoded") from None
+
+
+def _name(header: Header) -> str:
+    return header.name.decode("latin-1").strip()[:80]
+
+
+def _shown(header: Header) -> str:
+    text = header.value.decode("utf-8", "replace").strip()
+    return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "...")

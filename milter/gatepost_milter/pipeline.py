@@ -1,0 +1,169 @@
+"""From a message and its credential's features to a plan: which headers and bytes change, which stay and why.
+
+``process`` is pure and never raises: the shell carries the plan out. What cannot be edited safely passes untouched
+with a reason; a header override that is not understood is a ``Reject``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from time import perf_counter
+
+from gatepost_core.decision import Reject
+from gatepost_core.features import FeatureValues, in_force
+from gatepost_milter import overrides
+from gatepost_milter.addresses import UNREADABLE, from_addresses
+from gatepost_milter.edits import Edit, ordered, splice
+from gatepost_milter.message import ClickRewriter, Context, Header, HeaderEdit, Message, Plan, render
+from gatepost_milter.mime import Part, view
+from gatepost_milter.surgery import Asked, NewPart, PartError, Record, operate, reasons
+
+__all__ = [
+    "UNREADABLE",
+    "ClickRewriter",
+    "Context",
+    "Header",
+    "HeaderEdit",
+    "Message",
+    "Plan",
+    "Reject",
+    "from_addresses",
+    "process",
+    "render",
+]
+
+_HTML_FEATURES = ("inlinecss", "trackclicks", "preventscam")
+# Skip these words in reasons: a part without HTML is no failure worth a sentence of its own.
+_NO_HTML = "no HTML part"
+
+
+def process(message: Message, context: Context) -> Plan | Reject:
+    """Return what is to become of ``message``, or the refusal of an override. Never raises."""
+    try:
+        asked = overrides.read(message.headers)
+    except Exception as error:  # noqa: BLE001  # an override that we cannot read must not pass unread
+        return Reject(
+            550, "5.6.0", "The X-Gatepost- headers cannot be read", f"{type(error).__name__}: {error}"
+        )
+    if isinstance(asked, Reject):
+        return asked
+    features = in_force(context.features, asked.values)
+    labels = features["tags"]
+    tags = labels if isinstance(labels, tuple) else ()
+    plan = Plan(header_edits=asked.edits, applied=("tags",) if tags else (), tags=tags, features=features)
+    if not any(features[name] for name in _HTML_FEATURES):
+        return plan
+    try:
+        return _edited(message, context, plan)
+    except Exception as error:  # noqa: BLE001  # whatever it is, the message must pass as it came
+        skipped = dict.fromkeys(_wanted(features), "internal error")
+        return replace(plan, skipped=skipped, notes=(f"{type(error).__name__}: {error}",))
+
+
+def _wanted(features: FeatureValues) -> list[str]:
+    return [name for name in _HTML_FEATURES if features[name]]
+
+
+def _edited(message: Message, context: Context, plan: Plan) -> Plan:
+    """Return ``plan`` with the edits of the HTML parts."""
+    began = perf_counter()
+    record = Record()
+    wanted = _wanted(plan.features)
+    asked = _asked(wanted, context, record)
+    body: bytes | None = None
+    header_edits = plan.header_edits
+    if any(header.name.lower() == b"dkim-signature" for header in message.headers):
+        _skip(record, wanted, "the message carries a DKIM signature of its own")
+    elif asked.inline_css or asked.click is not None:
+        root = view(message.headers, message.body)
+        record.spend("view", began)
+        edits: list[Edit[bytes]] = []
+        for part in _html_parts(root, wanted, record):
+            new = _operated(part, message.body, asked, wanted, record)
+            if new is not None:
+                edits.append(Edit(part.start, part.end, new.body))
+                if new.encoding is not None:
+                    header_edits += _reencoded(part, new, message.headers, edits)
+        if edits:
+            body = splice(message.body, ordered(edits, len(message.body)))
+    _explain(record, wanted)
+    return replace(
+        plan,
+        header_edits=header_edits,
+        body=body,
+        applied=(*(name for name in wanted if name in record.applied), *plan.applied),
+        skipped=reasons(record.skipped),
+        seconds=record.seconds,
+        notes=tuple(record.notes),
+    )
+
+
+def _asked(wanted: list[str], context: Context, record: Record) -> Asked:
+    click = context.click if "trackclicks" in wanted else None
+    if "trackclicks" in wanted and click is None:
+        record.skip("trackclicks", "no click domain for the From domain")
+    return Asked("inlinecss" in wanted, click, "preventscam" in wanted)
+
+
+def _explain(record: Record, wanted: list[str]) -> None:
+    """Say why preventscam did nothing: it acts only on links that would have been tracked."""
+    if (
+        "preventscam" in wanted
+        and "preventscam" not in record.applied
+        and "preventscam" not in record.skipped
+    ):
+        tracking = "trackclicks" in wanted and "trackclicks" not in record.skipped
+        record.skip("preventscam", "no link shows a URL" if tracking else "links are not tracked")
+
+
+def _skip(record: Record, wanted: list[str], reason: str) -> None:
+    for name in wanted:
+        record.skip(name, reason)
+
+
+def _html_parts(root: Part, wanted: list[str], record: Record) -> list[Part]:
+    """Return the HTML parts that may be edited; the others' reasons go on record."""
+    parts: list[Part] = []
+    reason = _NO_HTML
+    for part in root.walk():
+        why = part.fault or part.protected
+        if part.type == "text/html" and not why and part.disposition == "attachment":
+            why = "is an attachment"
+        if why and (part.fault or part.type == "text/html" or not part.children):
+            if part.type == "text/html" or part.fault or part.protected:
+                reason = ""
+                _skip(record, wanted, f"{part.label} {why}")
+        elif part.type == "text/html":
+            parts.append(part)
+    if not parts and reason:
+        _skip(record, wanted, reason)
+    return parts
+
+
+def _operated(part: Part, body: bytes, asked: Asked, wanted: list[str], record: Record) -> NewPart | None:
+    """Return one part's new body; a part that cannot be edited is put on record and stays."""
+    label = f"HTML part {part.number}" if part.number else "the HTML body"
+    try:
+        return operate(part, body[part.start : part.end], asked, record)
+    except PartError as error:
+        _skip(record, wanted, f"{label} {error}")
+    except Exception as error:  # noqa: BLE001  # the other parts are still worth editing
+        record.notes.append(f"{label}: {type(error).__name__}: {error}")
+        _skip(record, wanted, "internal error")
+    return None
+
+
+def _reencoded(
+    part: Part, new: NewPart, headers: tuple[Header, ...], edits: list[Edit[bytes]]
+) -> tuple[HeaderEdit, ...]:
+    """Write a part's new transfer encoding into its header: as an edit of the body, or of the message's header."""
+    encoding = b" " + (new.encoding or "").encode("ascii")
+    name = b"Content-Transfer-Encoding"
+    if not part.number:
+        index = sum(header.name.lower() == name.lower() for header in headers)
+        return (HeaderEdit(name, index, encoding),)
+    if part.encoding_field is not None:
+        edits.append(Edit(part.encoding_field.start, part.encoding_field.end, encoding))
+    else:
+        edits.append(Edit(part.header_end, part.header_end, name + b":" + encoding + b"\r\n"))
+    return ()

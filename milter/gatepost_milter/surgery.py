@@ -1,0 +1,137 @@
+"""The edits of one HTML part: opened, scanned once, given to each feature, written back once.
+
+A part that cannot be read or written back the same is ``PartError`` with a reason in words; a fault in a feature
+is kept in ``Faults`` and takes only that feature's edits with it. Neither touches the part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from time import perf_counter
+
+from gatepost_milter.charsets import CharsetError, byte_edits, decode
+from gatepost_milter.edits import Edit, OverlapError, ordered
+from gatepost_milter.features.inlinecss import CalculatorError, inline
+from gatepost_milter.features.trackclicks import track
+from gatepost_milter.html.part import HtmlPart, Outcome
+from gatepost_milter.html.scanner import scan
+from gatepost_milter.message import ClickRewriter
+from gatepost_milter.mime import Part
+from gatepost_milter.transfer import Identity, TransferError, has_long_line, open_part, to_quoted_printable
+
+# Ten times what any mail program shows whole; the scan holds some 100 bytes a tag.
+HTML_MOST = 2 * 1024 * 1024
+
+
+class PartError(ValueError):
+    """A part that stays as it came; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is to be done to each HTML part."""
+
+    inline_css: bool
+    click: ClickRewriter | None
+    prevent_scam: bool
+
+
+@dataclass(slots=True)
+class Record:
+    """What was done, over all parts of one message."""
+
+    applied: dict[str, int] = field(default_factory=dict[str, int])
+    skipped: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    seconds: dict[str, float] = field(default_factory=dict[str, float])
+    notes: list[str] = field(default_factory=list[str])
+
+    def skip(self, feature: str, reason: str) -> None:
+        """Note why ``feature`` did not act somewhere."""
+        reasons = self.skipped.setdefault(feature, [])
+        if reason not in reasons:
+            reasons.append(reason)
+
+    def count(self, feature: str, number: int) -> None:
+        """Note that ``feature`` acted in ``number`` places."""
+        if number:
+            self.applied[feature] = self.applied.get(feature, 0) + number
+
+    def spend(self, step: str, since: float) -> None:
+        """Add the wall time since ``since`` (of ``perf_counter``) to a step."""
+        self.seconds[step] = self.seconds.get(step, 0.0) + perf_counter() - since
+
+
+@dataclass(frozen=True, slots=True)
+class NewPart:
+    """A part's encoded body after its edits; ``encoding`` is its new transfer encoding, None if the old one holds."""
+
+    body: bytes
+    encoding: str | None = None
+
+
+def operate(part: Part, raw: bytes, asked: Asked, record: Record) -> NewPart | None:
+    """Return the new body of one HTML part, or None if nothing changes. Raises PartError."""
+    began = perf_counter()
+    if len(raw) > 3 * HTML_MOST:
+        raise PartError(f"is larger than {HTML_MOST} bytes")
+    try:
+        transfer = open_part(part.encoding, raw)
+        if len(transfer.decoded) > HTML_MOST:
+            raise PartError(f"is larger than {HTML_MOST} bytes")
+        if b"-----BEGIN PGP" in transfer.decoded:
+            raise PartError("holds inline PGP")
+        text, codec = decode(transfer.decoded, part.parameters.get("charset"))
+        html = HtmlPart(text, codec, scan(text))
+        record.spend("view", began)
+        edits = ordered(_collect(html, asked, record), len(text))
+        if not edits:
+            return None
+        began = perf_counter()
+        body = transfer.spliced(byte_edits(transfer.decoded, text, codec, edits))
+    except (TransferError, CharsetError, OverlapError) as error:
+        raise PartError(str(error)) from error
+    if isinstance(transfer, Identity) and has_long_line(body):
+        record.spend("render", began)
+        return NewPart(to_quoted_printable(body), "quoted-printable")
+    record.spend("render", began)
+    return NewPart(body)
+
+
+def _collect(html: HtmlPart, asked: Asked, record: Record) -> list[Edit[str]]:
+    """Return the edits of all features that are asked for."""
+    edits: list[Edit[str]] = []
+    if asked.click is not None:
+        click = asked.click
+        edits += _guarded("trackclicks", lambda: _tracked(html, click, asked.prevent_scam, record), record)
+    if asked.inline_css:
+        edits += _guarded("inlinecss", lambda: inline(html), record)
+    return edits
+
+
+def _tracked(html: HtmlPart, click: ClickRewriter, prevent_scam: bool, record: Record) -> Outcome:
+    outcome, kept = track(html, click, prevent_scam)
+    record.count("preventscam", kept)
+    return outcome
+
+
+def _guarded(feature: str, act: Callable[[], Outcome], record: Record) -> list[Edit[str]]:
+    """Return what a feature wants changed; a fault in it costs its own edits only."""
+    began = perf_counter()
+    try:
+        outcome = act()
+    except CalculatorError as error:
+        outcome = Outcome(reason=str(error))
+    except Exception as error:  # noqa: BLE001  # whatever it is, the message must pass
+        record.notes.append(f"{feature}: {type(error).__name__}: {error}")
+        outcome = Outcome(reason="internal error")
+    record.spend(feature, began)
+    record.count(feature, len(outcome.edits))
+    if outcome.reason:
+        record.skip(feature, outcome.reason)
+    return outcome.edits
+
+
+def reasons(skipped: Mapping[str, list[str]]) -> dict[str, str]:
+    """Return one sentence for each feature."""
+    return {feature: "; ".join(why) for feature, why in skipped.items()}

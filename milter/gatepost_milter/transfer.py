@@ -1,0 +1,216 @@
+"""Content-Transfer-Encoding, read and edited in place (RFC 2045 section 6).
+
+``open_part`` gives a part's decoded bytes together with the way back: ``spliced`` returns the
+encoded bytes after edits of the decoded ones. 7bit and 8bit are spliced as they are;
+quoted-printable is spliced in the encoded text and only touched lines are wrapped; base64 keeps
+the original's line length. What could not be written back the same is ``TransferError`` with a reason in words.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from bisect import bisect_left
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Protocol
+
+from gatepost_milter.edits import Edit, splice
+
+LINE_MOST = 998  # RFC 5322 section 2.1.1, without the line end
+_WRAP = 76  # RFC 2045 section 6.7, rule 5; the soft line break's "=" counts
+_BAD_ESCAPE = re.compile(rb"=(?![0-9A-Fa-f]{2}|\n)")
+_ENCODE = re.compile(rb"[^\t -<>-~]|=")
+
+
+class TransferError(ValueError):
+    """The encoded part is malformed, or could not be written back the same; the text says how."""
+
+
+class Transfer(Protocol):
+    """One part's body: ``decoded`` is what it means."""
+
+    decoded: bytes
+
+    def spliced(self, edits: list[Edit[bytes]]) -> bytes:
+        """Return the encoded body after ``edits`` of ``decoded``, which come from ``edits.ordered``."""
+        ...
+
+
+@dataclass(slots=True)
+class Identity:
+    """7bit, 8bit and binary: the bytes are what they mean."""
+
+    decoded: bytes
+
+    def spliced(self, edits: list[Edit[bytes]]) -> bytes:
+        """Return the bytes with the edits done; lines may come out longer than ``LINE_MOST``."""
+        return splice(self.decoded, edits)
+
+
+@dataclass(slots=True)
+class QuotedPrintable:
+    """Quoted-printable with LF line ends inside; ``crlf`` says what they are outside."""
+
+    encoded: bytes
+    decoded: bytes
+    crlf: bool
+
+    @classmethod
+    def read(cls, raw: bytes) -> QuotedPrintable:
+        """Read an encoded body. Raises TransferError."""
+        encoded, crlf = _with_lf(raw)
+        if _BAD_ESCAPE.search(encoded):
+            raise TransferError("has malformed quoted-printable")
+        decoded = binascii.a2b_qp(encoded)
+        # Every "=" opens an escape (3 for 1) or a soft line break (2 for 0): the map below leans on it.
+        if len(decoded) != len(encoded) - 2 * encoded.count(b"="):
+            raise TransferError("has malformed quoted-printable")
+        return cls(encoded, decoded, crlf)
+
+    def spliced(self, edits: list[Edit[bytes]]) -> bytes:
+        """Return the encoded body with the edits done, soft line breaks added on touched lines only."""
+        result = splice(self.encoded, [])
+        if edits:
+            result = _wrapped_splice(self.encoded, self._encoded_edits(edits))
+        return result.replace(b"\n", b"\r\n") if self.crlf else result
+
+    def _encoded_edits(self, edits: list[Edit[bytes]]) -> list[Edit[bytes]]:
+        """Return the edits as ranges of the encoded text."""
+        # Offsets of every "=" in the encoded text, and of what it opens in the decoded text.
+        signs = [place - 1 for place in accumulate(len(run) + 1 for run in self.encoded.split(b"="))]
+        signs.pop()
+        opened = [sign - 2 * count for count, sign in enumerate(signs)]
+        result: list[Edit[bytes]] = []
+        for start, end, new in edits:
+            first = start + 2 * bisect_left(opened, start)
+            last = first if end == start else end + 2 * bisect_left(opened, end)
+            result.append(Edit(first, last, quoted(new)))
+        return result
+
+
+@dataclass(slots=True)
+class Base64:
+    """Base64 in lines of ``width`` characters ended by ``newline``, with ``tail`` after the last."""
+
+    decoded: bytes
+    width: int
+    newline: bytes
+    tail: bytes
+
+    @classmethod
+    def read(cls, raw: bytes) -> Base64:
+        """Read an encoded body. Raises TransferError if writing it again would not give ``raw``."""
+        newline = b"\r\n" if b"\r\n" in raw else b"\n"
+        text = raw.rstrip(b"\r\n")
+        width = len(text.partition(newline)[0])
+        try:
+            decoded = binascii.a2b_base64(text)
+        except binascii.Error:
+            raise TransferError("has malformed base64") from None
+        part = cls(decoded, width, newline, raw[len(text) :])
+        if part._encode(decoded) != raw:
+            raise TransferError("has base64 that would not come out the same")
+        return part
+
+    def spliced(self, edits: list[Edit[bytes]]) -> bytes:
+        """Return the encoded body after the edits, in lines as long as the original's."""
+        return self._encode(splice(self.decoded, edits))
+
+    def _encode(self, data: bytes) -> bytes:
+        text = binascii.b2a_base64(data, newline=False)
+        width = self.width or _WRAP
+        lines = [text[place : place + width] for place in range(0, len(text), width)]
+        return self.newline.join(lines) + self.tail
+
+
+def open_part(encoding: str, raw: bytes) -> Transfer:
+    """Return a part's body by its Content-Transfer-Encoding (lower case). Raises TransferError."""
+    if encoding in ("", "7bit", "8bit", "binary"):
+        return Identity(raw)
+    if encoding == "quoted-printable":
+        return QuotedPrintable.read(raw)
+    if encoding == "base64":
+        return Base64.read(raw)
+    raise TransferError(f"has an unknown transfer encoding {encoding[:40]!r}")
+
+
+def has_long_line(data: bytes) -> bool:
+    """Say whether a line is longer than SMTP allows."""
+    return len(data) > LINE_MOST and max(map(len, data.split(b"\n"))) > LINE_MOST + 1
+
+
+def quoted(data: bytes) -> bytes:
+    """Return ``data`` (without line ends) with every byte escaped that has to be."""
+    return _ENCODE.sub(_escape, data)
+
+
+def to_quoted_printable(data: bytes) -> bytes:
+    """Return text with CRLF line ends as quoted-printable with CRLF line ends."""
+    lines = [_whole_line(line) for line in data.split(b"\r\n")]
+    return b"\r\n".join(lines)
+
+
+def _whole_line(line: bytes) -> bytes:
+    text = quoted(line)
+    if text.endswith((b" ", b"\t")):
+        text = text[:-1] + b"=%02X" % text[-1]
+    return _wrap(text).replace(b"\n", b"\r\n")
+
+
+def _escape(match: re.Match[bytes]) -> bytes:
+    return b"=%02X" % match[0][0]
+
+
+def _with_lf(raw: bytes) -> tuple[bytes, bool]:
+    """Return ``raw`` with LF line ends and whether they were CRLF. Raises TransferError for a mixture."""
+    ends = raw.count(b"\r\n")
+    if ends == 0 and b"\r" not in raw:
+        return raw, False
+    if ends != raw.count(b"\n") or ends != raw.count(b"\r"):
+        raise TransferError("has mixed line ends")
+    return raw.replace(b"\r\n", b"\n"), True
+
+
+def _wrapped_splice(encoded: bytes, edits: list[Edit[bytes]]) -> bytes:
+    """Return ``encoded`` with ``edits`` done and each touched line wrapped."""
+    pieces: list[bytes] = []
+    position = 0  # up to here the original is in pieces
+    line_end = 0  # end of the line being put together
+    line: list[bytes] = []
+    for start, end, new in edits:
+        if start > line_end or not line:
+            if line:
+                line.append(encoded[position:line_end])
+                pieces.append(_wrap(b"".join(line)))
+                position = line_end
+            line_start = encoded.rfind(b"\n", position, start) + 1 or position
+            pieces.append(encoded[position:line_start])
+            line, position = [], line_start
+        line += (encoded[position:start], new)
+        position = end
+        if end > line_end or len(line) == 2:
+            line_end = encoded.find(b"\n", end)
+            line_end = len(encoded) if line_end < 0 else line_end
+    line.append(encoded[position:line_end])
+    pieces += (_wrap(b"".join(line)), encoded[line_end:])
+    return b"".join(pieces)
+
+
+def _wrap(line: bytes) -> bytes:
+    """Return encoded text with soft line breaks where a line of it is over 76 characters."""
+    if len(line) <= _WRAP:
+        return line
+    if b"\n" in line:  # an edit that spans a line break brings several lines here
+        return b"\n".join(map(_wrap, line.split(b"\n")))
+    pieces: list[bytes] = []
+    position, size = 0, len(line)
+    while size - position > _WRAP:
+        cut = position + _WRAP - 1
+        sign = line.rfind(b"=", cut - 2, cut)
+        if sign >= 0 and size - position > 0:
+            cut = sign
+        pieces.append(line[position:cut])
+        position = cut
+    pieces.append(line[position:])
+    return b"=\n".join(pieces)
