@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 # Seconds: from a cached answer over UNIX sockets to a message with every feature on.
 _BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 10.0)
-_CLIENT_SECONDS = 5.0
+_CLIENT_SECONDS = 2.0
 
 
 class Metrics:

@@ -1,0 +1,82 @@
+"""Log lines: one an event, readable by machines, and nobody can forge one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import unicodedata
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatepost_core.log import logfmt
+
+VALUES = st.one_of(st.text(), st.integers(), st.floats(), st.booleans(), st.binary(max_size=20))
+SCRIPT = """
+from gatepost_core import log
+log.configure({form!r}, {level!r}, "sasl")
+logger = log.get_logger(slot=1)
+logger.info("login", user="a\\nlevel=error forged", ip="127.0.0.1", seconds=0.000123, nothing=None)
+logger.debug("detail")
+logger.warning("careful")
+try:
+    1 / 0
+except ZeroDivisionError:
+    logger.error("failed", exc_info=True)
+"""
+
+
+def lines(form: str = "logfmt", level: str = "info", *, journald: bool = False) -> list[str]:
+    read, write = os.pipe()
+    status = os.fstat(write)
+    environ = dict(os.environ)
+    if journald:
+        environ["JOURNAL_STREAM"] = f"{status.st_dev}:{status.st_ino}"
+    script = SCRIPT.format(form=form, level=level)
+    subprocess.run([sys.executable, "-c", script], stderr=write, env=environ, check=True)
+    os.close(write)
+    with os.fdopen(read, "rb") as file:
+        return file.read().decode().splitlines()
+
+
+@given(st.dictionaries(st.sampled_from(["user", "ip", "reason"]), VALUES))
+def test_no_value_breaks_a_line_or_hides_in_it(fields: dict[str, object]) -> None:
+    line = logfmt(fields)
+    assert not [char for char in line if unicodedata.category(char) in ("Cc", "Zl", "Zp", "Cs")]
+
+
+@given(st.text(), st.text())
+def test_different_values_stay_different(one: str, other: str) -> None:
+    assert (logfmt({"user": one}) == logfmt({"user": other})) == (one == other)
+
+
+def test_a_user_name_cannot_forge_a_line() -> None:
+    found = lines()
+    assert len(found) == 3
+    assert 'user="a\\nlevel=error forged"' in found[0]
+
+
+def test_a_logfmt_line_has_time_level_daemon_and_event_first() -> None:
+    names = [part.partition("=")[0] for part in lines()[0].split(" ")[:5]]
+    assert names == ["ts", "level", "daemon", "event", "slot"]
+
+
+def test_a_json_line_holds_the_same_as_logfmt() -> None:
+    first, second, third = (json.loads(line) for line in lines("json"))
+    assert first["user"] == "a\nlevel=error forged"
+    assert (first["level"], first["daemon"], first["event"]) == ("info", "sasl", "login")
+    assert second["event"] == "careful"
+    assert "ZeroDivisionError" in third["exception"]
+
+
+def test_levels_below_the_one_set_are_left_out() -> None:
+    assert ["detail" in " ".join(lines(level=level)) for level in ("debug", "info")] == [True, False]
+    assert len(lines(level="error")) == 1
+
+
+def test_under_journald_the_time_is_left_to_it_and_the_level_is_its_prefix() -> None:
+    found = lines(journald=True)
+    assert [line[:3] for line in found] == ["<6>", "<4>", "<3>"]
+    assert "ts=" not in found[0]

@@ -1,0 +1,86 @@
+"""The supervisor: what it does about children that fail, and what it tells the service manager."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+from gatepost_core.prefork import Supervisor
+from tests.core.running import Running
+
+FAILING = """
+import sys
+from gatepost_core import log, prefork
+log.configure("logfmt", "info", "failing")
+def work(context):
+    raise RuntimeError("no luck")
+sys.exit(prefork.Supervisor("failing", 1, work, drain_seconds=5).run())
+"""
+WAITING = """
+import sys
+from gatepost_core import log, prefork
+log.configure("logfmt", "info", "waiting")
+def hooks():
+    return prefork.Hooks(
+        before_fork=lambda: print("before", file=sys.stderr),
+        in_child=lambda slot: print(f"child {slot}", file=sys.stderr),
+        ended=lambda: print("ended", file=sys.stderr),
+    )
+def work(context):
+    context.wait_for_drain()
+sys.exit(prefork.Supervisor("waiting", 2, work, drain_seconds=5, hooks=hooks(),
+                            helpers=[("helper", work)], process_group=GROUP).run())
+"""
+
+
+def test_a_worker_that_always_fails_is_tried_again_ever_later_and_for_ever(tmp_path: Path) -> None:
+    with Running(["-c", FAILING], tmp_path) as daemon:
+        log = daemon.wait_log('event="worker died"', times=5)
+        waits = [float(text) for text in re.findall(r"respawn_in=(\S+)", log)]
+        assert waits[:5] == [0, 0.1, 0.2, 0.4, 0.8]
+        assert "RuntimeError: no luck" in log
+        assert "status=1" in log
+        assert daemon.stop() == 0
+
+
+def test_hooks_run_where_they_are_promised(tmp_path: Path) -> None:
+    with Running(["-c", WAITING.replace("GROUP", "False")], tmp_path) as daemon:
+        for slot in range(3):
+            daemon.wait_log(f"child {slot}\n")
+        assert daemon.log.startswith("before\n")
+        assert daemon.stop() == 0
+        assert "ended\n" in daemon.log
+
+
+def test_sighup_is_ignored_and_logged(tmp_path: Path) -> None:
+    with Running(["-c", WAITING.replace("GROUP", "False")], tmp_path) as daemon:
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait_log("SIGHUP ignored")
+        assert daemon.stop() == 0
+
+
+def test_children_can_be_kept_out_of_the_terminals_process_group(tmp_path: Path) -> None:
+    with Running(["-c", WAITING.replace("GROUP", "True")], tmp_path) as daemon:
+        daemon.wait_log("child 2\n")
+        pid = daemon.process.pid
+        children = [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        assert len(children) == 3
+        assert all(os.getpgid(child) == child for child in children)
+
+
+def test_the_watchdog_is_fed_and_stopping_told(tmp_path: Path) -> None:
+    script = WAITING.replace("GROUP", "False")
+    with Running(["-c", script], tmp_path, environ={"WATCHDOG_USEC": "100000"}) as daemon:
+        for _ in range(3):
+            daemon.wait_notice("WATCHDOG=1")
+        daemon.terminate()
+        daemon.wait_notice("STOPPING=1")
+
+
+def test_a_daemon_without_workers_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        Supervisor("none", 0, lambda _: None, drain_seconds=1)
