@@ -53,7 +53,9 @@ class Sink:
 
 def stored(envelope: Envelope) -> bytes:
     """Return the file's bytes for a transaction."""
-    sender = f"X-Sink-Sender: <{envelope.mail_from or ''}>\n"
+    # aiosmtpd gives the null sender (RFC 5321 section 4.5.5) as it was sent, with its brackets.
+    address = (envelope.mail_from or "").removeprefix("<>")
+    sender = f"X-Sink-Sender: <{address}>\n"
     recipients = f"X-Sink-Recipients: {', '.join(envelope.rcpt_tos)}\n"
     content = envelope.original_content or b""
     head = (sender + recipients).encode("utf-8", errors="surrogateescape")

@@ -1,0 +1,152 @@
+"""What integration tests do to a gateway: log in, send with three clients, wait, and break things."""
+
+from __future__ import annotations
+
+import os
+import signal
+import smtplib
+import ssl
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Literal
+
+from gatepost_stack import delivery
+from gatepost_stack.delivery import Delivered
+from gatepost_stack.instance import HOST
+from gatepost_stack.provision import Login
+from gatepost_stack.stack import Stack
+
+Port = Literal["mx", "submission", "submissions"]
+Mechanism = Literal["PLAIN", "LOGIN"]
+PORTS: tuple[Port, ...] = ("mx", "submission", "submissions")
+MECHANISMS: tuple[Mechanism, ...] = ("PLAIN", "LOGIN")
+SENDER = "alice@example.test"
+
+_numbers = count(1)
+
+
+def fresh_recipient() -> str:
+    """Return an address that no other test sends to."""
+    return f"r{next(_numbers)}.{os.getpid()}@example.org"
+
+
+def text_message(subject: str = "Hello", sender: str = SENDER, body: str = "Hello.\r\n") -> bytes:
+    """Return a small text message with CR LF line ends."""
+    return f"From: <{sender}>\r\nTo: <bob@example.org>\r\nSubject: {subject}\r\n\r\n{body}".encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a client program ended, and all that it printed."""
+
+    status: int
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A running stack as clients and operators see it."""
+
+    stack: Stack
+
+    def port(self, role: Port) -> int:
+        return self.stack.ports[PORTS.index(role)]
+
+    @property
+    def ca_file(self) -> str:
+        return str(self.stack.layout.ca_file)
+
+    @contextmanager
+    def connect(self, role: Port = "submission", *, tls: bool = True) -> Iterator[smtplib.SMTP]:
+        """Open a session, inside TLS with a verified certificate unless ``tls`` is off."""
+        context = ssl.create_default_context(cafile=self.ca_file)
+        connection: smtplib.SMTP
+        if role == "submissions":
+            connection = smtplib.SMTP_SSL(HOST, self.port(role), timeout=30, context=context)
+        else:
+            connection = smtplib.SMTP(HOST, self.port(role), timeout=30)
+        try:
+            if tls and role != "submissions":
+                connection.starttls(context=context)
+            connection.ehlo()
+            yield connection
+        finally:
+            connection.close()
+
+    @contextmanager
+    def logged_in(
+        self, login: Login, role: Port = "submission", mechanism: Mechanism = "PLAIN"
+    ) -> Iterator[smtplib.SMTP]:
+        """Open a session and log in with one mechanism."""
+        with self.connect(role) as connection:
+            connection.user, connection.password = login.username, login.password
+            authenticate = connection.auth_plain if mechanism == "PLAIN" else connection.auth_login
+            connection.auth(mechanism, authenticate)
+            yield connection
+
+    def swaks(self, role: Port, *options: str, login: Login | None = None, tls: bool = True) -> Outcome:
+        """Run swaks(1) against a port."""
+        command = ["swaks", "--server", HOST, "--port", str(self.port(role)), "--timeout", "30"]
+        if tls:
+            command.append("--tls-on-connect" if role == "submissions" else "--tls")
+            command += ["--tls-verify", "--tls-ca-path", self.ca_file]
+        if login:
+            command += ["--auth-user", login.username, "--auth-password", login.password]
+        return _run([*command, *options])
+
+    def curl(self, role: Port, login: Login, mechanism: Mechanism, recipient: str, file: Path) -> Outcome:
+        """Send a file with curl(1)."""
+        scheme = "smtps" if role == "submissions" else "smtp"
+        options = ["--silent", "--show-error", "--verbose", "--max-time", "30", "--ssl-reqd"]
+        identity = ["--cacert", self.ca_file, "--user", f"{login.username}:{login.password}"]
+        envelope = ["--mail-from", SENDER, "--mail-rcpt", recipient, "--upload-file", str(file)]
+        url = [f"{scheme}://{HOST}:{self.port(role)}", "--login-options", f"AUTH={mechanism}"]
+        return _run(["curl", *url, *options, *identity, *envelope])
+
+    def delivered(self, recipient: str, seconds: float = 30.0) -> Delivered:
+        """Wait for the message to ``recipient`` to reach the sink."""
+        return delivery.wait_for(self.stack.layout.delivered, delivery.to(recipient), seconds)
+
+    def all_delivered(self) -> list[Delivered]:
+        """Return everything that is in the sink."""
+        return list(delivery.delivered(self.stack.layout.delivered))
+
+    def log(self, name: str) -> str:
+        """Return the log of ``postfix``, ``sasl``, ``policy``, ``milter`` or ``sink``."""
+        return (self.stack.layout.logs / f"{name}.log").read_text(encoding="utf-8", errors="replace")
+
+    def workers(self, daemon: str) -> list[int]:
+        """Return the process ids of a daemon's workers."""
+        parent = self.stack.supervisor.pid(daemon)
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text()
+        return [int(pid) for pid in children.split()]
+
+    def kill_worker(self, daemon: str) -> None:
+        """Kill one worker of a daemon with SIGKILL."""
+        os.kill(self.workers(daemon)[0], signal.SIGKILL)
+
+    def kill_parent(self, daemon: str) -> None:
+        """Kill a daemon's parent with SIGKILL, and wait until it is ready again."""
+        starts = self.stack.supervisor.starts(daemon)
+        os.kill(self.stack.supervisor.pid(daemon), signal.SIGKILL)
+        self.stack.supervisor.wait_ready(daemon, starts + 1)
+
+
+def _run(command: Sequence[str]) -> Outcome:
+    run = subprocess.run(command, check=False, capture_output=True, text=True, errors="replace", timeout=60)
+    return Outcome(run.returncode, run.stdout + run.stderr)
+
+
+def refusal(error: smtplib.SMTPResponseException) -> str:
+    """Return an SMTP error's reply as one line."""
+    text = error.smtp_error
+    return f"{error.smtp_code} {text.decode() if isinstance(text, bytes) else text}"
+
+
+def reply(answer: tuple[int, bytes]) -> str:
+    """Return smtplib's answer as one line."""
+    return f"{answer[0]} {answer[1].decode()}"
