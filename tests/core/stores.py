@@ -1,0 +1,83 @@
+"""A real store on disk with known credentials, for tests of daemons and sessions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from gatepost_core import passwords
+from gatepost_core.keyring import Keyring, create_missing
+from gatepost_core.model import Rules, State
+from gatepost_core.settings import Settings, load
+from gatepost_core.store import accounts, credentials, domains, migrate
+from gatepost_core.store.engine import open_engine
+
+PASSWORD = "correct horse"
+BOUNCES = "bounces.example.test"
+
+
+@dataclass(frozen=True)
+class Store:
+    """The folder with ``gatepost.toml``, its settings and keys."""
+
+    folder: Path
+    settings: Settings
+    keyring: Keyring
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "gatepost.toml"
+
+    def engine(self) -> Engine:
+        return open_engine(self.settings.store.url)
+
+    def set_state(self, username: str, state: State) -> None:
+        """Disable or enable a credential, as the command line does."""
+        engine = self.engine()
+        with engine.begin() as connection:
+            credentials.change(connection, username, state=state)
+        engine.dispose()
+
+
+def make_store(folder: Path) -> Store:
+    """Make credentials: ``alice`` and ``jörg``, ``bob`` held to bob.test, ``off`` disabled, ``old`` expired."""
+    toml = f'[store]\nurl = "sqlite:///{folder}/directory.db"\n[keys]\ndirectory = "{folder}/keys"\n'
+    (folder / "gatepost.toml").write_text(toml, encoding="utf-8")
+    settings = load(folder / "gatepost.toml", environ={})
+    migrate.upgrade(settings.store)
+    create_missing(settings.keys.directory)
+    store = Store(folder, settings, Keyring.load(settings.keys.directory))
+    _fill(store)
+    return store
+
+
+def _fill(store: Store) -> None:
+    now = datetime.now(UTC)
+    derived = passwords.derive(store.keyring, PASSWORD)
+    engine = store.engine()
+    with engine.begin() as connection:
+        accounts.add(connection, "acme", now)
+        for username in ("alice", "bob", "off", "old", "jörg"):
+            credentials.add(
+                connection,
+                account="acme",
+                username=username,
+                derived=derived,
+                now=now,
+                rules=Rules(senders=("bob.test",)) if username == "bob" else None,
+                expires_at=now - timedelta(days=1) if username == "old" else None,
+            )
+        credentials.change(connection, "off", state=State.DISABLED)
+        domains.add(
+            connection,
+            account="acme",
+            name="example.test",
+            click_domain="click.example.test",
+            bounce_domain=BOUNCES,
+            keys=(),
+            now=now,
+        )
+    engine.dispose()
