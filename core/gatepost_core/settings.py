@@ -109,11 +109,10 @@ class SaslSettings(_Daemon):
         description="Socket, as unix:/PATH or inet:HOST:PORT, unless the supervisor hands one over.",
     )
     mechanisms: tuple[str, ...] = Field(default=("PLAIN", "LOGIN"), description="SASL mechanisms on offer.")
-    failure_delay: Seconds = Field(
+    failure_delay: Annotated[float, Field(ge=0, le=5)] = Field(
         default=0.25,
         description="A refused login is answered this many seconds after the request, whatever was wrong, "
         "so that time tells nothing and guessing is slow. At most 5: Postfix waits 10 seconds in all.",
-        le=5,
     )
 
     @field_validator("mechanisms")
