@@ -32,7 +32,7 @@ def unseal(keyring: Keyring, sealed: bytes, context: str) -> bytes:
         )
     try:
         return AESGCM(key).decrypt(sealed[1 : 1 + _NONCE], sealed[1 + _NONCE :], context.encode())
-    except InvalidTag as error:
+    except (InvalidTag, ValueError) as error:  # ValueError: cut off within the nonce
         raise KeyringError(
             f"{context}: cannot be opened with seal key {chr(sealed[0])!r}; "
             "database and key directory are not of the same backup"
