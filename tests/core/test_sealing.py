@@ -1,0 +1,55 @@
+"""Sealed private keys: opened only with the right key, in the right place, unchanged."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatepost_core.keyring import Keyring, KeyringError
+from gatepost_core.sealing import seal, unseal
+
+KEYRING = Keyring({"password": {"a": bytes(32)}, "token": {"a": bytes(32)}, "seal": {"a": b"s" * 32}})
+ROTATED = Keyring({**KEYRING.keys, "seal": {"a": b"s" * 32, "b": b"t" * 32}})
+OTHER = Keyring({**KEYRING.keys, "seal": {"a": b"o" * 32}})
+
+
+@given(st.binary(max_size=2000), st.text(max_size=40))
+def test_what_was_sealed_comes_back(plain: bytes, context: str) -> None:
+    sealed = seal(KEYRING, plain, context)
+    assert unseal(KEYRING, sealed, context) == plain
+    assert unseal(ROTATED, sealed, context) == plain
+
+
+def test_a_sealed_key_does_not_show_what_it_holds_and_differs_each_time() -> None:
+    one, other = (seal(KEYRING, b"PRIVATE KEY", "dkim a.test s") for _ in range(2))
+    assert b"PRIVATE KEY" not in one
+    assert one != other
+
+
+@given(st.integers(0, 39), st.integers(0, 7))
+def test_a_changed_seal_is_not_opened(place: int, bit: int) -> None:
+    sealed = bytearray(seal(KEYRING, b"0123456789a", "here"))
+    assert len(sealed) == 40
+    sealed[place] ^= 1 << bit
+    with pytest.raises(KeyringError, match=r"^here: "):
+        unseal(KEYRING, bytes(sealed), "here")
+
+
+def test_a_key_copied_to_another_domain_is_not_opened() -> None:
+    sealed = seal(KEYRING, b"key", "dkim a.test s")
+    with pytest.raises(KeyringError, match="not of the same backup"):
+        unseal(KEYRING, sealed, "dkim b.test s")
+
+
+@pytest.mark.parametrize("sealed", [b"", b"a", b"a" * 20, b"b" * 40, b"\xff" * 40])
+def test_what_was_never_sealed_is_refused(sealed: bytes) -> None:
+    with pytest.raises(KeyringError):
+        unseal(KEYRING, sealed, "here")
+
+
+def test_database_and_keys_of_different_backups_are_told() -> None:
+    with pytest.raises(KeyringError, match="not of the same backup"):
+        unseal(OTHER, seal(KEYRING, b"key", "here"), "here")
+    with pytest.raises(KeyringError, match="is gone; restore the key directory"):
+        unseal(KEYRING, seal(ROTATED, b"key", "here"), "here")
