@@ -1,0 +1,109 @@
+"""gatepost-milter: applies a credential's features to each message (libmilter, the milter protocol).
+
+Wiring only: settings, keys, store, judge, shell. The parent forks workers, each of which runs
+libmilter's main loop on the one listening socket. On drain a worker lets messages at their end be
+answered before it stops libmilter, which would cut them off. A store that cannot be opened does
+not stop the daemon: messages get 451 until it can.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import milter
+
+from gatepost_core import daemon
+from gatepost_core.keyring import Keyring
+from gatepost_core.listen import open_listener, parse_address
+from gatepost_core.metrics import Metrics
+from gatepost_core.prefork import Hooks, Supervisor, WorkerContext
+from gatepost_core.settings import Settings
+from gatepost_core.store.journal import JournalWriter
+from gatepost_core.store.reader import Reader
+from gatepost_core.tokens import ClickTokens
+from gatepost_milter import listening, shell
+from gatepost_milter.judge import Judge, Tracking
+
+# The answer to the last message is still on its way through libmilter when our callback has returned.
+_LAST_ANSWERS_SECONDS = 0.2
+
+
+class Worker:
+    """One process: its view of the store, its threads, and libmilter's main loop."""
+
+    def __init__(self, settings: Settings, keyring: Keyring, metrics: Metrics) -> None:
+        self._settings = settings
+        self._keyring = keyring
+        self._answers = metrics.counter("messages_total", "Messages answered.", ["result"])
+        self._seconds = metrics.histogram("message_seconds", "Time from end of message to the answer.")
+
+    def __call__(self, context: WorkerContext) -> None:
+        """Serve until drained. In the child, after the fork."""
+        settings = self._settings
+        reader = Reader(settings.store.url)
+        journal = JournalWriter(settings.store.journal, synchronous=settings.store.synchronous)
+        judge = Judge(
+            reader,
+            journal,
+            ClickTokens(self._keyring),
+            Tracking(settings.tracking.click_scheme, settings.tracking.click_domain),
+            edit_size_limit=settings.milter.edit_size_limit,
+        )
+        with ThreadPoolExecutor(settings.milter.threads, thread_name_prefix="judge") as executor:
+            service = shell.Service(judge.decide, executor, self._observer())
+            shell.Session.service = service
+            threading.Thread(target=self._drain, args=(context, service), daemon=True).start()
+            milter.main()
+        journal.close()
+        reader.close()
+
+    def _drain(self, context: WorkerContext, service: shell.Service) -> None:
+        context.wait_for_drain()
+        if not service.drain(self._settings.milter.drain_seconds):
+            service.log.warning("messages under way were not answered in time")
+        time.sleep(_LAST_ANSWERS_SECONDS)
+        milter.stop()
+
+    def _observer(self) -> shell.Observer:
+        counts = {name: self._answers.labels(name) for name in ("accepted", "rejected", "deferred")}
+        histogram = self._seconds
+
+        def observe(result: str, seconds: float) -> None:
+            counts[result].inc()
+            histogram.observe(seconds)
+
+        return observe
+
+
+def serve(settings: Settings) -> int:
+    """Run the daemon; return its exit status. Raises ListenError, KeyringError."""
+    keyring = Keyring.load(settings.keys.directory)
+    listener = open_listener(parse_address(settings.milter.listen))
+    metrics = Metrics("milter", settings.milter.metrics_listen)
+    shell.register("gatepost")
+    listening.adopt(listener)
+    return Supervisor(
+        "gatepost-milter",
+        settings.milter.workers,
+        Worker(settings, keyring, metrics),
+        drain_seconds=settings.milter.drain_seconds + 2,
+        hooks=Hooks(in_child=metrics.in_child, died=metrics.died, ended=metrics.close),
+        helpers=metrics.helpers,
+        process_group=True,
+    ).run()
+
+
+def check(settings: Settings) -> None:
+    """Raise ListenError or KeyringError for what cannot be used."""
+    parse_address(settings.milter.listen)
+    Keyring.load(settings.keys.directory)
+
+
+main = daemon.command(
+    "milter", "Apply each credential's features to its messages, as Postfix's milter.", check, serve
+)
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,233 @@
+"""The pymilter shell: libmilter's callbacks, which only collect, and the answer at end of message.
+
+Headers, recipients and body arrive without a reply (SMFIP_NR_*), so Postfix need not wait for
+them; an exception there would leave Postfix waiting for minutes, so such a callback catches
+everything, and the message ends in 451. The work is done in threads that Python owns. A
+message without ``{auth_authen}`` is none of ours and passes as it is.
+
+Edits go out in the order that libmilter demands: body, headers, envelope; then the answer.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import contextmanager
+from typing import Protocol
+
+import Milter
+import milter
+
+from gatepost_core.decision import Defer, Reject
+from gatepost_core.log import get_logger
+from gatepost_core.store.errors import StoreUnavailable
+from gatepost_milter.judge import Accepted, Verdict
+from gatepost_milter.message import Plan
+from gatepost_milter.transaction import Transaction
+
+# Postfix waits 300 s (milter_content_timeout); a commit that takes this long is not coming.
+_COMMIT_SECONDS = 60.0
+_STORE_DOWN = Defer(
+    451, "4.3.0", "The mail gateway's store is not available; try again later", "store unavailable"
+)
+_INTERNAL = Defer(451, "4.3.0", "Internal error in the mail gateway; try again later", "internal error")
+_DRAINING = Defer(451, "4.3.2", "The mail gateway is restarting; try again later", "draining")
+
+
+class DecideFunction(Protocol):
+    """What decides about a message: ``gatepost_milter.judge.Judge.decide``."""
+
+    def __call__(self, transaction: Transaction, queue_id: str) -> Verdict:
+        """Return the verdict. Raises StoreUnavailable."""
+        ...
+
+
+class Observer(Protocol):
+    """Who hears of every answer: the metrics."""
+
+    def __call__(self, result: str, seconds: float) -> None:
+        """Note an answer (accepted, rejected, deferred) and how long it took."""
+        ...
+
+
+class Service:
+    """What the callbacks of one process share: the judge, its threads, and what is under way."""
+
+    def __init__(self, decide: DecideFunction, executor: Executor, observe: Observer) -> None:
+        self.decide = decide
+        self.executor = executor
+        self.observe = observe
+        self.log = get_logger()
+        self._changed = threading.Condition()
+        self._under_way = 0
+        self._draining = False
+
+    @contextmanager
+    def message(self) -> Iterator[bool]:
+        """Count a message at its end as under way; yields False when no new one is begun."""
+        with self._changed:
+            go = not self._draining
+            self._under_way += go
+        try:
+            yield go
+        finally:
+            if go:
+                with self._changed:
+                    self._under_way -= 1
+                    self._changed.notify_all()
+
+    def drain(self, seconds: float) -> bool:
+        """Begin no new message; wait until those under way are answered. Says whether all were."""
+        with self._changed:
+            self._draining = True
+            return self._changed.wait_for(lambda: not self._under_way, seconds)
+
+
+class Session(Milter.Base):
+    """One SMTP session, as libmilter's callbacks see it. ``service`` is set before the first one."""
+
+    service: Service
+
+    def __init__(self) -> None:
+        self._transaction: Transaction | None = None
+        self._broken: BaseException | None = None
+
+    # -- collecting: no reply is awaited, so nothing may be raised -----------------------------
+
+    def envfrom_bytes(self, sender: bytes, *_parameters: bytes) -> int:
+        """MAIL FROM: begin a transaction, or let an unauthenticated one pass."""
+        self._broken = None
+        self._transaction = None
+        username = self.getsymval("{auth_authen}")
+        if not username:
+            return Milter.ACCEPT
+        self._transaction = Transaction(username, sender)
+        return Milter.CONTINUE
+
+    @Milter.noreply
+    def envrcpt(self, recipient: bytes, *_parameters: bytes) -> int:
+        """RCPT TO."""
+        return self._collect(lambda transaction: transaction.add_recipient(recipient))
+
+    @Milter.noreply
+    def header(self, name: str, value: bytes) -> int:
+        """One header field."""
+        return self._collect(lambda transaction: transaction.add_header(name, value))
+
+    @Milter.noreply
+    def body(self, chunk: bytes) -> int:
+        """One piece of the body."""
+        return self._collect(lambda transaction: transaction.add_body(chunk))
+
+    def _collect(self, put: Callable[[Transaction], None]) -> int:
+        try:
+            if self._transaction is not None:
+                put(self._transaction)
+        except BaseException as error:  # noqa: BLE001 - see the module's text
+            self._broken = error
+        return Milter.CONTINUE
+
+    # -- answering -----------------------------------------------------------------------------
+
+    def eom(self) -> int:
+        """End of message: decide, edit, commit, answer."""
+        began = time.monotonic()
+        transaction, self._transaction = self._transaction, None
+        if transaction is None:
+            return Milter.ACCEPT
+        queue_id = self.getsymval("i") or ""
+        verdict: Verdict = _INTERNAL
+        with self.service.message() as go:
+            try:
+                verdict = self._verdict(transaction, queue_id) if go else _DRAINING
+                if isinstance(verdict, Accepted):
+                    self._apply(verdict.plan)
+                    verdict.committed.result(_COMMIT_SECONDS)
+            except (StoreUnavailable, FutureTimeout) as error:
+                verdict = Defer(451, "4.3.0", _STORE_DOWN.text, f"store: {error}")
+            except Exception as error:
+                self.service.log.error("internal error", queue_id=queue_id, exc_info=True)
+                verdict = Defer(451, "4.3.0", _INTERNAL.text, f"internal error: {error!r}")
+            return self._answer(transaction, queue_id, verdict, time.monotonic() - began)
+
+    def abort(self) -> int:
+        """Forget a transaction that was given up."""
+        self._transaction = None
+        return Milter.CONTINUE
+
+    def close(self) -> int:
+        """Forget the session."""
+        self._transaction = None
+        return Milter.CONTINUE
+
+    def _verdict(self, transaction: Transaction, queue_id: str) -> Verdict:
+        if self._broken is not None:
+            raise self._broken
+        return self.service.executor.submit(self.service.decide, transaction, queue_id).result()
+
+    def _apply(self, plan: Plan) -> None:
+        if plan.body is not None:
+            self.replacebody(plan.body)
+        for edit in plan.header_edits:
+            name = edit.name.decode("ascii")
+            value = None if edit.value is None else edit.value.decode("utf-8")
+            if edit.index or value is None:
+                self.chgheader(name, edit.index, value)
+            else:
+                self.addheader(name, value)
+
+    def _answer(self, transaction: Transaction, queue_id: str, verdict: Verdict, seconds: float) -> int:
+        log = self.service.log
+        common = {
+            "queue_id": queue_id,
+            "credential": transaction.username,
+            "sender": transaction.sender,
+            "recipients": len(transaction.recipients),
+            "size": transaction.size,
+            "seconds": seconds,
+        }
+        if isinstance(verdict, Accepted):
+            plan = verdict.plan
+            log.info(
+                "accepted",
+                message_id=verdict.message_id,
+                applied=",".join(plan.applied),
+                skipped="; ".join(f"{name}: {why}" for name, why in plan.skipped.items()),
+                tags=",".join(plan.tags),
+                **common,
+            )
+            self.service.observe("accepted", seconds)
+            return Milter.ACCEPT
+        result = "rejected" if isinstance(verdict, Reject) else "deferred"
+        log.info(result, reply=str(verdict), reason=verdict.reason, **common)
+        self.service.observe(result, seconds)
+        # libmilter takes a lone '%' for the start of a format.
+        self.setreply(str(verdict.code), verdict.enhanced, verdict.text.replace("%", "%%"))
+        return Milter.REJECT if isinstance(verdict, Reject) else Milter.TEMPFAIL
+
+
+# Header values come and go with their white space and folding as it is (SMFIP_HDR_LEADSPC).
+Milter.enable_protocols(Session, Milter.P_HDR_LEADSPC)
+
+
+def register(name: str) -> None:
+    """Tell libmilter our callbacks. In the parent, once."""
+    milter.set_flags(Milter.CHGBODY | Milter.CHGHDRS | Milter.ADDHDRS | Milter.CHGFROM)
+    milter.set_exception_policy(Milter.TEMPFAIL)
+    milter.set_envfrom_callback(lambda ctx, *values: ctx.getpriv().envfrom_bytes(*values))
+    milter.set_envrcpt_callback(lambda ctx, *values: ctx.getpriv().envrcpt(*values))
+    milter.set_header_callback(lambda ctx, name, value: ctx.getpriv().header(name, value))
+    milter.set_body_callback(lambda ctx, chunk: ctx.getpriv().body(chunk))
+    milter.set_eom_callback(lambda ctx: ctx.getpriv().eom())
+    milter.set_abort_callback(lambda ctx: ctx.getpriv().abort())
+    milter.set_close_callback(Milter.close_callback)
+    milter.register(name, negotiate=_negotiate)
+
+
+def _negotiate(ctx: milter.milterContext, options: list[int]) -> int:
+    session = Session()
+    session._setctx(ctx)
+    return session.negotiate(options)
