@@ -2,8 +2,8 @@
 
 What Gatepost needs comes from ``gatepost_core.postfix``, as on a real server. On top of
 it stand the settings that make it private: loopback only, its own directories and ports,
-a log file of its own, all mail to the sink. master(8) runs in the foreground as our child,
-so it ends when we end.
+a log file of its own, all mail to the sink. master(8) runs in the foreground below us and
+ends when we end.
 """
 
 from __future__ import annotations
@@ -26,6 +26,18 @@ from gatepost_stack.process import StackError
 
 HOST = "127.0.0.1"
 _READY_SECONDS = 30.0
+# master(8) changes its effective user for a moment, and the kernel then forgets to end it with its
+# parent (prctl(2), PR_SET_PDEATHSIG). A shell keeps that tie, passes SIGTERM on, and waits for the end.
+_GUARD = (
+    "sh",
+    "-c",
+    """trap 'kill -TERM "$child" 2>/dev/null' TERM
+"$@" & child=$!
+wait "$child"; status=$?
+while kill -0 "$child" 2>/dev/null; do wait "$child"; status=$?; done
+exit "$status\"""",
+    "sh",
+)
 # postfix(5): name, type, private, unprivileged, chroot, wake-up time, process limit, command.
 _INTERNAL_SERVICES = """\
 pickup     unix       n  -  n  60   1  pickup
@@ -59,7 +71,7 @@ class Postfix:
         self._layout = places
         self._ports = dict(ports)
         self._sink_port = sink_port
-        self._master: subprocess.Popen[bytes] | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
         self.log = places.logs / "postfix.log"
 
     def configure(
@@ -77,28 +89,30 @@ class Postfix:
         """Start master(8) and wait until every port greets. Raises StackError."""
         self._check()
         master = f"{_daemon_directory()}/master"
-        self._master = process.start([master, "-c", str(self._layout.postfix)], self.log)
+        command = [*_GUARD, master, "-c", str(self._layout.postfix)]
+        self._guard = process.start(command, self.log)
         deadline = time.monotonic() + _READY_SECONDS
         for name, port in self._ports.items():
             self._wait_until_open(name, port, deadline)
 
     def stop(self) -> None:
         """End master(8), which ends its children."""
-        if self._master is not None:
-            process.stop(self._master)
-            self._master = None
+        if self._guard is not None:
+            process.stop(self._guard)
+            self._guard = None
 
     @property
     def running(self) -> bool:
         """Whether master(8) runs."""
-        return self._master is not None and self._master.poll() is None
+        return self._guard is not None and self._guard.poll() is None
 
     @property
     def pid(self) -> int:
         """Process id of master(8). Raises StackError when it was not started."""
-        if self._master is None:
-            raise StackError("Postfix does not run")
-        return self._master.pid
+        try:
+            return int((self._layout.queue / "pid/master.pid").read_text())
+        except (OSError, ValueError) as error:
+            raise StackError("Postfix does not run") from error
 
     def flush(self) -> None:
         """Ask for delivery of deferred mail now."""

@@ -41,9 +41,14 @@ def start(
             stdin=listener.fileno() if listener else subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env={**os.environ, **(environ or {})},
+            env={**_own_environment(), **(environ or {})},
             start_new_session=True,
         )
+
+
+def _own_environment() -> dict[str, str]:
+    # GATEPOST_* would override the settings file of the stack.
+    return {name: value for name, value in os.environ.items() if not name.startswith("GATEPOST_")}
 
 
 def stop(child: subprocess.Popen[bytes], seconds: float = 30.0) -> None:

@@ -49,6 +49,13 @@ class _Stopped(BaseException):
     metavar="N",
     help="Add N to each of the ports 2525, 2587 and 2465.",
 )
+@click.option(
+    "--var",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=_VAR,
+    metavar="DIR",
+    help="Keep its files there; default: var/ of the checkout.",
+)
 @click.option("--no-milter", is_flag=True, help="Leave the milter out: messages pass as Postfix leaves them.")
 @click.option(
     "--once",
@@ -77,9 +84,10 @@ class _Stopped(BaseException):
     metavar="B",
     help="With --once: a recipient of the envelope; default: To and Cc.",
 )
-def main(
+def main(  # noqa: PLR0913, PLR0917 - one argument an option
     options: tuple[str, ...],
     port_base: int,
+    var: Path,
     no_milter: bool,
     file: Path | None,
     port: str,
@@ -93,11 +101,11 @@ def main(
     if os.geteuid() != 0:
         _fail("Postfix's master needs root: run script/server as root")
     try:
-        with _only_one(), _signals():
+        with _only_one(var), _signals():
             if request:
-                _once(request, features, not no_milter)
+                _once(Stack(var, milter=not no_milter, at_end=Log().finish), request, features)
             else:
-                _serve(port_base, features, not no_milter)
+                _serve(var, port_base, features, milter=not no_milter)
     except _Stopped:
         sys.exit(0 if request is None else 1)
     except client.RefusedError as refused:
@@ -123,19 +131,19 @@ def _request(
         raise click.UsageError(f"{file}: {error}") from error
 
 
-def _once(request: once.Request, features: FeatureValues, milter: bool) -> None:
-    with Stack(_VAR, milter=milter, at_end=Log().finish) as stack:
+def _once(stack: Stack, request: once.Request, features: FeatureValues) -> None:
+    with stack:
         message = once.run(stack, request, features)
     sys.stdout.buffer.write(message)
     sys.stdout.buffer.flush()
 
 
-def _serve(port_base: int, features: FeatureValues, milter: bool) -> None:
+def _serve(var: Path, port_base: int, features: FeatureValues, *, milter: bool) -> None:
     first, second, third = (port + port_base for port in USUAL_PORTS)
     ports = (first, second, third)
     check_ports(ports)
     log = Log()
-    with Stack(_VAR, ports, milter=milter, at_end=log.finish) as stack:
+    with Stack(var, ports, milter=milter, at_end=log.finish) as stack:
         login = stack.provision.credential(features, label="script/server")
         _write_server_file(stack.layout, ports, login)
         guide.show(Console(), stack.layout, ports, login)
@@ -162,10 +170,10 @@ def _write_server_file(layout: Layout, ports: tuple[int, int, int], login: Login
 
 
 @contextmanager
-def _only_one() -> Iterator[None]:
-    """Hold the checkout's lock. Raises StackError when another script/server has it."""
-    _VAR.mkdir(parents=True, exist_ok=True)
-    with (_VAR / "server.lock").open("a+", encoding="utf-8") as lock:
+def _only_one(var: Path) -> Iterator[None]:
+    """Hold the lock of ``var``. Raises StackError when another script/server has it."""
+    var.mkdir(parents=True, exist_ok=True)
+    with (var / "server.lock").open("a+", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -201,4 +209,4 @@ def _fail(text: str) -> NoReturn:
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="script/server")

@@ -28,7 +28,6 @@ from gatepost_core.notify import ready
 
 # Not the name of the Postfix that talks to it: Postfix takes that for a mail loop.
 _HOSTNAME = "sink.invalid"
-_LINE_LIMIT = 2**20
 
 
 class Sink:
@@ -71,11 +70,14 @@ def split(data: bytes) -> tuple[str, tuple[str, ...], bytes]:
     return sender[16:-1].decode("utf-8", errors="surrogateescape"), tuple(addresses.split(", ")), message
 
 
+class _Session(SMTP):
+    """One session with Postfix; the length of lines is Postfix's business, not the sink's."""
+
+    line_length_limit = 2**20
+
+
 def _session(sink: Sink) -> SMTP:
-    server = SMTP(sink, hostname=_HOSTNAME, ident="sink", enable_SMTPUTF8=True, timeout=600)
-    # Lines are Postfix's business, not the sink's.
-    server.line_length_limit = _LINE_LIMIT
-    return server
+    return _Session(sink, hostname=_HOSTNAME, ident="sink", enable_SMTPUTF8=True, timeout=600)
 
 
 async def serve(maildir: Path, listener: socket.socket) -> None:

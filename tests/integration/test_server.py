@@ -1,0 +1,207 @@
+"""script/server as its contract says: ready, used, stopped without a trace, and clear about what is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import smtplib
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from gatepost_stack import delivery, layout
+from gatepost_stack.stack import USUAL_PORTS
+
+ROOT = Path(__file__).parents[2]
+COMMAND = [sys.executable, "-m", "gatepost_stack.server"]
+MESSAGE = (
+    b"From: Alice <alice@example.test>\nTo: bob@example.org\nSubject: caf\xc3\xa9\nMIME-Version: 1.0\n"
+    b"Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n"
+    b"caf\xc3\xa9\n.\n..dots\n-- \n\n"
+)
+
+
+def free_base() -> int:
+    """Return a port base for which all three ports are free."""
+    for base in range(10_000 + os.getpid() % 1000 * 10, 60_000, 7):
+        try:
+            for port in USUAL_PORTS:
+                socket.create_server(("127.0.0.1", port + base)).close()
+        except OSError:
+            continue
+        return base
+    raise AssertionError("no free ports")
+
+
+def run(*options: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([*COMMAND, *options], check=False, capture_output=True, timeout=120)
+
+
+@contextmanager
+def server(var: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A server that is ready; killed at the end if it is still there."""
+    command = [*COMMAND, "--var", str(var), *options]
+    with (var / "out").open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out) as process:
+        try:
+            until(lambda: (var / "server.json").exists() or process.poll() is not None)
+            assert process.poll() is None, (var / "out").read_text()
+            yield process
+        finally:
+            process.kill()
+
+
+def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "did not happen in time"
+        time.sleep(0.02)
+
+
+def left_over(var: Path) -> list[str]:
+    """Return the command lines of processes that belong to the stack of ``var``."""
+    runtime = layout.last(var).runtime
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            place = str((process / "cwd").readlink())
+        except OSError:
+            continue
+        ours = str(var) in command or str(runtime) in command or place.startswith(str(runtime))
+        if ours and int(process.name) != os.getpid():
+            found.append(command)
+    return found
+
+
+@pytest.fixture
+def var(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_serves_until_a_signal_and_leaves_nothing_running(var: Path, number: signal.Signals) -> None:
+    base = free_base()
+    with server(var, "--port-base", str(base), "--no-milter") as process:
+        told = json.loads((var / "server.json").read_text())
+        assert told["ports"] == [port + base for port in USUAL_PORTS]
+        assert (var / "server.json").stat().st_mode & 0o777 == 0o600
+        context = ssl.create_default_context(cafile=told["ca_file"])
+        with smtplib.SMTP(told["host"], told["ports"][1], timeout=30) as connection:
+            connection.starttls(context=context)
+            connection.login(told["username"], told["password"])
+            connection.sendmail("a@example.test", ["b@example.org"], MESSAGE)
+        delivery.wait_for(var / "delivered", delivery.to("b@example.org"))
+        runtime = layout.last(var).runtime
+        process.send_signal(number)
+        assert process.wait(60) == 0
+        assert left_over(var) == []
+        assert not (var / "server.json").exists()
+        assert not runtime.exists()
+    printed = (var / "out").read_text()
+    assert f"swaks --server 127.0.0.1 --port {told['ports'][0]}" in printed
+
+
+def test_a_second_start_says_that_one_runs_and_does_not_disturb_it(var: Path) -> None:
+    with server(var, "--port-base", str(free_base()), "--no-milter") as process:
+        second = run("--var", str(var), "--port-base", str(free_base()))
+        assert second.returncode == 1
+        assert f"already runs from this checkout (process {process.pid})" in second.stderr.decode()
+        message = var / "message.eml"
+        message.write_bytes(MESSAGE)
+        assert run("--var", str(var), "--once", str(message)).returncode == 1
+        assert (var / "server.json").exists()
+        process.terminate()
+        assert process.wait(60) == 0
+
+
+def test_killed_outright_it_takes_its_processes_along_and_the_next_start_begins_empty(var: Path) -> None:
+    base = free_base()
+    with server(var, "--port-base", str(base), "--no-milter") as process:
+        (var / "delivered/new/old").write_bytes(b"X-Sink-Sender: <>\nX-Sink-Recipients: x\n")
+        process.kill()
+        process.wait(60)
+        until(lambda: not left_over(var))
+    runtime = layout.last(var).runtime
+    (var / "server.json").unlink()
+    with server(var, "--port-base", str(base), "--no-milter") as process:
+        assert not runtime.exists()
+        assert not list((var / "delivered/new").iterdir())
+        process.terminate()
+        assert process.wait(60) == 0
+
+
+def test_a_port_that_is_taken_is_named_with_what_to_do(var: Path) -> None:
+    base = free_base()
+    with socket.create_server(("127.0.0.1", 2587 + base)):
+        failed = run("--var", str(var), "--port-base", str(base))
+    assert failed.returncode == 1
+    assert f"port {2587 + base}" in failed.stderr.decode()
+    assert "--port-base" in failed.stderr.decode()
+
+
+@pytest.mark.parametrize("port", USUAL_PORTS)
+def test_once_prints_the_delivered_message_alone(var: Path, port: int) -> None:
+    message = var / "message.eml"
+    message.write_bytes(MESSAGE)
+    mechanism = "login" if port == 2465 else "plain"
+    done = run(
+        "--var",
+        str(var),
+        "--no-milter",
+        "--once",
+        str(message),
+        "--port",
+        str(port),
+        "--mechanism",
+        mechanism,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    head, _, body = done.stdout.partition(b"\n\n")
+    assert body == MESSAGE.partition(b"\n\n")[2]
+    assert b"Subject: caf\xc3\xa9\n" in head
+    assert not head.startswith(b"X-Sink")
+    assert b"status=sent" in done.stderr
+    assert left_over(var) == []
+
+
+def test_once_prints_the_reply_of_a_refusal(var: Path) -> None:
+    message = var / "message.eml"
+    message.write_bytes(MESSAGE)
+    failed = run("--var", str(var), "--no-milter", "--once", str(message), "--to", "b@example..org")
+    assert failed.returncode == 1
+    assert failed.stdout == b""
+    assert failed.stderr.decode().splitlines()[-1].startswith("501 5.1.3 ")
+
+
+def test_an_unknown_feature_is_a_usage_error_that_names_it(var: Path) -> None:
+    failed = run("--var", str(var), "--feature", "sparkle")
+    assert failed.returncode == 2
+    assert "sparkle" in failed.stderr.decode()
+
+
+def test_without_root_it_says_so_in_one_line(tmp_path: Path) -> None:
+    script = tmp_path / "script/server"
+    script.parent.mkdir()
+    script.write_bytes((ROOT / "script/server").read_bytes())
+    script.chmod(0o755)
+    for place in (tmp_path, *tmp_path.parents):
+        if place.stat().st_uid == 0 and place.name.startswith(("pytest", tmp_path.name)):
+            place.chmod(place.stat().st_mode | 0o055)
+    failed = subprocess.run(
+        ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "bash", str(script)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert failed.returncode == 1
+    assert failed.stderr.count("\n") == 1
+    assert "root" in failed.stderr
