@@ -58,6 +58,15 @@ def database_file(url: str) -> Path:
     return Path(database)
 
 
+def file_identity(url: str) -> tuple[int, int]:
+    """Return what changes when the file is replaced (a restored backup): device and inode.
+
+    Raises OSError, so that SQLite is not left to make an empty file in place of one that is gone.
+    """
+    status = database_file(url).stat()
+    return status.st_dev, status.st_ino
+
+
 @contextmanager
 def faults(url: str) -> Iterator[None]:
     """Turn the driver's faults into StoreUnavailable, with the file and a hint in the text."""

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, desc, insert, select
 
 from gatepost_core.model import MessageRecord
-from gatepost_core.store.engine import faults, open_engine
+from gatepost_core.store.engine import faults, file_identity, open_engine
 from gatepost_core.store.errors import NotFound, StoreUnavailable
 from gatepost_core.store.schema import messages
 
@@ -30,6 +30,7 @@ class JournalWriter:
     def __init__(self, url: str, *, synchronous: str = "full") -> None:
         self._url = url
         self._engine: Engine = open_engine(url, synchronous=synchronous)
+        self._file: tuple[int, int] | None = None
         self._queue: queue.SimpleQueue[tuple[MessageRecord, Future[None]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
@@ -53,14 +54,14 @@ class JournalWriter:
             while len(batch) < _BATCH and not self._queue.empty():
                 batch.append(self._queue.get_nowait())
             going = None not in batch
-            self._commit([item for item in batch if item is not None])
+            # From here on a future cannot be cancelled, so that its outcome can be set.
+            self._commit([item for item in batch if item and item[1].set_running_or_notify_cancel()])
 
     def _commit(self, batch: list[tuple[MessageRecord, Future[None]]]) -> None:
         if not batch:
             return
         try:
-            with faults(self._url), self._engine.begin() as connection:
-                connection.execute(insert(messages), [_row(record) for record, _ in batch])
+            self._insert([_row(record) for record, _ in batch])
         except Exception as error:  # noqa: BLE001 - whatever it was, each waiting session must hear of it
             failure = error if isinstance(error, StoreUnavailable) else StoreUnavailable(repr(error))
             for _, done in batch:
@@ -68,6 +69,15 @@ class JournalWriter:
         else:
             for _, done in batch:
                 done.set_result(None)
+
+    def _insert(self, rows: list[dict[str, Any]]) -> None:
+        with faults(self._url):
+            file = file_identity(self._url)
+            if file != self._file:  # the connection may still hold the file that was replaced
+                self._engine.dispose()
+                self._file = file
+            with self._engine.begin() as connection:
+                connection.execute(insert(messages), rows)
 
 
 def recent(connection: Connection, *, limit: int, username: str | None = None) -> list[MessageRecord]:

@@ -41,7 +41,10 @@ def pending(settings: StoreSettings) -> list[Line]:
     behind: list[Line] = []
     for line in LINES:
         url = url_of(settings, line)
-        engine = open_engine(url)
+        if not database_file(url).exists():
+            behind.append(line)
+            continue
+        engine = open_engine(url, reading=True)
         with faults(url):
             if _revision(engine) != _scripts(line).get_current_head():
                 behind.append(line)

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select
 
-from gatepost_core.store.engine import faults, open_engine
+from gatepost_core.store.engine import faults, file_identity, open_engine
 from gatepost_core.store.errors import StoreUnavailable
 from gatepost_core.store.schema import credential_usage
 
@@ -38,6 +38,7 @@ class LastUsed:
         self._url = url
         # 'normal' is enough here: a power cut may cost the last second's times, nothing else.
         self._engine = open_engine(url, synchronous="normal")
+        self._file: tuple[int, int] | None = None
         self._lock = threading.Lock()
         self._waiting: dict[int, Usage] = {}
         self._stop = threading.Event()
@@ -68,6 +69,10 @@ class LastUsed:
             return
         try:
             with faults(self._url):
+                file = file_identity(self._url)
+                if file != self._file:  # the connection may still hold the file that was replaced
+                    self._engine.dispose()
+                    self._file = file
                 for ids in batched(batch):
                     with self._engine.begin() as connection:
                         write(connection, {key: batch[key] for key in ids})
