@@ -127,7 +127,8 @@ class Session:
         return None
 
     def _auth(self, request: Auth, now: float) -> Output:
-        if request.id in self._pending:
+        earlier = self._pending.pop(request.id, None)
+        if earlier is not None and earlier.expires > now:
             raise ProtocolError(f"AUTH id {request.id} is in use")
         peer = Peer(request.remote_ip, request.local_ip, request.service, request.secured)
         maker = self._mechanisms.get(request.mechanism)

@@ -43,7 +43,7 @@ class Store:
 
 
 def make_store(folder: Path) -> Store:
-    """Make credentials: ``alice`` and ``jörg``, ``bob`` held to bob.test, ``off`` disabled, ``old`` expired."""
+    """Make credentials: ``alice``, ``jörg``; ``bob`` held to bob.test; ``off`` disabled; ``old`` expired."""
     toml = f'[store]\nurl = "sqlite:///{folder}/directory.db"\n[keys]\ndirectory = "{folder}/keys"\n'
     (folder / "gatepost.toml").write_text(toml, encoding="utf-8")
     settings = load(folder / "gatepost.toml", environ={})

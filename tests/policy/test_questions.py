@@ -1,0 +1,146 @@
+"""The decisions, on values alone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatepost_core.decision import AUTHENTICATION_REQUIRED, Decision, Pass, Reject
+from gatepost_core.lineserver import Close, Send
+from gatepost_core.model import Credential, Rules, State
+from gatepost_core.rules import TLS_REQUIRED
+from gatepost_core.store.errors import StoreUnavailable
+from gatepost_policy.protocol import Request
+from gatepost_policy.questions import NOT_ASKED, Questions
+from gatepost_policy.session import Session
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def credential(username: str, expires_at: datetime | None = None) -> Credential:
+    return Credential(
+        1, 1, "acme", username, "", State.ACTIVE, {}, Rules(("bob.test",)), NOW, expires_at=expires_at
+    )
+
+
+class Directory:
+    """Knows bob, old (expired a second ago), soon (expires in a second) and one bounce domain."""
+
+    def __init__(self, *, down: bool = False) -> None:
+        self.down = down
+
+    def credential(self, username: str) -> Credential | None:
+        if self.down:
+            raise StoreUnavailable("no such file")
+        known = {"bob": None, "old": NOW - timedelta(seconds=1), "soon": NOW + timedelta(seconds=1)}
+        return credential(username, known[username]) if username in known else None
+
+    def bounce_domain(self, name: str) -> bool:
+        if self.down:
+            raise StoreUnavailable("no such file")
+        return name == "b.example.test"
+
+
+class Tokens:
+    """Takes ``good`` for message m1."""
+
+    def verify(self, local_part: str) -> str | None:
+        return "m1" if local_part.lower() == "good" else None
+
+
+def questions(*, down: bool = False) -> Questions:
+    return Questions(Directory(down=down), Tokens(), (25, 2525), lambda: NOW)
+
+
+def request(**attributes: str) -> Request:
+    return {
+        "request": "smtpd_access_policy",
+        "protocol_state": "RCPT",
+        "server_port": "587",
+        "sasl_username": "bob",
+        "sender": "info@bob.test",
+        "recipient": "carol@example.org",
+        "encryption_protocol": "TLSv1.3",
+        **attributes,
+    }
+
+
+def bounce(recipient: str, port: str = "25", state: str = "RCPT") -> Request:
+    return request(sasl_username="", sender="", recipient=recipient, server_port=port, protocol_state=state)
+
+
+@pytest.mark.parametrize("recipient", ["good@b.example.test", "GOOD@B.Example.Test", "good@b.example.test."])
+@pytest.mark.parametrize("port", ["25", "2525"])
+def test_a_bounce_with_a_valid_token_comes_in_without_a_login(recipient: str, port: str) -> None:
+    assert questions().decide(bounce(recipient, port)) == Pass("bounce of message m1")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        bounce("good@b.example.test", port="587"),
+        bounce("bad@b.example.test"),
+        bounce("good@elsewhere.test"),
+        bounce("good"),
+        bounce(""),
+        bounce("good@b.example.test@elsewhere.test"),
+        bounce("", port="587", state="DATA"),
+    ],
+)
+def test_anything_else_without_a_login_must_log_in_first(asked: Request) -> None:
+    assert questions().decide(asked) == AUTHENTICATION_REQUIRED
+    assert questions().decide({**asked, "encryption_protocol": ""}) == TLS_REQUIRED
+
+
+def test_a_request_without_a_port_takes_no_bounces() -> None:
+    asked = dict(bounce("good@b.example.test"))
+    del asked["server_port"]
+    assert questions().decide(asked) == AUTHENTICATION_REQUIRED
+
+
+def test_expiry_counts_from_the_second_on_at_rcpt_and_data() -> None:
+    for state in ("RCPT", "DATA"):
+        refused = questions().decide(request(sasl_username="old", protocol_state=state))
+        assert isinstance(refused, Reject)
+        assert refused.reason == "credential expired"
+        assert isinstance(questions().decide(request(sasl_username="soon", protocol_state=state)), Pass)
+
+
+def test_the_envelope_sender_is_held_to_the_rules_at_rcpt() -> None:
+    refused = questions().decide(request(sender="info@other.test"))
+    assert isinstance(refused, Reject)
+    assert refused.reason == "envelope sender not allowed"
+
+
+@given(st.dictionaries(st.text(max_size=10), st.text(max_size=20)), st.text(max_size=20))
+def test_other_states_never_refuse_whatever_else_is_asked(attributes: dict[str, str], state: str) -> None:
+    if state not in ("RCPT", "DATA"):
+        assert questions(down=True).decide({**attributes, "protocol_state": state}) is NOT_ASKED
+
+
+def test_a_store_that_is_down_hangs_up_and_is_reported_once() -> None:
+    reports: list[tuple[Decision | None, str]] = []
+    session = Session(questions(down=True), lambda _, decision, reason: reports.append((decision, reason)))
+    raw = "".join(f"{name}={value}\n" for name, value in request().items()).encode() + b"\n"
+    assert list(session.receive(raw, 0.0)) == [Close("no answer: no such file", fault=True)]
+    assert reports == [(None, "no such file")]
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.binary(max_size=40),
+            st.sampled_from([b"\n", b"request=smtpd_access_policy\nprotocol_state=RCPT\n", b"sender=\xff\n"]),
+        )
+    )
+)
+def test_any_bytes_in_any_pieces_never_raise(pieces: list[bytes]) -> None:
+    session = Session(questions(), lambda *_: None)
+    for piece in pieces:
+        outputs = session.receive(piece, 0.0)
+        assert all(output.data.startswith(b"action=") for output in outputs if isinstance(output, Send))
+        if any(isinstance(output, Close) for output in outputs):
+            return
