@@ -1,8 +1,8 @@
 """The addresses of a message's From fields, read strictly (RFC 5322 sections 3.4 and 3.6.2).
 
-Senders are held to these, so nothing may slip by: every From field, every address, members of groups and addresses hidden in
-display names (RFC 2047 words included) count. What cannot be read for sure becomes
-``UNREADABLE``, a text without "@" that no rule matches. Never raises.
+Senders are held to these, so nothing may slip by: every From field, every address, members of groups and
+addresses hidden in display names (RFC 2047 words included) count. What cannot be read for sure
+becomes ``UNREADABLE``, a text without "@" that no rule matches. Never raises.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _TOKEN = re.compile(
 _HIDDEN = re.compile(r"<([^<>]*@[^<>]*)>")
 _DOMAIN = re.compile(rf"{_DOMAIN_CHARACTERS}(?:\.{_DOMAIN_CHARACTERS})*|\[[^\[\]\\]*\]")
 
-# ("word" | "atom" | "special" | "literal", text)
+# The kind (a group's name in the pattern above) and the text.
 _Token = tuple[str, str]
 
 
@@ -46,7 +46,7 @@ def _field(value: bytes) -> list[str]:
     try:
         text = re.sub(r"\r?\n(?=[ \t])", "", value.decode("utf-8"))
     except UnicodeDecodeError:
-        # Eight-bit noise in a display name is common; in an address it cannot be compared, and matches no rule.
+        # Eight-bit noise in a display name is common; in an address it matches no rule.
         text = re.sub(r"\r?\n(?=[ \t])", "", value.decode("latin-1"))
         text = re.sub(r"[\x80-\xff]", "\ufffd", text)
     tokens = _tokens(text.strip(" \t\r\n"))

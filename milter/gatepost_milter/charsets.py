@@ -64,8 +64,8 @@ def byte_edits(data: bytes, text: str, codec: str, edits: list[Edit[str]]) -> li
 
     What a charset cannot hold is inserted as a numeric character reference (HTML section 13.1.4).
     """
-    if len(data) == len(text) and codec in _ASCII_LIKE:
-        return [Edit(start, end, new.encode("ascii", "xmlcharrefreplace")) for start, end, new in edits]
+    if codec in _ASCII_LIKE:
+        return _utf8_edits(text, edits)
     result: list[Edit[bytes]] = []
     segments: list[bytes] = []
     position = place = 0
@@ -73,7 +73,7 @@ def byte_edits(data: bytes, text: str, codec: str, edits: list[Edit[str]]) -> li
         before, cut = text[position:start].encode(codec), text[start:end].encode(codec)
         segments += (before, cut)
         place += len(before)
-        result.append(Edit(place, place + len(cut), _insertion(new, codec)))
+        result.append((place, place + len(cut), _insertion(new, codec)))
         place += len(cut)
         position = end
     segments.append(text[position:].encode(codec))
@@ -82,7 +82,24 @@ def byte_edits(data: bytes, text: str, codec: str, edits: list[Edit[str]]) -> li
     return result
 
 
+def _utf8_edits(text: str, edits: list[Edit[str]]) -> list[Edit[bytes]]:
+    """Return the edits of a UTF-8 part, whose strict decoding always comes out the same."""
+    result: list[Edit[bytes]] = []
+    position = place = 0
+    for start, end, new in edits:
+        place += _bytes(text[position:start])
+        first = place
+        if start != end:
+            place += _bytes(text[start:end])
+        result.append((first, place, new.encode("ascii", "xmlcharrefreplace")))
+        position = end
+    return result
+
+
+def _bytes(segment: str) -> int:
+    return len(segment) if segment.isascii() else len(segment.encode())
+
+
 def _insertion(new: str, codec: str) -> bytes:
-    # ASCII wherever the charset extends ASCII, so that a 7bit part stays 7bit.
-    plain = new.encode("ascii", "xmlcharrefreplace")
-    return plain if codec in _ASCII_LIKE else plain.decode("ascii").encode(codec)
+    # Only ASCII characters, so that a 7bit part stays 7bit.
+    return new.encode("ascii", "xmlcharrefreplace").decode("ascii").encode(codec)

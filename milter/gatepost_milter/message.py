@@ -45,8 +45,8 @@ class HeaderEdit:
 class ClickRewriter(Protocol):
     """Makes the click domain's prefix of one URL."""
 
-    def __call__(self, scheme: str, authority: str, path_and_query: str) -> str:
-        """Return ``https://click.domain/TOKEN``, which stands in for ``scheme://authority``."""
+    def __call__(self, scheme: str, authority: str, path_and_query: str) -> str | None:
+        """Return ``https://click.domain/TOKEN``, to stand for ``scheme://authority``; None: leave it."""
         ...
 
 
@@ -55,12 +55,13 @@ class Context:
     """What the surgery needs to know beside the message.
 
     ``features``: the credential's values for every feature. ``click``: None when the From domain
-    has no click domain. ``message_id``: Gatepost's own id of the message, for the log.
+    has no click domain. ``edit_size_limit``: bytes that the message may have after edits (Postfix would
+    refuse a larger one for good); 0 is no limit.
     """
 
     features: FeatureValues
     click: ClickRewriter | None = None
-    message_id: str = ""
+    edit_size_limit: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """From a message and its credential's features to a plan: which headers and bytes change, which stay and why.
 
-``process`` is pure and never raises: the shell carries the plan out. What cannot be edited safely passes untouched
-with a reason; a header override that is not understood is a ``Reject``.
+``process`` is pure and never raises: the shell carries the plan out. What cannot be edited safely passes
+untouched with a reason; a header override that is not understood is a ``Reject``.
 """
 
 from __future__ import annotations
@@ -65,27 +65,41 @@ def _wanted(features: FeatureValues) -> list[str]:
 
 
 def _edited(message: Message, context: Context, plan: Plan) -> Plan:
-    """Return ``plan`` with the edits of the HTML parts."""
-    began = perf_counter()
-    record = Record()
+    """Return ``plan`` with the edits of the HTML parts, with fewer if the message would grow too large."""
     wanted = _wanted(plan.features)
-    asked = _asked(wanted, context, record)
+    edited = _attempt(message, context, plan, wanted, inlined=True)
+    if _fits(message, edited, context.edit_size_limit):
+        return edited
+    reason = f"the message would grow past {context.edit_size_limit} bytes"
+    if "trackclicks" in edited.applied and "inlinecss" in edited.applied:
+        # Styles grow a message most, and a message without them still reads.
+        fewer = _attempt(message, context, plan, wanted, inlined=False)
+        if _fits(message, fewer, context.edit_size_limit):
+            return replace(fewer, skipped={**fewer.skipped, "inlinecss": reason})
+    return replace(plan, skipped=dict.fromkeys(wanted, reason), seconds=edited.seconds, notes=edited.notes)
+
+
+def _fits(message: Message, plan: Plan, limit: int) -> bool:
+    """Say whether the message as edited keeps the limit, or does not grow."""
+    if not limit or plan.body is None or len(plan.body) <= len(message.body):
+        return True
+    # Name, colon, line end; a folded line has one byte more on the wire than here.
+    header = sum(
+        len(field.name) + len(field.value) + 3 + field.value.count(b"\n") for field in message.headers
+    )
+    return header + 2 + len(plan.body) <= limit
+
+
+def _attempt(message: Message, context: Context, plan: Plan, wanted: list[str], *, inlined: bool) -> Plan:
+    """Return ``plan`` with the edits of the HTML parts, whatever their size."""
+    record = Record()
+    asked = _asked(wanted, context, record, inlined)
     body: bytes | None = None
     header_edits = plan.header_edits
     if any(header.name.lower() == b"dkim-signature" for header in message.headers):
         _skip(record, wanted, "the message carries a DKIM signature of its own")
     elif asked.inline_css or asked.click is not None:
-        root = view(message.headers, message.body)
-        record.spend("view", began)
-        edits: list[Edit[bytes]] = []
-        for part in _html_parts(root, wanted, record):
-            new = _operated(part, message.body, asked, wanted, record)
-            if new is not None:
-                edits.append(Edit(part.start, part.end, new.body))
-                if new.encoding is not None:
-                    header_edits += _reencoded(part, new, message.headers, edits)
-        if edits:
-            body = splice(message.body, ordered(edits, len(message.body)))
+        body, header_edits = _operate_all(message, asked, wanted, record, header_edits)
     _explain(record, wanted)
     return replace(
         plan,
@@ -98,11 +112,30 @@ def _edited(message: Message, context: Context, plan: Plan) -> Plan:
     )
 
 
-def _asked(wanted: list[str], context: Context, record: Record) -> Asked:
+def _operate_all(
+    message: Message, asked: Asked, wanted: list[str], record: Record, header_edits: tuple[HeaderEdit, ...]
+) -> tuple[bytes | None, tuple[HeaderEdit, ...]]:
+    """Return the body after all parts' edits (None: unchanged), and the header edits with theirs added."""
+    began = perf_counter()
+    root = view(message.headers, message.body)
+    record.spend("view", began)
+    edits: list[Edit[bytes]] = []
+    for part in _html_parts(root, wanted, record):
+        new = _operated(part, message.body, asked, wanted, record)
+        if new is not None:
+            edits.append((part.start, part.end, new.body))
+            if new.encoding is not None:
+                header_edits += _reencoded(part, new, message.headers, edits)
+    if not edits:
+        return None, header_edits
+    return splice(message.body, ordered(edits, len(message.body))), header_edits
+
+
+def _asked(wanted: list[str], context: Context, record: Record, inlined: bool) -> Asked:
     click = context.click if "trackclicks" in wanted else None
     if "trackclicks" in wanted and click is None:
         record.skip("trackclicks", "no click domain for the From domain")
-    return Asked("inlinecss" in wanted, click, "preventscam" in wanted)
+    return Asked(inlined and "inlinecss" in wanted, click, "preventscam" in wanted)
 
 
 def _explain(record: Record, wanted: list[str]) -> None:
@@ -163,7 +196,7 @@ def _reencoded(
         index = sum(header.name.lower() == name.lower() for header in headers)
         return (HeaderEdit(name, index, encoding),)
     if part.encoding_field is not None:
-        edits.append(Edit(part.encoding_field.start, part.encoding_field.end, encoding))
+        edits.append((part.encoding_field.start, part.encoding_field.end, encoding))
     else:
-        edits.append(Edit(part.header_end, part.header_end, name + b":" + encoding + b"\r\n"))
+        edits.append((part.header_end, part.header_end, name + b":" + encoding + b"\r\n"))
     return ()

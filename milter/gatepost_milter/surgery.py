@@ -1,7 +1,7 @@
 """The edits of one HTML part: opened, scanned once, given to each feature, written back once.
 
-A part that cannot be read or written back the same is ``PartError`` with a reason in words; a fault in a feature
-is kept in ``Faults`` and takes only that feature's edits with it. Neither touches the part.
+A part that cannot be read or written back the same is ``PartError`` with a reason in words; a fault in a
+feature is kept in ``Record.notes`` and takes only that feature's edits with it. Neither touches the part.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from time import perf_counter
 
 from gatepost_milter.charsets import CharsetError, byte_edits, decode
 from gatepost_milter.edits import Edit, OverlapError, ordered
-from gatepost_milter.features.inlinecss import CalculatorError, inline
+from gatepost_milter.features.csscopy import CalculatorError
+from gatepost_milter.features.inlinecss import inline
 from gatepost_milter.features.trackclicks import track
 from gatepost_milter.html.part import HtmlPart, Outcome
 from gatepost_milter.html.scanner import scan
@@ -64,7 +65,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class NewPart:
-    """A part's encoded body after its edits; ``encoding`` is its new transfer encoding, None if the old one holds."""
+    """A part's encoded body after its edits; ``encoding`` is its new transfer encoding, None if unchanged."""
 
     body: bytes
     encoding: str | None = None

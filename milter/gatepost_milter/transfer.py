@@ -3,23 +3,22 @@
 ``open_part`` gives a part's decoded bytes together with the way back: ``spliced`` returns the
 encoded bytes after edits of the decoded ones. 7bit and 8bit are spliced as they are;
 quoted-printable is spliced in the encoded text and only touched lines are wrapped; base64 keeps
-the original's line length. What could not be written back the same is ``TransferError`` with a reason in words.
+the original's line length. What could not be written back the same is ``TransferError`` with a reason.
 """
 
 from __future__ import annotations
 
 import binascii
 import re
-from bisect import bisect_left
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Protocol
 
 from gatepost_milter.edits import Edit, splice
 
 LINE_MOST = 998  # RFC 5322 section 2.1.1, without the line end
 _WRAP = 76  # RFC 2045 section 6.7, rule 5; the soft line break's "=" counts
-_BAD_ESCAPE = re.compile(rb"=(?![0-9A-Fa-f]{2}|\n)")
+# As much of a line as fits with its soft line break, no escape cut in two; a last chunk needs no break.
+_CHUNK = re.compile(rb".{1,76}+\Z|.{75}(?<!=)(?<!=.)|.{74}(?<!=)(?<!=.)|.{73}(?<!=)(?<!=.)", re.DOTALL)
 _ENCODE = re.compile(rb"[^\t -<>-~]|=")
 
 
@@ -60,10 +59,9 @@ class QuotedPrintable:
     def read(cls, raw: bytes) -> QuotedPrintable:
         """Read an encoded body. Raises TransferError."""
         encoded, crlf = _with_lf(raw)
-        if _BAD_ESCAPE.search(encoded):
-            raise TransferError("has malformed quoted-printable")
         decoded = binascii.a2b_qp(encoded)
-        # Every "=" opens an escape (3 for 1) or a soft line break (2 for 0): the map below leans on it.
+        # Every "=" opens an escape (3 bytes for 1) or a soft line break (2 for 0): the map below leans on it.
+        # Whatever is neither is kept by a2b_qp, and makes the text longer.
         if len(decoded) != len(encoded) - 2 * encoded.count(b"="):
             raise TransferError("has malformed quoted-printable")
         return cls(encoded, decoded, crlf)
@@ -77,15 +75,18 @@ class QuotedPrintable:
 
     def _encoded_edits(self, edits: list[Edit[bytes]]) -> list[Edit[bytes]]:
         """Return the edits as ranges of the encoded text."""
-        # Offsets of every "=" in the encoded text, and of what it opens in the decoded text.
-        signs = [place - 1 for place in accumulate(len(run) + 1 for run in self.encoded.split(b"="))]
-        signs.pop()
-        opened = [sign - 2 * count for count, sign in enumerate(signs)]
         result: list[Edit[bytes]] = []
-        for start, end, new in edits:
-            first = start + 2 * bisect_left(opened, start)
-            last = first if end == start else end + 2 * bisect_left(opened, end)
-            result.append(Edit(first, last, quoted(new)))
+        encoded, counted, signs = self.encoded, 0, 0
+        for (start, end, _), new in zip(edits, _all_quoted([edit[2] for edit in edits]), strict=True):
+            places = []
+            for offset in (start, end):
+                # Two bytes more for each "=" before the place; these push it on, so look until no more are passed.
+                place = offset + 2 * signs
+                while more := encoded.count(b"=", counted, place):
+                    counted, signs = place, signs + more
+                    place = offset + 2 * signs
+                places.append(place)
+            result.append((places[0], places[1], new))
         return result
 
 
@@ -143,6 +144,14 @@ def has_long_line(data: bytes) -> bool:
 def quoted(data: bytes) -> bytes:
     """Return ``data`` (without line ends) with every byte escaped that has to be."""
     return _ENCODE.sub(_escape, data)
+
+
+def _all_quoted(insertions: list[bytes]) -> list[bytes]:
+    """Return ``quoted`` of each, in one go where they are plain."""
+    joined = b"".join(insertions)
+    if joined.isascii() and joined.decode("ascii").isprintable():
+        return [insertion.replace(b"=", b"=3D") for insertion in insertions]
+    return [quoted(insertion) for insertion in insertions]
 
 
 def to_quoted_printable(data: bytes) -> bytes:
@@ -203,14 +212,4 @@ def _wrap(line: bytes) -> bytes:
         return line
     if b"\n" in line:  # an edit that spans a line break brings several lines here
         return b"\n".join(map(_wrap, line.split(b"\n")))
-    pieces: list[bytes] = []
-    position, size = 0, len(line)
-    while size - position > _WRAP:
-        cut = position + _WRAP - 1
-        sign = line.rfind(b"=", cut - 2, cut)
-        if sign >= 0 and size - position > 0:
-            cut = sign
-        pieces.append(line[position:cut])
-        position = cut
-    pieces.append(line[position:])
-    return b"=\n".join(pieces)
+    return b"=\n".join(_CHUNK.findall(line))

@@ -2,7 +2,8 @@
 
 Of the raw value nothing else changes, so path, query, character references and fragment stay readable and
 byte-identical. Followed are ``href`` of ``<a>`` and ``<area>``, and of VML elements in conditional comments.
-Whatever a browser would read differently from what the token's MAC covers is left alone. Errors of the rewriter are its caller's.
+Whatever a browser would read differently from what the token's MAC covers is left alone. Errors of the
+rewriter are its caller's.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ _ABSOLUTE = re.compile(
 _PLACEHOLDER = re.compile(r"\{\{|\{%|\*\||%%|\$\{|<%|\[\[|#\{|\|\*")
 # A browser resolves these before it asks: the token would be cut away (URL Standard, "single-dot path segment").
 _DOT_SEGMENT = re.compile(r"/(?:\.|%2e){1,2}(?=[/?#]|\Z)|\\", re.IGNORECASE)
+_FOLLOWED = frozenset({"a", "area"})
+# URL Standard section 4.4: control characters and spaces at the end go, tabs and line ends go everywhere.
+_TRIMMED = "".join(map(chr, range(0x21)))
 _STRIPPED = str.maketrans("", "", "\t\n\r")
 _SAFE_PREFIX = re.compile(r"https?://([A-Za-z0-9.:_-]+)/[A-Za-z0-9._~/-]+")
 
@@ -48,7 +52,7 @@ class _Run:
     def follow(self, scan: Scan, vml: bool) -> None:
         """Collect the edits of one scan."""
         for index, (start, name, attributes, _) in enumerate(scan.tags):
-            if name == "a" or name == "area" or (vml and name.startswith("v:")):
+            if name in _FOLLOWED or (vml and name.startswith("v:")):
                 href = _HREF(attributes)
                 target = None if href is None else self._target(href.raw)
                 if href is None or target is None:
@@ -58,18 +62,18 @@ class _Run:
                     continue
                 prefix = self._prefix(*target)
                 if prefix:
-                    where = start + 1 + len(name) + href.start
-                    skipped = len(href.raw) - len(href.raw.lstrip(" \t\n\f\r"))
-                    length = len(target[0]) + 3 + len(target[1])
-                    self.edits.append(Edit(where + skipped, where + skipped + length, prefix))
+                    raw = href.raw
+                    where = start + 1 + len(name) + href.start + len(raw) - len(raw.lstrip(" \t\n\f\r"))
+                    self.edits.append((where, where + len(target[0]) + 3 + len(target[1]), prefix))
 
     def _target(self, raw: str) -> tuple[str, str, str] | None:
         """Return scheme, authority, path and query of a link to follow, else None."""
         found = _ABSOLUTE.match(raw)
         if found is None or _PLACEHOLDER.search(raw):
             return None
-        rest = decode(raw[found.end(1) :]).rstrip(" \f").translate(_STRIPPED).partition("#")[0]
-        rest = rest.rstrip("".join(map(chr, range(0x21))))
+        rest = decode(raw[found.end(1) :]).rstrip(_TRIMMED).partition("#")[0]
+        if "\n" in rest or "\t" in rest or "\r" in rest:
+            rest = rest.translate(_STRIPPED)
         if _DOT_SEGMENT.search(rest.partition("?")[0]) or _PLACEHOLDER.search(rest):
             return None
         # A browser writes a query in the document's charset: only for UTF-8 is it known what it will ask for.
@@ -78,8 +82,10 @@ class _Run:
         return found[2], found[3], rest
 
     def _prefix(self, scheme: str, authority: str, path_and_query: str) -> str:
-        """Return what replaces scheme and authority; empty for a link that is on the click domain already."""
+        """Return what replaces scheme and authority; empty for a link that stays."""
         prefix = self._rewrite(scheme.lower(), authority, path_and_query)
+        if prefix is None:
+            return ""
         safe = _SAFE_PREFIX.fullmatch(prefix)
         if safe is None:
             raise ValueError(f"the click rewriter returned {prefix!r}, which needs escaping")

@@ -46,7 +46,11 @@ class Finder:
 
 def decode(raw: str) -> str:
     """Return what a raw value means, by the rules for attributes: ``?a=1&copy=3`` stays as it is."""
-    return _REFERENCE.sub(_decoded, raw) if "&" in raw else raw
+    if "&" not in raw:
+        return raw
+    if raw.count("&") == raw.count("&amp;"):
+        return raw.replace("&amp;", "&")
+    return _REFERENCE.sub(_decoded, raw)
 
 
 def _decoded(match: re.Match[str]) -> str:
