@@ -1,0 +1,158 @@
+"""The journal: a record is on disk before the future is done, or the future says that it is not."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection
+
+from gatepost_core import ids
+from gatepost_core.model import MessageRecord
+from gatepost_core.settings import StoreSettings
+from gatepost_core.store import NotFound, StoreUnavailable, journal, migrate
+from gatepost_core.store.engine import open_engine
+from gatepost_core.store.journal import JournalWriter
+
+RECORD = MessageRecord(
+    id=ids.new(0),
+    created_at=datetime(2026, 5, 1, 12, 30, 15, 123456, tzinfo=UTC),
+    credential_id=7,
+    username="gpx",
+    queue_id="4XyZ123abc",
+    sender="jörg@example.test",
+    recipients=("a@example.test", "b@example.test"),
+    header_from="J <j@example.test>",
+    subject="Grüße\r\n\x1b[31m",
+    size=100,
+    size_after=2**40,
+    tags=("a", "ü"),
+    features=("inlinecss", "trackclicks"),
+    applied=("inlinecss",),
+    skipped={"trackclicks": "signed message"},
+    seconds={"inlinecss": 0.001},
+)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> StoreSettings:
+    settings = StoreSettings(url=f"sqlite:///{tmp_path}/directory.db")
+    migrate.upgrade(settings)
+    return settings
+
+
+@pytest.fixture
+def writer(settings: StoreSettings) -> Iterator[JournalWriter]:
+    writer = JournalWriter(settings.journal)
+    yield writer
+    writer.close()
+
+
+@pytest.fixture
+def connection(settings: StoreSettings) -> Iterator[Connection]:
+    engine = open_engine(settings.journal, reading=True)
+    with engine.connect() as connection:
+        yield connection
+    engine.dispose()
+
+
+def numbered(number: int) -> MessageRecord:
+    return replace(RECORD, id=ids.new(number), queue_id=f"Q{number}", username=f"gp{number % 2}")
+
+
+def count(file: Path) -> int:
+    database = sqlite3.connect(file)
+    found = database.execute("SELECT count(*) FROM messages").fetchone()[0]
+    database.close()
+    return int(found)
+
+
+def test_a_record_comes_back_as_it_was_written(writer: JournalWriter, connection: Connection) -> None:
+    writer.submit(RECORD).result(timeout=10)
+    assert journal.get(connection, RECORD.id) == RECORD
+    assert journal.get(connection, RECORD.queue_id) == RECORD
+
+
+def test_a_record_is_readable_elsewhere_once_its_future_is_done(
+    writer: JournalWriter, tmp_path: Path
+) -> None:
+    for number in range(20):
+        writer.submit(numbered(number)).result(timeout=10)
+        assert count(tmp_path / "journal.db") == number + 1
+
+
+def test_a_crowd_of_records_is_written_whole(writer: JournalWriter, tmp_path: Path) -> None:
+    futures = [writer.submit(numbered(number)) for number in range(1000)]
+    for future in futures:
+        future.result(timeout=30)
+    assert count(tmp_path / "journal.db") == 1000
+
+
+def test_closing_writes_what_waits(settings: StoreSettings, tmp_path: Path) -> None:
+    writer = JournalWriter(settings.journal)
+    futures = [writer.submit(numbered(number)) for number in range(300)]
+    writer.close()
+    assert all(future.done() and future.exception() is None for future in futures)
+    assert count(tmp_path / "journal.db") == 300
+
+
+def test_a_record_that_cannot_be_written_fails_its_own_future(writer: JournalWriter, tmp_path: Path) -> None:
+    file = tmp_path / "journal.db"
+    writer.submit(numbered(1)).result(timeout=10)
+    away = file.rename(tmp_path / "away.db")
+    with pytest.raises(StoreUnavailable, match=r"journal\.db"):
+        writer.submit(numbered(2)).result(timeout=10)
+    assert not file.exists()
+    away.rename(file)
+    writer.submit(numbered(3)).result(timeout=10)
+    assert count(file) == 2
+
+
+def test_records_go_into_a_journal_that_was_restored_from_a_backup(
+    writer: JournalWriter, tmp_path: Path
+) -> None:
+    file, copy = tmp_path / "journal.db", tmp_path / "backup.db"
+    source, target = sqlite3.connect(file), sqlite3.connect(copy)
+    source.backup(target)
+    source.close()
+    target.close()
+    writer.submit(numbered(1)).result(timeout=10)
+    for suffix in ("-wal", "-shm"):
+        file.with_name(file.name + suffix).unlink(missing_ok=True)
+    copy.replace(file)
+    writer.submit(numbered(2)).result(timeout=10)
+    assert count(file) == 1
+
+
+def test_a_cancelled_record_is_not_written_and_stops_nothing(settings: StoreSettings, tmp_path: Path) -> None:
+    engine = open_engine(settings.journal)
+    writer = JournalWriter(settings.journal)
+    with engine.begin():  # holds the writer's transaction up, so that records wait
+        first = writer.submit(numbered(1))
+        futures: list[Future[None]] = [writer.submit(numbered(number)) for number in range(2, 6)]
+        cancelled = [future.cancel() for future in futures]
+    engine.dispose()
+    writer.close()
+    assert first.done()
+    written = [first, *futures]
+    assert count(tmp_path / "journal.db") == sum(not future.cancelled() for future in written)
+    assert cancelled == [future.cancelled() for future in futures]
+
+
+def test_the_newest_messages_come_first(writer: JournalWriter, connection: Connection) -> None:
+    for number in range(10):
+        writer.submit(numbered(number)).result(timeout=10)
+    newest = journal.recent(connection, limit=3)
+    assert [record.queue_id for record in newest] == ["Q9", "Q8", "Q7"]
+    odd = journal.recent(connection, limit=2, username="gp1")
+    assert [record.queue_id for record in odd] == ["Q9", "Q7"]
+
+
+def test_an_unknown_message_is_not_found(connection: Connection) -> None:
+    with pytest.raises(NotFound, match="expected a message id or Postfix's queue id"):
+        journal.get(connection, "nope")

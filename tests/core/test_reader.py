@@ -1,0 +1,226 @@
+"""The cached reader: quick while nothing changed, and never a moment behind a change."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from gatepost_core.model import MessageRecord, State
+from gatepost_core.passwords import derive, new_password
+from gatepost_core.store import StoreUnavailable, credentials, domains
+from gatepost_core.store.journal import JournalWriter
+from gatepost_core.store.reader import Reader
+
+from .stores import BOUNCES, Store, make_store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return make_store(tmp_path)
+
+
+@pytest.fixture
+def reader(store: Store) -> Iterator[Reader]:
+    reader = Reader(store.settings.store.url)
+    yield reader
+    reader.close()
+
+
+def state(reader: Reader, username: str = "alice") -> State | None:
+    credential = reader.credential(username)
+    return None if credential is None else credential.state
+
+
+def gatepost(store: Store, *words: str) -> None:
+    """Change the store as an operator does, in a process of its own."""
+    subprocess.run(
+        [sys.executable, "-m", "gatepost_cli", "--config", store.config, *words],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        timeout=60,
+    )
+
+
+def record(number: int) -> MessageRecord:
+    return MessageRecord(
+        id=f"{number:021}",
+        created_at=datetime.now(UTC),
+        credential_id=1,
+        username="alice",
+        queue_id=f"Q{number}",
+        sender="a@example.test",
+        recipients=("b@example.test",),
+        header_from="a@example.test",
+        subject="Hello",
+        size=1,
+        size_after=1,
+        tags=(),
+        features=(),
+        applied=(),
+        skipped={},
+    )
+
+
+def test_what_did_not_change_is_read_once(reader: Reader) -> None:
+    for _ in range(50):
+        assert state(reader) is State.ACTIVE
+        assert reader.credential("nobody") is None
+        assert reader.bounce_domain(BOUNCES)
+        assert reader.domain("example.test") is not None
+    assert reader.loads == 4
+
+
+def test_a_change_by_another_process_is_seen_at_the_very_next_look_up(store: Store, reader: Reader) -> None:
+    assert state(reader) is State.ACTIVE
+    gatepost(store, "credential", "disable", "alice")
+    assert state(reader) is State.DISABLED
+    gatepost(store, "credential", "enable", "alice")
+    assert state(reader) is State.ACTIVE
+    gatepost(store, "credential", "remove", "alice")
+    assert state(reader) is None
+
+
+def test_each_of_many_changes_is_seen_at_once(store: Store, reader: Reader) -> None:
+    for _ in range(25):
+        for wanted in (State.DISABLED, State.ACTIVE):
+            store.set_state("alice", wanted)
+            assert state(reader) is wanted
+
+
+def test_a_login_made_after_it_was_asked_for_is_found(store: Store, reader: Reader) -> None:
+    assert reader.credential("gpnew") is None
+    engine = store.engine()
+    with engine.begin() as connection:
+        credentials.add(
+            connection,
+            account="acme",
+            username="gpnew",
+            derived=derive(store.keyring, new_password()),
+            now=datetime.now(UTC),
+        )
+    engine.dispose()
+    assert reader.credential("gpnew") is not None
+
+
+def test_a_removed_bounce_domain_is_one_no_more(store: Store, reader: Reader) -> None:
+    assert reader.bounce_domain(BOUNCES.upper())
+    assert not reader.bounce_domain("example.test")
+    engine = store.engine()
+    with engine.begin() as connection:
+        domains.remove(connection, "example.test")
+    engine.dispose()
+    assert not reader.bounce_domain(BOUNCES.upper())
+    assert reader.domain("example.test") is None
+
+
+def test_a_thousand_messages_cause_no_credential_to_be_read_again(store: Store, reader: Reader) -> None:
+    assert state(reader) is State.ACTIVE
+    before = reader.loads
+    writer = JournalWriter(store.settings.store.journal, synchronous="normal")
+    for number in range(1000):
+        writer.submit(record(number)).result(timeout=30)  # each a commit of its own
+        assert state(reader) is State.ACTIVE
+    writer.close()
+    assert reader.loads == before
+    store.set_state("bob", State.DISABLED)
+    assert state(reader) is State.ACTIVE
+    assert reader.loads == before + 1  # the change of a credential does
+
+
+def test_a_database_replaced_by_a_backup_is_read_anew(store: Store, reader: Reader) -> None:
+    file, copy = store.folder / "directory.db", store.folder / "backup.db"
+    source, target = sqlite3.connect(file), sqlite3.connect(copy)
+    source.backup(target)
+    source.close()
+    target.close()
+    store.set_state("alice", State.DISABLED)
+    assert state(reader) is State.DISABLED
+    for suffix in ("-wal", "-shm"):
+        file.with_name(file.name + suffix).unlink(missing_ok=True)
+    copy.replace(file)
+    assert state(reader) is State.ACTIVE
+    store.set_state("alice", State.DISABLED)
+    assert state(reader) is State.DISABLED
+
+
+def test_a_store_that_is_gone_is_told_and_found_again(store: Store, reader: Reader) -> None:
+    file = store.folder / "directory.db"
+    assert state(reader) is State.ACTIVE
+    away = file.rename(store.folder / "away.db")
+    for _ in range(3):
+        with pytest.raises(StoreUnavailable, match=r"directory\.db"):
+            reader.credential("alice")
+    assert not file.exists()  # no empty database in its place
+    away.rename(file)
+    assert state(reader) is State.ACTIVE
+
+
+def test_a_store_that_is_no_database_is_told_and_found_again(store: Store) -> None:
+    file = store.folder / "directory.db"
+    away = file.rename(store.folder / "away.db")
+    file.write_bytes(os.urandom(8192))
+    reader = Reader(store.settings.store.url)
+    for _ in range(3):
+        with pytest.raises(StoreUnavailable, match="file is not a database"):
+            reader.credential("alice")
+    away.replace(file)
+    assert state(reader) is State.ACTIVE
+    reader.close()
+
+
+def test_the_cache_has_a_bound(store: Store) -> None:
+    reader = Reader(store.settings.store.url, entries=2)
+    for _ in range(2):
+        for username in ("alice", "bob", "off"):
+            assert reader.credential(username) is not None
+    assert reader.loads == 6
+    assert reader.credential("off") is not None
+    assert reader.loads == 6
+    reader.close()
+
+
+def test_a_closed_reader_opens_again(reader: Reader) -> None:
+    assert state(reader) is State.ACTIVE
+    reader.close()
+    assert state(reader) is State.ACTIVE
+
+
+def test_threads_read_side_by_side_while_a_credential_changes(store: Store, reader: Reader) -> None:
+    going = threading.Event()
+
+    def look() -> int:
+        looked = 0
+        while not going.is_set() or looked < 50:
+            assert state(reader) is not None
+            assert state(reader, "bob") is State.ACTIVE
+            looked += 1
+        return looked
+
+    with ThreadPoolExecutor(4) as pool:
+        running = [pool.submit(look) for _ in range(4)]
+        for _ in range(10):
+            store.set_state("alice", State.DISABLED)
+            assert state(reader) is State.DISABLED
+            store.set_state("alice", State.ACTIVE)
+            assert state(reader) is State.ACTIVE
+        going.set()
+        assert all(task.result(timeout=30) >= 50 for task in running)
+
+
+def test_a_look_up_waits_for_no_writer(store: Store, reader: Reader) -> None:
+    assert state(reader) is State.ACTIVE
+    engine = store.engine()
+    with engine.begin() as connection:
+        credentials.change(connection, "alice", state=State.DISABLED)
+        assert state(reader) is State.ACTIVE  # not committed yet
+    assert state(reader) is State.DISABLED
+    engine.dispose()

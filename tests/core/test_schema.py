@@ -1,0 +1,113 @@
+"""The databases: what migrations make is what the code expects, times keep their zone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import inspect, text
+from sqlalchemy.exc import StatementError
+
+from gatepost_core.settings import StoreSettings
+from gatepost_core.store import StoreUnavailable, accounts, migrate
+from gatepost_core.store.engine import faults, open_engine
+from gatepost_core.store.schema import directory, journal
+
+METADATA = {"directory": directory, "journal": journal}
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> StoreSettings:
+    return StoreSettings(url=f"sqlite:///{tmp_path}/store/directory.db")
+
+
+@pytest.mark.parametrize("line", migrate.LINES)
+def test_migrations_make_the_schema_that_the_code_expects(
+    settings: StoreSettings, line: migrate.Line
+) -> None:
+    migrate.upgrade(settings)
+    engine = open_engine(migrate.url_of(settings, line))
+    with engine.begin() as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, METADATA[line]) == []
+        index = sorted(
+            index.name for table in METADATA[line].tables.values() for index in table.indexes if index.name
+        )[0]
+        connection.execute(text(f"DROP INDEX {index}"))
+        assert compare_metadata(context, METADATA[line]) != []  # so a difference would be noticed
+    engine.dispose()
+
+
+@pytest.mark.parametrize("line", migrate.LINES)
+def test_migrations_can_be_undone_and_done_again(settings: StoreSettings, line: migrate.Line) -> None:
+    migrate.upgrade(settings)
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrate.__file__).parent / "migrations" / line))
+    config.set_main_option("path_separator", "os")
+    engine = open_engine(migrate.url_of(settings, line))
+    for step in (command.downgrade, command.upgrade):
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            step(config, "base" if step is command.downgrade else "head")
+        with engine.connect() as connection:
+            tables = set(inspect(connection).get_table_names()) - {"alembic_version"}
+        assert tables == (set() if step is command.downgrade else set(METADATA[line].tables))
+    engine.dispose()
+
+
+def test_upgrading_twice_changes_nothing_and_says_so(settings: StoreSettings) -> None:
+    assert migrate.pending(settings) == ["directory", "journal"]
+    first = migrate.upgrade(settings)
+    assert all(before is None and after for before, after in first.values())
+    assert migrate.pending(settings) == []
+    second = migrate.upgrade(settings)
+    assert all(before == after for before, after in second.values())
+
+
+def test_asking_what_is_pending_makes_no_file(settings: StoreSettings, tmp_path: Path) -> None:
+    migrate.pending(settings)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_database_files_are_not_for_everybody(settings: StoreSettings, tmp_path: Path) -> None:
+    migrate.upgrade(settings)
+    for name in ("directory.db", "journal.db"):
+        assert (tmp_path / "store" / name).stat().st_mode & 0o777 == 0o640
+
+
+def test_a_file_that_is_no_database_is_named(settings: StoreSettings, tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "directory.db").write_bytes(b"no database at all " * 300)
+    with pytest.raises(StoreUnavailable, match=r"directory\.db: file is not a database"):
+        migrate.upgrade(settings)
+
+
+def test_a_store_that_was_never_made_hints_at_the_command(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/directory.db"
+    engine = open_engine(url)
+    with (
+        pytest.raises(StoreUnavailable, match="run 'gatepost store upgrade'"),
+        faults(url),
+        engine.begin() as connection,
+    ):
+        accounts.everyone(connection)
+    engine.dispose()
+
+
+def test_times_come_back_in_utc_and_naive_ones_are_refused(settings: StoreSettings) -> None:
+    migrate.upgrade(settings)
+    engine = open_engine(settings.url)
+    local = datetime(2026, 3, 29, 3, 30, tzinfo=timezone(timedelta(hours=2)))
+    with engine.begin() as connection:
+        accounts.add(connection, "acme", local)
+        read = accounts.get(connection, "acme").created_at
+        assert read == local
+        assert read.tzinfo is UTC
+        with pytest.raises(StatementError, match="without a zone"):
+            accounts.add(connection, "other", datetime(2026, 1, 1))  # noqa: DTZ001 - that is the point
+    engine.dispose()
