@@ -8,9 +8,11 @@ not stop the daemon: messages get 451 until it can.
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
 
 import milter
 
@@ -28,6 +30,7 @@ from gatepost_milter.judge import Judge, Tracking
 
 # The answer to the last message is still on its way through libmilter when our callback has returned.
 _LAST_ANSWERS_SECONDS = 0.2
+_NUDGE_SECONDS = 0.05
 
 
 class Worker:
@@ -37,6 +40,7 @@ class Worker:
         self._settings = settings
         self._keyring = keyring
         self._answers = metrics.counter("messages_total", "Messages answered.", ["result"])
+        self._ended = threading.Event()
         self._seconds = metrics.histogram("message_seconds", "Time from end of message to the answer.")
 
     def __call__(self, context: WorkerContext) -> None:
@@ -54,8 +58,10 @@ class Worker:
         with ThreadPoolExecutor(settings.milter.threads, thread_name_prefix="judge") as executor:
             service = shell.Service(judge.decide, executor, self._observer())
             shell.Session.service = service
+            signal.signal(signal.SIGUSR2, _interrupted)
             threading.Thread(target=self._drain, args=(context, service), daemon=True).start()
             milter.main()
+        self._ended.set()
         journal.close()
         reader.close()
 
@@ -64,7 +70,17 @@ class Worker:
         if not service.drain(self._settings.milter.drain_seconds):
             service.log.warning("messages under way were not answered in time")
         time.sleep(_LAST_ANSWERS_SECONDS)
+        threading.Thread(target=self._interrupt_listener, daemon=True).start()
         milter.stop()
+
+    def _interrupt_listener(self) -> None:
+        """Have libmilter's listener see that it is to stop.
+
+        It looks every 5 seconds (MI_CHK_TIME), and when its poll(2) is interrupted: again and again,
+        because the signal may come just before the poll. Until then smfi_stop() itself waits.
+        """
+        while not self._ended.wait(_NUDGE_SECONDS):
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR2)
 
     def _observer(self) -> shell.Observer:
         counts = {name: self._answers.labels(name) for name in ("accepted", "rejected", "deferred")}
@@ -75,6 +91,11 @@ class Worker:
             histogram.observe(seconds)
 
         return observe
+
+
+def _interrupted(number: int, frame: FrameType | None) -> None:
+    """Handle SIGUSR2: nothing, that the system call ended is all."""
+    del number, frame
 
 
 def serve(settings: Settings) -> int:

@@ -97,7 +97,7 @@ class Session(Milter.Base):
 
     # -- collecting: no reply is awaited, so nothing may be raised -----------------------------
 
-    def envfrom_bytes(self, sender: bytes, *_parameters: bytes) -> int:
+    def envfrom(self, sender: bytes, *_parameters: bytes) -> int:
         """MAIL FROM: begin a transaction, or let an unauthenticated one pass."""
         self._broken = None
         self._transaction = None
@@ -217,7 +217,7 @@ def register(name: str) -> None:
     """Tell libmilter our callbacks. In the parent, once."""
     milter.set_flags(Milter.CHGBODY | Milter.CHGHDRS | Milter.ADDHDRS | Milter.CHGFROM)
     milter.set_exception_policy(Milter.TEMPFAIL)
-    milter.set_envfrom_callback(lambda ctx, *values: ctx.getpriv().envfrom_bytes(*values))
+    milter.set_envfrom_callback(lambda ctx, *values: ctx.getpriv().envfrom(*values))
     milter.set_envrcpt_callback(lambda ctx, *values: ctx.getpriv().envrcpt(*values))
     milter.set_header_callback(lambda ctx, name, value: ctx.getpriv().header(name, value))
     milter.set_body_callback(lambda ctx, chunk: ctx.getpriv().body(chunk))
