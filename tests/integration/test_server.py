@@ -81,6 +81,18 @@ def left_over(var: Path) -> list[str]:
     return found
 
 
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def running(pid: int) -> bool:
+    """Say whether a process is there and has not ended; one that nobody waited for has no command line."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes() != b""
+    except OSError:
+        return False
+
+
 @pytest.fixture
 def var(tmp_path: Path) -> Path:
     return tmp_path
@@ -138,6 +150,24 @@ def test_killed_outright_it_takes_its_processes_along_and_the_next_start_begins_
         assert process.wait(60) == 0
 
 
+def test_a_postfix_that_was_left_running_is_ended_by_the_next_start(var: Path) -> None:
+    base = free_base()
+    with server(var, "--port-base", str(base), "--no-milter") as process:
+        queue = layout.last(var).queue
+        master = int((queue / "pid/master.pid").read_text())
+        # Its guard goes first, while the server sleeps: nobody is left to tell Postfix to end.
+        process.send_signal(signal.SIGSTOP)
+        os.kill(parent(master), signal.SIGKILL)
+        process.kill()
+        process.wait(60)
+        (var / "server.json").unlink()
+        assert running(master)
+    with server(var, "--port-base", str(base + 1), "--no-milter") as process:
+        assert not running(master)
+        process.terminate()
+        assert process.wait(60) == 0
+
+
 def test_a_port_that_is_taken_is_named_with_what_to_do(var: Path) -> None:
     base = free_base()
     with socket.create_server(("127.0.0.1", 2587 + base)):
@@ -179,6 +209,28 @@ def test_once_prints_the_reply_of_a_refusal(var: Path) -> None:
     assert failed.returncode == 1
     assert failed.stdout == b""
     assert failed.stderr.decode().splitlines()[-1].startswith("501 5.1.3 ")
+
+
+def test_the_command_line_works_on_the_running_server_and_says_when_there_is_none(var: Path) -> None:
+    checkout = var / "checkout"
+    (checkout / "script").mkdir(parents=True)
+    script = checkout / "script/gatepost"
+    script.write_bytes((ROOT / "script/gatepost").read_bytes())
+    script.chmod(0o755)
+    (checkout / ".venv").symlink_to(Path(sys.prefix))
+    command = [str(script), "credential", "list", "--json"]
+    none = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert none.returncode == 1
+    assert "does not run" in none.stderr
+    place = checkout / "var"
+    place.mkdir()
+    with server(place, "--port-base", str(free_base()), "--no-milter") as process:
+        username = json.loads((place / "server.json").read_text())["username"]
+        listed = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+        assert listed.returncode == 0, listed.stderr
+        assert username in listed.stdout
+        process.terminate()
+        assert process.wait(60) == 0
 
 
 def test_an_unknown_feature_is_a_usage_error_that_names_it(var: Path) -> None:
