@@ -60,14 +60,15 @@ def as_text(main: list[Parameter], master: list[Service]) -> Iterator[str]:
 
 
 def as_commands(main: list[Parameter], master: list[Service]) -> Iterator[str]:
-    """Yield shell commands that set the same, one a line (postconf(1) -e, -M and -P)."""
+    """Yield shell commands that set the same, one a line (postconf(1) -e and -M).
+
+    Options stand in the entry: ``postconf -P`` takes no value with a space in it.
+    """
     for parameter in main:
         yield f"postconf -e {shlex.quote(parameter.line)}"
     for service in master:
-        entry = service.entry.splitlines()[0]
+        entry = " ".join(service.entry.split())
         yield f"postconf -M {shlex.quote(f'{service.name}/inet={entry}')}"
-        for option in service.options:
-            yield f"postconf -P {shlex.quote(f'{service.name}/inet/{option.name}={option.value}')}"
 
 
 def _data(main: list[Parameter], master: list[Service]) -> dict[str, Any]:
