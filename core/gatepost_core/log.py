@@ -12,13 +12,21 @@ import json
 import logging
 import os
 import re
+import sys
 import time
 from collections.abc import Callable, MutableMapping
 from contextlib import suppress
 from typing import Any, Literal, cast
 
-import structlog
-from structlog.typing import FilteringBoundLogger
+# structlog loads rich, when it finds it, for a renderer that no daemon uses: 8 MB in each of them.
+_WITHOUT_RICH = "rich" not in sys.modules
+if _WITHOUT_RICH:
+    sys.modules["rich"] = None  # type: ignore[assignment]  # import's own way to say: not there
+import structlog  # noqa: E402 - see above
+from structlog.typing import FilteringBoundLogger  # noqa: E402
+
+if _WITHOUT_RICH:
+    del sys.modules["rich"]
 
 Format = Literal["logfmt", "json"]
 Level = Literal["debug", "info", "warning", "error"]
@@ -84,16 +92,13 @@ def _renderer(form: Format, daemon: str, journald: bool) -> Renderer:
     """Return structlog's last processor, which makes a line out of an event and its fields."""
     render = logfmt if form == "logfmt" else _json
 
+    origin = {"daemon": daemon} if daemon else {}
+
     def finish(_logger: object, method: str, event: EventDict) -> tuple[tuple[bytes], dict[str, Any]]:
-        fields: dict[str, Any] = {} if journald else {"ts": _timestamp(time.time())}
-        fields["level"] = method
-        if daemon:
-            fields["daemon"] = daemon
-        fields["event"] = event.pop("event", "")
         if "exc_info" in event:
             event = structlog.processors.format_exc_info(_logger, method, event)
-        fields.update(event)
-        line = render(fields)
+        stamp = {} if journald else {"ts": _timestamp(time.time())}
+        line = render({**stamp, "level": method, **origin, "event": event.pop("event", ""), **event})
         prefix = f"<{_SEVERITY[method]}>" if journald else ""
         return (f"{prefix}{line}\n".encode("utf-8", "backslashreplace"),), {}
 
@@ -118,18 +123,21 @@ def _timestamp(now: float) -> str:
 
 def logfmt(fields: EventDict) -> str:
     """Return ``name=value`` pairs in their order, without a line end; a value of None is left out."""
-    return " ".join([f"{name}={_value(value)}" for name, value in fields.items() if value is not None])
+    bare = _BARE.fullmatch
+    return " ".join(
+        [
+            f"{name}={value}" if value.__class__ is str and bare(value) else f"{name}={_value(value)}"
+            for name, value in fields.items()
+            if value is not None
+        ]
+    )
 
 
 def _value(value: object) -> str:
-    if isinstance(value, str):
-        text = value
-    elif isinstance(value, float):
-        text = f"{value:.6g}"
-    elif isinstance(value, bool):
+    if isinstance(value, bool):
         text = "true" if value else "false"
     else:
-        text = str(value)
+        text = f"{value:.6g}" if isinstance(value, float) else str(value)
     if _BARE.fullmatch(text):
         return text
     return f'"{_UNSAFE.sub(_escape, text)}"'

@@ -6,14 +6,13 @@ daemon: each request tries again, and Postfix answers 451 meanwhile.
 
 from __future__ import annotations
 
-from gatepost_core.daemon import command, utc_now
+from gatepost_core.daemon import command, open_reader, utc_now
 from gatepost_core.keyring import Keyring
 from gatepost_core.lineserver import Limits, LineServer, Observer
 from gatepost_core.listen import open_listener, parse_address
 from gatepost_core.metrics import Metrics
 from gatepost_core.prefork import Hooks, Supervisor, WorkerContext
 from gatepost_core.settings import Settings
-from gatepost_core.store.reader import Reader
 from gatepost_core.tokens import BounceTokens
 from gatepost_policy.questions import Questions
 from gatepost_policy.report import Reporter
@@ -33,11 +32,11 @@ def serve(settings: Settings) -> int:
     listener = open_listener(parse_address(policy.listen))
     metrics = Metrics("policy", policy.metrics_listen)
     report = Reporter(metrics)
+    reader = open_reader(settings.store.url)
     connections = metrics.gauge("connections", "Connections open now.")
     seconds = metrics.histogram("request_seconds", "Time that an answer took.")
 
     def work(context: WorkerContext) -> None:
-        reader = Reader(settings.store.url)
         questions = Questions(reader, tokens, policy.bounce_ports, utc_now)
         server = LineServer(
             listener,

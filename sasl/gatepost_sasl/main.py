@@ -9,14 +9,13 @@ from __future__ import annotations
 import itertools
 import os
 
-from gatepost_core.daemon import command, utc_now
+from gatepost_core.daemon import command, open_reader, utc_now
 from gatepost_core.keyring import Keyring
 from gatepost_core.lineserver import Limits, LineServer, Observer
 from gatepost_core.listen import open_listener, parse_address
 from gatepost_core.metrics import Metrics
 from gatepost_core.prefork import Hooks, Supervisor, WorkerContext
 from gatepost_core.settings import Settings
-from gatepost_core.store.reader import Reader
 from gatepost_core.store.usage import LastUsed
 from gatepost_sasl.backends.store import StoreAuthenticator
 from gatepost_sasl.report import Reporter
@@ -36,11 +35,11 @@ def serve(settings: Settings) -> int:
     listener = open_listener(parse_address(sasl.listen))
     metrics = Metrics("sasl", sasl.metrics_listen)
     report = Reporter(metrics)
+    reader = open_reader(settings.store.url)
     connections = metrics.gauge("connections", "Connections open now.")
     seconds = metrics.histogram("request_seconds", "Time that an answer took, without the failure delay.")
 
     def work(context: WorkerContext) -> None:
-        reader = Reader(settings.store.url)
         last_used = LastUsed(settings.store.journal)
         configuration = Configuration(
             authenticator=StoreAuthenticator(reader, keyring, last_used, utc_now),

@@ -80,3 +80,8 @@ def test_under_journald_the_time_is_left_to_it_and_the_level_is_its_prefix() -> 
     found = lines(journald=True)
     assert [line[:3] for line in found] == ["<6>", "<4>", "<3>"]
     assert "ts=" not in found[0]
+
+
+def test_logging_does_not_load_what_only_people_at_a_terminal_need() -> None:
+    script = "import sys, gatepost_core.log; assert 'rich' not in sys.modules; import rich.console"
+    subprocess.run([sys.executable, "-c", script], check=True)
