@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 from gatepost_stack.instance import HOST
 from gatepost_stack.layout import Layout
@@ -20,16 +19,17 @@ _ROLES = (
 
 def show(console: Console, layout: Layout, ports: tuple[int, int, int], login: Login) -> None:
     """Print how to use a stack that is ready."""
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    for port, role in zip(ports, _ROLES, strict=True):
-        table.add_row(f"{HOST}:{port}", role)
-    table.add_row("user name", login.username)
-    table.add_row("password", login.password)
-    table.add_row("certificate authority", _short(layout.ca_file))
-    table.add_row("delivered mail", f"{_short(layout.delivered)}/new, a file a message")
-    table.add_row("for programs", _short(layout.server_file))
+    rows = [(f"{HOST}:{port}", role) for port, role in zip(ports, _ROLES, strict=True)]
+    rows += [
+        ("user name", login.username),
+        ("password", login.password),
+        ("authority", _short(layout.ca_file)),
+        ("delivered", f"{_short(layout.delivered)}/new, a file a message"),
+        ("for programs", _short(layout.server_file)),
+    ]
     console.print("[bold]Gatepost is ready.[/bold]")
-    console.print(table, soft_wrap=True)
+    for name, value in rows:
+        console.print(f"[cyan]{name:<16}[/cyan] {value}", soft_wrap=True, highlight=False)
     for title, lines in _commands(layout, ports, login).items():
         console.print(f"\n[bold]{title}[/bold]")
         for line in lines:

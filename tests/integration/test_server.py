@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import smtplib
 import socket
@@ -119,6 +120,24 @@ def test_it_serves_until_a_signal_and_leaves_nothing_running(var: Path, number: 
         assert not runtime.exists()
     printed = (var / "out").read_text()
     assert f"swaks --server 127.0.0.1 --port {told['ports'][0]}" in printed
+
+
+def test_the_commands_that_it_prints_work_as_they_are(var: Path) -> None:
+    (var / "message.eml").write_bytes(MESSAGE.replace(b"\n", b"\r\n"))
+    with server(var, "--port-base", str(free_base()), "--no-milter") as process:
+        until(lambda: "Ctrl-C" in (var / "out").read_text())
+        printed = [
+            line for line in (var / "out").read_text().splitlines() if line.startswith(("swaks", "curl"))
+        ]
+        assert len(printed) == 5
+        for line in printed:
+            done = subprocess.run(
+                shlex.split(line), check=False, capture_output=True, text=True, cwd=var, timeout=60
+            )
+            assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+        until(lambda: len(list((var / "delivered/new").iterdir())) == len(printed))
+        process.terminate()
+        assert process.wait(60) == 0
 
 
 def test_a_second_start_says_that_one_runs_and_does_not_disturb_it(var: Path) -> None:
