@@ -9,7 +9,7 @@ Ranges must not overlap: two features that want the same place are a fault of ou
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 T = TypeVar("T", str, bytes)
 
@@ -44,4 +44,8 @@ def splice(original: T, edits: list[Edit[T]]) -> T:
         pieces.append(new)
         position = end
     pieces.append(original[position:])
-    return original[:0].join(pieces)
+    empty: Any = original[
+        :0
+    ]  # str.join or bytes.join, which the checkers cannot tell apart by a type variable
+    joined: T = empty.join(pieces)
+    return joined

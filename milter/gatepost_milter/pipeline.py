@@ -189,7 +189,7 @@ def _operated(part: Part, body: bytes, asked: Asked, wanted: list[str], record: 
 def _reencoded(
     part: Part, new: NewPart, headers: tuple[Header, ...], edits: list[Edit[bytes]]
 ) -> tuple[HeaderEdit, ...]:
-    """Write a part's new transfer encoding into its header: as an edit of the body, or of the message's header."""
+    """Write a part's new transfer encoding into its header: into the body, or the message's header."""
     encoding = b" " + (new.encoding or "").encode("ascii")
     name = b"Content-Transfer-Encoding"
     if not part.number:

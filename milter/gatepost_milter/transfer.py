@@ -80,7 +80,7 @@ class QuotedPrintable:
         for (start, end, _), new in zip(edits, _all_quoted([edit[2] for edit in edits]), strict=True):
             places = []
             for offset in (start, end):
-                # Two bytes more for each "=" before the place; these push it on, so look until no more are passed.
+                # Two bytes more for each "=" before the place; these push it on past others.
                 place = offset + 2 * signs
                 while more := encoded.count(b"=", counted, place):
                     counted, signs = place, signs + more
@@ -175,7 +175,8 @@ def _with_lf(raw: bytes) -> tuple[bytes, bool]:
     """Return ``raw`` with LF line ends and whether they were CRLF. Raises TransferError for a mixture."""
     ends = raw.count(b"\r\n")
     if ends == 0 and b"\r" not in raw:
-        return raw, False
+        # A body of one line gets the line ends that mail has.
+        return raw, b"\n" not in raw
     if ends != raw.count(b"\n") or ends != raw.count(b"\r"):
         raise TransferError("has mixed line ends")
     return raw.replace(b"\r\n", b"\n"), True

@@ -1,9 +1,9 @@
 """The bare copy of an HTML part that css_inline calculates on, and what it makes of it.
 
-Each tag has a number in an attribute of its own. Of the other attributes only ``class`` and ``id`` are there, and
-that a link is one; any text is ``x``. If a selector looks at attributes, all are there but ``style``. Sheets
-stand where they stood. So the copy is small, holds nothing that could be fetched, and its result
-can be read with one pattern.
+Each tag has a number in an attribute of its own. Of the other attributes only ``class`` and ``id`` are
+there, and that a link is one; any text is ``x``. If a selector looks at attributes, all are there but
+``style``. Sheets stand where they stood. So the copy is small, holds nothing that could be fetched,
+and its result can be read with one pattern.
 """
 
 from __future__ import annotations
@@ -17,11 +17,15 @@ from gatepost_milter.html.attributes import Finder, Value, decode
 from gatepost_milter.html.nesting import UNMEASURED, too_deep
 from gatepost_milter.html.scanner import ATTRIBUTE, Scan, Style, Tag
 
-# Short, because every tag carries it. In a bare copy nothing can pose as a result: no text is left, and a value
-# holds no bare quote. Where all attributes and texts stay, the mark is unguessable.
+# Short, because every tag carries it. In a bare copy nothing can pose as a result: no text is left,
+# and a value holds no bare quote. Where all attributes and texts stay, the mark is unguessable.
 _BARE_MARK = "gp"
 _FULL_MARK = f"data-gp{secrets.token_hex(8)}"
-_RESULT = {mark: re.compile(rf' {mark}="(\d+)" style="([^"]*)"') for mark in (_BARE_MARK, _FULL_MARK)}
+# css_inline adds its style last, but may move other attributes behind the mark.
+_RESULT = {
+    mark: re.compile(rf' {mark}="(\d+)"(?: (?!style=)[^\s="]+="[^"]*")* style="([^"]*)"')
+    for mark in (_BARE_MARK, _FULL_MARK)
+}
 _SEGMENT = re.compile(rf"({ATTRIBUTE})")
 _NAME = re.compile(r"[^ \t\n\f\r/>][^ \t\n\f\r/>=]*")
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
@@ -99,7 +103,7 @@ class BareCopy:
             number = int(word)
             if number in wanted:
                 result.setdefault(number, style)  # an element that the parser cloned comes again
-        return [(self._tags[number], style) for number, style in result.items()]
+        return [(self._tags[number], _as_value(style)) for number, style in result.items() if _sound(style)]
 
     def _kept(self, attributes: str) -> str:
         """Return those attributes that selectors may look at; never ``style``."""
@@ -142,22 +146,37 @@ class BareCopy:
 
 
 def conditional_copy(scan: Scan, sheets: list[str], count: int) -> tuple[BareCopy, set[int]]:
-    """Return a copy in which the first ``count`` conditional comments are opened, and the numbers of the tags there.
+    """Return a copy with the first ``count`` conditional comments opened, and the numbers of their tags.
 
     It ends with the last of them: what follows changes nothing for elements before it but by
     selectors that look ahead, and those are rare enough to be left to the block.
     """
     copy = BareCopy(sheets)
     wanted: set[int] = set()
-    place = 0
+    place = used = 0  # the next tag, and how much of the gap before it is in the copy
     for conditional in scan.conditionals[:count]:
-        copy.add(scan.tags[place : conditional.index])
-        if conditional.index < len(scan.tags):
-            copy.add_text(scan.tags[conditional.index][3][: conditional.gap])
+        if conditional.index > place:
+            start, name, attributes, gap = scan.tags[place]
+            copy.add([(start, name, attributes, gap[used:]), *scan.tags[place + 1 : conditional.index]])
+            place, used = conditional.index, 0
+        gap = scan.tags[place][3] if place < len(scan.tags) else scan.tail
+        copy.add_text(gap[used : conditional.gap])
+        used = conditional.gap
         wanted.update(copy.add(conditional.scan.tags))
         copy.add_text(conditional.scan.tail)
-        place = conditional.index
     return copy, wanted
+
+
+def _sound(style: str) -> bool:
+    """Return CSS, which css_inline writes as the sheet has it, as it may stand between double quotes."""
+    return style.count("'") % 2 == 0
+
+
+def _as_value(style: str) -> str:
+    """Return CSS, which css_inline writes as it stood in the sheet, as it may stand between double quotes."""
+    if "\n" in style or "\r" in style:
+        style = " ".join(style.split())
+    return style.replace("&", "&amp;")
 
 
 def _bare(name: str, value: Value) -> str:

@@ -141,7 +141,7 @@ def _edit(tag: Tag, style: str) -> Edit[str] | None:
 
 
 def _new(style: str, own: str) -> str:
-    """Return those declarations of ``style`` that the element's own do not override, each with its semicolon."""
+    """Return what of ``style`` the element's own declarations do not override, ending in a semicolon."""
     style = style.rstrip(";") + ";"
     # Semicolons within brackets, quotes or references: then all of it, which is longer and means the same.
     if not own.strip() or any(sign in own or sign in style for sign in "(&'\""):

@@ -23,7 +23,7 @@ _ABSOLUTE = re.compile(
 )
 # Marks of the template languages that senders fill in later.
 _PLACEHOLDER = re.compile(r"\{\{|\{%|\*\||%%|\$\{|<%|\[\[|#\{|\|\*")
-# A browser resolves these before it asks: the token would be cut away (URL Standard, "single-dot path segment").
+# A browser resolves these before it asks, and the token would be cut away (URL Standard, section 4.4).
 _DOT_SEGMENT = re.compile(r"/(?:\.|%2e){1,2}(?=[/?#]|\Z)|\\", re.IGNORECASE)
 _FOLLOWED = frozenset({"a", "area"})
 # URL Standard section 4.4: control characters and spaces at the end go, tabs and line ends go everywhere.

@@ -86,7 +86,7 @@ def too_deep(text: str) -> str:
 
 
 def _measured(text: str) -> tuple[int, int, int]:
-    """Return the greatest depth, the greatest number of open formatting elements, and the number of start tags."""
+    """Return the greatest depth and number of open formatting elements, and the number of start tags."""
     lowered = text.lower()
     # In foreign content no end tag may be left out, and nothing is void.
     foreign = "<svg" in lowered or "<math" in lowered

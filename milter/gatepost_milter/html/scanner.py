@@ -30,14 +30,17 @@ _GAP = (
 )
 # noscript is none of them: mail programs run no scripts, and show what stands in it.
 # The first look spares most tags the list.
-_RAW = r"(?=[sSxXnNiIpP]|[tT][iIeE])(?i:script|style|title|textarea|xmp|iframe|noembed|noframes|plaintext)(?=[ \t\n\f\r/>])"
+_RAW = (
+    r"(?=[sSxXnNiIpP]|[tT][iIeE])"
+    r"(?i:script|style|title|textarea|xmp|iframe|noembed|noframes|plaintext)(?=[ \t\n\f\r/>])"
+)
 _TOKEN = re.compile(
     rf"({_GAP})(?:<({_RAW})({_ATTRIBUTES})>((?:[^<]++|<(?!/(?i:\2)[ \t\n\f\r/>]))*)"
     rf"|<({_NAME})({_ATTRIBUTES})>|(<!--\[(?i:if){_COMMENT_REST})|([\s\S]*+))"
 )
 _CONDITION = re.compile(r"<!--\[[iI][fF][^\]>]*+\]>")
 
-# Offset of "<", name in lower case, raw attributes, gap before it (raw text and conditional comments left out).
+# Offset of "<", name in lower case, raw attributes, gap before it (without raw text, conditional comments).
 Tag: TypeAlias = tuple[int, str, str, str]
 
 
@@ -62,8 +65,8 @@ class Conditional:
 class Scan:
     """The start tags of one text in order, and what else features ask for.
 
-    Offsets count from the start of the whole part, also in the scan of a conditional comment. ``tail`` is the gap
-    after the last tag.
+    Offsets count from the start of the whole part, also in the scan of a conditional comment. ``tail`` is
+    the gap after the last tag.
     """
 
     tags: list[Tag] = field(default_factory=list[Tag])

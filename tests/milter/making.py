@@ -1,0 +1,61 @@
+"""What the tests of the surgery share: messages from files and texts, and a click rewriter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gatepost_core.features import FeatureValue, in_force
+from gatepost_milter.message import Context, Header, Message, Plan
+from gatepost_milter.pipeline import process
+
+MESSAGES = Path(__file__).parent / "messages"
+PREFIX = "https://click.example.test/TOKEN"
+
+
+def click(scheme: str, authority: str, path_and_query: str) -> str:
+    """Stand in for the token library, which has tests of its own."""
+    assert scheme in ("http", "https")
+    assert authority
+    assert not path_and_query or path_and_query[0] in "/?"
+    return PREFIX
+
+
+def message(text: str | bytes) -> Message:
+    """Return a message as libmilter hands it over, from a text with any line ends."""
+    raw = text.encode() if isinstance(text, str) else text
+    head, _, body = raw.replace(b"\r\n", b"\n").partition(b"\n\n")
+    headers: list[Header] = []
+    for line in head.split(b"\n"):
+        if line[:1] in (b" ", b"\t"):
+            last = headers.pop()
+            headers.append(Header(last.name, last.value + b"\n" + line))
+        else:
+            name, _, value = line.partition(b":")
+            headers.append(Header(name, value))
+    return Message(tuple(headers), body.replace(b"\n", b"\r\n"))
+
+
+def html_message(html: str, encoding: str = "8bit", charset: str = "utf-8") -> Message:
+    """Return a message whose body is this HTML, not encoded further."""
+    head = (
+        f"From: a@example.test\nContent-Type: text/html; charset={charset}\n"
+        f"Content-Transfer-Encoding: {encoding}\n\n"
+    )
+    parsed = message(head)
+    return Message(parsed.headers, html.encode(charset))
+
+
+def plan_of(msg: Message, *features: str, **values: FeatureValue) -> Plan:
+    """Return the plan with these features on; fails on a refusal."""
+    context = Context(in_force({**dict.fromkeys(features, True), **values}), click)
+    plan = process(msg, context)
+    assert isinstance(plan, Plan), plan
+    return plan
+
+
+def edited(html: str, *features: str) -> str:
+    """Return HTML after these features."""
+    msg = html_message(html)
+    plan = plan_of(msg, *features)
+    assert plan.notes == ()
+    return (msg.body if plan.body is None else plan.body).decode()

@@ -1,0 +1,97 @@
+"""Header overrides: understood, stripped, or refused by name."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatepost_core.decision import Reject
+from gatepost_core.features import in_force
+from gatepost_milter.message import Context, Header, Message, Plan, apply_header_edits
+from gatepost_milter.pipeline import process
+
+from .making import message
+
+
+def run(*lines: str, **features: bool) -> Plan | Reject:
+    text = "\n".join(("From: a@example.test", *lines, "Subject: x")) + "\n\nhello\n"
+    return process(message(text), Context(in_force(features)))
+
+
+def planned(*lines: str, **features: bool) -> Plan:
+    plan = run(*lines, **features)
+    assert isinstance(plan, Plan), plan
+    return plan
+
+
+@pytest.mark.parametrize(
+    "name", ["X-Gatepost-TrackClicks", "x-smtpeter-trackclicks", "X-GATEPOST-TRACKCLICKS"]
+)
+@pytest.mark.parametrize(("word", "value"), [("on", True), ("YES", True), ("0", False), (" false ", False)])
+def test_an_override_counts_over_the_credential_in_either_spelling(name: str, word: str, value: bool):
+    assert planned(f"{name}: {word}", trackclicks=not value).features["trackclicks"] is value
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        (
+            "X-Gatepost-TrackClicks: maybe",
+            "X-Gatepost-TrackClicks: 'maybe' is not understood; expected on or off",
+        ),
+        ("X-SMTPeter-InlineCSS:", "X-SMTPeter-InlineCSS: '' is not understood"),
+        ("X-Gatepost-Unknown: on", "X-Gatepost-Unknown: 'on' is not understood; no such header"),
+        ("X-Gatepost-PreventScam: \u2713", "X-Gatepost-PreventScam: '?' is not understood"),
+    ],
+)
+def test_what_is_not_understood_refuses_the_message_naming_header_and_value(line: str, text: str):
+    answer = run(line)
+    assert isinstance(answer, Reject)
+    assert (answer.code, answer.enhanced) == (550, "5.6.0")
+    assert answer.text.startswith(text)
+
+
+def test_two_overrides_that_contradict_each_other_refuse_the_message():
+    answer = run("X-Gatepost-TrackClicks: on", "X-SMTPeter-TrackClicks: off")
+    assert isinstance(answer, Reject)
+    assert "contradicts" in answer.text
+
+
+def test_the_same_override_twice_is_no_contradiction():
+    assert (
+        planned("X-Gatepost-TrackClicks: on", "X-SMTPeter-TrackClicks: yes").features["trackclicks"] is True
+    )
+
+
+def test_tags_replace_the_credentials_tags_and_may_be_encoded_words():
+    plan = planned("X-Gatepost-Tags: one, =?utf-8?q?z=C3=A9?=")
+    assert plan.tags == ("one", "zé")
+
+
+NAMES = st.sampled_from(
+    [b"X-Gatepost-TrackClicks", b"x-smtpeter-trackclicks", b"Subject", b"X-GATEPOST-trackclicks", b"x-other"]
+)
+
+
+@given(st.lists(NAMES, max_size=12))
+def test_every_override_is_stripped_and_no_other_field(names: list[bytes]):
+    headers = tuple(Header(name, b" on") for name in names)
+    plan = process(Message(headers, b""), Context(in_force()))
+    assert isinstance(plan, Plan)
+    left = apply_header_edits(headers, plan.header_edits)
+    assert left == tuple(
+        h for h in headers if not h.name.lower().startswith((b"x-gatepost-", b"x-smtpeter-"))
+    )
+
+
+@given(
+    st.binary(max_size=60), st.sampled_from([b"X-Gatepost-Tags", b"X-Gatepost-InlineCSS", b"X-SMTPeter-\xff"])
+)
+def test_any_bytes_are_a_value_or_a_refusal(value: bytes, name: bytes):
+    answer = process(Message((Header(name, value),), b""), Context(in_force()))
+    if isinstance(answer, Reject):
+        assert answer.code == 550
+        assert answer.text.isprintable()
+    else:
+        assert len(answer.header_edits) == 1

@@ -1,0 +1,147 @@
+"""Transfer encodings: what is spliced decodes to the spliced text, and untouched lines stay."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import quopri
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatepost_milter.charsets import CharsetError, byte_edits, decode
+from gatepost_milter.edits import Edit, OverlapError, ordered, splice
+from gatepost_milter.transfer import TransferError, open_part, to_quoted_printable
+
+TEXTS = st.text(
+    alphabet=st.sampled_from("ab =é€\t<>.\"'-\U0001f600")
+    | st.characters(codec="utf-8", exclude_characters="\r\n"),
+    max_size=200,
+)
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[str, list[Edit[str]]]:
+    """A text of several lines and edits that do not overlap; insertions hold no line end."""
+    text = "\n".join(draw(st.lists(TEXTS, min_size=1, max_size=6)))
+    places = sorted(draw(st.sets(st.integers(0, len(text)), max_size=8)))
+    edits = [
+        (start, end if draw(st.booleans()) else start, draw(TEXTS))
+        for start, end in zip(places[::2], places[1::2], strict=False)
+    ]
+    return text, ordered(edits, len(text))
+
+
+def expected(text: str, edits: list[Edit[str]]) -> str:
+    return splice(
+        text, [(start, end, new.encode("ascii", "xmlcharrefreplace").decode()) for start, end, new in edits]
+    )
+
+
+def encoded(data: bytes, encoding: str) -> bytes:
+    if encoding == "base64":
+        return base64.encodebytes(data).replace(b"\n", b"\r\n")
+    if encoding == "quoted-printable":
+        return binascii.b2a_qp(data, istext=True).replace(b"\n", b"\r\n")
+    return data
+
+
+def decoded(raw: bytes, encoding: str) -> bytes:
+    if encoding == "base64":
+        return base64.b64decode(raw)
+    if encoding == "quoted-printable":
+        return quopri.decodestring(raw.replace(b"\r\n", b"\n"))
+    return raw
+
+
+@pytest.mark.parametrize("encoding", ["8bit", "quoted-printable", "base64"])
+@given(case=cases())
+def test_decoding_the_spliced_part_gives_the_spliced_text(encoding: str, case: tuple[str, list[Edit[str]]]):
+    text, edits = case
+    raw = encoded(text.encode(), encoding)
+    part = open_part(encoding, raw)
+    back, codec = decode(part.decoded, "utf-8")
+    assert back == text
+    assert part.spliced([]) == raw
+    after = part.spliced(byte_edits(part.decoded, text, codec, edits))
+    assert decoded(after, encoding) == expected(text, edits).encode()
+    if encoding != "8bit":
+        assert max(map(len, after.split(b"\r\n"))) <= 76
+
+
+def test_quoted_printable_lines_without_an_edit_stay_as_they_were_encoded():
+    raw = b"one =3d=41 lower case kept\r\ntwo =\r\nthree\r\nfour\r\n"
+    part = open_part("quoted-printable", raw)
+    at = part.decoded.index(b"hree")
+    assert part.spliced([(at, at, b"x=y ")]) == raw.replace(b"three", b"tx=3Dy hree")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "raw"),
+    [
+        ("quoted-printable", b"a=zz"),
+        ("quoted-printable", b"a=="),
+        ("quoted-printable", b"a="),
+        ("quoted-printable", b"a\r\nb\nc=20"),
+        ("base64", b"YWJj\r\nYW\r\nYWJj\r\n"),
+        ("base64", b"YWJj!YWJj"),
+        ("x-uuencode", b"begin"),
+    ],
+)
+def test_what_could_not_be_written_back_the_same_is_refused(encoding: str, raw: bytes):
+    with pytest.raises(TransferError):
+        open_part(encoding, raw)
+
+
+@given(st.text(max_size=3000))
+def test_a_part_made_quoted_printable_decodes_to_what_it_was(text: str):
+    data = text.replace("\r", "").replace("\n", "\r\n").encode("utf-8", "replace")
+    raw = to_quoted_printable(data)
+    assert quopri.decodestring(raw.replace(b"\r\n", b"\n")).replace(b"\n", b"\r\n") == data
+    assert max(map(len, raw.split(b"\r\n"))) <= 76
+
+
+@pytest.mark.parametrize(
+    "charset",
+    ["iso-8859-1", "windows-1252", "shift_jis", "gb2312", "iso-2022-jp", "euc-kr", "koi8-r", "big5"],
+)
+def test_edits_find_their_place_in_any_charset(charset: str):
+    sample = {
+        "shift_jis": "日本",
+        "iso-2022-jp": "日本",
+        "gb2312": "中文",
+        "big5": "中文",
+        "euc-kr": "한국",
+        "koi8-r": "мир",
+    }
+    text = f"<p>{sample.get(charset, 'café')}</p><a href=x>{sample.get(charset, 'né')}"
+    data = text.encode(charset)
+    back, codec = decode(data, charset)
+    at = text.index("x>")
+    after = splice(data, byte_edits(data, back, codec, [(3, 3, "é"), (at, at + 1, "y")]))
+    assert after.decode(charset) == text.replace("<p>", "<p>&#233;").replace("x>", "y>")
+
+
+@pytest.mark.parametrize(
+    ("data", "charset"),
+    [(b"\xff", "utf-8"), (b"\xe9", "us-ascii"), (b"\xe9", None), (b"a", "klingon"), (b"a", "punycode")],
+)
+def test_text_that_is_not_what_its_charset_says_is_refused(data: bytes, charset: str | None):
+    with pytest.raises(CharsetError):
+        decode(data, charset)
+
+
+def test_utf16_is_left_alone_because_its_pieces_do_not_join():
+    data = "<a>".encode("utf-16")
+    text, codec = decode(data, "utf-16")
+    with pytest.raises(CharsetError):
+        byte_edits(data, text, codec, [(1, 1, "x")])
+
+
+@pytest.mark.parametrize(
+    "edits", [[(0, 2, ""), (1, 3, "")], [(1, 1, "a"), (1, 1, "b")], [(0, 9, "")], [(2, 1, "")]]
+)
+def test_edits_that_overlap_or_reach_outside_are_a_fault(edits: list[Edit[str]]):
+    with pytest.raises(OverlapError):
+        ordered(edits, 5)
