@@ -7,6 +7,8 @@ BEGIN IMMEDIATE and waits its turn (https://www.sqlite.org/lang_transaction.html
 
 from __future__ import annotations
 
+import functools
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,6 +52,7 @@ def open_engine(url: str, *, synchronous: str = "full", reading: bool = False) -
     return engine
 
 
+@functools.lru_cache(maxsize=8)
 def database_file(url: str) -> Path:
     """Return the file of an SQLite URL. Raises ValueError for one without."""
     database = make_url(url).database
@@ -72,7 +75,7 @@ def faults(url: str) -> Iterator[None]:
     """Turn the driver's faults into StoreUnavailable, with the file and a hint in the text."""
     try:
         yield
-    except (DBAPIError, OSError) as error:
+    except (DBAPIError, OSError, sqlite3.Error) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
         hint = ""
         if isinstance(error, OperationalError) and "no such " in str(cause):  # table or column

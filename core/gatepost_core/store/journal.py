@@ -10,18 +10,17 @@ from __future__ import annotations
 import queue
 import threading
 from concurrent.futures import Future
-from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Connection, Engine, desc, insert, select
+from sqlalchemy import Connection, Engine, desc, select
 
 from gatepost_core.model import MessageRecord
+from gatepost_core.store.bulk import BulkInsert
 from gatepost_core.store.engine import faults, file_identity, open_engine
 from gatepost_core.store.errors import NotFound, StoreUnavailable
 from gatepost_core.store.schema import messages
 
 _BATCH = 200
-_COLUMNS = tuple(field.name for field in fields(MessageRecord))
 
 
 class JournalWriter:
@@ -30,6 +29,7 @@ class JournalWriter:
     def __init__(self, url: str, *, synchronous: str = "full") -> None:
         self._url = url
         self._engine: Engine = open_engine(url, synchronous=synchronous)
+        self._statement = BulkInsert(self._engine, messages)
         self._file: tuple[int, int] | None = None
         self._queue: queue.SimpleQueue[tuple[MessageRecord, Future[None]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
@@ -45,6 +45,7 @@ class JournalWriter:
         """Write what waits, then stop."""
         self._queue.put(None)
         self._thread.join()
+        self._statement.close()
         self._engine.dispose()
 
     def _run(self) -> None:
@@ -61,7 +62,7 @@ class JournalWriter:
         if not batch:
             return
         try:
-            self._insert([_row(record) for record, _ in batch])
+            self._insert([record for record, _ in batch])
         except Exception as error:  # noqa: BLE001 - whatever it was, each waiting session must hear of it
             failure = error if isinstance(error, StoreUnavailable) else StoreUnavailable(repr(error))
             for _, done in batch:
@@ -70,14 +71,13 @@ class JournalWriter:
             for _, done in batch:
                 done.set_result(None)
 
-    def _insert(self, rows: list[dict[str, Any]]) -> None:
+    def _insert(self, records: list[MessageRecord]) -> None:
         with faults(self._url):
             file = file_identity(self._url)
             if file != self._file:  # the connection may still hold the file that was replaced
-                self._engine.dispose()
+                self._statement.close()
                 self._file = file
-            with self._engine.begin() as connection:
-                connection.execute(insert(messages), rows)
+            self._statement.run(records)
 
 
 def recent(connection: Connection, *, limit: int, username: str | None = None) -> list[MessageRecord]:
@@ -95,11 +95,6 @@ def get(connection: Connection, name: str) -> MessageRecord:
     if row is None:
         raise NotFound(f"no message {name!r}; expected a message id or Postfix's queue id")
     return _record(row._asdict())
-
-
-def _row(record: MessageRecord) -> dict[str, Any]:
-    # By hand: dataclasses.asdict copies deeply, which costs as much as the INSERT.
-    return {name: getattr(record, name) for name in _COLUMNS}
 
 
 def _record(row: dict[str, Any]) -> MessageRecord:
