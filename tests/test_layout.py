@@ -1,0 +1,244 @@
+"""The layout that the build, the checkers and pymilter count on, and imports that point one way.
+
+A source root is a top-level folder that holds the package ``gatepost_<folder>``. pymilter's
+extension is importable as ``milter``; a ``milter/__init__.py`` here would hide it.
+"""
+
+from __future__ import annotations
+
+import ast
+import graphlib
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).parents[1]
+ROOTS = sorted(path.parts[-3] for path in ROOT.glob("*/gatepost_*/__init__.py"))
+DAEMONS = {"sasl", "policy", "milter", "tracker", "bounces"}
+NOT_SHIPPED = {"stack", "bench"}  # for script/server, the tests and the measurements
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+
+# Of our own packages, what each may import beside itself.
+MAY_IMPORT = {
+    "core": set[str](),
+    "cli": {"core", *DAEMONS},
+    "stack": set(ROOTS) - {"bench"},
+    "bench": set(ROOTS),
+}
+# Modules of a daemon that may touch sockets, threads and the store; all others are sans-I/O.
+SHELLS = {"main", "shell", "listening", "report"}
+DOES_IO = {
+    "asyncio", "select", "selectors", "socket", "socketserver", "sqlalchemy", "sqlite3", "subprocess",
+    "threading", "Milter", "milter", "gatepost_core.prefork", "gatepost_core.listen", "gatepost_core.store",
+}  # fmt: skip
+VALUES = {"gatepost_core.store.errors"}
+
+# Written in two halves, so that this file does not hold them.
+HOSTS = [
+    f"{name}.{domain}"
+    for name, domain in (
+        ("pypi", "org"),
+        ("pythonhosted", "org"),
+        ("npmjs", "org"),
+        ("galaxy.ansible", "com"),
+        ("ghcr", "io"),
+        ("quay", "io"),
+        ("registry-1.docker", "io"),
+        ("index.docker", "io"),
+        ("crates", "io"),
+        ("proxy.golang", "org"),
+        ("anaconda", "org"),
+    )
+]
+
+
+def source_files(root: str) -> list[Path]:
+    return sorted((ROOT / root / f"gatepost_{root}").rglob("*.py"))
+
+
+def module_name(path: Path) -> str:
+    parts = list(path.relative_to(ROOT).with_suffix("").parts[1:])
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@cache
+def imports(path: Path) -> frozenset[str]:
+    """Return the modules that a file imports, each in full; ``from a import b`` counts as ``a.b`` too."""
+    names = set()
+    package = module_name(path).split(".")
+    if path.name != "__init__.py":
+        package = package[:-1]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            names |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            # What is imported by its name in a text counts too, as far as the text goes.
+            names |= set(re.findall(r"gatepost_[a-z]+(?:\.[a-z_]+)*", ast.unparse(node.args[0])))
+    return frozenset(names)
+
+
+def test_the_roots_of_this_repository_are_found() -> None:
+    assert set(ROOTS) >= {"core", "sasl", "policy", "milter", "cli", "stack"}
+
+
+@pytest.mark.parametrize("root", ROOTS)
+def test_a_source_root_holds_one_package_and_nothing_else_that_could_be_imported(root: str) -> None:
+    folder = ROOT / root
+    importable = {
+        entry.name
+        for entry in folder.iterdir()
+        if entry.suffix in {".py", ".pyc", ".so", ".pth"}
+        or (entry.is_dir() and entry.name != "__pycache__" and any(entry.rglob("*.py")))
+    }
+    assert importable == {f"gatepost_{root}"}
+
+
+@pytest.mark.parametrize("root", ROOTS)
+def test_every_folder_of_a_package_is_a_package(root: str) -> None:
+    for path in source_files(root):
+        if "migrations" not in path.parts:  # Alembic reads those as files
+            assert (path.parent / "__init__.py").exists(), path
+
+
+def test_no_folder_of_code_stands_outside_a_source_root() -> None:
+    others = {"tests", "docs", "typings", "script", "ansible", "var", "dist"}
+    for folder in ROOT.iterdir():
+        if folder.is_dir() and not folder.name.startswith(".") and folder.name not in {*ROOTS, *others}:
+            assert not any(folder.rglob("*.py")), folder
+
+
+def test_folders_of_tests_are_packages_all_the_way_down() -> None:
+    for path in (ROOT / "tests").rglob("*.py"):
+        for folder in path.relative_to(ROOT).parents[:-1]:
+            assert (ROOT / folder / "__init__.py").exists(), folder
+
+
+@pytest.mark.parametrize("root", ROOTS)
+def test_imports_point_one_way(root: str) -> None:
+    allowed = {f"gatepost_{name}" for name in {root, *MAY_IMPORT.get(root, {"core"})}}
+    for path in source_files(root):
+        ours = {name.partition(".")[0] for name in imports(path) if name.startswith("gatepost_")}
+        assert ours & {f"gatepost_{name}" for name in ROOTS} <= allowed, path
+
+
+def test_the_command_imports_only_pure_parts_of_daemons() -> None:
+    for path in source_files("cli"):
+        for name in imports(path):
+            package, _, module = name.partition(".")
+            if package.removeprefix("gatepost_") in DAEMONS:
+                assert module.partition(".")[0] not in SHELLS, path
+
+
+@pytest.mark.parametrize("root", sorted(DAEMONS & set(ROOTS)))
+def test_codec_and_session_of_a_daemon_are_sans_io(root: str) -> None:
+    pure = [path for path in source_files(root) if path.stem not in SHELLS]
+    assert len(pure) > 2
+    for path in pure:
+        touched = {
+            name
+            for name in imports(path)
+            if any(name == banned or name.startswith(f"{banned}.") for banned in DOES_IO)
+            and not any(name == fine or name.startswith(f"{fine}.") for fine in VALUES)
+            # `from gatepost_core.store.errors import X` names its package on the way.
+            and not any(fine.startswith(f"{name}.") for fine in VALUES & set(imports(path)))
+        }
+        assert not touched, f"{path} imports {touched}"
+
+
+@pytest.mark.parametrize("root", sorted(DAEMONS & set(ROOTS)))
+def test_nothing_in_a_daemon_imports_its_shell_but_the_shell(root: str) -> None:
+    for path in source_files(root):
+        if path.stem not in SHELLS:
+            shells = {f"gatepost_{root}.{name}" for name in SHELLS}
+            assert not shells & imports(path), path
+
+
+@pytest.mark.parametrize("root", ROOTS)
+def test_imports_within_a_package_run_in_no_circle(root: str) -> None:
+    own = {module_name(path): path for path in source_files(root)}
+    graph = {name: {other for other in imports(path) if other in own} - {name} for name, path in own.items()}
+    # A package's own file is only a way to its modules, unless a name of its own is imported.
+    packages = {name for name, path in own.items() if path.name == "__init__.py"}
+    list(graphlib.TopologicalSorter({name: deps - packages for name, deps in graph.items()}).static_order())
+
+
+def test_milter_is_pymilters_extension_also_when_python_starts_in_the_repository() -> None:
+    code = "import milter, Milter; print(milter.__file__); print(Milter.__file__); milter.getversion()"
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    extension, module = run.stdout.splitlines()
+    assert extension.endswith(".so")
+    assert module.endswith("Milter/__init__.py")
+    assert not Path(extension).is_relative_to(ROOT / "milter")
+
+
+def test_checkers_and_the_build_name_every_root() -> None:
+    tools = PROJECT["tool"]
+    assert set(ROOTS) <= set(tools["ruff"]["src"])
+    assert {*ROOTS, "typings"} <= set(tools["mypy"]["mypy_path"])
+    assert {f"gatepost_{root}" for root in ROOTS} <= set(tools["mypy"]["packages"])
+    shipped = {f"{root}/gatepost_{root}" for root in set(ROOTS) - NOT_SHIPPED}
+    assert set(tools["hatch"]["build"]["targets"]["wheel"]["packages"]) == shipped
+
+
+def locked() -> dict[str, Version]:
+    pins = re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^ ;\\]+)", LOCK, re.MULTILINE)
+    return {canonicalize_name(name): Version(version) for name, version in pins}
+
+
+def test_the_lock_file_satisfies_the_project() -> None:
+    pins = locked()
+    for text in [*PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"]["dev"]]:
+        wanted = Requirement(text)
+        pin = pins.get(canonicalize_name(wanted.name))
+        assert pin is not None, f"{wanted.name} is not in requirements.lock"
+        assert pin in wanted.specifier, f"{wanted} but {pin} is locked"
+
+
+def test_every_locked_library_has_hashes_and_the_file_no_address() -> None:
+    blocks = re.split(r"\n(?=[A-Za-z0-9])", LOCK)
+    pinned = [block for block in blocks if re.match(r"[A-Za-z0-9._-]+(\[.*\])?==", block)]
+    assert len(pinned) == len(locked()) > 20
+    assert all(re.search(r"--hash=sha256:[0-9a-f]{64}", block) for block in pinned)
+    assert "://" not in LOCK
+    assert not re.search(r"^\s*(-i|--(extra-)?index-url|--find-links)\b", LOCK, re.MULTILINE)
+
+
+def tracked_texts() -> Iterator[tuple[Path, str]]:
+    listed = subprocess.run(
+        ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        path = ROOT / name
+        if path.is_file():
+            raw = path.read_bytes()
+            if b"\0" not in raw[:8192]:
+                yield path, raw.decode("utf-8", "replace").lower()
+
+
+def test_no_tracked_file_names_a_package_registry() -> None:
+    seen = 0
+    for path, text in tracked_texts():
+        seen += 1
+        assert not [host for host in HOSTS if host in text], path
+    assert seen > 50
