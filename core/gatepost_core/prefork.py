@@ -100,7 +100,7 @@ class Supervisor:
     Slots of helpers follow those of the workers. Times are seconds of the monotonic clock.
     """
 
-    def __init__(  # noqa: PLR0913 - options by keyword
+    def __init__(
         self,
         name: str,
         workers: int,

@@ -41,7 +41,7 @@ def serve(settings: Settings) -> int:
         server = LineServer(
             listener,
             lambda: Session(questions, report),
-            limits=Limits(join_seconds=policy.drain_seconds),
+            limits=Limits(join_seconds=0.8 * policy.drain_seconds),
             observe=Observer(connections.inc, seconds.observe),
         )
         server.serve(context)

@@ -52,7 +52,7 @@ def serve(settings: Settings) -> int:
         server = LineServer(
             listener,
             lambda: Session(configuration, next(numbers)),
-            limits=Limits(join_seconds=sasl.drain_seconds),
+            limits=Limits(join_seconds=0.8 * sasl.drain_seconds),
             observe=Observer(connections.inc, seconds.observe),
         )
         server.serve(context)
