@@ -21,8 +21,10 @@ from gatepost_milter.message import ClickRewriter
 from gatepost_milter.mime import Part
 from gatepost_milter.transfer import Identity, TransferError, has_long_line, open_part, to_quoted_printable
 
-# Ten times what any mail program shows whole; the scan holds some 100 bytes a tag.
-HTML_MOST = 2 * 1024 * 1024
+# Ten times what any mail program shows whole; the scan takes up to 160 bytes for each byte of hostile text.
+HTML_MOST = 1024 * 1024
+# Reasons kept for one feature; they go into a log line.
+REASONS_MOST = 5
 
 
 class PartError(ValueError):
@@ -50,8 +52,12 @@ class Record:
     def skip(self, feature: str, reason: str) -> None:
         """Note why ``feature`` did not act somewhere."""
         reasons = self.skipped.setdefault(feature, [])
-        if reason not in reasons:
+        if reason in reasons:
+            return
+        if len(reasons) < REASONS_MOST:
             reasons.append(reason)
+        elif len(reasons) == REASONS_MOST:
+            reasons.append("and more parts")
 
     def count(self, feature: str, number: int) -> None:
         """Note that ``feature`` acted in ``number`` places."""

@@ -146,6 +146,18 @@ def test_a_link_that_the_rewriter_declines_stays():
     assert plan.body is None
 
 
+def test_a_thousand_broken_parts_make_a_short_reason():
+    plan = plan_of(multipart(*["no header here"] * 1500), "trackclicks")
+    assert plan.body is None
+    assert plan.skipped["trackclicks"].endswith("; and more parts")
+    assert len(plan.skipped["trackclicks"]) < 300
+
+
+def test_html_beyond_a_megabyte_is_left_alone():
+    plan = plan_of(html_message(LINK + "x" * 1024 * 1024), "trackclicks")
+    assert (plan.body, plan.skipped) == (None, {"trackclicks": "the HTML body is larger than 1048576 bytes"})
+
+
 def test_nesting_and_part_counts_beyond_reason_leave_the_rest_untouched():
     deep = html()
     for level in range(40):
