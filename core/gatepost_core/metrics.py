@@ -6,7 +6,7 @@ by ``Metrics``, and nowhere else. Files are named after the worker's slot, not i
 respawned worker goes on counting where the dead one stopped, and the folder does not grow.
 
 Cost: bind a label's child once (``counter.labels("granted")``), then ``inc()`` takes about a
-microsecond. The folder is fresh at each start and removed at the end.
+microsecond. The folder is fresh at each start and removed at the end, or by the next start after a kill -9.
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ import os
 import select
 import shutil
 import socket
+import stat
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from gatepost_core.listen import bind, parse_address
@@ -44,9 +47,7 @@ class Metrics:
         self._prefix = f"gatepost_{daemon}"
         self._slot = "parent"
         self._listener = bind(parse_address(listen)) if listen else None
-        self.folder = tempfile.mkdtemp(
-            prefix=f"gatepost-{daemon}-metrics-", dir=os.environ.get("RUNTIME_DIRECTORY") or None
-        )
+        self.folder = _fresh_folder(f"gatepost-{daemon}-metrics-")
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = self.folder
         from prometheus_client import values  # noqa: PLC0415 - see above
 
@@ -105,6 +106,20 @@ class Metrics:
     def helpers(self) -> Sequence[tuple[str, _Exporter]]:
         """The exporter as a child of the supervisor's; empty when none is wanted."""
         return [("exporter", _Exporter(self._listener, self.folder))] if self._listener is not None else []
+
+
+def _fresh_folder(prefix: str) -> str:
+    """Return a new folder, named after this process; remove those of parents that were killed."""
+    base = Path(os.environ.get("RUNTIME_DIRECTORY") or tempfile.gettempdir())
+    for left in base.glob(f"{prefix}*"):
+        pid = left.name.removeprefix(prefix).partition("-")[0]
+        # lstat: in a shared /tmp, neither another user's folder nor a link is ours to remove.
+        with suppress(OSError):
+            status = left.lstat()
+            ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
+            if ours and pid.isdecimal() and not Path("/proc", pid).exists():
+                shutil.rmtree(left, ignore_errors=True)
+    return tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=base)
 
 
 class _Exporter:

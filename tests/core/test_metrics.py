@@ -87,3 +87,17 @@ def test_a_client_that_says_nothing_does_not_stop_the_daemon_from_ending(tmp_pat
         mute.connect(str(path))
         assert daemon.stop() == 0
         assert "killed" not in daemon.log
+
+
+def test_what_a_killed_daemon_left_behind_goes_with_the_next_start(tmp_path: Path) -> None:
+    base = {"RUNTIME_DIRECTORY": str(tmp_path)}
+    arguments = ["-c", SERVER, f"unix:{tmp_path}/metrics"]
+    with Running(arguments, tmp_path, environ=base) as daemon:
+        daemon.wait_log("counted", times=2)
+        daemon.process.kill()
+        daemon.process.wait(PATIENCE)
+    (left,) = tmp_path.glob("gatepost-counting-metrics-*")
+    with Running(arguments, tmp_path, environ=base) as daemon:
+        daemon.wait_log("counted", times=2)
+        assert not left.exists()
+        assert len(list(tmp_path.glob("gatepost-counting-metrics-*"))) == 1
