@@ -87,7 +87,8 @@ class Reader:
             self._connection = self._engine.connect()
             driver = self._connection.connection.driver_connection
             assert driver is not None  # noqa: S101 - the connection was opened on the line before
-            self._pragma = driver.execute
+            execute: Callable[[str], Any] = driver.execute
+            self._pragma = execute
         version = self._pragma("PRAGMA data_version").fetchone()[0]
         seen = (status.st_dev, status.st_ino, version)
         if seen != self._seen:
