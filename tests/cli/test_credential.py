@@ -112,7 +112,7 @@ def test_set_changes_what_is_named_and_leaves_the_rest(gatepost: Gatepost) -> No
     assert replaced["senders"] == ["b.test", "x@c.test"]
     assert gatepost("credential", "set", user, "--no-senders", "--json").data["senders"] == []
     assert gatepost("credential", "set", user, "--label", "", "--json").data["label"] == ""
-    assert valid(gatepost, **made)
+    assert valid(gatepost, made["username"], made["password"])
 
 
 def test_set_without_a_change_or_with_a_contradiction_is_a_usage_error(gatepost: Gatepost) -> None:
@@ -149,8 +149,9 @@ def test_rotate_prints_a_new_password_and_the_old_one_stays_for_the_overlap(gate
 def test_rotate_leaves_a_day_unless_told_otherwise(gatepost: Gatepost) -> None:
     made = gatepost.add_credential()
     assert gatepost("credential", "rotate", made["username"]).code == 0
-    assert valid(gatepost, **made, now=datetime.now(UTC) + timedelta(hours=23))
-    assert not valid(gatepost, **made, now=datetime.now(UTC) + timedelta(hours=25))
+    user, password = made["username"], made["password"]
+    assert valid(gatepost, user, password, datetime.now(UTC) + timedelta(hours=23))
+    assert not valid(gatepost, user, password, datetime.now(UTC) + timedelta(hours=25))
 
 
 def test_a_removed_credential_is_gone(gatepost: Gatepost) -> None:

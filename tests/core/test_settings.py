@@ -59,32 +59,6 @@ def test_lists_are_written_with_commas_in_variables_and_flags() -> None:
     assert settings.policy.bounce_ports == (25, 10025)
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("[sasl]\nwokers = 3\n", ["sasl.wokers: unknown setting; did you mean sasl.workers?"]),
-        ("[sals]\nworkers = 3\n", ["[sals]: unknown section; did you mean sasl?"]),
-        ("workers = 3\n", ["workers: expected a section"]),
-        ("[sasl]\nworkers = 0\n", ["sasl.workers = 0", "greater than or equal to 1"]),
-        ("[sasl]\nworkers = 'many'\n", ["sasl.workers = 'many'", "integer"]),
-        ("[log]\nlevel = 'loud'\n", ["log.level = 'loud'", "'debug', 'info', 'warning' or 'error'"]),
-        ("[sasl]\nmechanisms = ['CRAM-MD5']\n", ["sasl.mechanisms", "unknown mechanism 'CRAM-MD5'"]),
-        ("[sasl]\nmechanisms = []\n", ["sasl.mechanisms", "at least one mechanism is needed"]),
-        ("[sasl]\nfailure_delay = 9\n", ["sasl.failure_delay = 9", "less than or equal to 5"]),
-        ("[store]\nurl = 'mysql://h/d'\n", ["store.url = ***", "'mysql' is not supported"]),
-        ("[policy]\nbounce_ports = [0]\n", ["policy.bounce_ports", "greater than or equal to 1"]),
-        ("[sasl\n", ["is not a TOML file"]),
-    ],
-)
-def test_what_is_wrong_is_named_with_its_file(tmp_path: Path, text: str, expected: list[str]) -> None:
-    path = write(tmp_path, text)
-    with pytest.raises(SettingsError) as refused:
-        load(path, environ={})
-    assert str(path) in str(refused.value)
-    for part in expected:
-        assert part in str(refused.value)
-
-
 def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
     path = write(tmp_path, "[sasl]\nworkers = 0\n[milter]\nthreads = 99\n")
     with pytest.raises(SettingsError) as refused:
