@@ -48,7 +48,7 @@ def run(*options: str) -> subprocess.CompletedProcess[bytes]:
 
 @contextmanager
 def server(var: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A server that is ready; killed at the end if it is still there."""
+    """A server that is ready; stopped at the end if it is still there."""
     command = [*COMMAND, "--var", str(var), *options]
     with (var / "out").open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out) as process:
         try:
@@ -56,7 +56,16 @@ def server(var: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
             assert process.poll() is None, (var / "out").read_text()
             yield process
         finally:
-            process.kill()
+            stop(process)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    for number in (signal.SIGCONT, signal.SIGTERM):
+        process.send_signal(number)
+    try:
+        process.wait(60)
+    finally:
+        process.kill()
 
 
 def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
