@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -52,16 +51,14 @@ class Gatepost:
             raise result.exception
         return Result(result.exit_code, result.stdout, result.stderr)
 
-    def process(self, *words: str, environ: dict[str, str] | None = None) -> Result:
+    def process(self, *words: str) -> Result:
         """Run the real command."""
-        clean = {key: value for key, value in os.environ.items() if not key.startswith("GATEPOST_")}
         done = subprocess.run(
             [sys.executable, "-m", "gatepost_cli", "--config", self.config, *words],
             capture_output=True,
             text=True,
             timeout=60,
             check=False,
-            env=clean | (environ or {}),
         )
         return Result(done.returncode, done.stdout, done.stderr)
 

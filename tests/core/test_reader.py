@@ -42,11 +42,13 @@ def state(reader: Reader, username: str = "alice") -> State | None:
 
 def gatepost(store: Store, *words: str) -> None:
     """Change the store as an operator does, in a process of its own."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("GATEPOST_")}
     subprocess.run(
         [sys.executable, "-m", "gatepost_cli", "--config", store.config, *words],
         check=True,
         stdout=subprocess.DEVNULL,
         timeout=60,
+        env=environ,
     )
 
 
