@@ -56,6 +56,11 @@ class Service:
         return "\n".join([first, *(f"  -o {{ {option.line} }}" for option in self.options)])
 
 
+def queue_size_limit(settings: Settings) -> int:
+    """Return main.cf's message_size_limit in bytes: what a message may have in the queue, after edits."""
+    return 2 * settings.postfix.message_size_limit + _HEAD_ROOM
+
+
 def main_cf(settings: Settings, bounce_domains: Iterable[str]) -> list[Parameter]:
     """Return the main.cf parameters, in the order to print them."""
     return [
@@ -131,7 +136,7 @@ def _general(settings: Settings) -> _Rows:
     )
     yield (
         "message_size_limit",
-        str(2 * limit + _HEAD_ROOM),
+        str(queue_size_limit(settings)),
         f"Holds for the queue file after edits: head-room above the {limit} bytes that a client may send, "
         "so that no edit ends in a 552.",
     )

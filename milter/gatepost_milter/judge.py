@@ -54,6 +54,14 @@ class Tracking:
 
 
 @dataclass(frozen=True, slots=True)
+class SizeLimits:
+    """Bytes: above ``edit`` a message is not edited; above ``queue`` Postfix refuses it. 0: no limit."""
+
+    edit: int = 0
+    queue: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Accepted:
     """The message passes with this plan, once ``committed`` is done."""
 
@@ -75,14 +83,14 @@ class Judge:
         tokens: ClickTokens,
         tracking: Tracking,
         *,
-        edit_size_limit: int,
+        limits: SizeLimits,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._directory = directory
         self._journal = journal
         self._tokens = tokens
         self._tracking = tracking
-        self._edit_size_limit = edit_size_limit
+        self._limits = limits
         self._clock = clock
 
     def decide(self, transaction: Transaction, queue_id: str) -> Verdict:
@@ -108,7 +116,8 @@ class Judge:
         return Context(
             features=in_force(credential.features),
             click=self._click_rewriter(authors, message_id),
-            edit_size_limit=self._edit_size_limit,
+            edit_size_limit=self._limits.edit,
+            queue_size_limit=self._limits.queue,
         )
 
     def _click_rewriter(self, authors: list[str], message_id: str) -> ClickRewriter | None:

@@ -20,13 +20,14 @@ from gatepost_core import daemon
 from gatepost_core.keyring import Keyring
 from gatepost_core.listen import open_listener, parse_address
 from gatepost_core.metrics import Metrics
+from gatepost_core.postfix import queue_size_limit
 from gatepost_core.prefork import Hooks, Supervisor, WorkerContext
 from gatepost_core.settings import Settings
 from gatepost_core.store.journal import JournalWriter
 from gatepost_core.store.reader import Reader
 from gatepost_core.tokens import ClickTokens
 from gatepost_milter import listening, shell
-from gatepost_milter.judge import Judge, Tracking
+from gatepost_milter.judge import Judge, SizeLimits, Tracking
 
 # The answer to the last message is still on its way through libmilter when our callback has returned.
 _LAST_ANSWERS_SECONDS = 0.2
@@ -53,7 +54,7 @@ class Worker:
             journal,
             ClickTokens(self._keyring),
             Tracking(settings.tracking.click_scheme, settings.tracking.click_domain),
-            edit_size_limit=settings.milter.edit_size_limit,
+            limits=SizeLimits(settings.milter.edit_size_limit, queue_size_limit(settings)),
         )
         with ThreadPoolExecutor(settings.milter.threads, thread_name_prefix="judge") as executor:
             service = shell.Service(judge.decide, executor, self._observer())

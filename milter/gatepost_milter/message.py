@@ -55,13 +55,15 @@ class Context:
     """What the surgery needs to know beside the message.
 
     ``features``: the credential's values for every feature. ``click``: None when the From domain
-    has no click domain. ``edit_size_limit``: bytes that the message may have after edits (Postfix would
-    refuse a larger one for good); 0 is no limit.
+    has no click domain. ``edit_size_limit``: a message of more bytes is not edited, for what it would cost.
+    ``queue_size_limit``: bytes that a message may have after edits, because Postfix refuses a larger
+    one for good. 0 is no limit.
     """
 
     features: FeatureValues
     click: ClickRewriter | None = None
     edit_size_limit: int = 0
+    queue_size_limit: int = 0
 
 
 @dataclass(frozen=True, slots=True)

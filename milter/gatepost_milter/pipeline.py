@@ -67,14 +67,17 @@ def _wanted(features: FeatureValues) -> list[str]:
 def _edited(message: Message, context: Context, plan: Plan) -> Plan:
     """Return ``plan`` with the edits of the HTML parts, with fewer if the message would grow too large."""
     wanted = _wanted(plan.features)
+    if context.edit_size_limit and _size(message) > context.edit_size_limit:
+        reason = f"the message has more than {context.edit_size_limit} bytes"
+        return replace(plan, skipped=dict.fromkeys(wanted, reason))
     edited = _attempt(message, context, plan, wanted, inlined=True)
-    if _fits(message, edited, context.edit_size_limit):
+    if _fits(message, edited, context.queue_size_limit):
         return edited
-    reason = f"the message would grow past {context.edit_size_limit} bytes"
+    reason = f"the message would grow past {context.queue_size_limit} bytes"
     if "trackclicks" in edited.applied and "inlinecss" in edited.applied:
         # Styles grow a message most, and a message without them still reads.
         fewer = _attempt(message, context, plan, wanted, inlined=False)
-        if _fits(message, fewer, context.edit_size_limit):
+        if _fits(message, fewer, context.queue_size_limit):
             return replace(fewer, skipped={**fewer.skipped, "inlinecss": reason})
     return replace(plan, skipped=dict.fromkeys(wanted, reason), seconds=edited.seconds, notes=edited.notes)
 
@@ -83,11 +86,16 @@ def _fits(message: Message, plan: Plan, limit: int) -> bool:
     """Say whether the message as edited keeps the limit, or does not grow."""
     if not limit or plan.body is None or len(plan.body) <= len(message.body):
         return True
+    return _size(message) - len(message.body) + len(plan.body) <= limit
+
+
+def _size(message: Message) -> int:
+    """Return the bytes of a message on the wire."""
     # Name, colon, line end; a folded line has one byte more on the wire than here.
     header = sum(
         len(field.name) + len(field.value) + 3 + field.value.count(b"\n") for field in message.headers
     )
-    return header + 2 + len(plan.body) <= limit
+    return header + 2 + len(message.body)
 
 
 def _attempt(message: Message, context: Context, plan: Plan, wanted: list[str], *, inlined: bool) -> Plan:

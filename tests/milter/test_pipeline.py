@@ -130,14 +130,27 @@ def test_a_message_that_would_outgrow_the_limit_passes_with_fewer_edits_or_none(
     msg = html_message("<style>a{color:red;background:blue;margin:1px 2px 3px 4px}</style>" + LINK)
     features = in_force({"trackclicks": True, "inlinecss": True})
     whole = len(render(msg, Plan()))
-    fewer = process(msg, Context(features, click, whole + 40))
-    none = process(msg, Context(features, click, whole + 1))
+    fewer = process(msg, Context(features, click, queue_size_limit=whole + 40))
+    none = process(msg, Context(features, click, queue_size_limit=whole + 1))
     assert isinstance(fewer, Plan)
     assert isinstance(none, Plan)
     assert fewer.applied == ("trackclicks",)
     assert fewer.skipped == {"inlinecss": f"the message would grow past {whole + 40} bytes"}
     assert none.body is None
     assert set(none.skipped) == {"trackclicks", "inlinecss"}
+
+
+def test_a_message_above_the_edit_limit_passes_untouched_with_the_reason():
+    msg = html_message(LINK)
+    whole = len(render(msg, Plan()))
+    features = in_force({"trackclicks": True})
+    edited = process(msg, Context(features, click, edit_size_limit=whole))
+    untouched = process(msg, Context(features, click, edit_size_limit=whole - 1))
+    assert isinstance(edited, Plan)
+    assert isinstance(untouched, Plan)
+    assert edited.applied == ("trackclicks",)
+    assert untouched.body is None
+    assert untouched.skipped == {"trackclicks": f"the message has more than {whole - 1} bytes"}
 
 
 def test_a_link_that_the_rewriter_declines_stays():
