@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 
 import click
@@ -14,9 +12,7 @@ from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import Table, emit, facts, note, stamp
 from gatepost_cli.session import Session, json_option, pass_session
 from gatepost_core import dkim_keys
-from gatepost_core.keyring import Keyring
 from gatepost_core.model import SenderDomain
-from gatepost_core.sealing import seal
 from gatepost_core.store import domains
 
 
@@ -39,7 +35,7 @@ def add(
 ) -> None:
     """Register a From domain: make its DKIM keys, show the DNS records to publish."""
     host = domains.checked(name, "sender domain")
-    keys = list(_new_keys(session.keyring, host, session.now))
+    keys = dkim_keys.new_keys(session.keyring, host, session.now)
     with session.directory(write=True) as connection:
         domain = domains.add(
             connection,
@@ -86,14 +82,6 @@ def remove(session: Session, name: str) -> None:
     with session.directory(write=True) as connection:
         domains.remove(connection, name)
     emit(session, {"removed": name}, f"Sender domain {name} removed.")
-
-
-def _new_keys(keyring: Keyring, host: str, now: datetime) -> Iterable[domains.NewKey]:
-    for algorithm in dkim_keys.ALGORITHMS:
-        selector = dkim_keys.selector(now, algorithm)
-        pair = dkim_keys.generate(algorithm)
-        sealed = seal(keyring, pair.private, f"dkim {host} {selector}")
-        yield domains.NewKey(selector, algorithm, pair.public, sealed)
 
 
 def _show(session: Session, domain: SenderDomain) -> None:

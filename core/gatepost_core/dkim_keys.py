@@ -1,4 +1,4 @@
-"""Making DKIM key pairs and the DNS records that publish them (RFC 6376, RFC 8463).
+"""Making, sealing and opening DKIM key pairs, and the DNS records that publish them (RFC 6376, RFC 8463).
 
 RSA keys have 2048 bits: what every verifier takes, and what fits a TXT record.
 """
@@ -18,8 +18,22 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
+from gatepost_core.keyring import Keyring
+from gatepost_core.model import DkimKey
+from gatepost_core.sealing import seal, unseal
+
 Algorithm = Literal["rsa", "ed25519"]
 ALGORITHMS: tuple[Algorithm, ...] = ("rsa", "ed25519")
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key pair as it is stored: the private half sealed (``gatepost_core.sealing``)."""
+
+    selector: str
+    algorithm: str
+    public: str
+    sealed_private: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +57,26 @@ def generate(algorithm: Algorithm) -> KeyPair:
         public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     private = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     return KeyPair(algorithm, private, base64.b64encode(public).decode("ascii"))
+
+
+def new_keys(keyring: Keyring, domain: str, now: datetime) -> list[NewKey]:
+    """Return a sealed key pair of each algorithm for a sender domain (A-labels), as made at ``now``."""
+    keys = []
+    for algorithm in ALGORITHMS:
+        name = selector(now, algorithm)
+        pair = generate(algorithm)
+        sealed = seal(keyring, pair.private, _place(domain, name))
+        keys.append(NewKey(name, algorithm, pair.public, sealed))
+    return keys
+
+
+def open_private(keyring: Keyring, domain: str, key: DkimKey) -> bytes:
+    """Return the PKCS#8 DER of a stored key's private half. Raises KeyringError."""
+    return unseal(keyring, key.sealed_private, _place(domain, key.selector))
+
+
+def _place(domain: str, selector: str) -> str:
+    return f"dkim {domain} {selector}"
 
 
 def selector(now: datetime, algorithm: Algorithm) -> str:

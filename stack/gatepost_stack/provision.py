@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from gatepost_core import dkim_keys, keyring, passwords, sealing
+from gatepost_core import dkim_keys, keyring, passwords
 from gatepost_core.features import FeatureValues
 from gatepost_core.model import Rules, State
 from gatepost_core.settings import Settings
@@ -60,7 +60,7 @@ class Provision:
                 name=DOMAIN,
                 click_domain=CLICK_DOMAIN,
                 bounce_domain=BOUNCE_DOMAIN,
-                keys=list(_dkim_keys(keys, now)),
+                keys=dkim_keys.new_keys(keys, DOMAIN, now),
                 now=now,
             )
 
@@ -112,14 +112,6 @@ class Provision:
                 yield connection
         finally:
             engine.dispose()
-
-
-def _dkim_keys(keys: keyring.Keyring, now: datetime) -> Iterator[domains.NewKey]:
-    for algorithm in dkim_keys.ALGORITHMS:
-        pair = dkim_keys.generate(algorithm)
-        selector = dkim_keys.selector(now, algorithm)
-        sealed = sealing.seal(keys, pair.private, f"{DOMAIN}/{selector}")
-        yield domains.NewKey(selector, algorithm, pair.public, sealed)
 
 
 def write_settings(path: Path, tables: Mapping[str, Mapping[str, Value]]) -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
+import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_private_key, load_der_public_key
 
-from gatepost_core.dkim_keys import ALGORITHMS, generate, selector, txt_record
+from gatepost_core.dkim_keys import ALGORITHMS, generate, new_keys, open_private, selector, txt_record
+from gatepost_core.keyring import Keyring, KeyringError, create_missing
+from gatepost_core.model import DkimKey
 
 
 def test_an_rsa_key_has_2048_bits_and_its_public_half_checks_its_signatures() -> None:
@@ -44,3 +49,19 @@ def test_a_private_key_does_not_show_in_a_log() -> None:
     pair = generate("ed25519")
     assert repr(pair.private)[2:-1] not in repr(pair)
     assert base64.b64encode(pair.private).decode() not in repr(pair)
+
+
+def test_a_stored_key_opens_again_for_its_own_domain_and_selector_only(tmp_path: Path) -> None:
+    create_missing(tmp_path / "keys")
+    keyring = Keyring.load(tmp_path / "keys")
+    now = datetime(2026, 5, 1, tzinfo=UTC)
+    first, second = (
+        DkimKey(new.selector, new.algorithm, new.public, new.sealed_private, now)
+        for new in new_keys(keyring, "example.test", now)
+    )
+    private = load_der_private_key(open_private(keyring, "example.test", first), None)
+    assert isinstance(private, rsa.RSAPrivateKey)
+    with pytest.raises(KeyringError, match=r"other\.test"):
+        open_private(keyring, "other.test", first)
+    with pytest.raises(KeyringError):
+        open_private(keyring, "example.test", replace(second, sealed_private=first.sealed_private))

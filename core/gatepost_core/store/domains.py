@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
+from gatepost_core.dkim_keys import NewKey
 from gatepost_core.model import DkimKey, SenderDomain
 from gatepost_core.rules import normal_domain
 from gatepost_core.store import accounts as account_rows
@@ -24,16 +24,6 @@ _HOST = re.compile(
     r"(?=.{1,253}\Z)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 )
 _SELECT = select(sender_domains, accounts.c.name.label("account")).join(accounts)
-
-
-@dataclass(frozen=True, slots=True)
-class NewKey:
-    """A DKIM key as it is stored: the private half sealed (``gatepost_core.sealing``)."""
-
-    selector: str
-    algorithm: str
-    public: str
-    sealed_private: bytes = field(repr=False)
 
 
 def add(
