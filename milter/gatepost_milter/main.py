@@ -11,7 +11,6 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 
 import milter
@@ -27,6 +26,7 @@ from gatepost_core.store.journal import JournalWriter
 from gatepost_core.store.reader import Reader
 from gatepost_core.tokens import ClickTokens
 from gatepost_milter import listening, shell
+from gatepost_milter.crew import Crew
 from gatepost_milter.judge import Judge, SizeLimits, Tracking
 
 # The answer to the last message is still on its way through libmilter when our callback has returned.
@@ -51,13 +51,12 @@ class Worker:
         journal = JournalWriter(settings.store.journal, synchronous=settings.store.synchronous)
         judge = Judge(
             reader,
-            journal,
             ClickTokens(self._keyring),
             Tracking(settings.tracking.click_scheme, settings.tracking.click_domain),
             limits=SizeLimits(settings.milter.edit_size_limit, queue_size_limit(settings)),
         )
-        with ThreadPoolExecutor(settings.milter.threads, thread_name_prefix="judge") as executor:
-            service = shell.Service(judge.decide, executor, self._observer())
+        with Crew(settings.milter.threads) as crew:
+            service = shell.Service(judge.decide, journal, crew, self._observer())
             shell.Session.service = service
             signal.signal(signal.SIGUSR2, _interrupted)
             threading.Thread(target=self._drain, args=(context, service), daemon=True).start()
