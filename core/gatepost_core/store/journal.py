@@ -33,7 +33,10 @@ _Waiting: TypeAlias = tuple[MessageRecord, Done]
 
 
 class JournalWriter:
-    """Commits message records in groups. Threads submit; ``close`` writes what is left."""
+    """Commits message records in groups. Threads submit; ``close`` writes what is left.
+
+    May be made before a fork: its thread and its connection begin with the first record.
+    """
 
     def __init__(self, url: str, *, synchronous: str = "full") -> None:
         self._url = url
@@ -41,8 +44,8 @@ class JournalWriter:
         self._statement = BulkInsert(self._engine, messages)
         self._file: tuple[int, int] | None = None
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
-        self._thread.start()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
 
     def put(self, record: MessageRecord, done: Done) -> None:
         """Commit a record soon; ``done`` is then called by the writer's thread, and must not raise.
@@ -50,6 +53,8 @@ class JournalWriter:
         It gets None, or the reason why the record is not on disk.
         """
         self._queue.put((record, done))
+        if self._thread is None:
+            self._start()
 
     def submit(self, record: MessageRecord) -> Future[None]:
         """Return a future that is done once the record is committed."""
@@ -60,10 +65,17 @@ class JournalWriter:
 
     def close(self) -> None:
         """Write what waits, then stop."""
-        self._queue.put(None)
-        self._thread.join()
+        if self._thread is not None:
+            self._queue.put(None)
+            self._thread.join()
         self._statement.close()
         self._engine.dispose()
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+                self._thread.start()
 
     def _run(self) -> None:
         going, ended = True, 0.0
