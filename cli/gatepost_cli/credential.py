@@ -185,10 +185,10 @@ def enable(session: Session, user: str) -> None:
 @pass_session
 def rotate(session: Session, user: str, overlap: timedelta) -> None:
     """Make a new password and print it, this once; the one until now stays valid for a while."""
-    password = new_password()
-    derived = derive(session.keyring, password)
-    now = session.now
+    password, now, keyring = new_password(), session.now, session.keyring
     with session.directory(write=True) as connection:
+        newest = credentials.get(connection, user).secrets[-1:]
+        derived = derive(keyring, password, newest[0].scram_salt if newest else None)
         credentials.rotate(connection, user, derived, now, now + overlap)
     _reveal(session, user, password, {"old_password_until": stamp(now + overlap) if overlap else None})
 
