@@ -8,9 +8,12 @@ and per network, which holds off somebody who tries many names. Rules:
 | failures of a user and network | the answer to each comes later, twice as late each time from the third on |
 | ``limit`` of them, or ``network_limit`` of a network | locked out for ``lockout`` seconds |
 | attempts while locked out | refused unread, in the words and at the time of any failure; not counted |
-| the lock-out has ended | one attempt; a failure locks out again |
+| the lock-out has ended | one attempt; a failure locks out again, and does not count for the network |
 | no failure for four times ``lockout`` | forgotten |
 | a success | forgets that user and network; never the network, which a guesser's own login would clear |
+
+A forgotten device with an old password, which tries for ever, so counts for no more than ``limit`` in its
+network, and does not take everybody there along.
 
 Nothing here asks whether a user exists, so unknown and known names are answered alike. Names are counted
 without regard to case and spaces, because a directory may not regard them either. Counters are
@@ -91,11 +94,11 @@ class Guard:
         """Count a failure."""
         network, limit = self._network(address)
         count = self._add(self.users, _pair(username, network), self.rules.limit, now)
+        if self.rules.limit and count > self.rules.limit:  # let through after a lock-out
+            return Hold(_growth(count), "user")
         of_network = self._add(self.networks, network.encode(), limit, now)
         lockout: Scope = "network" if limit and of_network >= limit else ""
-        if self.rules.limit and count >= self.rules.limit:
-            lockout = "user"
-        return Hold(_growth(count), lockout)
+        return Hold(_growth(count), "user" if count and count == self.rules.limit else lockout)
 
     def refused(self, username: str, address: str, now: float) -> Hold:
         """Return how late an attempt is answered that is refused unread: as its latest failure was."""
