@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import functools
 import ipaddress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 Scope: TypeAlias = Literal["", "user", "network"]
@@ -75,76 +75,104 @@ class Hold:
     lockout: Scope = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
+class Attempt:
+    """One attempt's standing: ``locked`` is empty when it may be made; the rest is for Guard itself."""
+
+    locked: Scope
+    user: bytes
+    network: bytes
+    network_limit: int
+    failures: int
+
+
 class Guard:
     """Counts failures in ``users`` and ``networks``, two tables shared by all workers."""
 
-    users: Counters
-    networks: Counters
-    rules: Rules = field(default_factory=Rules)
+    def __init__(self, users: Counters, networks: Counters, rules: Rules | None = None) -> None:
+        self._users = users
+        self._networks = networks
+        self._rules = rules = rules or Rules()
+        self._forget = _FORGET * rules.lockout
+        # By address alone, and bounded: the rules are the same for all.
+        self._network = functools.lru_cache(maxsize=4096)(functools.partial(network_of, rules=rules))
 
-    def locked(self, username: str, address: str, now: float) -> Scope:
-        """Say whether an attempt is to be refused unread, and what is locked out."""
+    def attempt(self, username: str, address: str, now: float) -> Attempt:
+        """Say how an attempt stands, before it is made: locked out, or not."""
         network, limit = self._network(address)
-        if self._is_locked(self.users, _pair(username, network), self.rules.limit, now):
-            return "user"
-        return "network" if self._is_locked(self.networks, network.encode(), limit, now) else ""
+        user = b"%s\0%s" % (_folded(username), network)
+        failures, latest = self._users.read(user, now, self._forget) if self._rules.limit else (0, 0.0)
+        locked: Scope = ""
+        if self._is_locked(failures, latest, self._rules.limit, now):
+            locked = "user"
+        elif limit:
+            count, latest = self._networks.read(network, now, self._forget)
+            if self._is_locked(count, latest, limit, now):
+                locked = "network"
+        return Attempt(locked, user, network, limit, failures)
 
-    def failed(self, username: str, address: str, now: float) -> Hold:
+    def failed(self, attempt: Attempt, now: float) -> Hold:
         """Count a failure."""
-        network, limit = self._network(address)
-        count = self._add(self.users, _pair(username, network), self.rules.limit, now)
-        if self.rules.limit and count > self.rules.limit:  # let through after a lock-out
+        limit = self._rules.limit
+        count = self._add(self._users, attempt.user, limit, now)
+        if limit and count > limit:  # let through after a lock-out
             return Hold(_growth(count), "user")
-        of_network = self._add(self.networks, network.encode(), limit, now)
-        lockout: Scope = "network" if limit and of_network >= limit else ""
-        return Hold(_growth(count), "user" if count and count == self.rules.limit else lockout)
+        of_network = self._add(self._networks, attempt.network, attempt.network_limit, now)
+        lockout: Scope = "network" if attempt.network_limit and of_network >= attempt.network_limit else ""
+        return Hold(_growth(count), "user" if count and count == limit else lockout)
 
-    def refused(self, username: str, address: str, now: float) -> Hold:
+    @staticmethod
+    def refused(attempt: Attempt) -> Hold:
         """Return how late an attempt is answered that is refused unread: as its latest failure was."""
-        network, _ = self._network(address)
-        count, _ = self.users.read(_pair(username, network), now, self._forget)
-        return Hold(_growth(count))
+        return Hold(_growth(attempt.failures))
 
-    def succeeded(self, username: str, address: str) -> None:
+    def succeeded(self, attempt: Attempt) -> None:
         """Forget the failures of a user and network."""
-        if self.rules.limit:
-            self.users.clear(_pair(username, self._network(address)[0]))
+        if attempt.failures:
+            self._users.clear(attempt.user)
 
-    def _network(self, address: str) -> tuple[str, int]:
-        """Return the network that stands for an address, and its limit."""
-        rules = self.rules
-        name, shared = network_of(address, rules.ipv4_prefix, rules.ipv6_prefix, rules.shared)
-        return name, 0 if shared else rules.network_limit
-
-    @property
-    def _forget(self) -> float:
-        return _FORGET * self.rules.lockout
-
-    def _is_locked(self, counters: Counters, key: bytes, limit: int, now: float) -> bool:
-        if not limit:
-            return False
-        count, latest = counters.read(key, now, self._forget)
-        return count >= limit and now < latest + self.rules.lockout
+    def _is_locked(self, count: int, latest: float, limit: int, now: float) -> bool:
+        return 0 < limit <= count and now < latest + self._rules.lockout
 
     def _add(self, counters: Counters, key: bytes, limit: int, now: float) -> int:
         return counters.add(key, now, self._forget, limit - 1) if limit else 0
 
 
-@functools.lru_cache(maxsize=4096)
-def network_of(
-    address: str, ipv4_prefix: int, ipv6_prefix: int, shared: tuple[IPNetwork, ...]
-) -> tuple[str, bool]:
-    """Return the network that stands for an address, the text itself when it is none; and whether shared."""
+def network_of(address: str, rules: Rules) -> tuple[bytes, int]:
+    """Return the network that stands for an address (the text itself when it is none), and its limit."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:
-        return address, False
+        return address.encode("utf-8", "surrogatepass"), rules.network_limit
     if isinstance(ip, ipaddress.IPv6Address):
         ip = ip.ipv4_mapped or ip
-    prefix = ipv4_prefix if ip.version == 4 else ipv6_prefix
+    prefix = rules.ipv4_prefix if ip.version == 4 else rules.ipv6_prefix
+    shared = any(ip in one for one in rules.shared)
     network = ipaddress.ip_network((ip, prefix), strict=False)
-    return str(network), any(ip in one for one in shared)
+    return str(network).encode(), 0 if shared else rules.network_limit
+
+
+class _Nothing:
+    """Counters that count nothing."""
+
+    def read(self, key: bytes, now: float, forget: float) -> tuple[int, float]:
+        """Know of nothing."""
+        del key, now, forget
+        return 0, 0.0
+
+    def add(self, key: bytes, now: float, forget: float, inherit: int) -> int:
+        """Count nothing."""
+        del key, now, forget, inherit
+        return 0
+
+    def clear(self, key: bytes) -> None:
+        """Have nothing to forget."""
+        del key
+
+
+def no_guard() -> Guard:
+    """Return a guard that lets everything pass."""
+    return Guard(_Nothing(), _Nothing(), Rules(limit=0, network_limit=0))
 
 
 def delayed(usual: float, hold: Hold) -> float:
@@ -156,10 +184,11 @@ def _growth(count: int) -> float:
     return float(2 ** min(max(0, count - _UNDELAYED), 16))
 
 
-def _pair(username: str, network: str) -> bytes:
-    """Return the key of a user and network. NUL is in neither."""
-    name = "".join(username.casefold().split())
-    return f"{name}\0{network}".encode("utf-8", "surrogatepass")
+def _folded(username: str) -> bytes:
+    """Return a name in the one spelling that is counted; no NUL is in it."""
+    if username.isalnum() and username.islower():
+        return username.encode("utf-8", "surrogatepass")
+    return "".join(username.casefold().split()).encode("utf-8", "surrogatepass")
 
 
 def parse_networks(texts: tuple[str, ...]) -> tuple[IPNetwork, ...]:

@@ -25,14 +25,14 @@ the number of failures (guessing.py). SMTP's success carries no data, and Postfi
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
 from gatepost_core.lineserver import Close, Output, Send
 from gatepost_core.store.errors import StoreUnavailable
 from gatepost_sasl import protocol
 from gatepost_sasl.authenticator import Authenticator, BackendUnavailable, Denied, Granted, Peer, Verdict
-from gatepost_sasl.guessing import Guard, Hold, Scope, delayed
+from gatepost_sasl.guessing import Guard, Hold, Scope, delayed, no_guard
 from gatepost_sasl.mechanisms import MECHANISMS, SCRAM, Challenge, Done, Mechanism, MechanismError, Proof
 from gatepost_sasl.protocol import Auth, Cancel, Cont, Decoder, ProtocolError, Version
 
@@ -82,7 +82,7 @@ class Scram(Protocol):
 class Configuration:
     """What all sessions of a daemon share. ``failure_delay`` is in seconds.
 
-    ``guard`` None counts no failures; ``scram`` is needed where ``mechanisms`` name it.
+    Without a ``guard`` no failures are counted; ``scram`` is needed where ``mechanisms`` name it.
     """
 
     authenticator: Authenticator
@@ -90,7 +90,7 @@ class Configuration:
     mechanisms: Collection[str] = ("PLAIN", "LOGIN")
     failure_delay: float = 0.25
     pid: int = 1
-    guard: Guard | None = None
+    guard: Guard = field(default_factory=no_guard)
     scram: Scram | None = None
 
 
@@ -197,22 +197,21 @@ class Session:
 
     def _decide(self, exchange: _Exchange, who: Done | Proof, now: float) -> Output:
         """Ask the back end, unless this user or network is locked out."""
-        guard, address = self._configuration.guard, exchange.peer.remote_ip
-        locked = guard.locked(who.username, address, now) if guard is not None else ""
-        if guard is not None and locked:
-            self._report("locked", who.username, exchange, f"{locked} locked out", locked)
-            return self._fail(exchange.request.id, REFUSED, now, guard.refused(who.username, address, now))
+        guard = self._configuration.guard
+        attempt = guard.attempt(who.username, exchange.peer.remote_ip, now)
+        if attempt.locked:
+            self._report("locked", who.username, exchange, f"{attempt.locked} locked out", attempt.locked)
+            return self._fail(exchange.request.id, REFUSED, now, guard.refused(attempt))
         try:
             verdict = self._ask(exchange, who)
         except (StoreUnavailable, BackendUnavailable) as error:
             self._report("unavailable", who.username, exchange, str(error))
             raise
         if isinstance(verdict, Denied):
-            hold = guard.failed(who.username, address, now) if guard is not None else Hold()
+            hold = guard.failed(attempt, now)
             self._report("denied", who.username, exchange, verdict.reason, hold.lockout)
             return self._fail(exchange.request.id, REFUSED, now, hold)
-        if guard is not None:
-            guard.succeeded(who.username, address)
+        guard.succeeded(attempt)
         if isinstance(who, Proof):
             exchange.granted = verdict
             self._remember(exchange, now)

@@ -10,7 +10,7 @@ import pytest
 from gatepost_core.counters import SharedCounters
 from gatepost_core.lineserver import Send
 from gatepost_sasl.authenticator import Denied, Granted, Peer, Verdict
-from gatepost_sasl.guessing import Guard, Rules, network_of, parse_networks
+from gatepost_sasl.guessing import Guard, Hold, Rules, network_of, parse_networks
 from gatepost_sasl.session import Configuration, Login, Session
 
 HERE, ELSEWHERE = "192.0.2.7", "198.51.100.9"
@@ -24,64 +24,68 @@ def guard() -> Iterator[Guard]:
     networks.close()
 
 
+def failure(guard: Guard, username: str, address: str, now: float) -> Hold:
+    return guard.failed(guard.attempt(username, address, now), now)
+
+
 def fail(guard: Guard, times: int, username: str = "alice", address: str = HERE, now: float = 0.0) -> None:
     for _ in range(times):
-        guard.failed(username, address, now)
+        failure(guard, username, address, now)
 
 
 def test_a_user_is_locked_out_at_the_limit_in_that_network_only(guard: Guard) -> None:
     fail(guard, 4)
-    assert guard.locked("alice", HERE, 0.0) == ""
-    assert guard.failed("alice", HERE, 0.0).lockout == "user"
-    assert guard.locked("alice", HERE, 1.0) == "user"
-    assert guard.locked("alice", ELSEWHERE, 1.0) == ""
-    assert guard.locked("bob", HERE, 1.0) == ""
+    assert guard.attempt("alice", HERE, 0.0).locked == ""
+    assert failure(guard, "alice", HERE, 0.0).lockout == "user"
+    assert guard.attempt("alice", HERE, 1.0).locked == "user"
+    assert guard.attempt("alice", ELSEWHERE, 1.0).locked == ""
+    assert guard.attempt("bob", HERE, 1.0).locked == ""
 
 
 def test_many_names_from_one_network_lock_the_network_out(guard: Guard) -> None:
     for number in range(19):
-        assert guard.failed(f"user{number}", HERE, 0.0).lockout == ""
-    assert guard.failed("one more", HERE, 0.0).lockout == "network"
-    assert guard.locked("alice", HERE, 1.0) == "network"
-    assert guard.locked("alice", ELSEWHERE, 1.0) == ""
+        assert failure(guard, f"user{number}", HERE, 0.0).lockout == ""
+    assert failure(guard, "one more", HERE, 0.0).lockout == "network"
+    assert guard.attempt("alice", HERE, 1.0).locked == "network"
+    assert guard.attempt("alice", ELSEWHERE, 1.0).locked == ""
 
 
 def test_a_lockout_ends_by_itself_and_leaves_one_attempt(guard: Guard) -> None:
     fail(guard, 5)
-    assert guard.locked("alice", HERE, 59.9) == "user"
-    assert guard.locked("alice", HERE, 60.0) == ""
-    assert guard.failed("alice", HERE, 60.0).lockout == "user"
-    assert guard.locked("alice", HERE, 61.0) == "user"
+    assert guard.attempt("alice", HERE, 59.9).locked == "user"
+    assert guard.attempt("alice", HERE, 60.0).locked == ""
+    assert failure(guard, "alice", HERE, 60.0).lockout == "user"
+    assert guard.attempt("alice", HERE, 61.0).locked == "user"
 
 
 def test_failures_are_forgotten_in_time(guard: Guard) -> None:
     fail(guard, 4)
-    assert guard.failed("alice", HERE, 240.0).lockout == ""
-    assert guard.locked("alice", HERE, 240.0) == ""
+    assert failure(guard, "alice", HERE, 240.0).lockout == ""
+    assert guard.attempt("alice", HERE, 240.0).locked == ""
 
 
 def test_a_success_forgets_the_user_s_failures_but_not_the_network_s(guard: Guard) -> None:
     for _ in range(5):
         fail(guard, 4)
-        guard.succeeded("alice", HERE)
-    assert guard.locked("alice", HERE, 0.0) == "network"
-    assert guard.users.read(b"alice\0" + HERE.encode() + b"/32", 0.0, 99.0) == (0, 0.0)
+        guard.succeeded(guard.attempt("alice", HERE, 0.0))
+    assert guard.attempt("alice", HERE, 0.0).locked == "network"
+    assert guard.attempt("alice", HERE, 0.0).failures == 0
 
 
 def test_another_spelling_of_a_name_is_the_same_user(guard: Guard) -> None:
     for spelling in ("alice", "ALICE", "Alice ", " al ice", "aliCE"):
-        guard.failed(spelling, HERE, 0.0)
-    assert guard.locked("alice", HERE, 0.0) == "user"
+        failure(guard, spelling, HERE, 0.0)
+    assert guard.attempt("alice", HERE, 0.0).locked == "user"
 
 
 def test_a_client_that_goes_on_while_locked_out_does_not_lock_its_network_out(guard: Guard) -> None:
     """A forgotten device with an old password must not take the whole office along."""
     tried = 0
     for second in range(6000):
-        if not guard.locked("alice", HERE, float(second)):
-            guard.failed("alice", HERE, float(second))
+        if not guard.attempt("alice", HERE, float(second)).locked:
+            failure(guard, "alice", HERE, float(second))
             tried += 1
-        assert guard.locked("bob", HERE, float(second)) == ""
+        assert guard.attempt("bob", HERE, float(second)).locked == ""
     assert tried == 5 + 5995 // 60
 
 
@@ -89,10 +93,10 @@ def test_where_many_people_log_in_from_one_host_only_users_are_locked_out() -> N
     users, networks = SharedCounters(16), SharedCounters(16)
     guard = Guard(users, networks, Rules(limit=5, network_limit=6, shared=parse_networks(("192.0.2.0/24",))))
     for number in range(50):
-        guard.failed(f"user{number}", HERE, 0.0)
-    assert guard.locked("alice", HERE, 0.0) == ""
+        failure(guard, f"user{number}", HERE, 0.0)
+    assert guard.attempt("alice", HERE, 0.0).locked == ""
     fail(guard, 5)
-    assert guard.locked("alice", HERE, 0.0) == "user"
+    assert guard.attempt("alice", HERE, 0.0).locked == "user"
     users.close()
     networks.close()
 
@@ -101,7 +105,7 @@ def test_a_limit_of_0_locks_nobody_out() -> None:
     users, networks = SharedCounters(16), SharedCounters(16)
     guard = Guard(users, networks, Rules(limit=0, network_limit=0))
     fail(guard, 500)
-    assert guard.locked("alice", HERE, 0.0) == ""
+    assert guard.attempt("alice", HERE, 0.0).locked == ""
     users.close()
     networks.close()
 
@@ -111,11 +115,11 @@ def test_an_attacker_who_floods_both_tables_stays_locked_out_and_a_right_passwor
     guard = Guard(users, networks, Rules(limit=5, network_limit=20))
     fail(guard, 5)
     for number in range(20_000):
-        guard.failed(f"name{number}", f"2001:db8:{number % 65_536:x}::1", 1.0)
-    hold = guard.failed("alice", HERE, 2.0)
-    assert guard.locked("alice", HERE, 2.0) == "user"
+        failure(guard, f"name{number}", f"2001:db8:{number % 65_536:x}::1", 1.0)
+    hold = failure(guard, "alice", HERE, 2.0)
+    assert guard.attempt("alice", HERE, 2.0).locked == "user"
     assert hold.lockout == "user"
-    assert guard.locked("somebody new", ELSEWHERE, 2.0) == ""
+    assert guard.attempt("somebody new", ELSEWHERE, 2.0).locked == ""
     users.close()
     networks.close()
 
@@ -131,7 +135,7 @@ def test_an_attacker_who_floods_both_tables_stays_locked_out_and_a_right_passwor
     ],
 )
 def test_an_address_stands_for_its_network(address: str, network: str) -> None:
-    assert network_of(address, 24, 64, ()) == (network, False)
+    assert network_of(address, Rules(ipv4_prefix=24)) == (network.encode(), 100)
 
 
 class Alice:
