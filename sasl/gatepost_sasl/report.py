@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gatepost_core.log import get_logger
+from gatepost_core.log import line
 from gatepost_core.metrics import Metrics
 from gatepost_sasl.session import Login
 
@@ -22,7 +22,6 @@ class Reporter:
         }
         lockouts = metrics.counter("lockouts_total", "Users or networks locked out for guessing.", ("scope",))
         self._lockouts = {scope: lockouts.labels(scope) for scope in ("user", "network")}
-        self._log = get_logger()
 
     def __call__(self, login: Login) -> None:
         """Log and count."""
@@ -30,8 +29,8 @@ class Reporter:
         self._counts[login.result, mechanism if mechanism in _MECHANISMS else "other"].inc()
         if login.lockout and login.result == "denied":
             self._lockouts[login.lockout].inc()
-        say = self._log.error if login.result == "unavailable" else self._log.info
-        say(
+        line(
+            "error" if login.result == "unavailable" else "info",
             "login",
             result=login.result,
             user=login.username or None,
