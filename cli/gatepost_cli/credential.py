@@ -6,12 +6,13 @@ is not kept, and no other command prints one, nor anything made from one.
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime, timedelta
 from typing import Any
 
 import click
 
-from gatepost_cli import values
+from gatepost_cli import credential_test, values
 from gatepost_cli.complete import account_names, credential_names, feature_names
 from gatepost_cli.credential_view import credential_data, credential_facts, credential_table
 from gatepost_cli.nouns import NOUNS
@@ -185,12 +186,32 @@ def enable(session: Session, user: str) -> None:
 @pass_session
 def rotate(session: Session, user: str, overlap: timedelta) -> None:
     """Make a new password and print it, this once; the one until now stays valid for a while."""
-    password = new_password()
-    derived = derive(session.keyring, password)
-    now = session.now
+    password, now, keyring = new_password(), session.now, session.keyring
     with session.directory(write=True) as connection:
+        newest = credentials.get(connection, user).secrets[-1:]
+        derived = derive(keyring, password, newest[0].scram_salt if newest else None)
         credentials.rotate(connection, user, derived, now, now + overlap)
     _reveal(session, user, password, {"old_password_until": stamp(now + overlap) if overlap else None})
+
+
+@command.command("test")
+@_user
+@click.option(
+    "--password-stdin", is_flag=True, help="Read the password from standard input, to its line end."
+)
+@json_option
+@pass_session
+def test(session: Session, user: str, password_stdin: bool) -> int:
+    """Try a password: which back end answers, how, and what a session would then be allowed.
+
+    Exit code 0: it would be let in; 1: it would not. Asks for the password, and never prints it. No use is
+    noted, no failure counted.
+    """
+    if password_stdin:
+        password = sys.stdin.readline().rstrip("\r\n")
+    else:
+        password = click.prompt("Password", hide_input=True, err=True)
+    return credential_test.run(session, user, password)
 
 
 @command.command("remove")

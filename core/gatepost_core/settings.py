@@ -9,6 +9,7 @@ A field marked as secret may also be read from a file named by ``<field>_file``.
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,7 @@ from pydantic.fields import FieldInfo
 DEFAULT_FILE = Path("/etc/gatepost/gatepost.toml")
 _PREFIX = "GATEPOST_"
 _FILE_VARIABLE = "GATEPOST_CONFIG"
+_MECHANISMS = ("PLAIN", "LOGIN", "SCRAM-SHA-256")
 _SECRET: dict[str, JsonValue] = {"secret": True}
 
 Workers = Annotated[int, Field(ge=1, le=64)]
@@ -108,11 +110,41 @@ class SaslSettings(_Daemon):
         default="unix:/var/spool/postfix/gatepost/sasl",
         description="Socket, as unix:/PATH or inet:HOST:PORT, unless the supervisor hands one over.",
     )
-    mechanisms: tuple[str, ...] = Field(default=("PLAIN", "LOGIN"), description="SASL mechanisms on offer.")
+    mechanisms: tuple[str, ...] = Field(
+        default=("PLAIN", "LOGIN"),
+        description="SASL mechanisms on offer: PLAIN, LOGIN, SCRAM-SHA-256 (generated passwords only: users "
+        "of other back ends cannot use it, and clients choose it where it is on offer).",
+    )
     failure_delay: Annotated[float, Field(ge=0, le=5)] = Field(
         default=0.25,
         description="A refused login is answered this many seconds after the request, whatever was wrong, "
-        "so that time tells nothing and guessing is slow. At most 5: Postfix waits 10 seconds in all.",
+        "so that time tells nothing and guessing is slow. At most 5: Postfix waits 10 seconds in all. From "
+        "a user's third failure in a network on, each takes twice as long, up to 4 seconds.",
+    )
+    guess_limit: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        default=10, description="Failures after which a user is locked out in one network; 0: never."
+    )
+    guess_network_limit: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        default=100,
+        description="Failures, whoever's, after which a network is locked out for every user; 0: never.",
+    )
+    guess_lockout: Annotated[float, Field(ge=1, le=86_400)] = Field(
+        default=900.0,
+        description="Seconds that a lock-out lasts. Then one attempt is let through; if that fails too, "
+        "it begins anew. Failures are forgotten after four times as long without one.",
+    )
+    guess_ipv4_prefix: Annotated[int, Field(ge=8, le=32)] = Field(
+        default=32,
+        description="Length of the prefix that is one network in IPv4. A shorter one slows a guesser who "
+        "has many addresses, and lets him lock out his neighbours.",
+    )
+    guess_ipv6_prefix: Annotated[int, Field(ge=16, le=128)] = Field(
+        default=64, description="The same in IPv6, where one host has a /64 at the least."
+    )
+    guess_shared_networks: tuple[str, ...] = Field(
+        default=("127.0.0.0/8", "::1/128"),
+        description="Networks that are not locked out as a whole, only user by user: hosts that log in for "
+        "many people, such as a webmail.",
     )
 
     @field_validator("mechanisms")
@@ -120,11 +152,21 @@ class SaslSettings(_Daemon):
     def _known_mechanisms(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         upper = tuple(dict.fromkeys(name.upper() for name in names))
         for name in upper:
-            if name not in ("PLAIN", "LOGIN"):
-                raise ValueError(f"unknown mechanism {name!r}; known are PLAIN, LOGIN")
+            if name not in _MECHANISMS:
+                raise ValueError(f"unknown mechanism {name!r}; known are {', '.join(_MECHANISMS)}")
         if not upper:
-            raise ValueError("at least one mechanism is needed; known are PLAIN, LOGIN")
+            raise ValueError(f"at least one mechanism is needed; known are {', '.join(_MECHANISMS)}")
         return upper
+
+    @field_validator("guess_shared_networks")
+    @classmethod
+    def _networks(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        for text in texts:
+            try:
+                ipaddress.ip_network(text)
+            except ValueError as error:
+                raise ValueError(f"{text!r} is no network, such as 192.0.2.0/24 ({error})") from error
+        return texts
 
 
 class PolicySettings(_Daemon):

@@ -9,17 +9,21 @@ from __future__ import annotations
 import itertools
 import os
 
+from gatepost_core.counters import SharedCounters
 from gatepost_core.daemon import command, open_reader, utc_now
 from gatepost_core.keyring import Keyring
 from gatepost_core.lineserver import Limits, LineServer, Observer
 from gatepost_core.listen import open_listener, parse_address
 from gatepost_core.metrics import Metrics
 from gatepost_core.prefork import Hooks, Supervisor, WorkerContext
-from gatepost_core.settings import Settings
+from gatepost_core.settings import SaslSettings, Settings
+from gatepost_core.store.reader import Reader
 from gatepost_core.store.usage import LastUsed
 from gatepost_sasl.backends.store import StoreAuthenticator
+from gatepost_sasl.guessing import Guard, Rules, parse_networks
+from gatepost_sasl.mechanisms import SCRAM
 from gatepost_sasl.report import Reporter
-from gatepost_sasl.session import Configuration, Session
+from gatepost_sasl.session import Configuration, Scram, Session
 
 
 def check(settings: Settings) -> None:
@@ -39,14 +43,19 @@ def serve(settings: Settings) -> int:
     connections = metrics.gauge("connections", "Connections open now.")
     seconds = metrics.histogram("request_seconds", "Time that an answer took, without the failure delay.")
 
+    guard = _guard(sasl)
+
     def work(context: WorkerContext) -> None:
         last_used = LastUsed(settings.store.journal)
+        store = StoreAuthenticator(reader, keyring, last_used, utc_now)
         configuration = Configuration(
-            authenticator=StoreAuthenticator(reader, keyring, last_used, utc_now),
+            authenticator=store,
             report=report,
             mechanisms=sasl.mechanisms,
             failure_delay=sasl.failure_delay,
             pid=os.getpid(),
+            guard=guard,
+            scram=_scram(sasl, reader, keyring, store),
         )
         numbers = itertools.count(1)
         server = LineServer(
@@ -67,6 +76,28 @@ def serve(settings: Settings) -> int:
         hooks=Hooks(in_child=metrics.in_child, died=metrics.died, ended=metrics.close),
         helpers=metrics.helpers,
     ).run()
+
+
+def _guard(sasl: SaslSettings) -> Guard:
+    """Return the counters of failed logins, in memory that all workers share."""
+    rules = Rules(
+        limit=sasl.guess_limit,
+        network_limit=sasl.guess_network_limit,
+        lockout=sasl.guess_lockout,
+        ipv4_prefix=sasl.guess_ipv4_prefix,
+        ipv6_prefix=sasl.guess_ipv6_prefix,
+        shared=parse_networks(sasl.guess_shared_networks),
+    )
+    return Guard(SharedCounters(), SharedCounters(), rules)
+
+
+def _scram(sasl: SaslSettings, reader: Reader, keyring: Keyring, store: StoreAuthenticator) -> Scram | None:
+    """Return SCRAM-SHA-256 where it is on offer; its library is loaded nowhere else."""
+    if SCRAM not in sasl.mechanisms:
+        return None
+    from gatepost_sasl.backends.scram import StoreScram  # noqa: PLC0415 - see above
+
+    return StoreScram(reader, keyring, store, utc_now)
 
 
 main = command("sasl", "Tells Postfix who may log in (Dovecot authentication protocol).", check, serve)

@@ -27,7 +27,7 @@ DOMAIN = "example.test"
 CLICK_DOMAIN = "click.example.test"
 BOUNCE_DOMAIN = "bounces.example.test"
 
-Value = str | int | bool | list[int]
+Value = str | float | bool | list[int] | list[str]
 
 
 @dataclass(frozen=True, slots=True)

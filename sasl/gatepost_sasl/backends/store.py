@@ -55,6 +55,10 @@ class StoreAuthenticator:
             return Denied("unknown user")
         if not matches:
             return Denied("wrong password")
+        return self.admit(credential, peer, now)
+
+    def admit(self, credential: Credential, peer: Peer, now: datetime) -> Verdict:
+        """Say whether a credential may be used by somebody who has shown to know its password."""
         if credential.state is not State.ACTIVE:
             return Denied("credential disabled")
         if credential.expires_at is not None and credential.expires_at <= now:
