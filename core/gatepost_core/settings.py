@@ -242,9 +242,7 @@ class LdapSettings(_External):
         description="Distinguished name (or user@domain) to search as; empty: anonymously. Not used with "
         "user_template.",
     )
-    bind_password: str = Field(
-        default="", description="The password of bind_dn.", json_schema_extra=_SECRET
-    )
+    bind_password: str = Field(default="", description="The password of bind_dn.", json_schema_extra=_SECRET)
     base: str = Field(
         default="", description="Where to search for users, a distinguished name. Needed for a search."
     )

@@ -22,9 +22,10 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """The login is good; ``username`` is the credential's own."""
+    """The login is good; ``username`` is the credential's own, ``note`` is for the log only."""
 
     username: str
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

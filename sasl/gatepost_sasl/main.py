@@ -17,13 +17,14 @@ from gatepost_core.metrics import Metrics
 from gatepost_core.prefork import Hooks, Supervisor, WorkerContext
 from gatepost_core.settings import Settings
 from gatepost_core.store.usage import LastUsed
-from gatepost_sasl.backends.store import StoreAuthenticator
+from gatepost_sasl.backends import build
 from gatepost_sasl.report import Reporter
 from gatepost_sasl.session import Configuration, Session
 
 
 def check(settings: Settings) -> None:
-    """Raise ListenError or KeyringError for what cannot be used."""
+    """Raise SettingsError, ListenError or KeyringError for what cannot be used."""
+    build.check(settings)
     parse_address(settings.sasl.listen)
     Keyring.load(settings.keys.directory)
 
@@ -37,12 +38,18 @@ def serve(settings: Settings) -> int:
     report = Reporter(metrics)
     reader = open_reader(settings.store.url)
     connections = metrics.gauge("connections", "Connections open now.")
+    stuck = metrics.gauge(
+        "stuck_calls", "Calls of a back end left behind after their deadline.", ("backend",)
+    )
     seconds = metrics.histogram("request_seconds", "Time that an answer took, without the failure delay.")
 
     def work(context: WorkerContext) -> None:
         last_used = LastUsed(settings.store.journal)
+        parts = build.Parts(
+            reader, keyring, last_used, utc_now, lambda name, change: stuck.labels(name).inc(change)
+        )
         configuration = Configuration(
-            authenticator=StoreAuthenticator(reader, keyring, last_used, utc_now),
+            authenticator=build.build(settings, parts),
             report=report,
             mechanisms=sasl.mechanisms,
             failure_delay=sasl.failure_delay,

@@ -170,7 +170,7 @@ class Session:
         if isinstance(verdict, Denied):
             self._report("denied", who.username, exchange, verdict.reason)
             return self._fail(exchange.request.id, REFUSED, now)
-        self._report("granted", verdict.username, exchange, "")
+        self._report("granted", verdict.username, exchange, verdict.note)
         return Send(protocol.success(exchange.request.id, verdict.username))
 
     def _malformed(self, request: Auth, peer: Peer, text: str, now: float) -> Output:
