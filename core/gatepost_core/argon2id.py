@@ -34,10 +34,10 @@ def check(text: str) -> str:
     text = text.strip()
     try:
         cost = extract_parameters(text)
-        if cost.type is not Type.ID or len(text) > _LENGTH_MOST:
-            raise InvalidHashError
     except (InvalidHashError, ValueError) as error:
         raise ValueError(f"the hash is not argon2id; expected {_FORM}") from error
+    if cost.type is not Type.ID or len(text) > _LENGTH_MOST:
+        raise ValueError(f"the hash is not argon2id, or too long; expected {_FORM}")
     _check_cost(cost)
     try:
         _verify(text, b"")
@@ -47,7 +47,7 @@ def check(text: str) -> str:
 
 
 def matches(text: str, password: bytes) -> bool:
-    """Say whether the hash is of ``password``. Raises CannotCheckError, also when too many are being checked."""
+    """Say whether the hash is of ``password``. Raises CannotCheckError, also when too many wait for it."""
     if not _places.acquire(timeout=_PATIENCE):
         raise CannotCheckError("too many imported passwords are being checked at once")
     try:

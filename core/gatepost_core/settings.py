@@ -267,8 +267,8 @@ class LdapSettings(_External):
     )
     senders: tuple[str, ...] = Field(
         default=(),
-        description="Senders of a credential made at first login; {user} stands for the name, {mail} and the "
-        "like for each value of that attribute. Empty: any sender; a login for which none results is refused.",
+        description="Senders of a credential made at first login; {user} stands for the name, {mail} and "
+        "the like for each value of that attribute. Empty: any. A login for which none results is refused.",
     )
     group_attribute: str = Field(
         default="memberOf", description="Attribute of a user that names the groups; empty: none."
