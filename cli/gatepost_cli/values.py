@@ -7,6 +7,7 @@ says what was expected; click makes that exit code 2.
 from __future__ import annotations
 
 import re
+import sys
 import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -112,10 +113,10 @@ def password_hash(_ctx: click.Context, _param: click.Parameter, text: str | None
     """Return the hash of ``--password-hash``, checked; an option callback."""
     if text is None:
         return None
-    from gatepost_core import argon2id  # noqa: PLC0415 - a C library that few commands need
+    from gatepost_core.argon2id import check  # noqa: PLC0415 - a C library that few commands need
 
     try:
-        return argon2id.check(click.get_text_stream("stdin").read() if text == "-" else text)
+        return check(sys.stdin.read() if text == "-" else text)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
 

@@ -10,9 +10,19 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from gatepost_sasl.authenticator import Authenticator, Denied, Peer, Verdict
 from gatepost_sasl.names import Names
+
+
+@runtime_checkable
+class Closing(Protocol):
+    """A back end that has something to end."""
+
+    def close(self) -> None:
+        """End it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +43,12 @@ class Chain:
     def claimant(self, username: str) -> Link | None:
         """Return the back end that decides about a name, None when none claims it."""
         return next((link for link in self._links if username in link.names), None)
+
+    def close(self) -> None:
+        """End what the back ends have open: threads, connections."""
+        for link in self._links:
+            if isinstance(link.authenticator, Closing):
+                link.authenticator.close()
 
     def authenticate(self, username: str, password: str, peer: Peer) -> Verdict:
         """See Authenticator. A name that nobody claims is an unknown user."""

@@ -48,8 +48,9 @@ def serve(settings: Settings) -> int:
         parts = build.Parts(
             reader, keyring, last_used, utc_now, lambda name, change: stuck.labels(name).inc(change)
         )
+        backends = build.build(settings, parts)
         configuration = Configuration(
-            authenticator=build.build(settings, parts),
+            authenticator=backends,
             report=report,
             mechanisms=sasl.mechanisms,
             failure_delay=sasl.failure_delay,

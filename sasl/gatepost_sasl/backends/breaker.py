@@ -10,7 +10,7 @@
 | half open | the try has an answer, whatever it is | closed |
 | half open | the try faults | open, for the time again |
 
-Only faults count: a wrong password is an answer.
+Only faults count: a wrong password is an answer, and a login for which no thread was free says nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from gatepost_sasl.authenticator import BackendUnavailable
-from gatepost_sasl.backends.pool import OneUserStuck
+from gatepost_sasl.backends.pool import NotAsked
 
 _T = TypeVar("_T")
 
@@ -48,7 +48,7 @@ class Breaker:
         trial = self._enter()
         try:
             result = function()
-        except OneUserStuck:
+        except NotAsked:
             self._end_trial(trial)
             raise
         except BaseException:

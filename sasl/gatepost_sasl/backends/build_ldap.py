@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Callable, Iterator
 
 from gatepost_core.settings import LdapSettings
-from gatepost_sasl.backends.ldap import LdapCheck, Search, Wanted, make_pool
+from gatepost_sasl.backends.ldap import LdapCheck, Search, Wanted
 from gatepost_sasl.backends.ldap_names import BindName, GroupFilter, LdapConfigurationError, UserFilter
 from gatepost_sasl.backends.ldap_servers import Address, Link, Order, tls_context
 
@@ -43,8 +43,9 @@ def password_check(
         Link(_context(section), section.tls == "required", section.connect_timeout, section.receive_timeout),
         _how(section),
         _wanted(section, attributes),
-        make_pool(section.threads, on_stuck),
-        section.deadline,
+        threads=section.threads,
+        seconds=section.deadline,
+        on_stuck=on_stuck,
     )
 
 

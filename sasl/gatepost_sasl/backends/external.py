@@ -33,6 +33,10 @@ class PasswordCheck(Protocol):
         """Say whether the password is right. Raises BackendUnavailable within the deadline."""
         ...
 
+    def close(self) -> None:
+        """End threads and connections."""
+        ...
+
 
 class Maker:
     """Makes a credential at the first login of a name."""
@@ -124,6 +128,10 @@ class ExternalAuthenticator:
         if isinstance(verdict, Granted):
             self._granted.remember(name, password, credential)
         return verdict
+
+    def close(self) -> None:
+        """End what the back end has open."""
+        self._check.close()
 
     def _bridged(self, name: str, password: str, peer: Peer, fault: BackendUnavailable) -> Verdict:
         """Answer for a back end that cannot, from its last answer. Raises its fault otherwise."""

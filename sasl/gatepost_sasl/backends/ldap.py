@@ -38,6 +38,8 @@ _REFUSALS = {
 }
 # A server that was stopped tells it at once on a connection that was open before.
 _QUICK_SECONDS = 0.5
+# What lies between forgets connections that are not used, and then they only look open.
+_IDLE_SECONDS = 60.0
 _GROUPS_MOST = 1000
 
 
@@ -91,6 +93,7 @@ class _Threads(threading.local):
 
     def __init__(self) -> None:
         self.address: Address | None = None
+        self.used = 0.0
         self.searching: Connection | None = None
         self.binding: Connection | None = None
 
@@ -104,16 +107,19 @@ class LdapCheck:
         link: Link,
         how: Search | BindName,
         wanted: Wanted,
-        pool: DeadlinePool,
+        *,
+        threads: int,
         seconds: float,
+        on_stuck: Callable[[int], object],
     ) -> None:
         self._order = order
         self._link = link
         self._how = how
         self._wanted = wanted
-        self._pool = pool
         self._seconds = seconds
         self._mine = _Threads()
+        # No user is served less than another: what hangs is a server, not one of its users.
+        self._pool = DeadlinePool("ldap", threads, threads, on_stuck, self._drop)
 
     def check(self, name: str, password: str) -> Known | Denied:
         """See PasswordCheck."""
@@ -121,6 +127,10 @@ class LdapCheck:
         return self._pool.run(
             lambda: self._over_servers(attempt, name, password), self._seconds, name, attempt.abandon
         )
+
+    def close(self) -> None:
+        """End the threads and their connections."""
+        self._pool.close()
 
     def _over_servers(self, attempt: _Attempt, name: str, password: str) -> Known | Denied:
         troubles = []
@@ -142,11 +152,11 @@ class LdapCheck:
     def _at(self, address: Address, attempt: _Attempt, name: str, password: str) -> Known | Denied:
         """Ask one server; once more when only the connection kept from before was at an end."""
         mine = self._mine
-        if mine.address != address:
-            self._drop()
-            mine.address = address
-        kept = mine.searching is not None or mine.binding is not None
         began = time.monotonic()
+        if mine.address != address or began - mine.used > _IDLE_SECONDS:
+            self._drop()
+        mine.address, mine.used = address, began
+        kept = mine.searching is not None or mine.binding is not None
         try:
             return self._ask(address, attempt, name, password)
         except LdapFault:
@@ -288,8 +298,3 @@ def _why(connection: Connection) -> str:
     result = connection.result or {}
     text = " ".join(str(result.get("message") or "").split())[:200]
     return f"{result.get('result')} {result.get('description')}" + (f" ({text})" if text else "")
-
-
-def make_pool(threads: int, on_stuck: Callable[[int], object]) -> DeadlinePool:
-    """Return the threads that talk to the directory. No user is served less than another."""
-    return DeadlinePool("ldap", threads, threads, on_stuck)

@@ -7,19 +7,22 @@ connection is closed then.
 
 from __future__ import annotations
 
+import re
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from socket import SHUT_RDWR
+from socket import IPPROTO_TCP, SHUT_RDWR, TCP_NODELAY
 from typing import Any
 from urllib.parse import urlsplit
 
 from ldap3 import NONE, SIMPLE, SYNC, Connection, Server, Tls
 from ldap3.core.exceptions import LDAPException
 
+_QUOTES = re.compile(r"""^[("'\\]+|[,)"'\\]+$""")
+_SOURCE_LINE = re.compile(r" \(_ssl\.c:\d+.*$")
 PORTS = {"ldap": 389, "ldaps": 636}
 
 
@@ -109,6 +112,8 @@ def open_connection(address: Address, link: Link, opening: Callable[[Connection]
     try:
         with faults(address):
             connection.open(read_server_info=False)
+            if connection.socket is not None:  # or Nagle holds the first request back for 40 ms
+                connection.socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
             if link.starttls and not address.ldaps:
                 connection.start_tls(read_server_info=False)
     except BaseException:
@@ -127,7 +132,9 @@ def faults(address: Address) -> Iterator[None]:
 
 
 def _text(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    """Return an error's text without the layers of quotes that ldap3 puts around it."""
+    text = _QUOTES.sub("", " ".join(str(error).split()))
+    return _SOURCE_LINE.sub("", text)[:300] or type(error).__name__
 
 
 def bind(connection: Connection, name: str, password: str) -> int:

@@ -50,6 +50,10 @@ class PamCheck:
             raise BackendUnavailable(f"pam: there is no service file {_DIRECTORIES[0]}/{self._service}")
         return self._pool.run(lambda: self._ask(name, password), self._seconds, name)
 
+    def close(self) -> None:
+        """End the threads."""
+        self._pool.close()
+
     def _ask(self, name: str, password: str) -> Known | Denied:
         session = PamAuthenticator()
         try:

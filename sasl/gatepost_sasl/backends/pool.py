@@ -22,8 +22,8 @@ _T = TypeVar("_T")
 _STACK = 1024 * 1024  # modules of PAM count on more than the line server's threads have
 
 
-class OneUserStuck(BackendUnavailable):
-    """All threads that one key may have are stuck: no fault of the back end as a whole."""
+class NotAsked(BackendUnavailable):
+    """There was no thread to ask with, for this key or at all: tells nothing of the back end itself."""
 
 
 def _ignore(stuck: int) -> None:
@@ -33,23 +33,34 @@ def _ignore(stuck: int) -> None:
 class DeadlinePool:
     """A fixed number of threads, started at once, of which a key gets ``each`` at most.
 
-    ``on_stuck`` is told +1 when a call is left behind, -1 when it returns after all.
+    ``on_stuck`` is told +1 when a call is left behind, -1 when it returns after all; ``at_end`` is called
+    by each thread that ends.
     """
 
     def __init__(
-        self, name: str, threads: int, each: int, on_stuck: Callable[[int], object] = _ignore
+        self,
+        name: str,
+        threads: int,
+        each: int,
+        on_stuck: Callable[[int], object] = _ignore,
+        at_end: Callable[[], object] = lambda: None,
     ) -> None:
         self._name = name
         self._threads = threads
         self._each = each
         self._on_stuck = on_stuck
-        self._queue: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = queue.SimpleQueue()
+        self._at_end = at_end
+        self._queue: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
         self._changed = threading.Condition()
         self._stuck: Counter[str] = Counter()
         self._held: Counter[str] = Counter()
         before = threading.stack_size(_STACK)
-        for number in range(threads):
-            threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True).start()
+        self._crew = [
+            threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True)
+            for number in range(threads)
+        ]
+        for thread in self._crew:
+            thread.start()
         threading.stack_size(before)
 
     @property
@@ -82,21 +93,29 @@ class DeadlinePool:
         abandon()
         raise BackendUnavailable(f"{self._name}: no answer in {seconds:g} s")
 
+    def close(self, seconds: float = 5.0) -> None:
+        """End the threads; one that is stuck is left to the end of the process."""
+        for _ in self._crew:
+            self._queue.put(None)
+        until = time.monotonic() + seconds
+        for thread in self._crew:
+            thread.join(max(0.0, until - time.monotonic()))
+
     def _enter(self, key: str, until: float) -> None:
         with self._changed:
             while True:
                 if self._stuck.total() >= self._threads:
-                    raise BackendUnavailable(f"{self._name}: all {self._threads} threads are stuck")
+                    raise NotAsked(f"{self._name}: all {self._threads} threads are stuck")
                 if self._stuck[key] >= self._each:
-                    raise OneUserStuck(f"{self._name}: earlier logins of this user are stuck")
+                    raise NotAsked(f"{self._name}: earlier logins of this user are stuck")
                 if self._held[key] < self._each:
                     break
                 if not self._changed.wait(max(0.0, until - time.monotonic())):
                     raise self._none_free()
             self._held[key] += 1
 
-    def _none_free(self) -> BackendUnavailable:
-        return BackendUnavailable(f"{self._name}: no thread was free in time")
+    def _none_free(self) -> NotAsked:
+        return NotAsked(f"{self._name}: no thread was free in time")
 
     def _leave(self, key: str) -> None:
         with self._changed:
@@ -114,8 +133,8 @@ class DeadlinePool:
         self._on_stuck(change)
 
     def _work(self) -> None:
-        while True:
-            future, call = self._queue.get()
+        while (job := self._queue.get()) is not None:
+            future, call = job
             if future.set_running_or_notify_cancel():
                 try:
                     result = call()
@@ -124,4 +143,5 @@ class DeadlinePool:
                 else:
                     future.set_result(result)
                     del result
-            del future, call  # nothing of a login stays in an idle thread
+            del job, future, call  # nothing of a login stays in an idle thread
+        self._at_end()
