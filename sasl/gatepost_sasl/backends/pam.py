@@ -50,9 +50,9 @@ class PamCheck:
             raise BackendUnavailable(f"pam: there is no service file {_DIRECTORIES[0]}/{self._service}")
         return self._pool.run(lambda: self._ask(name, password), self._seconds, name)
 
-    def close(self) -> None:
-        """End the threads."""
-        self._pool.close()
+    def close(self, seconds: float = 5.0) -> None:
+        """End the threads; one that is stuck is left to the end of the process."""
+        self._pool.close(seconds)
 
     def _ask(self, name: str, password: str) -> Known | Denied:
         session = PamAuthenticator()

@@ -16,7 +16,8 @@ from gatepost_core.model import Rules
 from gatepost_core.rules import normal_address, normal_network
 
 _PLACE = re.compile(r"\{([A-Za-z][A-Za-z0-9;-]*)\}")
-_ADDRESS = re.compile(r"[^\s@]+@[^\s@]+|(\*\.)?[^\s@*]+")
+_ADDRESS = re.compile(r"[^\s@*]+@[^\s@*]+")
+_PATTERN = re.compile(r"[^\s@*]+@[^\s@*]+|(\*\.)?[^\s@*]+")
 _USER = "user"
 _SENDERS_MOST = 50
 
@@ -91,7 +92,8 @@ class Template:
                 sender = text
                 for place, value in zip(places, values, strict=True):
                     sender = sender.replace(f"{{{place}}}", value)
-                if _ADDRESS.fullmatch(sender):
+                # What the directory fills in is an address: a domain would open all of its addresses.
+                if (_ADDRESS if places else _PATTERN).fullmatch(sender):
                     yield normal_address(sender)
 
 
