@@ -288,7 +288,10 @@ def test_a_server_that_failed_is_tried_by_one_login_when_its_time_has_come() -> 
     assert order.candidates() == [first, second]
 
 
-@given(st.text(st.characters(codec="utf-8"), min_size=1) | st.text("*()\\\0a2", min_size=1))
+NAMES = st.text(st.characters(codec="utf-8"), min_size=1) | st.text("*()\\\0a2", min_size=1)
+
+
+@given(NAMES.map(lambda name: " ".join(name.split())).filter(bool))
 def test_any_name_makes_a_filter_with_that_one_value(name: str) -> None:
     parsed = parse_filter(UserFilter("(uid={user})").of(name), None, False, False, None, False)
     (element,) = parsed.elements
