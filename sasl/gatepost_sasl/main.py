@@ -19,15 +19,21 @@ from gatepost_core.prefork import Hooks, Supervisor, WorkerContext
 from gatepost_core.settings import SaslSettings, Settings
 from gatepost_core.store.reader import Reader
 from gatepost_core.store.usage import LastUsed
+from gatepost_sasl.backends import build
 from gatepost_sasl.backends.store import StoreAuthenticator
 from gatepost_sasl.guessing import Guard, Rules, parse_networks
 from gatepost_sasl.mechanisms import SCRAM
 from gatepost_sasl.report import Reporter
 from gatepost_sasl.session import Configuration, Scram, Session
 
+# Logins that a worker has waiting for PAM or LDAP at once. Each has a deadline of its own, and one that
+# is stuck must not keep another back end's from being asked.
+_BLOCKING_LOGINS = 256
+
 
 def check(settings: Settings) -> None:
-    """Raise ListenError or KeyringError for what cannot be used."""
+    """Raise SettingsError, ListenError or KeyringError for what cannot be used."""
+    build.check(settings)
     parse_address(settings.sasl.listen)
     Keyring.load(settings.keys.directory)
 
@@ -41,27 +47,33 @@ def serve(settings: Settings) -> int:
     report = Reporter(metrics)
     reader = open_reader(settings.store.url)
     connections = metrics.gauge("connections", "Connections open now.")
+    stuck = metrics.gauge(
+        "stuck_calls", "Calls of a back end left behind after their deadline.", ("backend",)
+    )
     seconds = metrics.histogram("request_seconds", "Time that an answer took, without the failure delay.")
 
     guard = _guard(sasl)
 
     def work(context: WorkerContext) -> None:
         last_used = LastUsed(settings.store.journal)
-        store = StoreAuthenticator(reader, keyring, last_used, utc_now)
+        parts = build.Parts(
+            reader, keyring, last_used, utc_now, lambda name, change: stuck.labels(name).inc(change)
+        )
+        backends = build.build(settings, parts)
         configuration = Configuration(
-            authenticator=store,
+            authenticator=backends,
             report=report,
             mechanisms=sasl.mechanisms,
             failure_delay=sasl.failure_delay,
             pid=os.getpid(),
             guard=guard,
-            scram=_scram(sasl, reader, keyring, store),
+            scram=_scram(sasl, StoreAuthenticator(reader, keyring, last_used, utc_now), reader, keyring),
         )
         numbers = itertools.count(1)
         server = LineServer(
             listener,
             lambda: Session(configuration, next(numbers)),
-            limits=Limits(join_seconds=0.8 * sasl.drain_seconds),
+            limits=Limits(join_seconds=0.8 * sasl.drain_seconds, threads=_BLOCKING_LOGINS),
             observe=Observer(connections.inc, seconds.observe),
         )
         server.serve(context)
@@ -91,7 +103,7 @@ def _guard(sasl: SaslSettings) -> Guard:
     return Guard(SharedCounters(), SharedCounters(), rules)
 
 
-def _scram(sasl: SaslSettings, reader: Reader, keyring: Keyring, store: StoreAuthenticator) -> Scram | None:
+def _scram(sasl: SaslSettings, store: StoreAuthenticator, reader: Reader, keyring: Keyring) -> Scram | None:
     """Return SCRAM-SHA-256 where it is on offer; its library is loaded nowhere else."""
     if SCRAM not in sasl.mechanisms:
         return None

@@ -28,11 +28,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
-from gatepost_core.lineserver import Close, Output, Send
+from gatepost_core.outputs import Close, Later, Output, Send
 from gatepost_core.store.errors import StoreUnavailable
 from gatepost_sasl import protocol
 from gatepost_sasl.authenticator import Authenticator, BackendUnavailable, Denied, Granted, Peer, Verdict
-from gatepost_sasl.guessing import Guard, Hold, Scope, delayed, no_guard
+from gatepost_sasl.guessing import Attempt, Guard, Hold, Scope, delayed, no_guard
 from gatepost_sasl.mechanisms import MECHANISMS, SCRAM, Challenge, Done, Mechanism, MechanismError, Proof
 from gatepost_sasl.protocol import Auth, Cancel, Cont, Decoder, ProtocolError, Version
 
@@ -203,6 +203,27 @@ class Session:
             self._report("locked", who.username, exchange, f"{attempt.locked} locked out", attempt.locked)
             return self._fail(exchange.request.id, REFUSED, now, guard.refused(attempt))
         try:
+            blocks = isinstance(who, Done) and self._configuration.authenticator.blocks(who.username)
+        except (StoreUnavailable, BackendUnavailable) as error:
+            self._report("unavailable", who.username, exchange, str(error))
+            raise
+        if blocks:
+            return Later(lambda: self._concluded_later(exchange, who, attempt, now))
+        return self._concluded(exchange, who, attempt, now)
+
+    def _concluded_later(
+        self, exchange: _Exchange, who: Done | Proof, attempt: Attempt, now: float
+    ) -> Sequence[Send | Close]:
+        """Conclude in a thread of the line server's; what cannot be told closes the connection as well."""
+        try:
+            return [self._concluded(exchange, who, attempt, now)]
+        except (StoreUnavailable, BackendUnavailable) as error:
+            return [Close(f"no answer: {error}", fault=True)]
+
+    def _concluded(self, exchange: _Exchange, who: Done | Proof, attempt: Attempt, now: float) -> Send:
+        """Return the answer that the back end gives."""
+        guard = self._configuration.guard
+        try:
             verdict = self._ask(exchange, who)
         except (StoreUnavailable, BackendUnavailable) as error:
             self._report("unavailable", who.username, exchange, str(error))
@@ -231,15 +252,15 @@ class Session:
             return self._malformed(exchange.request, exchange.peer, NOT_EMPTY, now)
         return self._grant(exchange, granted)
 
-    def _grant(self, exchange: _Exchange, granted: Granted) -> Output:
-        self._report("granted", granted.username, exchange, "")
+    def _grant(self, exchange: _Exchange, granted: Granted) -> Send:
+        self._report("granted", granted.username, exchange, granted.note)
         return Send(protocol.success(exchange.request.id, granted.username))
 
     def _malformed(self, request: Auth, peer: Peer, text: str, now: float) -> Output:
         self._configuration.report(Login("malformed", "", peer, request.mechanism, text))
         return self._fail(request.id, text, now)
 
-    def _fail(self, request: int, text: str, now: float, hold: Hold | None = None) -> Output:
+    def _fail(self, request: int, text: str, now: float, hold: Hold | None = None) -> Send:
         delay = delayed(self._configuration.failure_delay, hold or Hold())
         return Send(protocol.failure(request, text), now + delay)
 
