@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from gatepost_core.features import FeatureValues
+from gatepost_core.options import Options
 
 
 class State(StrEnum):
@@ -76,6 +77,7 @@ class Credential:
     created_at: datetime
     expires_at: datetime | None = None
     secrets: tuple[Secret, ...] = field(default=(), repr=False)
+    options: Options = Options()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from gatepost_core.features import FeatureValue, FeatureValues
 from gatepost_core.model import Credential, Rules, Secret, State
+from gatepost_core.options import Options
 from gatepost_core.passwords import Derived
 from gatepost_core.store import accounts as account_rows
 from gatepost_core.store.errors import Conflict, NotFound
@@ -33,6 +34,7 @@ def add(  # noqa: PLR0913 - a credential is what it is made of
     label: str = "",
     features: FeatureValues | None = None,
     rules: Rules | None = None,
+    options: Options | None = None,
     expires_at: datetime | None = None,
 ) -> Credential:
     """Make a credential with its first secret. Raises NotFound for the account, Conflict for the name."""
@@ -44,6 +46,7 @@ def add(  # noqa: PLR0913 - a credential is what it is made of
         "state": State.ACTIVE.value,
         "features": _features_out(features or {}),
         "rules": _rules_out(rules or Rules()),
+        "options": (options or Options()).to_json(),
         "created_at": now,
         "expires_at": expires_at,
     }
@@ -92,12 +95,14 @@ def rotate(
 
 
 def change(connection: Connection, username: str, **changes: Any) -> Credential:
-    """Set ``label``, ``state``, ``features``, ``rules`` or ``expires_at``. Raises NotFound."""
+    """Set ``label``, ``state``, ``features``, ``rules``, ``options`` or ``expires_at``. Raises NotFound."""
     credential = get(connection, username)
     if "features" in changes:
         changes["features"] = _features_out(changes["features"])
     if "rules" in changes:
         changes["rules"] = _rules_out(changes["rules"])
+    if "options" in changes:
+        changes["options"] = changes["options"].to_json()
     if "state" in changes:
         changes["state"] = State(changes["state"]).value
     if changes:
@@ -166,6 +171,7 @@ def _credential(row: Row[Any], own_secrets: Iterable[Secret]) -> Credential:
         created_at=row.created_at,
         expires_at=row.expires_at,
         secrets=tuple(own_secrets),
+        options=Options.from_json(row.options),
     )
 
 
