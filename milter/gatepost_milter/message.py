@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from gatepost_core.features import FeatureValues
+from gatepost_core.options import Options
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +51,23 @@ class ClickRewriter(Protocol):
         ...
 
 
+class ImageHost(Protocol):
+    """Keeps an image for good."""
+
+    def __call__(self, data: bytes, content_type: str) -> str:
+        """Return the image's address, which needs no escaping in HTML or CSS. Raises OSError."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What the surgery needs to know beside the message.
 
-    ``features``: the credential's values for every feature. ``click``: None when the From domain
-    has no click domain. ``edit_size_limit``: a message of more bytes is not edited, for what it would cost.
+    ``features``: the credential's values for every feature. ``click``, ``opens``: None when the From domain
+    has no click domain. ``pixel``: the address of a 1x1 image. ``host`` keeps images. ``unsubscribe``: the
+    address for RFC 8058, made for the one recipient. ``bounce_sender``: the envelope sender for trackbounces.
+    ``feedback``: the value of Feedback-ID after its first field. What is missing is None or empty; for
+    ``unsubscribe`` and ``bounce_sender``, ``missing`` has the reason. ``edit_size_limit``: a message of more bytes is not edited, for what it would cost.
     ``queue_size_limit``: bytes that a message may have after edits, because Postfix refuses a larger
     one for good. 0 is no limit.
     """
@@ -64,13 +76,22 @@ class Context:
     click: ClickRewriter | None = None
     edit_size_limit: int = 0
     queue_size_limit: int = 0
+    opens: ClickRewriter | None = None
+    pixel: str = ""
+    host: ImageHost | None = None
+    image_size_limit: int = 5_000_000
+    unsubscribe: str = ""
+    bounce_sender: str = ""
+    feedback: str = ""
+    missing: Mapping[str, str] = field(default_factory=dict[str, str])
+    options: Options = Options()
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Everything that is to change, and why the rest is not.
 
-    ``body`` None means that the body stays. ``skipped`` maps a feature to its reason in words;
+    ``body`` None means that the body stays, ``sender`` None that the envelope sender does. ``skipped`` maps a feature to its reason in words;
     a feature may be in both when it acted in one part and not in another. ``seconds`` is wall
     time by step. ``notes`` are for the log alone.
     """
@@ -83,6 +104,7 @@ class Plan:
     features: FeatureValues = field(default_factory=dict[str, "bool | str | tuple[str, ...]"])
     seconds: Mapping[str, float] = field(default_factory=dict[str, float])
     notes: tuple[str, ...] = ()
+    sender: str | None = None
 
 
 def apply_header_edits(headers: tuple[Header, ...], edits: tuple[HeaderEdit, ...]) -> tuple[Header, ...]:

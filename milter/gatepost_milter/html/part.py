@@ -16,6 +16,11 @@ class HtmlPart:
     codec: str
     scan: Scan
 
+    @property
+    def utf8(self) -> bool:
+        """Whether a browser writes this part's addresses as UTF-8."""
+        return self.codec in ("utf-8", "ascii")
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
