@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from gatepost_cli import values
+from gatepost_cli import credential_options, values
 from gatepost_cli.complete import account_names, credential_names, feature_names
 from gatepost_cli.credential_view import credential_data, credential_facts, credential_table
 from gatepost_cli.nouns import NOUNS
@@ -19,6 +19,7 @@ from gatepost_cli.output import emit, facts, note, stamp
 from gatepost_cli.session import Session, json_option, pass_session
 from gatepost_core.features import FeatureValue
 from gatepost_core.model import Rules, State
+from gatepost_core.options import Options
 from gatepost_core.passwords import derive, new_password, new_username
 from gatepost_core.store import credentials, usage
 
@@ -64,6 +65,7 @@ def command() -> None:
 @_feature
 @_sender
 @_expires
+@credential_options.options
 @json_option
 @pass_session
 def add(
@@ -73,6 +75,7 @@ def add(
     features: dict[str, FeatureValue],
     senders: tuple[str, ...],
     expires: datetime | values.Never | None,
+    wanted: credential_options.Wanted,
 ) -> None:
     """Make a credential; print its user name and, this once, its password."""
     username, password = new_username(), new_password()
@@ -87,6 +90,7 @@ def add(
             label=_checked_label(label or ""),
             features=features,
             rules=Rules(senders=senders),
+            options=wanted.over(Options()),
             expires_at=_end(expires),
         )
     _reveal(session, username, password, {})
@@ -123,6 +127,7 @@ def show(session: Session, user: str) -> None:
 @_sender
 @click.option("--no-senders", is_flag=True, help="Lift the restriction: any sender may be used.")
 @_expires
+@credential_options.options
 @json_option
 @pass_session
 def set_(
@@ -133,8 +138,9 @@ def set_(
     senders: tuple[str, ...],
     no_senders: bool,
     expires: datetime | values.Never | None,
+    wanted: credential_options.Wanted,
 ) -> None:
-    """Change a credential; what is not named stays. Senders are replaced as a whole."""
+    """Change a credential; what is not named stays. Senders and header fields are replaced as a whole."""
     if senders and no_senders:
         raise click.UsageError("--sender and --no-senders cannot be given together")
     changes: dict[str, Any] = {}
@@ -144,11 +150,14 @@ def set_(
         changes["rules"] = Rules(senders=senders)
     if expires is not None:
         changes["expires_at"] = _end(expires)
-    if not changes and not features:
+    if not changes and not features and not wanted:
         raise click.UsageError("nothing to change; give --label, --feature, --sender or --expires")
     with session.directory(write=True) as connection:
+        now = credentials.get(connection, user)
         if features:
-            changes["features"] = {**credentials.get(connection, user).features, **features}
+            changes["features"] = {**now.features, **features}
+        if wanted:
+            changes["options"] = wanted.over(now.options)
         credentials.change(connection, user, **changes)
     _show(session, user)
 

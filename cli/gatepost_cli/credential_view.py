@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from gatepost_cli import credential_options
 from gatepost_cli.output import Table, facts, stamp
 from gatepost_core.features import CATALOGUE, FeatureValue, FeatureValues, in_force
 from gatepost_core.model import Credential
@@ -26,6 +27,7 @@ def credential_data(credential: Credential, used: Usage | None, now: datetime) -
         "expired": _expired(credential, now),
         "features": {name: _plain(value) for name, value in features.items()},
         "senders": list(credential.rules.senders),
+        **credential_options.data(credential.options),
         "created_at": stamp(credential.created_at),
         "last_used_at": stamp(used.at) if used else None,
         "last_used_ip": used.ip if used else None,
@@ -45,6 +47,7 @@ def credential_facts(credential: Credential, used: Usage | None, now: datetime) 
             ("last used from", used.ip if used else ""),
             ("expires", stamp(credential.expires_at) or "never"),
             ("senders", ", ".join(credential.rules.senders) or "any"),
+            *credential_options.facts(credential.options),
         ]
     )
 

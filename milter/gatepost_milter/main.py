@@ -17,6 +17,7 @@ from types import FrameType
 import milter
 
 from gatepost_core import daemon
+from gatepost_core.images import FileImageStore
 from gatepost_core.keyring import Keyring
 from gatepost_core.listen import open_listener, parse_address
 from gatepost_core.metrics import Metrics
@@ -25,9 +26,9 @@ from gatepost_core.prefork import Hooks, Supervisor, WorkerContext
 from gatepost_core.settings import Settings
 from gatepost_core.store.journal import JournalWriter
 from gatepost_core.store.reader import Reader
-from gatepost_core.tokens import ClickTokens
 from gatepost_milter import listening, shell
-from gatepost_milter.judge import Judge, SizeLimits, Tracking
+from gatepost_milter.contexts import ContextMaker, Domains, SizeLimits, Tracking
+from gatepost_milter.judge import Judge
 
 # The answer to the last message is still on its way through libmilter when our callback has returned.
 _LAST_ANSWERS_SECONDS = 0.2
@@ -49,13 +50,7 @@ class Worker:
         settings = self._settings
         reader = Reader(settings.store.url)
         journal = JournalWriter(settings.store.journal, synchronous=settings.store.synchronous)
-        judge = Judge(
-            reader,
-            journal,
-            ClickTokens(self._keyring),
-            Tracking(settings.tracking.click_scheme, settings.tracking.click_domain),
-            limits=SizeLimits(settings.milter.edit_size_limit, queue_size_limit(settings)),
-        )
+        judge = Judge(reader, journal, context_maker(settings, self._keyring, reader))
         with ThreadPoolExecutor(settings.milter.threads, thread_name_prefix="judge") as executor:
             service = shell.Service(judge.decide, executor, self._observer())
             shell.Session.service = service
@@ -97,6 +92,17 @@ class Worker:
 def _interrupted(number: int, frame: FrameType | None) -> None:
     """Handle SIGUSR2: nothing, that the system call ended is all."""
     del number, frame
+
+
+def context_maker(settings: Settings, keyring: Keyring, domains: Domains) -> ContextMaker:
+    """Return what makes the surgery's contexts by these settings."""
+    return ContextMaker(
+        domains,
+        keyring,
+        FileImageStore(settings.images.directory),
+        Tracking(settings.tracking.click_scheme, settings.tracking.click_domain),
+        SizeLimits(settings.milter.edit_size_limit, queue_size_limit(settings), settings.images.size_limit),
+    )
 
 
 def serve(settings: Settings) -> int:

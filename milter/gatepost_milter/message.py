@@ -122,6 +122,19 @@ def apply_header_edits(headers: tuple[Header, ...], edits: tuple[HeaderEdit, ...
     return tuple(result)
 
 
+def size_change(message: Message, plan: Plan) -> int:
+    """Return by how many bytes ``plan`` makes the message longer, line ends counted as on the wire."""
+    change = 0 if plan.body is None else len(plan.body) - len(message.body)
+    if plan.header_edits:
+        after = apply_header_edits(message.headers, plan.header_edits)
+        change += _header_size(after) - _header_size(message.headers)
+    return change
+
+
+def _header_size(headers: tuple[Header, ...]) -> int:
+    return sum(len(header.name) + len(header.value) + 3 + header.value.count(b"\n") for header in headers)
+
+
 def render(message: Message, plan: Plan) -> bytes:
     """Return the whole message as it is after ``plan``, with CRLF line ends throughout."""
     headers = apply_header_edits(message.headers, plan.header_edits)
