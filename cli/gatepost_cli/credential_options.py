@@ -41,7 +41,9 @@ class Wanted:
         return options
 
 
-def _fields(_ctx: click.Context, _param: click.Parameter, texts: Iterable[str]) -> tuple[tuple[str, str], ...]:
+def _fields(
+    _ctx: click.Context, _param: click.Parameter, texts: Iterable[str]
+) -> tuple[tuple[str, str], ...]:
     try:
         return header_fields(texts)
     except OptionsError as error:

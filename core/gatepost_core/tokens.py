@@ -92,9 +92,7 @@ class _LinkTokens:
 
     def verify(self, token: str, path_and_query: str) -> Click:
         """Return what the token holds, when it was made for this path and query. Raises TokenError."""
-        head = _opened(
-            self._keyring, token, self._kind, self._purpose, b"\0" + normal_path(path_and_query)
-        )
+        head = _opened(self._keyring, token, self._kind, self._purpose, b"\0" + normal_path(path_and_query))
         if len(head) <= 2 + _ID:
             raise TokenError("the token names no address")
         scheme = "https" if head[0] & _HTTPS else "http"

@@ -168,5 +168,3 @@ def _feedback(credential: Credential, domain: str) -> str:
     account = _LABEL.sub("-", credential.account)[:40]
     sender = _LABEL.sub("-", credential.account)[:15].ljust(5, "-")
     return f"{credential.id}:{account}:{sender}" if domain else ""
-
-

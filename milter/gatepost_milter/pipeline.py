@@ -69,9 +69,7 @@ def process(message: Message, context: Context) -> Plan | Reject:
         )
 
 
-def _outside(
-    message: Message, context: Context, features: FeatureValues, asked: overrides.Overrides
-) -> Plan:
+def _outside(message: Message, context: Context, features: FeatureValues, asked: overrides.Overrides) -> Plan:
     """Return the plan for everything but the body: header fields, tags, envelope sender."""
     record = Record()
     began = perf_counter()

@@ -91,7 +91,9 @@ def test_a_from_domain_that_is_not_registered_gets_the_default_click_domain_and_
     assert other.make(CREDENTIAL, [], OWN, transaction()).feedback == ""
 
 
-def test_the_null_sender_stays_and_several_recipients_share_no_unsubscribe_address(maker: ContextMaker) -> None:
+def test_the_null_sender_stays_and_several_recipients_share_no_unsubscribe_address(
+    maker: ContextMaker,
+) -> None:
     made = maker.make(CREDENTIAL, ["a@example.test"], OWN, transaction(b"<>", b"<b@x.test>", b"<c@x.test>"))
     assert (made.bounce_sender, made.unsubscribe) == ("", "")
     assert made.missing == {

@@ -154,7 +154,9 @@ def test_trackbounces_changes_the_envelope_sender_and_nothing_else() -> None:
 
 def test_signed_mail_is_edited_only_if_the_credential_says_so() -> None:
     msg = html_message(LINK)
-    msg = Message((*msg.headers, Header(b"DKIM-Signature", b" v=1"), Header(b"X-Gatepost-Tags", b" a")), msg.body)
+    msg = Message(
+        (*msg.headers, Header(b"DKIM-Signature", b" v=1"), Header(b"X-Gatepost-Tags", b" a")), msg.body
+    )
     ctx = context("trackclicks", "unsubscribe", "trackbounces")
     plan = run(msg, ctx)
     assert plan.body is None
@@ -167,5 +169,7 @@ def test_signed_mail_is_edited_only_if_the_credential_says_so() -> None:
 
 
 def test_an_override_turns_a_feature_on_for_one_message() -> None:
-    plan = run(message("X-Gatepost-Unsubscribe: on\nFrom: a@b\n\nx"), Context(in_force(), unsubscribe="https://u/"))
+    plan = run(
+        message("X-Gatepost-Unsubscribe: on\nFrom: a@b\n\nx"), Context(in_force(), unsubscribe="https://u/")
+    )
     assert plan.applied == ("unsubscribe",)

@@ -20,9 +20,7 @@ URL = host(PNG, "image/png")
 
 def image(cid: str = "a@b", data: bytes = PNG, more: str = "") -> str:
     text = base64.encodebytes(data).decode().strip()
-    return (
-        f"Content-Type: image/png\nContent-Transfer-Encoding: base64\nContent-ID: <{cid}>\n{more}\n{text}"
-    )
+    return f"Content-Type: image/png\nContent-Transfer-Encoding: base64\nContent-ID: <{cid}>\n{more}\n{text}"
 
 
 def hosted(msg: Message, **values: bool) -> Plan:
@@ -90,7 +88,10 @@ def test_an_image_that_something_still_refers_to_stays(parts: tuple[str, ...], r
         ((html('<img src="cid:a@b">'), image(data=b"<svg>")), "part 2 is no image that can be hosted"),
         ((html('<img src="cid:a@b">'), image(data=PNG * 30)), "part 2 is larger than 1000 bytes"),
         ((html('<img src="cid:a@b">'), image(), image()), "has a Content-ID that others have"),
-        ((html('<img src="cid:a@b">'), image(more="Content-Location: a.png\n")), "part 2 has a Content-Location"),
+        (
+            (html('<img src="cid:a@b">'), image(more="Content-Location: a.png\n")),
+            "part 2 has a Content-Location",
+        ),
         ((image(), html('<img src="cid:a@b">')), "part 1 holds its multipart together"),
         ((html('<img src="cid:a@b">'), image().replace("base64\n", "x-odd\n")), "unknown transfer encoding"),
         ((html("<p>x</p>"), "Content-Type: image/png\n\nx"), "no embedded image"),

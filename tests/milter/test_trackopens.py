@@ -85,7 +85,9 @@ def test_the_1x1_image_stands_before_the_end_of_the_body_or_at_the_end(before: s
     assert edited(before, "trackopens") == after
 
 
-@pytest.mark.parametrize("end", ["<!-- open", "<p title='", "<script>x", "<title>x", "<style>p{", "<plaintext>"])
+@pytest.mark.parametrize(
+    "end", ["<!-- open", "<p title='", "<script>x", "<title>x", "<style>p{", "<plaintext>"]
+)
 def test_no_image_is_put_where_nobody_would_see_it(end: str) -> None:
     plan = plan_of(html_message("<p>x</p>" + end), "trackopens")
     assert plan.body is None
@@ -103,13 +105,13 @@ def test_one_1x1_image_is_enough_for_a_message_of_several_html_parts() -> None:
 def test_an_image_that_a_rule_brings_into_a_style_attribute_is_rewritten_there_too() -> None:
     before = "<style>p{background:url(https://x.test/a)}</style><p>x"
     after = edited(before, "trackopens", "inlinecss")
-    assert after == (
-        f"<style>p{{background:url({OPEN}/a)}}</style>" f'<p style="background: url({OPEN}/a)">x'
-    )
+    assert after == (f'<style>p{{background:url({OPEN}/a)}}</style><p style="background: url({OPEN}/a)">x')
 
 
 def test_all_features_work_on_one_tag_together() -> None:
-    before = "<style>a{color:red}</style><a href='https://x.test/'><img src='https://x.test/i' style='a:b'></a>"
+    before = (
+        "<style>a{color:red}</style><a href='https://x.test/'><img src='https://x.test/i' style='a:b'></a>"
+    )
     after = edited(before, "trackopens", "trackclicks", "inlinecss")
     assert after == before.replace("<a href", '<a style="color: red" href').replace(
         "https://x.test/i", f"{OPEN}/i"

@@ -57,7 +57,11 @@ OWN = "headers"  # the credential's own fields, under this name on record
 
 
 def edit_headers(
-    headers: tuple[Header, ...], context: Context, features: FeatureValues, tags: tuple[str, ...], record: Record
+    headers: tuple[Header, ...],
+    context: Context,
+    features: FeatureValues,
+    tags: tuple[str, ...],
+    record: Record,
 ) -> tuple[HeaderEdit, ...]:
     """Return the edits of all that is asked for; what is not done goes on record."""
     present = {header.name.lower() for header in headers}
@@ -117,7 +121,9 @@ def _unsubscribe(present: set[bytes], context: Context, record: Record) -> list[
     return []
 
 
-def _feedback(present: set[bytes], context: Context, tags: tuple[str, ...], record: Record) -> list[HeaderEdit]:
+def _feedback(
+    present: set[bytes], context: Context, tags: tuple[str, ...], record: Record
+) -> list[HeaderEdit]:
     if b"feedback-id" in present:
         record.skip("feedbackid", "the message has a Feedback-ID of its own")
     elif not context.feedback:

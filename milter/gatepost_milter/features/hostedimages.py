@@ -42,9 +42,7 @@ class Candidate:
 class HostedImages:
     """The embedded images of one message and what becomes of them; ``edited`` are the HTML parts to rewrite."""
 
-    def __init__(
-        self, root: Part, edited: list[Part], body: bytes, host: ImageHost, size_limit: int
-    ) -> None:
+    def __init__(self, root: Part, edited: list[Part], body: bytes, host: ImageHost, size_limit: int) -> None:
         self.reason = ""
         self._host = host
         self._candidates: dict[str, Candidate] = {}
