@@ -16,6 +16,7 @@ import hmac
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar
 
 from gatepost_core import ids
@@ -28,6 +29,7 @@ _HTTPS = 0x01
 _CLICK, _OPEN, _PIXEL, _UNSUBSCRIBE = 0x10, 0x20, 0x30, 0x40
 _ACCOUNT = 4
 _RECIPIENT_MOST = 320
+_USUAL = 256
 _BOUNCE_PREFIX = "bounce-"
 _BOUNCE_MAC = 18
 
@@ -211,6 +213,11 @@ class BounceTokens:
 
 
 def normal_path(path_and_query: str) -> bytes:
+    """Return ``_normal_path``; addresses recur, in a message and from message to message."""
+    return _usual_path(path_and_query) if len(path_and_query) < _USUAL else _normal_path(path_and_query)
+
+
+def _normal_path(path_and_query: str) -> bytes:
     """Return path and query in the form that a MAC covers, the same before and after a browser had it.
 
     Escapes of unreserved characters are undone and the others written in capitals (RFC 3986
@@ -226,6 +233,9 @@ def normal_path(path_and_query: str) -> bytes:
     if _DOTS.search(path):
         path = _resolved(path)
     return (path or b"/") + question + query
+
+
+_usual_path = lru_cache(maxsize=2048)(_normal_path)
 
 
 def _unescape(match: re.Match[bytes]) -> bytes:

@@ -18,9 +18,8 @@ from gatepost_milter.features.inlinecss import inline
 from gatepost_milter.features.trackclicks import track
 from gatepost_milter.features.trackopens import in_style, pixel, remote_images
 from gatepost_milter.features.urls import Redirector
-from gatepost_milter.html.part import HtmlPart, Outcome
+from gatepost_milter.html.part import HtmlPart, Outcome, view_of
 from gatepost_milter.html.references import Reference, image_references
-from gatepost_milter.html.scanner import scan
 from gatepost_milter.message import ClickRewriter
 from gatepost_milter.mime import Part
 from gatepost_milter.transfer import Identity, TransferError, has_long_line, open_part, to_quoted_printable
@@ -101,7 +100,7 @@ def operate(part: Part, raw: bytes, asked: Asked, record: Record) -> NewPart | N
         if b"-----BEGIN PGP" in transfer.decoded:
             raise PartError("holds inline PGP")
         text, codec = decode(transfer.decoded, part.parameters.get("charset"))
-        html = HtmlPart(text, codec, scan(text))
+        html = view_of(text, codec)
         record.spend("view", began)
         edits = ordered(_collect(html, asked, record), len(text))
         if asked.images is not None:
@@ -135,7 +134,7 @@ def _collect(html: HtmlPart, asked: Asked, record: Record) -> list[Edit[str]]:
 def _images(html: HtmlPart, asked: Asked, record: Record) -> list[Edit[str]]:
     """Return the edits of references to images: those to embedded ones, and those to remote ones."""
     began = perf_counter()
-    references = image_references(html.scan)
+    references = html.once(_references)
     record.spend("images" if asked.opens is None else "trackopens", began)
     edits: list[Edit[str]] = []
     if asked.images is not None:
@@ -145,6 +144,10 @@ def _images(html: HtmlPart, asked: Asked, record: Record) -> list[Edit[str]]:
         redirector = Redirector(asked.opens, utf8=html.utf8)
         edits += _guarded("trackopens", lambda: _opens(html, references, redirector, asked.pixel), record)
     return edits
+
+
+def _references(html: HtmlPart) -> list[Reference]:
+    return image_references(html.scan)
 
 
 def _opens(html: HtmlPart, references: list[Reference], redirector: Redirector, address: str) -> Outcome:

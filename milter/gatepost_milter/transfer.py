@@ -76,17 +76,20 @@ class QuotedPrintable:
     def _encoded_edits(self, edits: list[Edit[bytes]]) -> list[Edit[bytes]]:
         """Return the edits as ranges of the encoded text."""
         result: list[Edit[bytes]] = []
-        encoded, counted, signs = self.encoded, 0, 0
+        count, counted, signs = self.encoded.count, 0, 0
         for (start, end, _), new in zip(edits, _all_quoted([edit[2] for edit in edits]), strict=True):
-            places = []
-            for offset in (start, end):
-                # Two bytes more for each "=" before the place; these push it on past others.
-                place = offset + 2 * signs
-                while more := encoded.count(b"=", counted, place):
-                    counted, signs = place, signs + more
-                    place = offset + 2 * signs
-                places.append(place)
-            result.append((places[0], places[1], new))
+            # Two bytes more for each "=" before the place; these push it on past others.
+            first = start + 2 * signs
+            while more := count(b"=", counted, first):
+                counted, signs = first, signs + more
+                first = start + 2 * signs
+            last = first
+            if start != end:
+                last = end + 2 * signs
+                while more := count(b"=", counted, last):
+                    counted, signs = last, signs + more
+                    last = end + 2 * signs
+            result.append((first, last, new))
         return result
 
 

@@ -71,6 +71,7 @@ class Profile:
         self.mark = _FULL_MARK if self.everything else _BARE_MARK
         self._links = _SEES_LINKS.search(css) is not None
         self._names = frozenset(("class", "id", *named)) - {"style"}
+        self._seen = re.compile("|".join(map(re.escape, (*self._names, *(["href"] if self._links else [])))))
         self._gaps: dict[str, str] = {}
         self._attributes: dict[str, str] = {}
         self._size = 0
@@ -89,6 +90,8 @@ class Profile:
         """Return those attributes that selectors may look at; never ``style``."""
         known = self._attributes.get(attributes)
         if known is None:
+            if not self.everything and not self._seen.search(attributes.lower()):
+                return ""
             known = "".join(map(self._segment, _SEGMENT.findall(attributes)))
             self._remember(self._attributes, attributes, known)
         return known

@@ -76,6 +76,10 @@ _BARE_STYLE = re.compile(r"(?i)(?:^|[ \t\n\f\r/\"'])style(?:[ \t\n\f\r]*=)?[ \t\
 
 def inline(part: HtmlPart) -> Outcome:
     """Return the style attributes to write. Raises CalculatorError."""
+    return part.once(_inlined)
+
+
+def _inlined(part: HtmlPart) -> Outcome:
     scan = part.scan
     sheets = sheets_of(scan.styles)
     opened = sheets + [
@@ -155,15 +159,21 @@ def _computed(
 def _too_large(scan: Scan, sheets: list[str]) -> str:
     """Return why this part is not computed; empty if it is."""
     tags = len(scan.tags) + sum(len(conditional.scan.tags) for conditional in scan.conditionals)
-    rules = sum(sheet.count("{") + sheet.count(",") for sheet in sheets)
     if tags > TAGS_MOST:
         return f"more than {TAGS_MOST} elements"
     if sum(map(len, sheets)) > CSS_MOST:
         return f"more than {CSS_MOST} characters of CSS"
-    costly = sum(len(_COSTLY.findall(sheet)) for sheet in sheets)
+    rules, costly = _weight(tuple(sheets))
     if costly > COSTLY_MOST or tags * rules * (1 + costly) > PAIRS_MOST:
         return f"{tags} elements times {rules} rules are too many"
     return ""
+
+
+@lru_cache(maxsize=16)
+def _weight(sheets: tuple[str, ...]) -> tuple[int, int]:
+    """Return how many selectors there are, and how many of them may look at many elements for one."""
+    rules = sum(sheet.count("{") + sheet.count(",") for sheet in sheets)
+    return rules, sum(len(_COSTLY.findall(sheet)) for sheet in sheets)
 
 
 def _reached_conditionals(scan: Scan, sheets: list[str]) -> int:

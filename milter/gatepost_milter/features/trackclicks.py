@@ -6,9 +6,11 @@ rewriter are its caller's.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from gatepost_milter.edits import Edit
 from gatepost_milter.features.preventscam import shows_url
-from gatepost_milter.features.urls import Redirector
+from gatepost_milter.features.urls import Redirector, follows
 from gatepost_milter.html.attributes import Finder
 from gatepost_milter.html.part import HtmlPart, Outcome
 from gatepost_milter.html.scanner import Scan
@@ -18,36 +20,58 @@ _HREF = Finder("href")
 _FOLLOWED = frozenset({"a", "area"})
 
 
+class Link(NamedTuple):
+    """A link to follow: where ``scheme://authority`` stands, what it says, and its tag's place."""
+
+    start: int
+    end: int
+    scheme: str
+    authority: str
+    path_and_query: str
+    scan: Scan
+    index: int
+
+
 def track(part: HtmlPart, rewrite: ClickRewriter, prevent_scam: bool) -> tuple[Outcome, int]:
     """Return the edits of a part's links, and how many were left alone because their text is a URL."""
-    run = _Run(Redirector(rewrite, utf8=part.utf8), prevent_scam)
-    run.follow(part.scan, vml=False)
+    links = part.once(_links)
+    shown = part.once(_shown) if prevent_scam else frozenset[int]()
+    prefix = Redirector(rewrite, utf8=part.utf8).prefix
+    edits: list[Edit[str]] = []
+    for start, end, scheme, authority, rest, _, _ in links:
+        if start not in shown:
+            new = prefix(scheme, authority, rest)
+            if new:
+                edits.append((start, end, new))
+    return Outcome(edits, "" if edits else "no link to track"), len(shown)
+
+
+def _links(part: HtmlPart) -> list[Link]:
+    """Return the links of a part, those in conditional comments included."""
+    found = _of_scan(part.scan, utf8=part.utf8, vml=False)
     for conditional in part.scan.conditionals:
-        run.follow(conditional.scan, vml=True)
-    return Outcome(run.edits, "" if run.edits else "no link to track"), run.kept
+        found += _of_scan(conditional.scan, utf8=part.utf8, vml=True)
+    return found
 
 
-class _Run:
-    def __init__(self, redirector: Redirector, prevent_scam: bool) -> None:
-        self.edits: list[Edit[str]] = []
-        self.kept = 0
-        self._redirector = redirector
-        self._prevent_scam = prevent_scam
-
-    def follow(self, scan: Scan, vml: bool) -> None:
-        """Collect the edits of one scan."""
-        redirector = self._redirector
-        for index, (start, name, attributes, _) in enumerate(scan.tags):
-            if name in _FOLLOWED or (vml and name.startswith("v:")):
-                href = _HREF(attributes)
-                target = None if href is None else redirector.follows(href.raw)
-                if href is None or target is None:
-                    continue
-                if self._prevent_scam and name == "a" and shows_url(scan, index):
-                    self.kept += 1
-                    continue
+def _of_scan(scan: Scan, *, utf8: bool, vml: bool) -> list[Link]:
+    found: list[Link] = []
+    for index, (start, name, attributes, _) in enumerate(scan.tags):
+        if name in _FOLLOWED or (vml and name.startswith("v:")):
+            href = _HREF(attributes)
+            target = None if href is None else follows(href.raw, utf8=utf8)
+            if href is not None and target is not None:
                 at, scheme, authority, rest = target
-                prefix = redirector.prefix(scheme, authority, rest)
-                if prefix:
-                    where = start + 1 + len(name) + href.start + at
-                    self.edits.append((where, where + len(scheme) + 3 + len(authority), prefix))
+                where = start + 1 + len(name) + href.start + at
+                end = where + len(scheme) + 3 + len(authority)
+                found.append(Link(where, end, scheme, authority, rest, scan, index))
+    return found
+
+
+def _shown(part: HtmlPart) -> frozenset[int]:
+    """Return the starts of those links whose text is a URL."""
+    return frozenset(
+        link.start
+        for link in part.once(_links)
+        if link.scan.tags[link.index][1] == "a" and shows_url(link.scan, link.index)
+    )

@@ -29,32 +29,36 @@ _STRIPPED = str.maketrans("", "", "\t\n\r")
 _SAFE_PREFIX = re.compile(r"https?://([A-Za-z0-9.:_-]+)/[A-Za-z0-9._~/-]+")
 
 
+def follows(raw: str, *, utf8: bool) -> tuple[int, str, str, str] | None:
+    """Return where an address to follow begins in ``raw``, its scheme, authority, path and query.
+
+    ``utf8``: the document's charset is UTF-8 or ASCII. None for what is left alone.
+    """
+    plain = _PLAIN.fullmatch(raw)
+    if plain is not None:
+        rest = plain[4]
+        if not rest.startswith("/."):
+            return 0, plain[2], plain[3], decode(rest) if "&" in rest else rest
+    found = _ABSOLUTE.match(raw)
+    if found is None or _PLACEHOLDER.search(raw):
+        return None
+    rest = decode(raw[found.end(1) :]).rstrip(_TRIMMED).partition("#")[0]
+    if "\n" in rest or "\t" in rest or "\r" in rest:
+        rest = rest.translate(_STRIPPED)
+    if _DOT_SEGMENT.search(rest.partition("?")[0]) or _PLACEHOLDER.search(rest):
+        return None
+    # A browser writes a query in the document's charset: only for UTF-8 is it known what it will ask for.
+    if not utf8 and not rest.isascii():
+        return None
+    return found.start(1), found[2], found[3], rest
+
+
 class Redirector:
     """Replaces the beginning of addresses. ``utf8``: the document's charset is UTF-8 or ASCII."""
 
     def __init__(self, rewrite: ClickRewriter, *, utf8: bool) -> None:
         self._rewrite = rewrite
         self._utf8 = utf8
-
-    def follows(self, raw: str) -> tuple[int, str, str, str] | None:
-        """Return where an address to follow begins in ``raw``, its scheme, authority, path and query."""
-        plain = _PLAIN.fullmatch(raw)
-        if plain is not None:
-            rest = plain[4]
-            if not rest.startswith("/."):
-                return 0, plain[2], plain[3], decode(rest) if "&" in rest else rest
-        found = _ABSOLUTE.match(raw)
-        if found is None or _PLACEHOLDER.search(raw):
-            return None
-        rest = decode(raw[found.end(1) :]).rstrip(_TRIMMED).partition("#")[0]
-        if "\n" in rest or "\t" in rest or "\r" in rest:
-            rest = rest.translate(_STRIPPED)
-        if _DOT_SEGMENT.search(rest.partition("?")[0]) or _PLACEHOLDER.search(rest):
-            return None
-        # A browser writes a query in the document's charset: only for UTF-8 is it known what it will ask for.
-        if not self._utf8 and not rest.isascii():
-            return None
-        return found.start(1), found[2], found[3], rest
 
     def prefix(self, scheme: str, authority: str, path_and_query: str) -> str:
         """Return what replaces scheme and authority; empty for an address that stays."""
@@ -68,7 +72,7 @@ class Redirector:
 
     def edit(self, raw: str) -> tuple[int, int, str] | None:
         """Return the edit of one address, with offsets within ``raw``; None if it stays."""
-        target = self.follows(raw)
+        target = follows(raw, utf8=self._utf8)
         if target is None:
             return None
         start, scheme, authority, rest = target

@@ -69,10 +69,9 @@ def _of_scan(scan: Scan, found: list[Reference], *, vml: bool) -> None:
             read(attributes, at, found)
         elif vml and name.startswith("v:"):
             _whole(_SRC(attributes), at, found)
-        lowered = attributes.lower()
-        if "background" in lowered and name in _PAINTED:
+        if name in _PAINTED and "background" in attributes.lower():
             _whole(_BACKGROUND(attributes), at, found)
-        if "url(" in lowered and (style := _STYLE(attributes)) and style.quote:
+        if "(" in attributes and "url(" in attributes.lower() and (style := _STYLE(attributes)) and style.quote:
             found += ((at + style.start + place, url) for place, url in style_references(style.raw))
     for style_element in scan.styles:
         found += _of_sheet(style_element)
