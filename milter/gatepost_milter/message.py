@@ -109,17 +109,22 @@ class Plan:
 
 def apply_header_edits(headers: tuple[Header, ...], edits: tuple[HeaderEdit, ...]) -> tuple[Header, ...]:
     """Return the header fields as the MTA has them after ``edits``, done one after another."""
-    result = list(headers)
+    result: list[Header | None] = list(headers)
+    places: dict[bytes, list[int]] = {}
+    for place, header in enumerate(headers):
+        places.setdefault(header.name.lower(), []).append(place)
     for edit in edits:
-        places = [i for i, header in enumerate(result) if header.name.lower() == edit.name.lower()]
-        if edit.index == 0 or edit.index > len(places):
+        own = places.setdefault(edit.name.lower(), [])
+        if edit.index == 0 or edit.index > len(own):
             if edit.value is not None:
+                own.append(len(result))
                 result.append(Header(edit.name, edit.value))
         elif edit.value is None:
-            del result[places[edit.index - 1]]
+            result[own.pop(edit.index - 1)] = None
         else:
-            result[places[edit.index - 1]] = Header(result[places[edit.index - 1]].name, edit.value)
-    return tuple(result)
+            place = own[edit.index - 1]
+            result[place] = Header((result[place] or edit).name, edit.value)
+    return tuple(header for header in result if header is not None)
 
 
 def size_change(message: Message, plan: Plan) -> int:
