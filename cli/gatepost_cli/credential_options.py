@@ -1,4 +1,4 @@
-"""Options of ``credential add`` and ``credential set`` beside features: overrides, signed mail, header fields."""
+"""Options of ``credential add`` and ``set`` beside features: overrides, signed mail, header fields."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ _OPTIONS = (
     click.option(
         "--edit-signed/--no-edit-signed",
         default=None,
-        help="Edit mail that carries its author's DKIM signature, which breaks it; by default it is left alone.",
+        help="Edit mail that carries its author's DKIM signature, which breaks it; else it is left alone.",
     ),
     click.option(
         "--header-add",

@@ -77,7 +77,7 @@ class Credential:
     created_at: datetime
     expires_at: datetime | None = None
     secrets: tuple[Secret, ...] = field(default=(), repr=False)
-    options: Options = Options()
+    options: Options = field(default_factory=Options)
 
 
 @dataclass(frozen=True, slots=True)

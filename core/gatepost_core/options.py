@@ -1,7 +1,7 @@
 """What a credential wants beside features: who may override them, signed mail, header fields.
 
-Header fields are checked when they are set, so that nothing here can break a message or forge another one's
-trace: names and values by RFC 5322 section 2.2, no structural, trace or signature field. Raises ``OptionsError``.
+Header fields are checked when they are set, so that nothing here can break a message or forge its trace:
+names and values by RFC 5322 section 2.2, no structural, trace or signature field. Raises ``OptionsError``.
 """
 
 from __future__ import annotations
@@ -18,8 +18,24 @@ _VALUE_MOST = 800
 _FIELDS_MOST = 50
 # What makes a message what it is, says where it came from, or signs it; overrides are removed anyway.
 _RESERVED = frozenset(
-    "from sender to cc bcc date subject message-id mime-version received return-path delivered-to "
-    "dkim-signature domainkey-signature authentication-results received-spf".split()
+    (
+        "from",
+        "sender",
+        "to",
+        "cc",
+        "bcc",
+        "date",
+        "subject",
+        "message-id",
+        "mime-version",
+        "received",
+        "return-path",
+        "delivered-to",
+        "dkim-signature",
+        "domainkey-signature",
+        "authentication-results",
+        "received-spf",
+    )
 )
 _RESERVED_PREFIXES = ("content-", "resent-", "arc-", "x-gatepost-", "x-smtpeter-")
 

@@ -3,8 +3,9 @@
 A click token is self-contained: scheme and authority of the link and the message's id are
 in it, and its MAC covers path and query as well, so a click redirects rightly without a
 database, and never anywhere else. An open token is the same for a remote image; neither serves as
-the other. Pixel and unsubscribe tokens name no address to go to. A bounce token is at most 40 characters of ``[a-z2-7]``,
-so that it survives lower-casing and the 64 bytes of a local part (RFC 5321 section 4.5.3.1.1).
+the other. Pixel and unsubscribe tokens name no address to go to. A bounce token is at most 40
+characters of ``[a-z2-7]``, so that it survives lower-casing and the 64 bytes of a local part
+(RFC 5321 section 4.5.3.1.1).
 A token that was changed, or whose key is gone, raises ``TokenError``.
 """
 
@@ -213,17 +214,17 @@ class BounceTokens:
 
 
 def normal_path(path_and_query: str) -> bytes:
-    """Return ``_normal_path``; addresses recur, in a message and from message to message."""
-    return _usual_path(path_and_query) if len(path_and_query) < _USUAL else _normal_path(path_and_query)
-
-
-def _normal_path(path_and_query: str) -> bytes:
     """Return path and query in the form that a MAC covers, the same before and after a browser had it.
 
     Escapes of unreserved characters are undone and the others written in capitals (RFC 3986
     section 6.2.2), anything that clients may escape is escaped, dot segments are resolved. Raises
     TokenError for dot segments that climb above the root.
     """
+    # Addresses recur, in a message and from message to message.
+    return _usual_path(path_and_query) if len(path_and_query) < _USUAL else _normal_path(path_and_query)
+
+
+def _normal_path(path_and_query: str) -> bytes:
     raw = path_and_query.encode("utf-8", "replace")
     if not _PLAIN.fullmatch(raw):
         raw = raw.replace(b"\t", b"").replace(b"\n", b"").replace(b"\r", b"")

@@ -64,10 +64,11 @@ class Context:
     """What the surgery needs to know beside the message.
 
     ``features``: the credential's values for every feature. ``click``, ``opens``: None when the From domain
-    has no click domain. ``pixel``: the address of a 1x1 image. ``host`` keeps images. ``unsubscribe``: the
-    address for RFC 8058, made for the one recipient. ``bounce_sender``: the envelope sender for trackbounces.
-    ``feedback``: the value of Feedback-ID after its first field. What is missing is None or empty; for
-    ``unsubscribe`` and ``bounce_sender``, ``missing`` has the reason. ``edit_size_limit``: a message of more bytes is not edited, for what it would cost.
+    has no click domain. ``pixel``: the address of a 1x1 image. ``host`` keeps images, none larger than
+    ``image_size_limit`` bytes. ``unsubscribe``: the address for RFC 8058, made for the one recipient.
+    ``bounce_sender``: the envelope sender for trackbounces. ``feedback``: Feedback-ID after its first field.
+    What is missing is None or empty; for ``unsubscribe`` and ``trackbounces``, ``missing`` has the reason.
+    ``edit_size_limit``: a message of more bytes is not edited, for what it would cost.
     ``queue_size_limit``: bytes that a message may have after edits, because Postfix refuses a larger
     one for good. 0 is no limit.
     """
@@ -84,14 +85,15 @@ class Context:
     bounce_sender: str = ""
     feedback: str = ""
     missing: Mapping[str, str] = field(default_factory=dict[str, str])
-    options: Options = Options()
+    options: Options = field(default_factory=Options)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Everything that is to change, and why the rest is not.
 
-    ``body`` None means that the body stays, ``sender`` None that the envelope sender does. ``skipped`` maps a feature to its reason in words;
+    ``body`` None means that the body stays, ``sender`` None that the envelope sender does. ``skipped`` maps a
+    feature to its reason in words;
     a feature may be in both when it acted in one part and not in another. ``seconds`` is wall
     time by step. ``notes`` are for the log alone.
     """

@@ -117,10 +117,10 @@ class _Reader:
             span[2],
             protected or _protection(kind),
         )
-        for field in fields:
-            if field.name == "content-id":
-                part.content_id = _COMMENT.sub(" ", field.value).strip().removeprefix("<").removesuffix(">")
-            part.located |= field.name in ("content-location", "content-base")
+        for one in fields:
+            if one.name == "content-id":
+                part.content_id = _COMMENT.sub(" ", one.value).strip().removeprefix("<").removesuffix(">")
+            part.located |= one.name in ("content-location", "content-base")
         if any(len(several) > 1 for several in named.values()):
             part.fault = "has a Content- header field twice"
         elif not kind:

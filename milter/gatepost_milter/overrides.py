@@ -2,7 +2,8 @@
 
 ``X-Gatepost-<Feature>`` and ``X-SMTPeter-<Feature>``, in any case. Every field under either prefix is removed
 before the message leaves. A name or value that is not understood, or two that contradict each other, refuse
-the message: ``550 5.6.0`` naming header and value, never a guess. A credential may have them ignored: removed unread.
+the message: ``550 5.6.0`` naming header and value, never a guess. A credential may have them ignored:
+removed unread.
 """
 
 from __future__ import annotations

@@ -11,15 +11,13 @@ from time import perf_counter
 
 from gatepost_core.decision import Reject
 from gatepost_core.features import CATALOGUE, FeatureValues, in_force
-from gatepost_core.options import Options
 from gatepost_milter import overrides
 from gatepost_milter.addresses import UNREADABLE, from_addresses
 from gatepost_milter.edits import Edit, ordered, splice
-from gatepost_milter.features import headers as header_features
-from gatepost_milter.features.headers import edit_headers
 from gatepost_milter.features.hostedimages import HostedImages
 from gatepost_milter.message import ClickRewriter, Context, Header, HeaderEdit, Message, Plan, render
 from gatepost_milter.mime import Part, view
+from gatepost_milter.outside import SIGNED, is_signed, outside
 from gatepost_milter.surgery import Asked, NewPart, PartError, Record, operate, reasons
 
 __all__ = [
@@ -39,7 +37,6 @@ __all__ = [
 _HTML_FEATURES = ("inlinecss", "trackclicks", "trackopens", "preventscam", "images")
 # Skip these words in reasons: a part without HTML is no failure worth a sentence of its own.
 _NO_HTML = "no HTML part"
-_SIGNED = "the message carries a DKIM signature of its own"
 
 
 def process(message: Message, context: Context) -> Plan | Reject:
@@ -53,12 +50,12 @@ def process(message: Message, context: Context) -> Plan | Reject:
     if isinstance(asked, Reject):
         return asked
     features = in_force(context.features, asked.values)
-    plan = _outside(message, context, features, asked)
+    plan = outside(message, context, features, asked)
     wanted = _wanted(features)
     if not wanted:
         return plan
-    if _is_signed(message, context):
-        return replace(plan, skipped={**plan.skipped, **dict.fromkeys(wanted, _SIGNED)})
+    if is_signed(message, context):
+        return replace(plan, skipped={**plan.skipped, **dict.fromkeys(wanted, SIGNED)})
     try:
         return _edited(message, context, plan)
     except Exception as error:  # noqa: BLE001  # whatever it is, the message must pass as it came
@@ -67,53 +64,6 @@ def process(message: Message, context: Context) -> Plan | Reject:
             skipped={**plan.skipped, **dict.fromkeys(wanted, "internal error")},
             notes=(*plan.notes, f"{type(error).__name__}: {error}"),
         )
-
-
-def _outside(message: Message, context: Context, features: FeatureValues, asked: overrides.Overrides) -> Plan:
-    """Return the plan for everything but the body: header fields, tags, envelope sender."""
-    record = Record()
-    began = perf_counter()
-    labels = features["tags"]
-    tags = labels if isinstance(labels, tuple) else ()
-    edits, sender = asked.edits, None
-    if asked.ignored:
-        record.notes.append("header overrides ignored: " + ", ".join(asked.ignored)[:200])
-    if _touches_headers(features, context.options):
-        if _is_signed(message, context):
-            _skip(record, [name for name in header_features.NAMES if features[name]], _SIGNED)
-        else:
-            edits += edit_headers(message.headers, context, features, tags, record)
-        record.spend("headers", began)
-    if features["trackbounces"]:
-        sender = context.bounce_sender or None
-        if sender:
-            record.count("trackbounces", 1)
-        else:
-            record.skip("trackbounces", context.missing.get("trackbounces", "no bounce domain"))
-    if tags:
-        record.count("tags", 1)
-    return Plan(
-        header_edits=edits,
-        applied=tuple(record.applied),
-        skipped=reasons(record.skipped),
-        tags=tags,
-        features=features,
-        seconds=record.seconds,
-        notes=tuple(record.notes),
-        sender=sender,
-    )
-
-
-def _touches_headers(features: FeatureValues, options: Options) -> bool:
-    own = options.header_add or options.header_drop
-    return bool(own) or any(features[name] for name in header_features.NAMES)
-
-
-def _is_signed(message: Message, context: Context) -> bool:
-    """Say whether the message must not be changed for its author's signature (RFC 6376)."""
-    if context.options.edit_signed:
-        return False
-    return any(header.name.lower() == b"dkim-signature" for header in message.headers)
 
 
 def _wanted(features: FeatureValues) -> list[str]:

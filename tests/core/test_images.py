@@ -46,7 +46,7 @@ def test_many_at_once_keep_one_file(tmp_path: Path) -> None:
 
 def test_a_store_that_cannot_be_written_raises_and_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "images").write_text("a file where the directory should be")
-    with pytest.raises(OSError, match="Not a directory|exists"):
+    with pytest.raises(OSError, match=r"Not a directory|exists"):
         FileImageStore(tmp_path / "images").put(GIF, "image/gif")
 
 

@@ -52,7 +52,10 @@ ADDED = {
     "unsubscribe": {b"list-unsubscribe", b"list-unsubscribe-post"},
     "feedbackid": {b"feedback-id"},
     "all": {b"list-unsubscribe", b"list-unsubscribe-post", b"feedback-id"},
-    **dict.fromkeys(("trackclicks", "preventscam", "trackopens", "inlinecss"), {b"content-transfer-encoding"}),
+    "trackclicks": {b"content-transfer-encoding"},
+    "preventscam": {b"content-transfer-encoding"},
+    "trackopens": {b"content-transfer-encoding"},
+    "inlinecss": {b"content-transfer-encoding"},
 }
 ADDED["all"] |= {b"content-transfer-encoding"}
 PRIVATE = {b"x-mailer", b"user-agent", b"x-originating-ip"}
@@ -92,7 +95,7 @@ def outside(msg: Message, body: bytes) -> bytes:
 
 
 def outline(html: str) -> list[tuple[str, tuple[str, ...]]]:
-    """Return elements with the names of their attributes, texts as they are; styles and 1x1 images left out."""
+    """Return elements with their attributes' names, texts as they are; styles and 1x1 images left out."""
     root = LexborHTMLParser(html).root
     result: list[tuple[str, tuple[str, ...]]] = []
     for node in root.traverse(include_text=True) if root is not None else ():
@@ -141,7 +144,7 @@ def test_undoing_the_edits_gives_every_message_back(name: str) -> None:
 
 
 def check_headers(name: str, before: tuple[Header, ...], after: tuple[Header, ...], seed: int) -> None:
-    """Hold header fields to: overrides gone, private ones by their feature only, others as they came, in order."""
+    """Overrides are gone, private fields by their feature only, others are as they came, in order."""
     gone = {b"x-gatepost-tags"} | (PRIVATE if name in ("privacy", "all") else set())
     expected = [_plain(header) for header in before if header.name.lower() not in gone]
     assert [_plain(header) for header in after[: len(expected)]] == expected, (name, seed)
@@ -173,7 +176,10 @@ def test_the_standard_library_reads_the_same_structure_before_and_after() -> Non
     def shape(raw: bytes) -> list[tuple[str, str, list[str]]]:
         walked: Iterator[Parsed] = email.message_from_bytes(raw, policy=email.policy.compat32).walk()
         parts = [part for part in walked if part.get_content_type() != "image/png"]
-        return [(p.get_content_type(), str(p.get_content_charset()), [type(d).__name__ for d in p.defects]) for p in parts]
+        return [
+            (p.get_content_type(), str(p.get_content_charset()), [type(d).__name__ for d in p.defects])
+            for p in parts
+        ]
 
     for seed, msg, plan in edited():
         assert shape(render(msg, plan)) == shape(render(msg, Plan())), seed

@@ -1,5 +1,4 @@
-"""Corpus messages through a real Postfix with features on: what reaches the sink, edits undone, is what Postfix
-alone delivers."""
+"""Corpus messages through a real Postfix: with edits undone, what Postfix alone delivers reaches the sink."""
 
 from __future__ import annotations
 
@@ -21,9 +20,13 @@ FEATURES: dict[str, dict[str, FeatureValue]] = {
     "headers": {"unsubscribe": True, "privacy": True, "feedbackid": True, "trackbounces": True},
 }
 _TOKEN = re.compile(r"https://click\.example\.test/([\w-]{40,})")
-_STYLE = re.compile(r' style="(?:x-gp-\w: \w(?: !important)?;?)+"|(?<=["\'])(?:x-gp-\w: \w(?: !important)?;?)+')
+_STYLE = re.compile(
+    r' style="(?:x-gp-\w: \w(?: !important)?;?)+"|(?<=["\'])(?:x-gp-\w: \w(?: !important)?;?)+'
+)
 _ADDED = re.compile(rb"(?im)^(?:List-Unsubscribe(?:-Post)?|Feedback-ID):.*\n")
-_PRIVATE = re.compile(rb"(?im)^(?:X-Mailer|User-Agent|X-Originating-IP|X-Gatepost-Tags|Content-Transfer-Encoding):.*\n")
+_PRIVATE = re.compile(
+    rb"(?im)^(?:X-Mailer|User-Agent|X-Originating-IP|X-Gatepost-Tags|Content-Transfer-Encoding):.*\n"
+)
 
 
 def leaves(gateway: Gateway, content: bytes, features: dict[str, FeatureValue]) -> bytes:

@@ -105,7 +105,7 @@ def test_the_null_sender_stays_and_several_recipients_share_no_unsubscribe_addre
 def test_a_domain_without_a_bounce_domain_keeps_the_sender() -> None:
     class Bare:
         def domain(self, name: str) -> SenderDomain:
-            return replace(DOMAIN, bounce_domain="")
+            return replace(DOMAIN, name=name, bounce_domain="")
 
     maker = ContextMaker(Bare(), KEYRING, FileImageStore(Path()), Tracking(), SizeLimits())
     made = maker.make(CREDENTIAL, ["a@example.test"], OWN, transaction())

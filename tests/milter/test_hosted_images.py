@@ -109,7 +109,7 @@ def test_an_image_that_is_not_hosted_has_a_reason_and_nothing_changes(
 
 
 def test_a_store_that_cannot_be_written_leaves_the_image_in_the_message() -> None:
-    def broken(data: bytes, content_type: str) -> str:
+    def broken(_data: bytes, _content_type: str) -> str:
         raise OSError(28, "No space left on device")
 
     msg = multipart(html('<img src="cid:a@b">'), image(), kind="related")

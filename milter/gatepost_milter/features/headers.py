@@ -1,8 +1,8 @@
 """The header fields that a credential has added or removed: unsubscribe, Feedback-ID, privacy, its own.
 
-``unsubscribe`` is RFC 8058: List-Unsubscribe with an https address, List-Unsubscribe-Post; a DKIM signature has to
-cover both. Fields are added at the end, so that signing, which comes last, sees them. Never raises
-for any message; positions count from 0 in the message's own list of fields.
+``unsubscribe`` is RFC 8058: List-Unsubscribe with an https address, List-Unsubscribe-Post; a DKIM signature
+has to cover both. Fields are added at the end, so that signing, which comes last, sees them. Never
+raises for any message; positions count from 0 in the message's own list of fields.
 """
 
 from __future__ import annotations

@@ -21,7 +21,6 @@ from gatepost_milter.message import ImageHost
 from gatepost_milter.mime import Part
 from gatepost_milter.transfer import TransferError, open_part
 
-
 _CID = re.compile(r"[ \t\n\f\r]*+cid:", re.IGNORECASE)
 # More than that is no message of a person's or a newsletter's.
 IMAGES_MOST = 100
@@ -40,7 +39,7 @@ class Candidate:
 
 
 class HostedImages:
-    """The embedded images of one message and what becomes of them; ``edited`` are the HTML parts to rewrite."""
+    """The embedded images of a message and what becomes of them; ``edited`` are the HTML parts to rewrite."""
 
     def __init__(self, root: Part, edited: list[Part], body: bytes, host: ImageHost, size_limit: int) -> None:
         self.reason = ""

@@ -102,7 +102,8 @@ def _inlined(part: HtmlPart) -> Outcome:
 def _styles(scan: Scan, sheets: list[str], opened: list[str]) -> list[_Styled]:
     """Return what applies where, computed once for all parts that selectors cannot tell apart.
 
-    Senders of bulk mail send one template again and again, with other texts and links. Raises CalculatorError.
+    Senders of bulk mail send one template again and again, with other texts and links. Raises
+    CalculatorError.
     """
     view = profile(opened)
     whole = skeleton(scan, view)
@@ -123,9 +124,7 @@ def _styles(scan: Scan, sheets: list[str], opened: list[str]) -> list[_Styled]:
     return known
 
 
-def _key(
-    scan: Scan, sheets: list[str], opened: list[str], view: Profile, whole: Skeleton
-) -> tuple[str, ...]:
+def _key(scan: Scan, sheets: list[str], opened: list[str], view: Profile, whole: Skeleton) -> tuple[str, ...]:
     """Return all that ``_computed`` depends on."""
     key = [str(len(sheets)), *opened, "\0".join(whole.pieces), whole.tail]
     for conditional in scan.conditionals:

@@ -29,7 +29,7 @@ class Link(NamedTuple):
     authority: str
     path_and_query: str
     scan: Scan
-    index: int
+    place: int
 
 
 def track(part: HtmlPart, rewrite: ClickRewriter, prevent_scam: bool) -> tuple[Outcome, int]:
@@ -73,5 +73,5 @@ def _shown(part: HtmlPart) -> frozenset[int]:
     return frozenset(
         link.start
         for link in part.once(_links)
-        if link.scan.tags[link.index][1] == "a" and shows_url(link.scan, link.index)
+        if link.scan.tags[link.place][1] == "a" and shows_url(link.scan, link.place)
     )

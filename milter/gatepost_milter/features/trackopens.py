@@ -1,7 +1,8 @@
 """trackopens: remote images lead through the click domain; a message without any gets a 1x1 image.
 
-Images are found by ``html.references``, rewritten as ``urls`` says. The 1x1 image stands before ``</body>``, or at
-the end; not where a reader would not see it, because the text ends within a tag or a raw-text element.
+Images are found by ``html.references``, rewritten as ``urls`` says. The 1x1 image stands before
+``</body>``, or at the end; not where nobody would see it, because the text ends within a tag or a
+raw-text element.
 """
 
 from __future__ import annotations

@@ -71,7 +71,12 @@ def _of_scan(scan: Scan, found: list[Reference], *, vml: bool) -> None:
             _whole(_SRC(attributes), at, found)
         if name in _PAINTED and "background" in attributes.lower():
             _whole(_BACKGROUND(attributes), at, found)
-        if "(" in attributes and "url(" in attributes.lower() and (style := _STYLE(attributes)) and style.quote:
+        if (
+            "(" in attributes
+            and "url(" in attributes.lower()
+            and (style := _STYLE(attributes))
+            and style.quote
+        ):
             found += ((at + style.start + place, url) for place, url in style_references(style.raw))
     for style_element in scan.styles:
         found += _of_sheet(style_element)

@@ -25,7 +25,9 @@ _ATTRIBUTES = rf"(?:{ATTRIBUTE})*[ \t\n\f\r/]*+"
 _NAME = r"[a-zA-Z][^ \t\n\f\r/>]*+"
 _COMMENT_REST = r"(?:-?>|(?:[^-]++|-(?!-!?>))*--!?>)"
 _GAP = (
-    rf"(?:[^<]++|</{_NAME}(?:>|(?=[ \t\n\f\r/]){_ATTRIBUTES}>)|<!--(?!\[[iI][fF]){_COMMENT_REST}|<!(?!--)[^>]*+>|<\?[^>]*+>"
+    # Most end tags are just a name; the look-ahead keeps the two forms apart.
+    rf"(?:[^<]++|</{_NAME}(?:>|(?=[ \t\n\f\r/]){_ATTRIBUTES}>)"
+    rf"|<!--(?!\[[iI][fF]){_COMMENT_REST}|<!(?!--)[^>]*+>|<\?[^>]*+>"
     r"|</[^a-zA-Z>][^>]*+>|</>|<+(?=<)|<(?![a-zA-Z/!?]))*"
 )
 # noscript is none of them: mail programs run no scripts, and show what stands in it.
