@@ -18,7 +18,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from gatepost_bench import accounting
+from gatepost_bench import accounting, opendkim
 from gatepost_bench.load import Order, Outcome
 from gatepost_core.features import FeatureValues
 from gatepost_core.postfix import Parameter
@@ -36,12 +36,16 @@ _SETTLED_SECONDS = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One thing to measure: a message, and what is on. ``features`` None means Postfix alone."""
+    """One thing to measure: a message, and what is on.
+
+    ``features`` None means Postfix alone, or with opendkim if ``signer``; it counts as milter.
+    """
 
     name: str
     message: Path
     features: FeatureValues | None
     per_connection: int = 100
+    signer: bool = False
 
 
 @dataclass(slots=True)
@@ -80,12 +84,18 @@ def measure(
     with ExitStack() as exits:
         alone = exits.enter_context(private_stack(milter=False, extra=[*_DISCARD, *_ALONE]))
         full = exits.enter_context(private_stack(milter=True, extra=_DISCARD))
-        _warm_up(variants, alone, full)
+        signer = signed = None
+        if any(variant.signer for variant in variants):
+            signer = exits.enter_context(opendkim.running())
+            extra = [*_DISCARD, *_ALONE, *signer.parameters]
+            signed = exits.enter_context(private_stack(milter=False, extra=extra))
+        places = _Places(alone, full, signed, signer.pid if signer else 0)
+        for variant in variants:
+            _one(variant, places, 100, Figures())
         for number in range(rounds):
             for variant in variants:
                 tick(f"round {number + 1}: {variant.name}")
-                stack = alone if variant.features is None else full
-                _one(variant, stack, messages, figures[variant.name])
+                _one(variant, places, messages, figures[variant.name])
         memory = {name: accounting.memory_bytes(full.supervisor.pid(name)) for name in DAEMONS}
     return figures, memory
 
@@ -99,13 +109,21 @@ def private_stack(*, milter: bool, extra: list[Parameter]) -> Iterator[Stack]:
             yield stack
 
 
-def _warm_up(variants: list[Variant], alone: Stack, full: Stack) -> None:
-    for variant in variants:
-        _one(variant, alone if variant.features is None else full, 100, Figures())
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """The stacks that run: Postfix alone, with Gatepost, with opendkim (whose process id is ``signer``)."""
+
+    alone: Stack
+    full: Stack
+    signed: Stack | None
+    signer: int
 
 
-def _one(variant: Variant, stack: Stack, messages: int, figures: Figures) -> None:
+def _one(variant: Variant, places: _Places, messages: int, figures: Figures) -> None:
     login = None
+    stack = places.alone if variant.features is None else places.full
+    if variant.signer and places.signed is not None:
+        stack = places.signed
     if variant.features is not None:
         login = stack.provision.credential(variant.features)
     order = Order(
@@ -119,6 +137,8 @@ def _one(variant: Variant, stack: Stack, messages: int, figures: Figures) -> Non
         password=login.password if login else "",
     )
     roots = {"postfix": stack.postfix.pid}
+    if variant.signer:
+        roots["milter"] = places.signer
     if login:
         roots.update({name: stack.supervisor.pid(name) for name in DAEMONS})
     before = accounting.cpu_seconds(roots)
