@@ -1,4 +1,4 @@
-"""opendkim as the reference: signs RSA-2048, on a UNIX socket, for a private Postfix without Gatepost's milter."""
+"""opendkim as the reference: signs RSA-2048 on a UNIX socket, for a private Postfix without Gatepost."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
 
-from gatepost_milter.charsets import CharsetError, byte_edits, decode
+from gatepost_milter.charsets import CharsetError
 from gatepost_milter.edits import Edit, OverlapError, ordered
 from gatepost_milter.features.csscopy import CalculatorError
 from gatepost_milter.features.hostedimages import HostedImages
@@ -18,14 +18,13 @@ from gatepost_milter.features.inlinecss import inline
 from gatepost_milter.features.trackclicks import track
 from gatepost_milter.features.trackopens import in_style, pixel, remote_images
 from gatepost_milter.features.urls import Redirector
-from gatepost_milter.html.part import HtmlPart, Outcome, view_of
+from gatepost_milter.html.part import HtmlPart, Outcome
 from gatepost_milter.html.references import Reference, image_references
 from gatepost_milter.message import ClickRewriter
 from gatepost_milter.mime import Part
-from gatepost_milter.transfer import Identity, TransferError, has_long_line, open_part, to_quoted_printable
+from gatepost_milter.opened import open_html
+from gatepost_milter.transfer import Identity, TransferError, has_long_line, to_quoted_printable
 
-# Ten times what any mail program shows whole; the scan takes up to 160 bytes for each byte of hostile text.
-HTML_MOST = 1024 * 1024
 # Reasons kept for one feature; they go into a log line.
 REASONS_MOST = 5
 
@@ -91,27 +90,20 @@ class NewPart:
 def operate(part: Part, raw: bytes, asked: Asked, record: Record) -> NewPart | None:
     """Return the new body of one HTML part, or None if nothing changes. Raises PartError."""
     began = perf_counter()
-    if len(raw) > 3 * HTML_MOST:
-        raise PartError(f"is larger than {HTML_MOST} bytes")
     try:
-        transfer = open_part(part.encoding, raw)
-        if len(transfer.decoded) > HTML_MOST:
-            raise PartError(f"is larger than {HTML_MOST} bytes")
-        if b"-----BEGIN PGP" in transfer.decoded:
-            raise PartError("holds inline PGP")
-        text, codec = decode(transfer.decoded, part.parameters.get("charset"))
-        html = view_of(text, codec)
+        opened = open_html(part.encoding, part.parameters.get("charset"), raw)
+        html = opened.html
         record.spend("view", began)
-        edits = ordered(_collect(html, asked, record), len(text))
+        edits = ordered(_collect(html, asked, record), len(html.text))
         if asked.images is not None:
             asked.images.look_through(html, edits)
         if not edits:
             return None
         began = perf_counter()
-        body = transfer.spliced(byte_edits(transfer.decoded, text, codec, edits))
+        body = opened.written(edits)
     except (TransferError, CharsetError, OverlapError) as error:
         raise PartError(str(error)) from error
-    if isinstance(transfer, Identity) and has_long_line(body):
+    if isinstance(opened.transfer, Identity) and has_long_line(body):
         record.spend("render", began)
         return NewPart(to_quoted_printable(body), "quoted-printable")
     record.spend("render", began)

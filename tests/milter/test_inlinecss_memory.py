@@ -8,10 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gatepost_milter import opened
 from gatepost_milter.features import csscopy, inlinecss
-from gatepost_milter.html import part as html_part
 from gatepost_milter.html.part import HtmlPart
 from gatepost_milter.html.scanner import scan
+from gatepost_milter.pipeline import process
+
+from .making import context, html_message
 
 SHEETS = st.sampled_from(
     [
@@ -115,12 +118,12 @@ def test_what_a_selector_tells_apart_is_not_mixed_up(css: str, one: str, two: st
 
 def test_what_is_remembered_stays_small() -> None:
     forget()
-    html_part._KEPT.clear()
+    opened._kept.clear()
     for number in range(200):
         html = f"<style>p{{a{number}:b}}</style>" + f"<p title='{number}'>{number}</p>" * 100
-        inlinecss.inline(html_part.view_of(html, "utf-8"))
+        inlinecss.inline(opened.open_html("8bit", "utf-8", html.encode()).html)
     assert len(inlinecss._COMPUTED) <= 32
-    assert len(html_part._KEPT) <= 4
+    assert len(opened._kept) <= 4
     assert csscopy._profile.cache_info().currsize <= 16
     view = csscopy.profile(["p[title]{a:b}"])
     for number in range(20_000):
@@ -137,9 +140,27 @@ def test_many_threads_get_the_same() -> None:
         assert list(pool.map(styled, pages)) == expected
 
 
-def test_a_text_that_was_seen_lately_is_not_scanned_again() -> None:
-    html = "<p>x</p>" * 10
-    assert html_part.view_of(html, "utf-8") is html_part.view_of("".join([html]), "utf-8")
-    assert html_part.view_of(html, "utf-8") is not html_part.view_of(html, "cp1252")
-    large = "<p>" * 30_000
-    assert html_part.view_of(large, "utf-8") is not html_part.view_of(large, "utf-8")
+def test_a_part_that_was_read_lately_is_not_read_again() -> None:
+    raw = b"<p>x</p>" * 10
+    assert opened.open_html("", "utf-8", raw) is opened.open_html("", "utf-8", b"".join([raw]))
+    assert opened.open_html("", "utf-8", raw) is not opened.open_html("", "cp1252", raw)
+    large = b"<p>" * 30_000
+    assert opened.open_html("", "utf-8", large) is not opened.open_html("", "utf-8", large)
+
+
+@given(SHEETS, st.lists(PIECES, min_size=1, max_size=3), st.sampled_from(["8bit", "quoted-printable"]))
+def test_a_part_that_was_read_lately_gets_the_same_edits_as_one_that_was_not(
+    css: str, bodies: list[str], encoding: str
+) -> None:
+    """With other features in between, whose edits stand elsewhere."""
+    messages = [html_message(f"<style>{css}</style>{body}".replace("=", "=3D"), encoding) for body in bodies]
+    asked = [context("trackclicks"), context("inlinecss", "trackclicks", "trackopens"), context("trackopens")]
+    forget()
+    opened._kept.clear()
+    warm = [process(msg, ctx) for ctx in asked + asked for msg in messages]
+    cold = []
+    for ctx in asked + asked:
+        for msg in messages:
+            opened._kept.clear()
+            cold.append(process(msg, ctx))
+    assert [getattr(plan, "body", plan) for plan in warm] == [getattr(plan, "body", plan) for plan in cold]

@@ -6,6 +6,7 @@ rewriter are its caller's.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from gatepost_milter.edits import Edit
@@ -17,6 +18,7 @@ from gatepost_milter.html.scanner import Scan
 from gatepost_milter.message import ClickRewriter
 
 _HREF = Finder("href")
+_USUAL = 512  # characters of attributes that are remembered: links come again in messages of one template
 _FOLLOWED = frozenset({"a", "area"})
 
 
@@ -56,16 +58,26 @@ def _links(part: HtmlPart) -> list[Link]:
 
 def _of_scan(scan: Scan, *, utf8: bool, vml: bool) -> list[Link]:
     found: list[Link] = []
-    for index, (start, name, attributes, _) in enumerate(scan.tags):
+    for place, (start, name, attributes, _) in enumerate(scan.tags):
         if name in _FOLLOWED or (vml and name.startswith("v:")):
-            href = _HREF(attributes)
-            target = None if href is None else follows(href.raw, utf8=utf8)
-            if href is not None and target is not None:
+            usual = len(attributes) < _USUAL
+            target = _usual_target(attributes, utf8) if usual else _target(attributes, utf8)
+            if target is not None:
                 at, scheme, authority, rest = target
-                where = start + 1 + len(name) + href.start + at
+                where = start + 1 + len(name) + at
                 end = where + len(scheme) + 3 + len(authority)
-                found.append(Link(where, end, scheme, authority, rest, scan, index))
+                found.append(Link(where, end, scheme, authority, rest, scan, place))
     return found
+
+
+def _target(attributes: str, utf8: bool) -> tuple[int, str, str, str] | None:
+    """Return where a link to follow begins in a tag's attributes, and its parts (``urls.follows``)."""
+    href = _HREF(attributes)
+    target = None if href is None else follows(href.raw, utf8=utf8)
+    return None if href is None or target is None else (href.start + target[0], *target[1:])
+
+
+_usual_target = lru_cache(maxsize=2048)(_target)
 
 
 def _shown(part: HtmlPart) -> frozenset[int]:

@@ -1,27 +1,18 @@
 """One HTML part as features see it: text, scan, and what a feature makes of it. Values only.
 
-What features derive from a text alone is computed when it is first asked for and kept with it, so that a
-text that was seen just before (``view_of``) costs nothing again: bulk mail without personal texts is one
-text, sent many times. Only texts of a usual size are kept, and few of them.
+What features derive from a text alone is computed when it is first asked for and kept with it.
 """
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from gatepost_milter.edits import Edit
-from gatepost_milter.html.scanner import Scan, scan
+from gatepost_milter.html.scanner import Scan
 
 _T = TypeVar("_T")
-_KEPT: OrderedDict[tuple[str, str], HtmlPart] = OrderedDict()
-_KEPT_MOST = 4
-_TEXT_MOST = 65536
-_TAGS_MOST = 2000
-_LOCK = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,25 +35,6 @@ class HtmlPart:
             self.derived[derive] = derive(self)
         result: _T = self.derived[derive]
         return result
-
-
-def view_of(text: str, codec: str) -> HtmlPart:
-    """Return the part of this text, the same one as before if it was seen lately. For many threads."""
-    if len(text) > _TEXT_MOST:
-        return HtmlPart(text, codec, scan(text))
-    key = (text, codec)
-    with _LOCK:
-        part = _KEPT.get(key)
-        if part is not None:
-            _KEPT.move_to_end(key)
-            return part
-    part = HtmlPart(text, codec, scan(text))
-    if len(part.scan.tags) <= _TAGS_MOST:
-        with _LOCK:
-            _KEPT[key] = part
-            while len(_KEPT) > _KEPT_MOST:
-                _KEPT.popitem(last=False)
-    return part
 
 
 @dataclass(frozen=True, slots=True)
