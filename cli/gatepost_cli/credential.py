@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from gatepost_cli import credential_test, values
+from gatepost_cli import credential_options, credential_test, values
 from gatepost_cli.complete import account_names, credential_names, feature_names
 from gatepost_cli.credential_view import credential_data, credential_facts, credential_table
 from gatepost_cli.nouns import NOUNS
@@ -22,6 +22,7 @@ from gatepost_cli.output import emit, facts, note, stamp
 from gatepost_cli.session import Session, json_option, pass_session
 from gatepost_core.features import FeatureValue
 from gatepost_core.model import ImportedSecret, Rules, Source, State
+from gatepost_core.options import Options
 from gatepost_core.passwords import derive, new_password, new_username
 from gatepost_core.store import credentials, usage
 
@@ -98,6 +99,7 @@ def command() -> None:
 @_sender
 @_network
 @_expires
+@credential_options.options
 @json_option
 @pass_session
 def add(  # noqa: PLR0913, PLR0917 - a credential is what it is made of
@@ -111,6 +113,7 @@ def add(  # noqa: PLR0913, PLR0917 - a credential is what it is made of
     senders: tuple[str, ...],
     networks: tuple[str, ...],
     expires: datetime | values.Never | None,
+    wanted: credential_options.Wanted,
 ) -> None:
     """Make a credential; print its user name and, this once, its password if one was generated."""
     origin = Source(source)
@@ -130,6 +133,7 @@ def add(  # noqa: PLR0913, PLR0917 - a credential is what it is made of
             label=_checked_label(label or ""),
             features=features,
             rules=Rules(senders=senders, networks=networks),
+            options=wanted.over(Options()),
             expires_at=_end(expires),
             source=origin,
             imported=None if password_hash is None else ImportedSecret(password_hash),
@@ -174,6 +178,7 @@ def show(session: Session, user: str) -> None:
 @click.option("--no-networks", is_flag=True, help="Lift the restriction: log in from anywhere.")
 @_hash
 @_expires
+@credential_options.options
 @json_option
 @pass_session
 def set_(  # noqa: PLR0913, PLR0917 - what can be changed
@@ -187,8 +192,9 @@ def set_(  # noqa: PLR0913, PLR0917 - what can be changed
     no_networks: bool,
     password_hash: str | None,
     expires: datetime | values.Never | None,
+    wanted: credential_options.Wanted,
 ) -> None:
-    """Change a credential; what is not named stays. Senders and networks are replaced as a whole."""
+    """Change a credential; what is not named stays. Senders, networks, header fields are replaced whole."""
     rules = {
         **_replacement("sender", senders, no_senders),
         **_replacement("network", networks, no_networks),
@@ -198,7 +204,7 @@ def set_(  # noqa: PLR0913, PLR0917 - what can be changed
         changes["label"] = _checked_label(label)
     if expires is not None:
         changes["expires_at"] = _end(expires)
-    if not changes and not features and not rules and password_hash is None:
+    if not changes and not features and not rules and not wanted and password_hash is None:
         raise click.UsageError(
             "nothing to change; give --label, --feature, --sender, --network, --password-hash or --expires"
         )
@@ -206,6 +212,8 @@ def set_(  # noqa: PLR0913, PLR0917 - what can be changed
         before = credentials.get(connection, user)
         if features:
             changes["features"] = {**before.features, **features}
+        if wanted:
+            changes["options"] = wanted.over(before.options)
         if rules:
             changes["rules"] = replace(before.rules, **rules)
         if password_hash is not None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from gatepost_cli import credential_options
 from gatepost_cli.output import Table, facts, stamp
 from gatepost_core.features import CATALOGUE, FeatureValue, FeatureValues, in_force
 from gatepost_core.model import Credential
@@ -28,6 +29,7 @@ def credential_data(credential: Credential, used: Usage | None, now: datetime) -
         "senders": list(credential.rules.senders),
         "networks": list(credential.rules.networks),
         "source": credential.source.value,
+        **credential_options.data(credential.options),
         "created_at": stamp(credential.created_at),
         "last_used_at": stamp(used.at) if used else None,
         "last_used_ip": used.ip if used else None,
@@ -49,6 +51,7 @@ def credential_facts(credential: Credential, used: Usage | None, now: datetime) 
             ("senders", ", ".join(credential.rules.senders) or "any"),
             ("networks", ", ".join(credential.rules.networks) or "any"),
             ("source", credential.source.value),
+            *credential_options.facts(credential.options),
         ]
     )
 

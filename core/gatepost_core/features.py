@@ -96,6 +96,13 @@ CATALOGUE: Mapping[str, Feature] = MappingProxyType(
                 "the path of the link stays readable.",
             ),
             Feature(
+                "trackopens",
+                "flag",
+                "TrackOpens",
+                "Remote images lead through the click domain, so that fetching one logs an open; "
+                "a message without any gets a 1x1 image.",
+            ),
+            Feature(
                 "preventscam",
                 "flag",
                 "PreventScam",
@@ -107,6 +114,41 @@ CATALOGUE: Mapping[str, Feature] = MappingProxyType(
                 "flag",
                 "InlineCSS",
                 "Rules of <style> blocks are copied into style attributes; the blocks stay.",
+            ),
+            Feature(
+                "trackbounces",
+                "flag",
+                "TrackBounces",
+                "The envelope sender becomes an address at the bounce domain, so that bounces arrive here; "
+                "the null sender stays.",
+            ),
+            Feature(
+                "images",
+                "choice",
+                "Images",
+                "hosted: embedded images (cid:) are taken out, stored, and referenced by URL.",
+                ("off", "hosted"),
+            ),
+            Feature(
+                "unsubscribe",
+                "flag",
+                "Unsubscribe",
+                "One-click List-Unsubscribe fields (RFC 8058) are added to a message for one recipient "
+                "that has none of its own.",
+            ),
+            Feature(
+                "privacy",
+                "flag",
+                "",
+                "Fields that tell of the sender's program, machine or address are removed: X-Mailer, "
+                "User-Agent, X-Originating-IP and the like.",
+            ),
+            Feature(
+                "feedbackid",
+                "flag",
+                "",
+                "A Feedback-ID field is added (first tag, credential, account, sender), by which mailbox "
+                "providers report complaints.",
             ),
             Feature("tags", "labels", "Tags", "Labels kept with the message and with each of its events."),
         )

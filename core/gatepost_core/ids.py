@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+from functools import lru_cache
 
 LENGTH = 21
 _BYTES = 13
@@ -32,6 +33,13 @@ def from_bytes(raw: bytes) -> str:
 
 def to_bytes(text: str) -> bytes:
     """Return the 13 bytes of an id, in any case of letters. Raises ValueError."""
+    if len(text) != LENGTH:
+        raise ValueError(f"not a message id: {text!r}; expected {LENGTH} characters of 2-7 and a-z")
+    return _to_bytes(text)
+
+
+@lru_cache(maxsize=64)  # each message needs its own several times
+def _to_bytes(text: str) -> bytes:
     raw = text.lower().encode("ascii", "replace")
     if len(raw) != LENGTH or raw.translate(None, _SORTED):
         raise ValueError(f"not a message id: {text!r}; expected {LENGTH} characters of 2-7 and a-z")

@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from gatepost_core.features import FeatureValues
+from gatepost_core.options import Options
 
 
 class State(StrEnum):
@@ -96,6 +97,7 @@ class Credential:
     secrets: tuple[Secret, ...] = field(default=(), repr=False)
     source: Source = Source.STORE
     imported: ImportedSecret | None = field(default=None, repr=False)
+    options: Options = field(default_factory=Options)
 
 
 @dataclass(frozen=True, slots=True)

@@ -377,6 +377,19 @@ class TrackingSettings(_Section):
     )
 
 
+class ImagesSettings(_Section):
+    """Hosted images: where embedded images go that are referenced by URL."""
+
+    directory: Path = Field(
+        default=Path("/var/lib/gatepost/images"),
+        description="Directory of hosted images, named after their content. Shared or replicated between "
+        "nodes, and part of every backup.",
+    )
+    size_limit: Annotated[int, Field(ge=1)] = Field(
+        default=5_000_000, description="Larger images, in bytes, stay embedded."
+    )
+
+
 class PostfixSettings(_Section):
     """What `gatepost postfix-settings` writes into main.cf and master.cf."""
 
@@ -411,6 +424,7 @@ class Settings(_Section):
     policy: PolicySettings = Field(default_factory=PolicySettings)
     milter: MilterSettings = Field(default_factory=MilterSettings)
     tracking: TrackingSettings = Field(default_factory=TrackingSettings)
+    images: ImagesSettings = Field(default_factory=ImagesSettings)
     postfix: PostfixSettings = Field(default_factory=PostfixSettings)
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 

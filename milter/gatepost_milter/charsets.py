@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import codecs
 
-from gatepost_milter.edits import Edit
+from gatepost_milter.edits import Edit, Range
 
 # Declared by habit where the larger set is meant (encoding.spec.whatwg.org, "Names and labels").
 _SUPERSETS = {
@@ -60,20 +60,25 @@ def decode(data: bytes, charset: str | None) -> tuple[str, str]:
 
 
 def byte_edits(data: bytes, text: str, codec: str, edits: list[Edit[str]]) -> list[Edit[bytes]]:
-    """Return ``edits`` of ``text`` as edits of ``data``; both lists in order. Raises CharsetError.
+    """Return ``edits`` of ``text`` as edits of ``data``; both lists in order. Raises CharsetError."""
+    ranges = byte_ranges(data, text, codec, [(start, end) for start, end, _ in edits])
+    new = insertions([edit[2] for edit in edits], codec)
+    return [(start, end, what) for (start, end), what in zip(ranges, new, strict=True)]
 
-    What a charset cannot hold is inserted as a numeric character reference (HTML section 13.1.4).
-    """
+
+def byte_ranges(data: bytes, text: str, codec: str, ranges: list[Range]) -> list[Range]:
+    """Return ranges of ``text`` as ranges of ``data``; both lists in order. Raises CharsetError."""
     if codec in _ASCII_LIKE:
-        return _utf8_edits(text, edits)
-    result: list[Edit[bytes]] = []
+        # A strict decoding of UTF-8 always comes out the same.
+        return ranges if len(data) == len(text) else _utf8_ranges(text, ranges)
+    result: list[Range] = []
     segments: list[bytes] = []
     position = place = 0
-    for start, end, new in edits:
+    for start, end in ranges:
         before, cut = text[position:start].encode(codec), text[start:end].encode(codec)
         segments += (before, cut)
         place += len(before)
-        result.append((place, place + len(cut), _insertion(new, codec)))
+        result.append((place, place + len(cut)))
         place += len(cut)
         position = end
     segments.append(text[position:].encode(codec))
@@ -82,24 +87,27 @@ def byte_edits(data: bytes, text: str, codec: str, edits: list[Edit[str]]) -> li
     return result
 
 
-def _utf8_edits(text: str, edits: list[Edit[str]]) -> list[Edit[bytes]]:
-    """Return the edits of a UTF-8 part, whose strict decoding always comes out the same."""
-    result: list[Edit[bytes]] = []
+def insertions(texts: list[str], codec: str) -> list[bytes]:
+    """Return texts to insert as bytes of a charset, all of them ASCII so that a 7bit part stays 7bit.
+
+    What is not ASCII becomes a numeric character reference (HTML section 13.1.4).
+    """
+    new = [text.encode("ascii", "xmlcharrefreplace") for text in texts]
+    return new if codec in _ASCII_LIKE else [data.decode("ascii").encode(codec) for data in new]
+
+
+def _utf8_ranges(text: str, ranges: list[Range]) -> list[Range]:
+    result: list[Range] = []
     position = place = 0
-    for start, end, new in edits:
+    for start, end in ranges:
         place += _bytes(text[position:start])
         first = place
         if start != end:
             place += _bytes(text[start:end])
-        result.append((first, place, new.encode("ascii", "xmlcharrefreplace")))
+        result.append((first, place))
         position = end
     return result
 
 
 def _bytes(segment: str) -> int:
     return len(segment) if segment.isascii() else len(segment.encode())
-
-
-def _insertion(new: str, codec: str) -> bytes:
-    # Only ASCII characters, so that a 7bit part stays 7bit.
-    return new.encode("ascii", "xmlcharrefreplace").decode("ascii").encode(codec)

@@ -15,6 +15,7 @@ T = TypeVar("T", str, bytes)
 
 # Plain tuples: a message has hundreds.
 Edit: TypeAlias = tuple[int, int, T]
+Range: TypeAlias = tuple[int, int]
 
 
 class OverlapError(AssertionError):

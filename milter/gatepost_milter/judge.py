@@ -14,10 +14,10 @@ from typing import Protocol
 
 from gatepost_core import ids, rules
 from gatepost_core.decision import Defer, Pass, Reject
-from gatepost_core.features import in_force
-from gatepost_core.model import Credential, MessageRecord, SenderDomain
-from gatepost_core.tokens import ClickTokens, TokenError
-from gatepost_milter.message import ClickRewriter, Context, Message, Plan
+from gatepost_core.features import CATALOGUE
+from gatepost_core.model import Credential, MessageRecord
+from gatepost_milter.contexts import ContextMaker
+from gatepost_milter.message import Message, Plan, size_change
 from gatepost_milter.pipeline import from_addresses, process
 from gatepost_milter.transaction import Transaction
 
@@ -30,26 +30,6 @@ class Directory(Protocol):
     def credential(self, username: str) -> Credential | None:
         """Return a credential as it is now."""
         ...
-
-    def domain(self, name: str) -> SenderDomain | None:
-        """Return a registered sender domain."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Tracking:
-    """How links lead back here; ``fallback_domain`` serves From domains that are not registered."""
-
-    scheme: str = "https"
-    fallback_domain: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SizeLimits:
-    """Bytes: above ``edit`` a message is not edited; above ``queue`` Postfix refuses it. 0: no limit."""
-
-    edit: int = 0
-    queue: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +49,12 @@ class Judge:
     def __init__(
         self,
         directory: Directory,
-        tokens: ClickTokens,
-        tracking: Tracking,
+        contexts: ContextMaker,
         *,
-        limits: SizeLimits,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._directory = directory
-        self._tokens = tokens
-        self._tracking = tracking
-        self._limits = limits
+        self._contexts = contexts
         self._clock = clock
 
     def decide(self, transaction: Transaction, queue_id: str) -> Verdict:
@@ -94,47 +70,11 @@ class Judge:
         if not isinstance(allowed, Pass):
             return allowed
         message_id = ids.new(int(now.timestamp() * 1000))
-        plan = process(message, self._context(credential, authors, message_id))
+        plan = process(message, self._contexts.make(credential, authors, message_id, transaction))
         if not isinstance(plan, Plan):
             return plan
         record = _record(message_id, now, credential, transaction, queue_id, message, authors, plan)
         return Accepted(plan, record)
-
-    def _context(self, credential: Credential, authors: list[str], message_id: str) -> Context:
-        return Context(
-            features=in_force(credential.features),
-            click=self._click_rewriter(authors, message_id),
-            edit_size_limit=self._limits.edit,
-            queue_size_limit=self._limits.queue,
-        )
-
-    def _click_rewriter(self, authors: list[str], message_id: str) -> ClickRewriter | None:
-        """Return what rewrites links for the first From domain, None when it has no click domain."""
-        domain = None
-        if authors:
-            domain = self._directory.domain(rules.normal_domain(authors[0].rpartition("@")[2]))
-        host = domain.click_domain if domain is not None else self._tracking.fallback_domain
-        if not host:
-            return None
-        return _Clicks(self._tokens, f"{self._tracking.scheme}://{host}/", message_id)
-
-
-class _Clicks:
-    """Makes the new beginning of a link: scheme, click domain and token."""
-
-    def __init__(self, tokens: ClickTokens, base: str, message_id: str) -> None:
-        self._tokens = tokens
-        self._base = base
-        self._message_id = message_id
-
-    def __call__(self, scheme: str, authority: str, path_and_query: str) -> str | None:
-        """Return what replaces ``scheme://authority``, or None for a link that must stay as it is."""
-        if f"{scheme}://{authority}/".lower() == self._base:
-            return None
-        try:
-            return self._base + self._tokens.issue(scheme, authority, path_and_query, self._message_id)
-        except TokenError:
-            return None
 
 
 _GONE = Reject(550, "5.7.1", "This credential does not exist any more", "unknown credential")
@@ -150,8 +90,6 @@ def _record(
     authors: list[str],
     plan: Plan,
 ) -> MessageRecord:
-    before = len(message.body)
-    after = before if plan.body is None else len(plan.body)
     return MessageRecord(
         id=message_id,
         created_at=now,
@@ -163,9 +101,9 @@ def _record(
         header_from=", ".join(authors),
         subject=_subject(message),
         size=transaction.size,
-        size_after=transaction.size + after - before,
+        size_after=transaction.size + size_change(message, plan),
         tags=plan.tags,
-        features=tuple(name for name, value in plan.features.items() if value),
+        features=tuple(name for name, value in plan.features.items() if value != CATALOGUE[name].default),
         applied=plan.applied,
         skipped=plan.skipped,
         seconds=plan.seconds,

@@ -16,6 +16,7 @@ from types import FrameType
 import milter
 
 from gatepost_core import daemon
+from gatepost_core.images import FileImageStore
 from gatepost_core.keyring import Keyring
 from gatepost_core.listen import open_listener, parse_address
 from gatepost_core.metrics import Metrics
@@ -23,10 +24,10 @@ from gatepost_core.postfix import queue_size_limit
 from gatepost_core.prefork import Hooks, Supervisor, WorkerContext
 from gatepost_core.settings import Settings
 from gatepost_core.store.journal import JournalWriter
-from gatepost_core.tokens import ClickTokens
 from gatepost_milter import listening, shell
+from gatepost_milter.contexts import ContextMaker, Domains, SizeLimits, Tracking
 from gatepost_milter.crew import Crew
-from gatepost_milter.judge import Judge, SizeLimits, Tracking
+from gatepost_milter.judge import Judge
 
 # The answer to the last message is still on its way through libmilter when our callback has returned.
 _LAST_ANSWERS_SECONDS = 0.2
@@ -38,7 +39,7 @@ class Worker:
 
     def __init__(self, settings: Settings, keyring: Keyring, metrics: Metrics) -> None:
         self._settings = settings
-        self._tokens = ClickTokens(keyring)
+        self._keyring = keyring
         # Made before the fork: what SQLAlchemy compiles is then in pages that all workers share.
         self._reader = daemon.open_reader(settings.store.url)
         self._journal = JournalWriter(settings.store.journal, synchronous=settings.store.synchronous)
@@ -49,12 +50,7 @@ class Worker:
     def __call__(self, context: WorkerContext) -> None:
         """Serve until drained. In the child, after the fork."""
         settings = self._settings
-        judge = Judge(
-            self._reader,
-            self._tokens,
-            Tracking(settings.tracking.click_scheme, settings.tracking.click_domain),
-            limits=SizeLimits(settings.milter.edit_size_limit, queue_size_limit(settings)),
-        )
+        judge = Judge(self._reader, context_maker(settings, self._keyring, self._reader))
         with Crew(settings.milter.threads) as crew:
             service = shell.Service(judge.decide, self._journal, crew, self._observer())
             shell.Session.service = service
@@ -96,6 +92,17 @@ class Worker:
 def _interrupted(number: int, frame: FrameType | None) -> None:
     """Handle SIGUSR2: nothing, that the system call ended is all."""
     del number, frame
+
+
+def context_maker(settings: Settings, keyring: Keyring, domains: Domains) -> ContextMaker:
+    """Return what makes the surgery's contexts by these settings."""
+    return ContextMaker(
+        domains,
+        keyring,
+        FileImageStore(settings.images.directory),
+        Tracking(settings.tracking.click_scheme, settings.tracking.click_domain),
+        SizeLimits(settings.milter.edit_size_limit, queue_size_limit(settings), settings.images.size_limit),
+    )
 
 
 def serve(settings: Settings) -> int:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from gatepost_core.features import FeatureValues
+from gatepost_core.options import Options
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +51,24 @@ class ClickRewriter(Protocol):
         ...
 
 
+class ImageHost(Protocol):
+    """Keeps an image for good."""
+
+    def __call__(self, data: bytes, content_type: str) -> str:
+        """Return the image's address, which needs no escaping in HTML or CSS. Raises OSError."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What the surgery needs to know beside the message.
 
-    ``features``: the credential's values for every feature. ``click``: None when the From domain
-    has no click domain. ``edit_size_limit``: a message of more bytes is not edited, for what it would cost.
+    ``features``: the credential's values for every feature. ``click``, ``opens``: None when the From domain
+    has no click domain. ``pixel``: the address of a 1x1 image. ``host`` keeps images, none larger than
+    ``image_size_limit`` bytes. ``unsubscribe``: the address for RFC 8058, made for the one recipient.
+    ``bounce_sender``: the envelope sender for trackbounces. ``feedback``: Feedback-ID after its first field.
+    What is missing is None or empty; for ``unsubscribe`` and ``trackbounces``, ``missing`` has the reason.
+    ``edit_size_limit``: a message of more bytes is not edited, for what it would cost.
     ``queue_size_limit``: bytes that a message may have after edits, because Postfix refuses a larger
     one for good. 0 is no limit.
     """
@@ -64,13 +77,23 @@ class Context:
     click: ClickRewriter | None = None
     edit_size_limit: int = 0
     queue_size_limit: int = 0
+    opens: ClickRewriter | None = None
+    pixel: str = ""
+    host: ImageHost | None = None
+    image_size_limit: int = 5_000_000
+    unsubscribe: str = ""
+    bounce_sender: str = ""
+    feedback: str = ""
+    missing: Mapping[str, str] = field(default_factory=dict[str, str])
+    options: Options = field(default_factory=Options)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Everything that is to change, and why the rest is not.
 
-    ``body`` None means that the body stays. ``skipped`` maps a feature to its reason in words;
+    ``body`` None means that the body stays, ``sender`` None that the envelope sender does. ``skipped`` maps a
+    feature to its reason in words;
     a feature may be in both when it acted in one part and not in another. ``seconds`` is wall
     time by step. ``notes`` are for the log alone.
     """
@@ -83,21 +106,40 @@ class Plan:
     features: FeatureValues = field(default_factory=dict[str, "bool | str | tuple[str, ...]"])
     seconds: Mapping[str, float] = field(default_factory=dict[str, float])
     notes: tuple[str, ...] = ()
+    sender: str | None = None
 
 
 def apply_header_edits(headers: tuple[Header, ...], edits: tuple[HeaderEdit, ...]) -> tuple[Header, ...]:
     """Return the header fields as the MTA has them after ``edits``, done one after another."""
-    result = list(headers)
+    result: list[Header | None] = list(headers)
+    places: dict[bytes, list[int]] = {}
+    for place, header in enumerate(headers):
+        places.setdefault(header.name.lower(), []).append(place)
     for edit in edits:
-        places = [i for i, header in enumerate(result) if header.name.lower() == edit.name.lower()]
-        if edit.index == 0 or edit.index > len(places):
+        own = places.setdefault(edit.name.lower(), [])
+        if edit.index == 0 or edit.index > len(own):
             if edit.value is not None:
+                own.append(len(result))
                 result.append(Header(edit.name, edit.value))
         elif edit.value is None:
-            del result[places[edit.index - 1]]
+            result[own.pop(edit.index - 1)] = None
         else:
-            result[places[edit.index - 1]] = Header(result[places[edit.index - 1]].name, edit.value)
-    return tuple(result)
+            place = own[edit.index - 1]
+            result[place] = Header((result[place] or edit).name, edit.value)
+    return tuple(header for header in result if header is not None)
+
+
+def size_change(message: Message, plan: Plan) -> int:
+    """Return by how many bytes ``plan`` makes the message longer, line ends counted as on the wire."""
+    change = 0 if plan.body is None else len(plan.body) - len(message.body)
+    if plan.header_edits:
+        after = apply_header_edits(message.headers, plan.header_edits)
+        change += _header_size(after) - _header_size(message.headers)
+    return change
+
+
+def _header_size(headers: tuple[Header, ...]) -> int:
+    return sum(len(header.name) + len(header.value) + 3 + header.value.count(b"\n") for header in headers)
 
 
 def render(message: Message, plan: Plan) -> bytes:

@@ -42,7 +42,8 @@ class Part:
     """One entity. ``start`` and ``end`` bound its body within the message's body.
 
     ``number`` is its place as IMAP counts (``1.2``; empty for the message itself). ``header_end`` is where
-    another header field would go. ``protected`` is why it must not be edited.
+    another header field would go. ``protected`` is why it must not be edited. ``whole`` is the range from its
+    delimiter line to the next one, (-1, -1) where there is none.
     """
 
     number: str
@@ -56,6 +57,9 @@ class Part:
     header_end: int = -1
     protected: str = ""
     fault: str = ""
+    content_id: str = ""
+    located: bool = False
+    whole: tuple[int, int] = (-1, -1)
     children: list[Part] = field(default_factory=list["Part"])
 
     def walk(self) -> Iterator[Part]:
@@ -113,6 +117,10 @@ class _Reader:
             span[2],
             protected or _protection(kind),
         )
+        for one in fields:
+            if one.name == "content-id":
+                part.content_id = _COMMENT.sub(" ", one.value).strip().removeprefix("<").removesuffix(">")
+            part.located |= one.name in ("content-location", "content-base")
         if any(len(several) > 1 for several in named.values()):
             part.fault = "has a Content- header field twice"
         elif not kind:
@@ -132,20 +140,22 @@ class _Reader:
         else:
             default = "message/rfc822" if part.type == "multipart/digest" else "text/plain"
             spans = self._bodies(boundary.encode("latin-1", "replace"), part.start, part.end)
-            for place, (start, end) in enumerate(spans, 1):
+            for place, (start, end, *whole) in enumerate(spans, 1):
                 if self._parts >= PARTS_MOST:
                     part.fault = f"is in a message of more than {PARTS_MOST} parts"
                     break
                 number = f"{part.number}.{place}" if part.number else str(place)
-                part.children.append(self._child(number, start, end, default, depth + 1, part.protected))
+                child = self._child(number, start, end, default, depth + 1, part.protected)
+                child.whole = (whole[0], whole[1])
+                part.children.append(child)
             if not spans:
                 part.fault = "is multipart and its boundary does not occur"
 
-    def _bodies(self, boundary: bytes, start: int, end: int) -> list[tuple[int, int]]:
-        """Return the ranges between delimiter lines (RFC 2046 section 5.1.1)."""
+    def _bodies(self, boundary: bytes, start: int, end: int) -> list[tuple[int, int, int, int]]:
+        """Return the ranges between delimiter lines (RFC 2046 section 5.1.1), and from one to the next."""
         body, delimiter = self._body, b"--" + boundary
-        spans: list[tuple[int, int]] = []
-        opened = -1
+        spans: list[tuple[int, int, int, int]] = []
+        opened = opened_at = -1
         at = body.find(delimiter, start, end)
         while at >= 0 and len(spans) < PARTS_MOST:
             after = at + len(delimiter)
@@ -154,14 +164,15 @@ class _Reader:
             rest = body[after : min(next_line, after + 1000)].rstrip(b" \t\r\n")
             if (at == start or body[at - 1] == 10) and rest in (b"", b"--"):
                 if opened >= 0:
-                    spans.append((opened, max(opened, at - (2 if body[at - 2 : at] == b"\r\n" else 1))))
-                opened = -1 if rest else next_line
+                    last = max(opened, at - (2 if body[at - 2 : at] == b"\r\n" else 1))
+                    spans.append((opened, last, opened_at, at))
+                opened, opened_at = (-1 if rest else next_line), at
                 if rest:
                     break
                 after = next_line
             at = body.find(delimiter, after, end)
         if opened >= 0:
-            spans.append((opened, end))
+            spans.append((opened, end, -1, -1))
         return spans
 
     def _child(self, number: str, start: int, end: int, default: str, depth: int, protected: str) -> Part:

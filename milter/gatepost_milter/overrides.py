@@ -2,7 +2,8 @@
 
 ``X-Gatepost-<Feature>`` and ``X-SMTPeter-<Feature>``, in any case. Every field under either prefix is removed
 before the message leaves. A name or value that is not understood, or two that contradict each other, refuse
-the message: ``550 5.6.0`` naming header and value, never a guess.
+the message: ``550 5.6.0`` naming header and value, never a guess. A credential may have them ignored:
+removed unread.
 """
 
 from __future__ import annotations
@@ -22,17 +23,22 @@ _SHOWN = 60
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """The values that the message asks for, and the edits that remove the fields."""
+    """The values that the message asks for, the edits that remove the fields, names of fields ignored."""
 
     values: dict[str, FeatureValue]
     edits: tuple[HeaderEdit, ...]
+    ignored: tuple[str, ...] = ()
 
 
-def read(headers: tuple[Header, ...]) -> Overrides | Reject:
-    """Return the overrides among ``headers``, or the refusal of one that is not understood."""
+def read(headers: tuple[Header, ...], *, ignore: bool = False) -> Overrides | Reject:
+    """Return the overrides among ``headers``, or the refusal of one that is not understood.
+
+    ``ignore``: they count for nothing, and are removed; only a name that libmilter cannot be told is refused.
+    """
     values: dict[str, FeatureValue] = {}
     edits: list[HeaderEdit] = []
     counts: dict[bytes, int] = {}
+    ignored: list[str] = []
     for header in headers:
         if header.name[:2] not in (b"X-", b"x-"):
             continue
@@ -42,6 +48,9 @@ def read(headers: tuple[Header, ...]) -> Overrides | Reject:
         key = header.name.lower()
         counts[key] = counts.get(key, 0) + 1
         edits.append(HeaderEdit(header.name, counts[key], None))
+        if ignore and header.name.isascii():
+            ignored.append(_name(header))
+            continue
         try:
             feature, value = _parse(header, word)
         except FeatureError as error:
@@ -54,7 +63,7 @@ def read(headers: tuple[Header, ...]) -> Overrides | Reject:
                 "overrides contradict each other",
             )
     # Highest first, so that no deletion moves one still to come (smfi_chgheader counts what is there).
-    return Overrides(values, tuple(reversed(edits)))
+    return Overrides(values, tuple(reversed(edits)), tuple(dict.fromkeys(ignored)))
 
 
 def _parse(header: Header, word: str) -> tuple[Feature, FeatureValue]:

@@ -10,12 +10,14 @@ from dataclasses import replace
 from time import perf_counter
 
 from gatepost_core.decision import Reject
-from gatepost_core.features import FeatureValues, in_force
+from gatepost_core.features import CATALOGUE, FeatureValues, in_force
 from gatepost_milter import overrides
 from gatepost_milter.addresses import UNREADABLE, from_addresses
 from gatepost_milter.edits import Edit, ordered, splice
+from gatepost_milter.features.hostedimages import HostedImages
 from gatepost_milter.message import ClickRewriter, Context, Header, HeaderEdit, Message, Plan, render
 from gatepost_milter.mime import Part, view
+from gatepost_milter.outside import SIGNED, is_signed, outside
 from gatepost_milter.surgery import Asked, NewPart, PartError, Record, operate, reasons
 
 __all__ = [
@@ -32,7 +34,7 @@ __all__ = [
     "render",
 ]
 
-_HTML_FEATURES = ("inlinecss", "trackclicks", "preventscam")
+_HTML_FEATURES = ("inlinecss", "trackclicks", "trackopens", "preventscam", "images")
 # Skip these words in reasons: a part without HTML is no failure worth a sentence of its own.
 _NO_HTML = "no HTML part"
 
@@ -40,7 +42,7 @@ _NO_HTML = "no HTML part"
 def process(message: Message, context: Context) -> Plan | Reject:
     """Return what is to become of ``message``, or the refusal of an override. Never raises."""
     try:
-        asked = overrides.read(message.headers)
+        asked = overrides.read(message.headers, ignore=context.options.overrides == "ignored")
     except Exception as error:  # noqa: BLE001  # an override that we cannot read must not pass unread
         return Reject(
             550, "5.6.0", "The X-Gatepost- headers cannot be read", f"{type(error).__name__}: {error}"
@@ -48,20 +50,24 @@ def process(message: Message, context: Context) -> Plan | Reject:
     if isinstance(asked, Reject):
         return asked
     features = in_force(context.features, asked.values)
-    labels = features["tags"]
-    tags = labels if isinstance(labels, tuple) else ()
-    plan = Plan(header_edits=asked.edits, applied=("tags",) if tags else (), tags=tags, features=features)
-    if not any(features[name] for name in _HTML_FEATURES):
+    plan = outside(message, context, features, asked)
+    wanted = _wanted(features)
+    if not wanted:
         return plan
+    if is_signed(message, context):
+        return replace(plan, skipped={**plan.skipped, **dict.fromkeys(wanted, SIGNED)})
     try:
         return _edited(message, context, plan)
     except Exception as error:  # noqa: BLE001  # whatever it is, the message must pass as it came
-        skipped = dict.fromkeys(_wanted(features), "internal error")
-        return replace(plan, skipped=skipped, notes=(f"{type(error).__name__}: {error}",))
+        return replace(
+            plan,
+            skipped={**plan.skipped, **dict.fromkeys(wanted, "internal error")},
+            notes=(*plan.notes, f"{type(error).__name__}: {error}"),
+        )
 
 
 def _wanted(features: FeatureValues) -> list[str]:
-    return [name for name in _HTML_FEATURES if features[name]]
+    return [name for name in _HTML_FEATURES if features[name] != CATALOGUE[name].default]
 
 
 def _edited(message: Message, context: Context, plan: Plan) -> Plan:
@@ -69,24 +75,26 @@ def _edited(message: Message, context: Context, plan: Plan) -> Plan:
     wanted = _wanted(plan.features)
     if context.edit_size_limit and _size(message) > context.edit_size_limit:
         reason = f"the message has more than {context.edit_size_limit} bytes"
-        return replace(plan, skipped=dict.fromkeys(wanted, reason))
+        return replace(plan, skipped={**plan.skipped, **dict.fromkeys(wanted, reason)})
     edited = _attempt(message, context, plan, wanted, inlined=True)
     if _fits(message, edited, context.queue_size_limit):
         return edited
     reason = f"the message would grow past {context.queue_size_limit} bytes"
-    if "trackclicks" in edited.applied and "inlinecss" in edited.applied:
+    if "inlinecss" in edited.applied and len(edited.applied) > len(plan.applied) + 1:
         # Styles grow a message most, and a message without them still reads.
         fewer = _attempt(message, context, plan, wanted, inlined=False)
         if _fits(message, fewer, context.queue_size_limit):
             return replace(fewer, skipped={**fewer.skipped, "inlinecss": reason})
-    return replace(plan, skipped=dict.fromkeys(wanted, reason), seconds=edited.seconds, notes=edited.notes)
+    skipped = {**plan.skipped, **dict.fromkeys(wanted, reason)}
+    return replace(plan, skipped=skipped, seconds=edited.seconds, notes=edited.notes)
 
 
 def _fits(message: Message, plan: Plan, limit: int) -> bool:
     """Say whether the message as edited keeps the limit, or does not grow."""
     if not limit or plan.body is None or len(plan.body) <= len(message.body):
         return True
-    return _size(message) - len(message.body) + len(plan.body) <= limit
+    added = sum(len(edit.name) + len(edit.value or b"") + 3 for edit in plan.header_edits if not edit.index)
+    return _size(message) - len(message.body) + len(plan.body) + added <= limit
 
 
 def _size(message: Message) -> int:
@@ -101,49 +109,81 @@ def _size(message: Message) -> int:
 def _attempt(message: Message, context: Context, plan: Plan, wanted: list[str], *, inlined: bool) -> Plan:
     """Return ``plan`` with the edits of the HTML parts, whatever their size."""
     record = Record()
+    record.notes += plan.notes
     asked = _asked(wanted, context, record, inlined)
     body: bytes | None = None
     header_edits = plan.header_edits
-    if any(header.name.lower() == b"dkim-signature" for header in message.headers):
-        _skip(record, wanted, "the message carries a DKIM signature of its own")
-    elif asked.inline_css or asked.click is not None:
-        body, header_edits = _operate_all(message, asked, wanted, record, header_edits)
+    if asked.anything or ("images" in wanted and context.host is not None):
+        body, header_edits = _operate_all(message, context, asked, wanted, record, header_edits)
     _explain(record, wanted)
     return replace(
         plan,
         header_edits=header_edits,
         body=body,
         applied=(*(name for name in wanted if name in record.applied), *plan.applied),
-        skipped=reasons(record.skipped),
-        seconds=record.seconds,
+        skipped={**plan.skipped, **reasons(record.skipped)},
+        seconds={**plan.seconds, **record.seconds},
         notes=tuple(record.notes),
     )
 
 
 def _operate_all(
-    message: Message, asked: Asked, wanted: list[str], record: Record, header_edits: tuple[HeaderEdit, ...]
+    message: Message,
+    context: Context,
+    asked: Asked,
+    wanted: list[str],
+    record: Record,
+    header_edits: tuple[HeaderEdit, ...],
 ) -> tuple[bytes | None, tuple[HeaderEdit, ...]]:
     """Return the body after all parts' edits (None: unchanged), and the header edits with theirs added."""
     began = perf_counter()
     root = view(message.headers, message.body)
+    parts = _html_parts(root, wanted, record)
+    if "images" in wanted and context.host is not None and parts:
+        images = HostedImages(root, parts, message.body, context.host, context.image_size_limit)
+        if images:
+            asked = replace(asked, images=images)
+        else:
+            record.skip("images", images.reason or "no embedded image")
     record.spend("view", began)
     edits: list[Edit[bytes]] = []
-    for part in _html_parts(root, wanted, record):
-        new = _operated(part, message.body, asked, wanted, record)
-        if new is not None:
-            edits.append((part.start, part.end, new.body))
-            if new.encoding is not None:
-                header_edits += _reencoded(part, new, message.headers, edits)
+    for part, new in _all_operated(parts, message.body, asked, wanted, record):
+        edits.append((part.start, part.end, new.body))
+        if new.encoding is not None:
+            header_edits += _reencoded(part, new, message.headers, edits)
+    if asked.images is not None:
+        edits += asked.images.removals()
+        if asked.images.reason:
+            record.skip("images", asked.images.reason)
     if not edits:
         return None, header_edits
     return splice(message.body, ordered(edits, len(message.body))), header_edits
 
 
+def _all_operated(
+    parts: list[Part], body: bytes, asked: Asked, wanted: list[str], record: Record
+) -> list[tuple[Part, NewPart]]:
+    """Return the parts that change. The 1x1 image goes into the first, and only if no part has another."""
+    several = len(parts) > 1
+    without = replace(asked, pixel="") if several else asked
+    done = [(part, _operated(part, body, without, wanted, record)) for part in parts]
+    if several and asked.pixel and "trackopens" not in record.applied:
+        record.skipped.pop("trackopens", None)
+        again = Record()
+        done[0] = (parts[0], _operated(parts[0], body, asked, wanted, again))
+        record.count("trackopens", again.applied.get("trackopens", 0))
+        for reason in again.skipped.get("trackopens", ()):
+            record.skip("trackopens", reason)
+    return [(part, new) for part, new in done if new is not None]
+
+
 def _asked(wanted: list[str], context: Context, record: Record, inlined: bool) -> Asked:
     click = context.click if "trackclicks" in wanted else None
-    if "trackclicks" in wanted and click is None:
-        record.skip("trackclicks", "no click domain for the From domain")
-    return Asked(inlined and "inlinecss" in wanted, click, "preventscam" in wanted)
+    opens = context.opens if "trackopens" in wanted else None
+    for name, missing in (("trackclicks", click), ("trackopens", opens), ("images", context.host)):
+        if name in wanted and missing is None:
+            record.skip(name, "no click domain for the From domain")
+    return Asked(inlined and "inlinecss" in wanted, click, "preventscam" in wanted, opens, context.pixel)
 
 
 def _explain(record: Record, wanted: list[str]) -> None:
@@ -188,9 +228,13 @@ def _operated(part: Part, body: bytes, asked: Asked, wanted: list[str], record: 
         return operate(part, body[part.start : part.end], asked, record)
     except PartError as error:
         _skip(record, wanted, f"{label} {error}")
+        reason = f"{label} {error}"
     except Exception as error:  # noqa: BLE001  # the other parts are still worth editing
         record.notes.append(f"{label}: {type(error).__name__}: {error}")
         _skip(record, wanted, "internal error")
+        reason = "internal error"
+    if asked.images is not None:
+        asked.images.close(f"may be referred to where nothing can be changed: {reason}")
     return None
 
 

@@ -209,6 +209,8 @@ class Session(Milter.Base):
                 self.chgheader(name, edit.index, value)
             else:
                 self.addheader(name, value)
+        if plan.sender is not None:
+            self.chgfrom(f"<{plan.sender}>")
 
     def _answer(self, transaction: Transaction, queue_id: str, verdict: Verdict, seconds: float) -> int:
         log = self.service.log
@@ -228,6 +230,7 @@ class Session(Milter.Base):
                 applied=",".join(plan.applied),
                 skipped="; ".join(f"{name}: {why}" for name, why in plan.skipped.items()),
                 tags=",".join(plan.tags),
+                notes="; ".join(plan.notes),
                 **common,
             )
             self.service.observe("accepted", seconds)

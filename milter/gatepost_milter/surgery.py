@@ -10,19 +10,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
 
-from gatepost_milter.charsets import CharsetError, byte_edits, decode
+from gatepost_milter.charsets import CharsetError
 from gatepost_milter.edits import Edit, OverlapError, ordered
 from gatepost_milter.features.csscopy import CalculatorError
+from gatepost_milter.features.hostedimages import HostedImages
 from gatepost_milter.features.inlinecss import inline
 from gatepost_milter.features.trackclicks import track
+from gatepost_milter.features.trackopens import in_style, pixel, remote_images
+from gatepost_milter.features.urls import Redirector
 from gatepost_milter.html.part import HtmlPart, Outcome
-from gatepost_milter.html.scanner import scan
+from gatepost_milter.html.references import Reference, image_references
 from gatepost_milter.message import ClickRewriter
 from gatepost_milter.mime import Part
-from gatepost_milter.transfer import Identity, TransferError, has_long_line, open_part, to_quoted_printable
+from gatepost_milter.opened import open_html
+from gatepost_milter.transfer import Identity, TransferError, has_long_line, to_quoted_printable
 
-# Ten times what any mail program shows whole; the scan takes up to 160 bytes for each byte of hostile text.
-HTML_MOST = 1024 * 1024
 # Reasons kept for one feature; they go into a log line.
 REASONS_MOST = 5
 
@@ -33,11 +35,19 @@ class PartError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is to be done to each HTML part."""
+    """What is to be done to each HTML part. ``pixel``: the address of a 1x1 image for want of another."""
 
-    inline_css: bool
-    click: ClickRewriter | None
-    prevent_scam: bool
+    inline_css: bool = False
+    click: ClickRewriter | None = None
+    prevent_scam: bool = False
+    opens: ClickRewriter | None = None
+    pixel: str = ""
+    images: HostedImages | None = None
+
+    @property
+    def anything(self) -> bool:
+        """Whether a part has to be looked at."""
+        return self.inline_css or not (self.click is None and self.opens is None and self.images is None)
 
 
 @dataclass(slots=True)
@@ -80,25 +90,20 @@ class NewPart:
 def operate(part: Part, raw: bytes, asked: Asked, record: Record) -> NewPart | None:
     """Return the new body of one HTML part, or None if nothing changes. Raises PartError."""
     began = perf_counter()
-    if len(raw) > 3 * HTML_MOST:
-        raise PartError(f"is larger than {HTML_MOST} bytes")
     try:
-        transfer = open_part(part.encoding, raw)
-        if len(transfer.decoded) > HTML_MOST:
-            raise PartError(f"is larger than {HTML_MOST} bytes")
-        if b"-----BEGIN PGP" in transfer.decoded:
-            raise PartError("holds inline PGP")
-        text, codec = decode(transfer.decoded, part.parameters.get("charset"))
-        html = HtmlPart(text, codec, scan(text))
+        opened = open_html(part.encoding, part.parameters.get("charset"), raw)
+        html = opened.html
         record.spend("view", began)
-        edits = ordered(_collect(html, asked, record), len(text))
+        edits = ordered(_collect(html, asked, record), len(html.text))
+        if asked.images is not None:
+            asked.images.look_through(html, edits)
         if not edits:
             return None
         began = perf_counter()
-        body = transfer.spliced(byte_edits(transfer.decoded, text, codec, edits))
+        body = opened.written(edits)
     except (TransferError, CharsetError, OverlapError) as error:
         raise PartError(str(error)) from error
-    if isinstance(transfer, Identity) and has_long_line(body):
+    if isinstance(opened.transfer, Identity) and has_long_line(body):
         record.spend("render", began)
         return NewPart(to_quoted_printable(body), "quoted-printable")
     record.spend("render", began)
@@ -111,9 +116,52 @@ def _collect(html: HtmlPart, asked: Asked, record: Record) -> list[Edit[str]]:
     if asked.click is not None:
         click = asked.click
         edits += _guarded("trackclicks", lambda: _tracked(html, click, asked.prevent_scam, record), record)
+    if asked.images is not None or asked.opens is not None:
+        edits += _images(html, asked, record)
     if asked.inline_css:
-        edits += _guarded("inlinecss", lambda: inline(html), record)
+        edits += _guarded("inlinecss", lambda: _inlined(html, asked), record)
     return edits
+
+
+def _images(html: HtmlPart, asked: Asked, record: Record) -> list[Edit[str]]:
+    """Return the edits of references to images: those to embedded ones, and those to remote ones."""
+    began = perf_counter()
+    references = html.once(_references)
+    record.spend("images" if asked.opens is None else "trackopens", began)
+    edits: list[Edit[str]] = []
+    if asked.images is not None:
+        hosted = asked.images
+        edits += _guarded("images", lambda: hosted.rewrite(references), record)
+    if asked.opens is not None:
+        redirector = Redirector(asked.opens, utf8=html.utf8)
+        edits += _guarded("trackopens", lambda: _opens(html, references, redirector, asked.pixel), record)
+    return edits
+
+
+def _references(html: HtmlPart) -> list[Reference]:
+    return image_references(html.scan)
+
+
+def _opens(html: HtmlPart, references: list[Reference], redirector: Redirector, address: str) -> Outcome:
+    outcome = remote_images(references, redirector)
+    return outcome if outcome.edits or not address else pixel(html, address)
+
+
+def _inlined(html: HtmlPart, asked: Asked) -> Outcome:
+    """Return what inlinecss wants changed; references to images in it are rewritten as those in the sheet."""
+    outcome = inline(html)
+    if asked.images is None and asked.opens is None:
+        return outcome
+    edits: list[Edit[str]] = []
+    for start, end, style in outcome.edits:
+        new = style
+        if "url(" in new:
+            if asked.images is not None:
+                new = asked.images.in_style(new)
+            if asked.opens is not None:
+                new = in_style(new, Redirector(asked.opens, utf8=html.utf8))
+        edits.append((start, end, new))
+    return Outcome(edits, outcome.reason)
 
 
 def _tracked(html: HtmlPart, click: ClickRewriter, prevent_scam: bool, record: Record) -> Outcome:
@@ -129,6 +177,9 @@ def _guarded(feature: str, act: Callable[[], Outcome], record: Record) -> list[E
         outcome = act()
     except CalculatorError as error:
         outcome = Outcome(reason=str(error))
+    except OSError as error:
+        record.notes.append(f"{feature}: {error}")
+        outcome = Outcome(reason="the image store cannot be written")
     except Exception as error:  # noqa: BLE001  # whatever it is, the message must pass
         record.notes.append(f"{feature}: {type(error).__name__}: {error}")
         outcome = Outcome(reason="internal error")

@@ -11,11 +11,13 @@ from __future__ import annotations
 import binascii
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
-from gatepost_milter.edits import Edit, splice
+from gatepost_milter.edits import Edit, Range, splice
 
 LINE_MOST = 998  # RFC 5322 section 2.1.1, without the line end
+_USUAL = 512
 _WRAP = 76  # RFC 2045 section 6.7, rule 5; the soft line break's "=" counts
 # As much of a line as fits with its soft line break, no escape cut in two; a last chunk needs no break.
 _CHUNK = re.compile(rb".{1,76}+\Z|.{75}(?<!=)(?<!=.)|.{74}(?<!=)(?<!=.)|.{73}(?<!=)(?<!=.)", re.DOTALL)
@@ -31,9 +33,19 @@ class Transfer(Protocol):
 
     decoded: bytes
 
-    def spliced(self, edits: list[Edit[bytes]]) -> bytes:
-        """Return the encoded body after ``edits`` of ``decoded``, which come from ``edits.ordered``."""
+    def places(self, ranges: list[Range]) -> list[Range]:
+        """Return where ranges of ``decoded`` are for ``written``; in order, none overlapping."""
         ...
+
+    def written(self, places: list[Range], new: list[bytes]) -> bytes:
+        """Return the encoded body with what stands at ``places`` replaced by ``new``, one for each."""
+        ...
+
+
+def spliced(transfer: Transfer, edits: list[Edit[bytes]]) -> bytes:
+    """Return the encoded body after ``edits`` of what it means, which come from ``edits.ordered``."""
+    places = transfer.places([(start, end) for start, end, _ in edits])
+    return transfer.written(places, [new for _, _, new in edits])
 
 
 @dataclass(slots=True)
@@ -42,9 +54,13 @@ class Identity:
 
     decoded: bytes
 
-    def spliced(self, edits: list[Edit[bytes]]) -> bytes:
+    def places(self, ranges: list[Range]) -> list[Range]:
+        """Return the same ranges."""
+        return ranges
+
+    def written(self, places: list[Range], new: list[bytes]) -> bytes:
         """Return the bytes with the edits done; lines may come out longer than ``LINE_MOST``."""
-        return splice(self.decoded, edits)
+        return splice(self.decoded, _edits(places, new))
 
 
 @dataclass(slots=True)
@@ -66,28 +82,31 @@ class QuotedPrintable:
             raise TransferError("has malformed quoted-printable")
         return cls(encoded, decoded, crlf)
 
-    def spliced(self, edits: list[Edit[bytes]]) -> bytes:
-        """Return the encoded body with the edits done, soft line breaks added on touched lines only."""
-        result = splice(self.encoded, [])
-        if edits:
-            result = _wrapped_splice(self.encoded, self._encoded_edits(edits))
-        return result.replace(b"\n", b"\r\n") if self.crlf else result
-
-    def _encoded_edits(self, edits: list[Edit[bytes]]) -> list[Edit[bytes]]:
-        """Return the edits as ranges of the encoded text."""
-        result: list[Edit[bytes]] = []
-        encoded, counted, signs = self.encoded, 0, 0
-        for (start, end, _), new in zip(edits, _all_quoted([edit[2] for edit in edits]), strict=True):
-            places = []
-            for offset in (start, end):
-                # Two bytes more for each "=" before the place; these push it on past others.
-                place = offset + 2 * signs
-                while more := encoded.count(b"=", counted, place):
-                    counted, signs = place, signs + more
-                    place = offset + 2 * signs
-                places.append(place)
-            result.append((places[0], places[1], new))
+    def places(self, ranges: list[Range]) -> list[Range]:
+        """Return the ranges within the encoded text."""
+        result: list[Range] = []
+        count, counted, signs = self.encoded.count, 0, 0
+        for start, end in ranges:
+            # Two bytes more for each "=" before the place; these push it on past others.
+            first = start + 2 * signs
+            while more := count(b"=", counted, first):
+                counted, signs = first, signs + more
+                first = start + 2 * signs
+            last = first
+            if start != end:
+                last = end + 2 * signs
+                while more := count(b"=", counted, last):
+                    counted, signs = last, signs + more
+                    last = end + 2 * signs
+            result.append((first, last))
         return result
+
+    def written(self, places: list[Range], new: list[bytes]) -> bytes:
+        """Return the encoded body with the edits done, soft line breaks added on touched lines only."""
+        result = self.encoded
+        if places:
+            result = _wrapped_splice(self.encoded, _edits(places, _all_quoted(new)))
+        return result.replace(b"\n", b"\r\n") if self.crlf else result
 
 
 @dataclass(slots=True)
@@ -114,9 +133,13 @@ class Base64:
             raise TransferError("has base64 that would not come out the same")
         return part
 
-    def spliced(self, edits: list[Edit[bytes]]) -> bytes:
+    def places(self, ranges: list[Range]) -> list[Range]:
+        """Return the same ranges: the whole is encoded again."""
+        return ranges
+
+    def written(self, places: list[Range], new: list[bytes]) -> bytes:
         """Return the encoded body after the edits, in lines as long as the original's."""
-        return self._encode(splice(self.decoded, edits))
+        return self._encode(splice(self.decoded, _edits(places, new)))
 
     def _encode(self, data: bytes) -> bytes:
         text = binascii.b2a_base64(data, newline=False)
@@ -182,6 +205,10 @@ def _with_lf(raw: bytes) -> tuple[bytes, bool]:
     return raw.replace(b"\r\n", b"\n"), True
 
 
+def _edits(places: list[Range], new: list[bytes]) -> list[Edit[bytes]]:
+    return [(start, end, what) for (start, end), what in zip(places, new, strict=True)]
+
+
 def _wrapped_splice(encoded: bytes, edits: list[Edit[bytes]]) -> bytes:
     """Return ``encoded`` with ``edits`` done and each touched line wrapped."""
     pieces: list[bytes] = []
@@ -211,6 +238,14 @@ def _wrap(line: bytes) -> bytes:
     """Return encoded text with soft line breaks where a line of it is over 76 characters."""
     if len(line) <= _WRAP:
         return line
+    # The same lines come again in messages of one template.
+    return _usual_wrap(line) if len(line) < _USUAL else _made_wrap(line)
+
+
+def _made_wrap(line: bytes) -> bytes:
     if b"\n" in line:  # an edit that spans a line break brings several lines here
         return b"\n".join(map(_wrap, line.split(b"\n")))
     return b"=\n".join(_CHUNK.findall(line))
+
+
+_usual_wrap = lru_cache(maxsize=2048)(_made_wrap)

@@ -103,6 +103,7 @@ class Stack:
             "sasl": {"listen": f"unix:{place.sockets}/sasl"},
             "policy": {"listen": f"unix:{place.sockets}/policy", "bounce_ports": [self.ports[0]]},
             "milter": {"listen": f"unix:{place.sockets}/milter"},
+            "images": {"directory": str(place.store / "images")},
             "postfix": {
                 "queue_directory": str(place.queue),
                 "hostname": HOSTNAME,

@@ -217,7 +217,12 @@ def test_the_shell_is_offered_commands_and_names(gatepost: Gatepost) -> None:
     assert complete(gatepost, "credential rot") == {"rotate"}
     assert complete(gatepost, "credential show gp") == {user}
     assert complete(gatepost, "credential add --account a") == {"acme"}
-    assert complete(gatepost, "credential add --feature t") == {"trackclicks", "tags="}
+    assert complete(gatepost, "credential add --feature t") == {
+        "trackbounces",
+        "trackclicks",
+        "trackopens",
+        "tags=",
+    }
     assert complete(gatepost, "domain show e") == {"example.test"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from gatepost_core.features import FeatureValue, in_force
@@ -10,6 +11,9 @@ from gatepost_milter.pipeline import process
 
 MESSAGES = Path(__file__).parent / "messages"
 PREFIX = "https://click.example.test/TOKEN"
+OPEN = "https://click.example.test/OPEN"
+PIXEL = "https://click.example.test/o/PIXEL.gif"
+HOSTED = "https://click.example.test/i/"
 
 
 def click(scheme: str, authority: str, path_and_query: str) -> str:
@@ -18,6 +22,30 @@ def click(scheme: str, authority: str, path_and_query: str) -> str:
     assert authority
     assert not path_and_query or path_and_query[0] in "/?"
     return PREFIX
+
+
+def opens(scheme: str, authority: str, path_and_query: str) -> str:
+    """Stand in for the token library."""
+    return click(scheme, authority, path_and_query).replace(PREFIX, OPEN)
+
+
+def host(data: bytes, content_type: str) -> str:
+    """Stand in for the image store, which has tests of its own."""
+    return f"{HOSTED}{hashlib.sha256(data).hexdigest()[:8]}.{content_type.partition('/')[2]}"
+
+
+def context(*features: str, **values: FeatureValue) -> Context:
+    """Return a context in which every feature finds what it needs, with these on."""
+    return Context(
+        in_force({**dict.fromkeys(features, True), **values}),
+        click,
+        opens=opens,
+        pixel=PIXEL,
+        host=host,
+        unsubscribe="https://click.example.test/u/TOKEN",
+        bounce_sender="bounce-token@bounces.example.test",
+        feedback="7:acme:acme-",
+    )
 
 
 def message(text: str | bytes) -> Message:
@@ -47,15 +75,14 @@ def html_message(html: str, encoding: str = "8bit", charset: str = "utf-8") -> M
 
 def plan_of(msg: Message, *features: str, **values: FeatureValue) -> Plan:
     """Return the plan with these features on; fails on a refusal."""
-    context = Context(in_force({**dict.fromkeys(features, True), **values}), click)
-    plan = process(msg, context)
+    plan = process(msg, context(*features, **values))
     assert isinstance(plan, Plan), plan
     return plan
 
 
-def edited(html: str, *features: str) -> str:
+def edited(html: str, *features: str, **values: FeatureValue) -> str:
     """Return HTML after these features."""
     msg = html_message(html)
-    plan = plan_of(msg, *features)
+    plan = plan_of(msg, *features, **values)
     assert plan.notes == ()
     return (msg.body if plan.body is None else plan.body).decode()

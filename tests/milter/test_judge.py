@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from gatepost_core.decision import Reject
+from gatepost_core.images import FileImageStore
 from gatepost_core.keyring import Keyring
 from gatepost_core.model import State
 from gatepost_core.store import StoreUnavailable
 from gatepost_core.store.reader import Reader
 from gatepost_core.tokens import ClickTokens
-from gatepost_milter.judge import Accepted, Judge, SizeLimits, Tracking
+from gatepost_milter.contexts import ContextMaker, SizeLimits, Tracking
+from gatepost_milter.judge import Accepted, Judge
 from gatepost_milter.transaction import Transaction
 from tests.core.stores import Store, make_store
 
@@ -26,13 +28,15 @@ def store(tmp_path: Path) -> Store:
 
 
 def judge(store: Store, now: datetime | None = None, fallback: str = "") -> Judge:
-    return Judge(
-        Reader(store.settings.store.url),
-        ClickTokens(Keyring.load(store.settings.keys.directory)),
+    reader = Reader(store.settings.store.url)
+    contexts = ContextMaker(
+        reader,
+        Keyring.load(store.settings.keys.directory),
+        FileImageStore(store.folder / "images"),
         Tracking(fallback_domain=fallback),
-        limits=SizeLimits(),
-        clock=lambda: now or datetime.now(UTC),
+        SizeLimits(),
     )
+    return Judge(reader, contexts, clock=lambda: now or datetime.now(UTC))
 
 
 def transaction(username: str, *headers: tuple[str, bytes], body: bytes = LINK) -> Transaction:
@@ -59,7 +63,7 @@ def test_a_record_says_who_sent_what_to_whom(store: Store) -> None:
     assert (record.header_from, record.subject) == ("ann@example.test", "Grüße an alle")
     assert record.tags == ("spring", "news")
     assert record.applied == ("tags",)
-    assert record.size == record.size_after > len(LINK)
+    assert record.size - record.size_after == len("X-Gatepost-Tags: spring, news\r\n")
 
 
 @pytest.mark.parametrize("when", ["disabled", "removed", "expired"])

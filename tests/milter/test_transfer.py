@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gatepost_milter.charsets import CharsetError, byte_edits, decode
 from gatepost_milter.edits import Edit, OverlapError, ordered, splice
-from gatepost_milter.transfer import TransferError, open_part, to_quoted_printable
+from gatepost_milter.transfer import TransferError, open_part, spliced, to_quoted_printable
 
 TEXTS = st.text(
     alphabet=st.sampled_from("ab =é€\t<>.\"'-\U0001f600")
@@ -63,8 +63,8 @@ def test_decoding_the_spliced_part_gives_the_spliced_text(encoding: str, case: t
     part = open_part(encoding, raw)
     back, codec = decode(part.decoded, "utf-8")
     assert back == text
-    assert part.spliced([]) == raw
-    after = part.spliced(byte_edits(part.decoded, text, codec, edits))
+    assert spliced(part, []) == raw
+    after = spliced(part, byte_edits(part.decoded, text, codec, edits))
     assert decoded(after, encoding) == expected(text, edits).encode()
     if encoding != "8bit":
         assert max(map(len, after.split(b"\r\n"))) <= 76
@@ -74,7 +74,7 @@ def test_quoted_printable_lines_without_an_edit_stay_as_they_were_encoded():
     raw = b"one =3d=41 lower case kept\r\ntwo =\r\nthree\r\nfour\r\n"
     part = open_part("quoted-printable", raw)
     at = part.decoded.index(b"hree")
-    assert part.spliced([(at, at, b"x=y ")]) == raw.replace(b"three", b"tx=3Dy hree")
+    assert spliced(part, [(at, at, b"x=y ")]) == raw.replace(b"three", b"tx=3Dy hree")
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from gatepost_core.features import FeatureValue, FeatureValues
 from gatepost_core.model import Credential, ImportedSecret, Rules, Secret, Source, State
+from gatepost_core.options import Options
 from gatepost_core.passwords import Derived
 from gatepost_core.store import accounts as account_rows
 from gatepost_core.store.errors import Conflict, NotFound, StoreError
@@ -33,6 +34,7 @@ def add(  # noqa: PLR0913 - a credential is what it is made of
     label: str = "",
     features: FeatureValues | None = None,
     rules: Rules | None = None,
+    options: Options | None = None,
     expires_at: datetime | None = None,
     source: Source = Source.STORE,
     imported: ImportedSecret | None = None,
@@ -49,6 +51,7 @@ def add(  # noqa: PLR0913 - a credential is what it is made of
         "state": State.ACTIVE.value,
         "features": _features_out(features or {}),
         "rules": _rules_out(rules or Rules()),
+        "options": (options or Options()).to_json(),
         "created_at": now,
         "expires_at": expires_at,
         "source": source.value,
@@ -116,12 +119,17 @@ def _end_imported(connection: Connection, credential: Credential, now: datetime,
 
 
 def change(connection: Connection, username: str, **changes: Any) -> Credential:
-    """Set ``label``, ``state``, ``features``, ``rules``, ``expires_at`` or ``imported``. Raises NotFound."""
+    """Set ``label``, ``state``, ``features``, ``rules``, ``options``, ``expires_at`` or ``imported``.
+
+    Raises NotFound.
+    """
     credential = get(connection, username)
     if "features" in changes:
         changes["features"] = _features_out(changes["features"])
     if "rules" in changes:
         changes["rules"] = _rules_out(changes["rules"])
+    if "options" in changes:
+        changes["options"] = changes["options"].to_json()
     if "state" in changes:
         changes["state"] = State(changes["state"]).value
     if "imported" in changes:
@@ -196,6 +204,7 @@ def _credential(row: Row[Any], own_secrets: Iterable[Secret]) -> Credential:
         secrets=tuple(own_secrets),
         source=Source(row.source),
         imported=ImportedSecret(row.imported_hash, row.imported_expires_at) if row.imported_hash else None,
+        options=Options.from_json(row.options),
     )
 
 

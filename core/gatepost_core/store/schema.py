@@ -77,6 +77,7 @@ credentials = Table(
     Column("state", String(16), nullable=False),
     Column("features", JSON, nullable=False),
     Column("rules", JSON, nullable=False),
+    Column("options", JSON, nullable=False, server_default="{}"),
     Column("created_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime),
     # Which back end knows the password: store, pam, ldap.

@@ -1,19 +1,21 @@
 """The bare copy of an HTML part that css_inline calculates on, and what it makes of it.
 
-Each tag has a number in an attribute of its own. Of the other attributes only ``class`` and ``id`` are
-there, and that a link is one; any text is ``x``. If a selector looks at attributes, all are there but
-``style``. Sheets stand where they stood. So the copy is small, holds nothing that could be fetched,
-and its result can be read with one pattern.
+Each tag has a number in an attribute of its own. Of the other attributes only those are there that a selector
+looks at (``Profile``), and any text is ``x``. Where that cannot be told, all attributes but ``style`` and
+all texts stay. Sheets stand where they stood. So the copy is small, holds nothing that could be
+fetched, its result can be read with one pattern, and messages made from one template have the same copy.
 """
 
 from __future__ import annotations
 
 import re
 import secrets
+from dataclasses import dataclass
+from functools import lru_cache
 
 from css_inline import CSSInliner
 
-from gatepost_milter.html.attributes import Finder, Value, decode
+from gatepost_milter.html.attributes import Finder, decode
 from gatepost_milter.html.nesting import UNMEASURED, too_deep
 from gatepost_milter.html.scanner import ATTRIBUTE, Scan, Style, Tag
 
@@ -30,22 +32,102 @@ _SEGMENT = re.compile(rf"({ATTRIBUTE})")
 _NAME = re.compile(r"[^ \t\n\f\r/>][^ \t\n\f\r/>=]*")
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _TEXT = re.compile(r"> ?[^ <][^<]*+")
-_SEES_ATTRIBUTES = re.compile(
-    r"\[|:(?:checked|lang|dir|enabled|disabled|required|optional|read-|default|placeholder|indeterminate|target)"
+_SPACE = re.compile(r"[ \t\n\f\r]+")
+_CSS_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+_ATTRIBUTE_SELECTOR = re.compile(r"\[[ \t\n\f\r]*([a-z][a-z0-9_-]*)[ \t\n\f\r]*(?=[\]=~^$*|])(?!\|[^=])")
+_SEES_STATES = re.compile(
+    r":(?:checked|lang|dir|enabled|disabled|required|optional|read-|default|placeholder|indeterminate|target)"
 )
 _SEES_LINKS = re.compile(r":(?:any-)?link|:visited")
 _SHEET = "<style></style>"
 # link and base name files; the others hold raw text, which the copy has none of.
 _DROPPED = frozenset(("link", "base", "script", "title", "xmp", "noembed", "noframes", "plaintext"))
 _FIND_TYPE = Finder("type")
-_FIND_CLASS = Finder("class")
-_FIND_ID = Finder("id")
-_FIND_HREF = Finder("href")
 _INLINER = CSSInliner(load_remote_stylesheets=False, keep_style_tags=False, keep_link_tags=False)
+# Texts and attributes recur in messages of one sender; what is remembered of them is bounded by these.
+_REMEMBERED = 262_144  # characters
+_REMEMBERED_LENGTH = 1024
 
 
 class CalculatorError(Exception):
     """css_inline cannot be asked about this part, or failed on it; the text says why."""
+
+
+class Profile:
+    """What the selectors of one set of sheets can see of a document beside its elements.
+
+    ``everything``: nothing may be left out. ``bare`` and ``kept`` are remembered from part to part.
+    """
+
+    def __init__(self, sheets: tuple[str, ...]) -> None:
+        css = _CSS_COMMENT.sub("", "".join(sheets).lower())
+        named = _ATTRIBUTE_SELECTOR.findall(css)
+        self.everything = (
+            css.count("[") != len(named)
+            or "\\" in css
+            or _BARE_MARK in named
+            or _SEES_STATES.search(css) is not None
+        )
+        self.mark = _FULL_MARK if self.everything else _BARE_MARK
+        self._links = _SEES_LINKS.search(css) is not None
+        self._names = frozenset(("class", "id", *named)) - {"style"}
+        self._seen = re.compile("|".join(map(re.escape, (*self._names, *(["href"] if self._links else [])))))
+        self._gaps: dict[str, str] = {}
+        self._attributes: dict[str, str] = {}
+        self._size = 0
+
+    def bare(self, gap: str) -> str:
+        """Return a gap between tags without comments, texts cut down to ``x``."""
+        if self.everything:
+            return _COMMENT.sub("", gap)
+        known = self._gaps.get(gap)
+        if known is None:
+            known = _TEXT.sub(">x", ">" + _SPACE.sub(" ", _COMMENT.sub("", gap)))[1:]
+            self._remember(self._gaps, gap, known)
+        return known
+
+    def kept(self, attributes: str) -> str:
+        """Return those attributes that selectors may look at; never ``style``."""
+        known = self._attributes.get(attributes)
+        if known is None:
+            if not self.everything and not self._seen.search(attributes.lower()):
+                return ""
+            known = "".join(map(self._segment, _SEGMENT.findall(attributes)))
+            self._remember(self._attributes, attributes, known)
+        return known
+
+    def _remember(self, memory: dict[str, str], key: str, value: str) -> None:
+        if len(key) > _REMEMBERED_LENGTH:
+            return
+        self._size += len(key) + len(value)
+        if self._size > _REMEMBERED:
+            self._gaps.clear()
+            self._attributes.clear()
+            self._size = 0
+        memory[key] = value
+
+    def _segment(self, segment: str) -> str:
+        word = segment.lstrip(" \t\n\f\r/")
+        found = _NAME.match(word)
+        name = found[0].lower() if found else "style"
+        if self.everything:
+            # An empty value would take the number that follows for its own.
+            return "" if name in ("style", _FULL_MARK) or word.endswith("=") else " " + word
+        if name in self._names:
+            word += '""' if word.endswith("=") else ""
+            # "<" and ">" would end a text that is none; as references they mean the same.
+            return " " + word.replace("<", "&lt;").replace(">", "&gt;")
+        return " href" if self._links and name == "href" else ""
+
+
+@lru_cache(maxsize=16)
+def _profile(sheets: tuple[str, ...]) -> Profile:
+    return Profile(sheets)
+
+
+def profile(sheets: list[str]) -> Profile:
+    """Return the profile of these sheets, the same one each time while it is remembered."""
+    return _profile(tuple(sheets))
 
 
 def is_css(attributes: str) -> bool:
@@ -59,85 +141,64 @@ def sheets_of(styles: list[Style]) -> list[str]:
     return [style.content for style in styles if is_css(style.attributes)]
 
 
+@dataclass(frozen=True, slots=True)
+class Skeleton:
+    """One scan, reduced to what selectors see: a piece for each tag, and what stands after the last."""
+
+    pieces: list[str]
+    tail: str
+
+
+def skeleton(scan: Scan, view: Profile) -> Skeleton:
+    """Return the skeleton of a scan; two scans with the same one get the same styles."""
+    bare, kept = view.bare, view.kept
+    pieces: list[str] = []
+    for _, name, attributes, gap in scan.tags:
+        if name in _DROPPED:
+            pieces.append(bare(gap))
+        elif name == "style":
+            pieces.append(bare(gap) + _SHEET if is_css(attributes) else bare(gap))
+        else:
+            pieces.append(f"{bare(gap)}<{name}{kept(attributes)}")
+    return Skeleton(pieces, bare(scan.tail))
+
+
 class BareCopy:
     """A copy under construction: ``add`` what it is made of, then ask for ``styles``."""
 
-    def __init__(self, sheets: list[str]) -> None:
-        css = "".join(sheets).lower()
+    def __init__(self, sheets: list[str], view: Profile) -> None:
         self._sheets = sheets
-        self._everything = _SEES_ATTRIBUTES.search(css) is not None
-        self._links = _SEES_LINKS.search(css) is not None
-        self._mark = _FULL_MARK if self._everything else _BARE_MARK
+        self._view = view
         self._pieces: list[str] = []
-        self._tags: list[Tag] = []
-        self._known: dict[str, str] = {"": f' {self._mark}="'}
+        self._count = 0
 
-    def add(self, tags: list[Tag]) -> range:
-        """Add tags with the gaps before them; return their numbers."""
-        known, pieces = self._known, self._pieces
-        first = len(self._tags)
-        for number, (_, name, attributes, gap) in enumerate(tags, first):
-            if name in _DROPPED:
-                pieces.append(gap)
-            elif name == "style":
-                pieces.append(gap + _SHEET if is_css(attributes) else gap)
-            else:
-                kept = known.get(attributes)
-                if kept is None:
-                    kept = known[attributes] = f'{self._kept(attributes)} {self._mark}="'
-                pieces.append(f'{gap}<{name}{kept}{number}">')
-        self._tags += tags
-        return range(first, len(self._tags))
+    def add(self, tags: list[Tag], pieces: list[str]) -> range:
+        """Add tags, ``pieces`` being those of their skeleton; return their numbers."""
+        first, mark = self._count, self._view.mark
+        for number, (tag, piece) in enumerate(zip(tags, pieces, strict=True), first):
+            numbered = tag[1] not in _DROPPED and tag[1] != "style"
+            self._pieces.append(f'{piece} {mark}="{number}">' if numbered else piece)
+        self._count += len(tags)
+        return range(first, self._count)
 
-    def add_text(self, gap: str) -> None:
-        """Add what stands after the last tag."""
-        self._pieces.append(gap)
+    def add_text(self, bare: str) -> None:
+        """Add what stands between tags, comments left out."""
+        self._pieces.append(bare)
 
-    def styles(self, wanted: range | set[int]) -> list[tuple[Tag, str]]:
-        """Return the tags with a number in ``wanted`` that rules apply to, and what these say.
+    def styles(self, wanted: range | set[int]) -> dict[int, str]:
+        """Return what rules say about the tags with a number in ``wanted`` that any apply to.
 
         The styles read as they may stand between double quotes. Raises CalculatorError.
         """
         result: dict[int, str] = {}
-        for word, style in _RESULT[self._mark].findall(_compute(self._text(), len(self._tags))):
+        for word, style in _RESULT[self._view.mark].findall(_compute(self._text(), self._count)):
             number = int(word)
             if number in wanted:
                 result.setdefault(number, style)  # an element that the parser cloned comes again
-        return [(self._tags[number], _as_value(style)) for number, style in result.items() if _sound(style)]
-
-    def _kept(self, attributes: str) -> str:
-        """Return those attributes that selectors may look at; never ``style``."""
-        if self._everything:
-            return self._all_but_style(attributes)
-        lowered = attributes.lower()
-        result = ""
-        if "class" in lowered and (value := _FIND_CLASS(attributes)):
-            result = _bare("class", value)
-        if "id" in lowered and (value := _FIND_ID(attributes)):
-            result += _bare("id", value)
-        if self._links and "href" in lowered and _FIND_HREF(attributes):
-            result += " href"
-        return result
-
-    @staticmethod
-    def _all_but_style(attributes: str) -> str:
-        result = ""
-        for segment in _SEGMENT.findall(attributes):
-            word = segment.lstrip(" \t\n\f\r/")
-            found = _NAME.match(word)
-            name = found[0].lower() if found else "style"
-            # An empty value would take the number that follows for its own.
-            if name not in ("style", _FULL_MARK) and not word.endswith("="):
-                result += " " + word
-        return result
+        return {number: _as_value(style) for number, style in result.items() if _sound(style)}
 
     def _text(self) -> str:
-        text = "".join(self._pieces)
-        if "<!--" in text:
-            text = _COMMENT.sub("", text)
-        if not self._everything:
-            text = _TEXT.sub(">x", " ".join(text.split()))
-        blocks = text.split(_SHEET)
+        blocks = "".join(self._pieces).split(_SHEET)
         pieces = [blocks[0]]
         for place, block in enumerate(blocks[1:]):
             sheet = self._sheets[place] if place < len(self._sheets) else ""
@@ -145,30 +206,38 @@ class BareCopy:
         return "".join(pieces)
 
 
-def conditional_copy(scan: Scan, sheets: list[str], count: int) -> tuple[BareCopy, set[int]]:
-    """Return a copy with the first ``count`` conditional comments opened, and the numbers of their tags.
+def conditional_copy(
+    scan: Scan, sheets: list[str], view: Profile, whole: Skeleton, count: int
+) -> tuple[BareCopy, dict[int, tuple[int, int]]]:
+    """Return a copy with the first ``count`` conditional comments opened, and which tags are theirs.
 
-    It ends with the last of them: what follows changes nothing for elements before it but by
-    selectors that look ahead, and those are rare enough to be left to the block.
+    The second maps a tag's number to its comment, counted from 1, and its place there. The copy ends with the
+    last comment: what follows changes nothing for elements before it but by selectors that look
+    ahead, and those are rare enough to be left to the block.
     """
-    copy = BareCopy(sheets)
-    wanted: set[int] = set()
+    copy = BareCopy(sheets, view)
+    wanted: dict[int, tuple[int, int]] = {}
     place = used = 0  # the next tag, and how much of the gap before it is in the copy
-    for conditional in scan.conditionals[:count]:
+    for order, conditional in enumerate(scan.conditionals[:count], 1):
         if conditional.index > place:
-            start, name, attributes, gap = scan.tags[place]
-            copy.add([(start, name, attributes, gap[used:]), *scan.tags[place + 1 : conditional.index]])
+            pieces = whole.pieces[place : conditional.index]
+            if used:
+                gap = scan.tags[place][3]
+                pieces[0] = view.bare(gap[used:]) + pieces[0].removeprefix(view.bare(gap))
+            copy.add(scan.tags[place : conditional.index], pieces)
             place, used = conditional.index, 0
         gap = scan.tags[place][3] if place < len(scan.tags) else scan.tail
-        copy.add_text(gap[used : conditional.gap])
+        copy.add_text(view.bare(gap[used : conditional.gap]))
         used = conditional.gap
-        wanted.update(copy.add(conditional.scan.tags))
-        copy.add_text(conditional.scan.tail)
+        own = skeleton(conditional.scan, view)
+        numbers = copy.add(conditional.scan.tags, own.pieces)
+        wanted.update((number, (order, at)) for at, number in enumerate(numbers))
+        copy.add_text(own.tail)
     return copy, wanted
 
 
 def _sound(style: str) -> bool:
-    """Return CSS, which css_inline writes as the sheet has it, as it may stand between double quotes."""
+    """Say whether quotes are in pairs, so that the style may stand between double quotes."""
     return style.count("'") % 2 == 0
 
 
@@ -177,13 +246,6 @@ def _as_value(style: str) -> str:
     if "\n" in style or "\r" in style:
         style = " ".join(style.split())
     return style.replace("&", "&amp;")
-
-
-def _bare(name: str, value: Value) -> str:
-    # "<" and ">" would end a text that is none; no selector that anybody writes holds them.
-    if "<" in value.raw or ">" in value.raw:
-        return ""
-    return f" {name}={value.quote}{value.raw}{value.quote}"
 
 
 def _compute(copy: str, tags: int) -> str:

@@ -12,9 +12,21 @@ bounded time has ``Outcome.reason``.
 from __future__ import annotations
 
 import re
+import threading
+from collections import OrderedDict
+from functools import lru_cache
+from typing import TypeAlias
 
 from gatepost_milter.edits import Edit
-from gatepost_milter.features.csscopy import BareCopy, conditional_copy, sheets_of
+from gatepost_milter.features.csscopy import (
+    BareCopy,
+    Profile,
+    Skeleton,
+    conditional_copy,
+    profile,
+    sheets_of,
+    skeleton,
+)
 from gatepost_milter.html.attributes import Finder, decode
 from gatepost_milter.html.part import HtmlPart, Outcome
 from gatepost_milter.html.scanner import Scan, Tag
@@ -25,6 +37,14 @@ TAGS_MOST = 20_000
 CSS_MOST = 262_144
 PAIRS_MOST = 4_000_000
 COSTLY_MOST = 200
+
+# The part (0) or the conditional comment (from 1), the tag's place there, the style.
+_Styled: TypeAlias = tuple[int, int, str]
+# Computed styles by what they depend on; at most some megabytes.
+_COMPUTED: OrderedDict[tuple[str, ...], list[_Styled]] = OrderedDict()
+_COMPUTED_MOST = 32
+_KEY_MOST = 65536
+_LOCK = threading.Lock()
 
 _WORD = re.compile(r"[\w-]+")
 _CSS_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
@@ -56,6 +76,10 @@ _BARE_STYLE = re.compile(r"(?i)(?:^|[ \t\n\f\r/\"'])style(?:[ \t\n\f\r]*=)?[ \t\
 
 def inline(part: HtmlPart) -> Outcome:
     """Return the style attributes to write. Raises CalculatorError."""
+    return part.once(_inlined)
+
+
+def _inlined(part: HtmlPart) -> Outcome:
     scan = part.scan
     sheets = sheets_of(scan.styles)
     opened = sheets + [
@@ -65,32 +89,90 @@ def inline(part: HtmlPart) -> Outcome:
         return Outcome(reason="no <style> rule")
     if reason := _too_large(scan, opened):
         return Outcome(reason=reason)
-    styles: list[tuple[Tag, str]] = []
+    edits: list[Edit[str]] = []
+    scans = [scan, *(conditional.scan for conditional in scan.conditionals)]
+    for order, place, style in _styles(scan, sheets, opened):
+        start, name, attributes, _ = scans[order].tags[place]
+        edit = _edit(name, attributes, style)
+        if edit is not None:
+            edits.append((start + edit[0], start + edit[1], edit[2]))
+    return Outcome(edits, "" if edits else "no rule that applies")
+
+
+def _styles(scan: Scan, sheets: list[str], opened: list[str]) -> list[_Styled]:
+    """Return what applies where, computed once for all parts that selectors cannot tell apart.
+
+    Senders of bulk mail send one template again and again, with other texts and links. Raises
+    CalculatorError.
+    """
+    view = profile(opened)
+    whole = skeleton(scan, view)
+    if view.everything:
+        return _computed(scan, sheets, opened, view, whole)
+    key = _key(scan, sheets, opened, view, whole)
+    with _LOCK:
+        known = _COMPUTED.get(key)
+        if known is not None:
+            _COMPUTED.move_to_end(key)
+    if known is None:
+        known = _computed(scan, sheets, opened, view, whole)
+        if sum(map(len, key)) <= _KEY_MOST:
+            with _LOCK:
+                _COMPUTED[key] = known
+                while len(_COMPUTED) > _COMPUTED_MOST:
+                    _COMPUTED.popitem(last=False)
+    return known
+
+
+def _key(scan: Scan, sheets: list[str], opened: list[str], view: Profile, whole: Skeleton) -> tuple[str, ...]:
+    """Return all that ``_computed`` depends on."""
+    key = [str(len(sheets)), *opened, "\0".join(whole.pieces), whole.tail]
+    for conditional in scan.conditionals:
+        index = conditional.index
+        gap = scan.tags[index][3] if index < len(scan.tags) else scan.tail
+        own = skeleton(conditional.scan, view)
+        key += (str(index), view.bare(gap[: conditional.gap]), "\0".join(own.pieces), own.tail)
+    return tuple(key)
+
+
+def _computed(
+    scan: Scan, sheets: list[str], opened: list[str], view: Profile, whole: Skeleton
+) -> list[_Styled]:
+    """Return what applies to elements of the part (0) and of its conditional comments (from 1)."""
+    styles: list[_Styled] = []
     if any("{" in sheet for sheet in sheets):
-        copy = BareCopy(sheets)
-        numbers = copy.add(scan.tags)
-        copy.add_text(scan.tail)
-        styles += copy.styles(numbers)
+        own = view if len(opened) == len(sheets) else profile(sheets)
+        copy = BareCopy(sheets, own)
+        reduced = whole if own is view else skeleton(scan, own)
+        numbers = copy.add(scan.tags, reduced.pieces)
+        copy.add_text(reduced.tail)
+        styles += ((0, place, style) for place, style in copy.styles(numbers).items())
     count = _reached_conditionals(scan, opened)
     if count:
-        copy, wanted = conditional_copy(scan, opened, count)
-        styles += copy.styles(wanted)
-    edits = [edit for tag, style in styles if _styled(tag[1]) and (edit := _edit(tag, style)) is not None]
-    return Outcome(edits, "" if edits else "no rule that applies")
+        copy, wanted = conditional_copy(scan, opened, view, whole, count)
+        styles += ((*wanted[number], style) for number, style in copy.styles(set(wanted)).items())
+    scans = [scan, *(conditional.scan for conditional in scan.conditionals)]
+    return [styled for styled in styles if _styled(scans[styled[0]].tags[styled[1]][1])]
 
 
 def _too_large(scan: Scan, sheets: list[str]) -> str:
     """Return why this part is not computed; empty if it is."""
     tags = len(scan.tags) + sum(len(conditional.scan.tags) for conditional in scan.conditionals)
-    rules = sum(sheet.count("{") + sheet.count(",") for sheet in sheets)
     if tags > TAGS_MOST:
         return f"more than {TAGS_MOST} elements"
     if sum(map(len, sheets)) > CSS_MOST:
         return f"more than {CSS_MOST} characters of CSS"
-    costly = sum(len(_COSTLY.findall(sheet)) for sheet in sheets)
+    rules, costly = _weight(tuple(sheets))
     if costly > COSTLY_MOST or tags * rules * (1 + costly) > PAIRS_MOST:
         return f"{tags} elements times {rules} rules are too many"
     return ""
+
+
+@lru_cache(maxsize=16)
+def _weight(sheets: tuple[str, ...]) -> tuple[int, int]:
+    """Return how many selectors there are, and how many of them may look at many elements for one."""
+    rules = sum(sheet.count("{") + sheet.count(",") for sheet in sheets)
+    return rules, sum(len(_COSTLY.findall(sheet)) for sheet in sheets)
 
 
 def _reached_conditionals(scan: Scan, sheets: list[str]) -> int:
@@ -119,10 +201,17 @@ def _styled(name: str) -> bool:
     return name not in _UNSTYLED and (":" not in name or name.startswith("v:"))
 
 
-def _edit(tag: Tag, style: str) -> Edit[str] | None:
-    """Return the edit that puts ``style`` (as it stands between double quotes) in front of a tag's own."""
-    start, name, attributes, _ = tag
-    after_name = start + 1 + len(name)
+def _edit(name: str, attributes: str, style: str) -> Edit[str] | None:
+    """Return the edit that puts ``style`` (as it stands between double quotes) in front of a tag's own.
+
+    Its offsets count from the tag's "<". Tags recur, in a message and from message to message.
+    """
+    usual = len(attributes) + len(style) < 1024
+    return _usual_edit(name, attributes, style) if usual else _made_edit(name, attributes, style)
+
+
+def _made_edit(name: str, attributes: str, style: str) -> Edit[str] | None:
+    after_name = 1 + len(name)
     own = _FIND_STYLE(attributes) if "tyle" in attributes or "TYLE" in attributes else None
     if own is None:
         # A style attribute without a value stays so: a second one would not count.
@@ -138,6 +227,9 @@ def _edit(tag: Tag, style: str) -> Edit[str] | None:
     if own.quote == "'":
         return (at, at, style.replace("'", "&#39;"))
     return (at, after_name + own.end, '"' + style + own.raw.replace('"', "&quot;") + '"')
+
+
+_usual_edit = lru_cache(maxsize=4096)(_made_edit)
 
 
 def _new(style: str, own: str) -> str:

@@ -34,6 +34,12 @@ _LINE_BREAKS = frozenset({"br", "p", "div", "td", "tr", "table", "li", "h1", "h2
 
 def shows_url(scan: Scan, index: int) -> bool:
     """Say whether the ``<a>`` at ``scan.tags[index]`` has a URL or a host name as its text."""
+    following = scan.tags[index + 1][3] if index + 1 < len(scan.tags) else scan.tail
+    end = following.find("</a>")
+    if end >= 0 and "<" not in following[:end]:
+        text = following[:end]
+        if "." not in text and "&" not in text and text.isascii():
+            return False
     text = _inner(scan, index)
     if "." not in text and "&" not in text and text.isascii():
         return False

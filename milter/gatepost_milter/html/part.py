@@ -1,20 +1,40 @@
-"""One HTML part as features see it: text, scan, and what a feature makes of it. Values only."""
+"""One HTML part as features see it: text, scan, and what a feature makes of it. Values only.
+
+What features derive from a text alone is computed when it is first asked for and kept with it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from gatepost_milter.edits import Edit
 from gatepost_milter.html.scanner import Scan
 
+_T = TypeVar("_T")
+
 
 @dataclass(frozen=True, slots=True)
 class HtmlPart:
-    """``codec`` is Python's name of the part's charset."""
+    """``codec`` is Python's name of the part's charset. ``derived`` belongs to ``once``."""
 
     text: str
     codec: str
     scan: Scan
+    derived: dict[Callable[..., Any], Any] = field(default_factory=dict[Callable[..., Any], Any])
+
+    @property
+    def utf8(self) -> bool:
+        """Whether a browser writes this part's addresses as UTF-8."""
+        return self.codec in ("utf-8", "ascii")
+
+    def once(self, derive: Callable[[HtmlPart], _T]) -> _T:
+        """Return ``derive(self)``, which must depend on nothing else and whose result nobody may change."""
+        if derive not in self.derived:
+            self.derived[derive] = derive(self)
+        result: _T = self.derived[derive]
+        return result
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,9 @@ _ATTRIBUTES = rf"(?:{ATTRIBUTE})*[ \t\n\f\r/]*+"
 _NAME = r"[a-zA-Z][^ \t\n\f\r/>]*+"
 _COMMENT_REST = r"(?:-?>|(?:[^-]++|-(?!-!?>))*--!?>)"
 _GAP = (
-    rf"(?:[^<]++|</{_NAME}{_ATTRIBUTES}>|<!--(?!\[[iI][fF]){_COMMENT_REST}|<!(?!--)[^>]*+>|<\?[^>]*+>"
+    # Most end tags are just a name; the look-ahead keeps the two forms apart.
+    rf"(?:[^<]++|</{_NAME}(?:>|(?=[ \t\n\f\r/]){_ATTRIBUTES}>)"
+    rf"|<!--(?!\[[iI][fF]){_COMMENT_REST}|<!(?!--)[^>]*+>|<\?[^>]*+>"
     r"|</[^a-zA-Z>][^>]*+>|</>|<+(?=<)|<(?![a-zA-Z/!?]))*"
 )
 # noscript is none of them: mail programs run no scripts, and show what stands in it.
@@ -46,10 +48,11 @@ Tag: TypeAlias = tuple[int, str, str, str]
 
 @dataclass(slots=True)
 class Style:
-    """A ``<style>`` element: raw attributes and content."""
+    """A ``<style>`` element: raw attributes, content and where that starts."""
 
     attributes: str
     content: str
+    start: int = 0
 
 
 @dataclass(slots=True)
@@ -66,20 +69,21 @@ class Scan:
     """The start tags of one text in order, and what else features ask for.
 
     Offsets count from the start of the whole part, also in the scan of a conditional comment. ``tail`` is
-    the gap after the last tag.
+    the gap after the last tag. ``open_end``: the text ends within a tag, a comment or a raw-text element.
     """
 
     tags: list[Tag] = field(default_factory=list[Tag])
     tail: str = ""
     styles: list[Style] = field(default_factory=list[Style])
     conditionals: list[Conditional] = field(default_factory=list[Conditional])
+    open_end: bool = False
 
 
 def scan(text: str, offset: int = 0) -> Scan:
     """Return the scan of ``text``, whose first character stands at ``offset`` of the part."""
     result = Scan()
     tags = result.tags
-    position = offset
+    position, end = offset, offset + len(text)
     pending = ""
     for gap, raw_name, raw_attributes, raw, name, attributes, comment, rest in _TOKEN.findall(text):
         position += len(gap)
@@ -91,15 +95,19 @@ def scan(text: str, offset: int = 0) -> Scan:
             position += len(name) + len(attributes) + 2
         elif raw_name:
             tags.append((position, raw_name.lower(), raw_attributes, gap))
+            position += len(raw_name) + len(raw_attributes) + 2
             if raw_name.lower() == "style":
-                result.styles.append(Style(raw_attributes, raw))
+                result.styles.append(Style(raw_attributes, raw, position))
             elif raw_name.lower() == "plaintext":
+                result.open_end = True
                 break
-            position += len(raw_name) + len(raw_attributes) + 2 + len(raw)
+            position += len(raw)
+            result.open_end = position == end
         else:
             pending = gap
             if comment:
                 _conditional(result, comment, position, len(gap))
+            result.open_end = result.open_end or rest != ""
             position += len(comment) + len(rest)
     result.tail = pending
     return result

@@ -1,0 +1,124 @@
+"""Options of ``credential add`` and ``set`` beside features: overrides, signed mail, header fields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import click
+
+from gatepost_core.options import Options, OptionsError, Overrides, header_fields, header_names
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What was given on the command line; None and empty leave a credential's own as they are."""
+
+    overrides: Overrides | None
+    edit_signed: bool | None
+    header_add: tuple[tuple[str, str], ...]
+    header_drop: tuple[str, ...]
+    no_headers: bool
+
+    def __bool__(self) -> bool:
+        """Say whether anything was given."""
+        given = self.overrides is not None or self.edit_signed is not None
+        return given or bool(self.header_add or self.header_drop or self.no_headers)
+
+    def over(self, options: Options) -> Options:
+        """Return ``options`` with what was given in place; header fields are replaced as a whole."""
+        if self.overrides is not None:
+            options = replace(options, overrides=self.overrides)
+        if self.edit_signed is not None:
+            options = replace(options, edit_signed=self.edit_signed)
+        if self.header_add or self.no_headers:
+            options = replace(options, header_add=self.header_add)
+        if self.header_drop or self.no_headers:
+            options = replace(options, header_drop=self.header_drop)
+        return options
+
+
+def _fields(
+    _ctx: click.Context, _param: click.Parameter, texts: Iterable[str]
+) -> tuple[tuple[str, str], ...]:
+    try:
+        return header_fields(texts)
+    except OptionsError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def _names(_ctx: click.Context, _param: click.Parameter, texts: Iterable[str]) -> tuple[str, ...]:
+    try:
+        return header_names(texts)
+    except OptionsError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+_OPTIONS = (
+    click.option(
+        "--overrides",
+        type=click.Choice(["allowed", "ignored"]),
+        help="Whether X-Gatepost- fields of a message change its features; they are removed either way.",
+    ),
+    click.option(
+        "--edit-signed/--no-edit-signed",
+        default=None,
+        help="Edit mail that carries its author's DKIM signature, which breaks it; else it is left alone.",
+    ),
+    click.option(
+        "--header-add",
+        metavar="FIELD",
+        multiple=True,
+        callback=_fields,
+        help="A header field to add to each message, 'Name: value'. May be given several times.",
+    ),
+    click.option(
+        "--header-drop",
+        metavar="NAME",
+        multiple=True,
+        callback=_names,
+        help="A header field to remove from each message. May be given several times.",
+    ),
+    click.option("--no-headers", is_flag=True, help="Add and remove none but those named with it."),
+)
+NAMES = ("overrides", "edit_signed", "header_add", "header_drop", "no_headers")
+
+
+def options(function: _F) -> _F:
+    """Add the options to a command, which gets them as one keyword argument, ``wanted``."""
+
+    def gathered(*args: Any, **values: Any) -> Any:
+        wanted = Wanted(**{name: values.pop(name) for name in NAMES})
+        return function(*args, wanted=wanted, **values)
+
+    gathered.__doc__ = function.__doc__
+    gathered.__name__ = function.__name__
+    gathered.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
+    result: Any = gathered
+    for option in reversed(_OPTIONS):
+        result = option(result)
+    typed: _F = result
+    return typed
+
+
+def data(options: Options) -> dict[str, Any]:
+    """Return the options as plain values for JSON."""
+    return {
+        "overrides": options.overrides,
+        "edit_signed": options.edit_signed,
+        "header_add": [f"{name}: {value}" for name, value in options.header_add],
+        "header_drop": list(options.header_drop),
+    }
+
+
+def facts(options: Options) -> list[tuple[str, str]]:
+    """Return the options as rows for people."""
+    return [
+        ("header overrides", options.overrides),
+        ("mail with its author's signature", "edited" if options.edit_signed else "left alone"),
+        ("fields added", "; ".join(f"{name}: {value}" for name, value in options.header_add) or "none"),
+        ("fields removed", ", ".join(options.header_drop) or "none"),
+    ]

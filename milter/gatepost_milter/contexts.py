@@ -1,0 +1,170 @@
+"""What the surgery is told about one message: addresses with their tokens, made only when asked for.
+
+All of them are on the click and bounce domains of the first From domain; ``Tracking`` names a click domain
+for From domains that are not registered. Raises StoreUnavailable when the domain cannot be read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from gatepost_core import rules
+from gatepost_core.features import in_force
+from gatepost_core.images import ImageStore
+from gatepost_core.keyring import Keyring
+from gatepost_core.model import Credential, SenderDomain
+from gatepost_core.tokens import (
+    BounceTokens,
+    ClickTokens,
+    OpenTokens,
+    PixelTokens,
+    TokenError,
+    UnsubscribeTokens,
+    Unsubscription,
+)
+from gatepost_milter.message import Context, ImageHost
+from gatepost_milter.transaction import Transaction
+
+# Paths of the click domain beside those of rewritten links, which begin with a longer token.
+PIXEL_PATH, IMAGE_PATH, UNSUBSCRIBE_PATH = "o/", "i/", "u/"
+_LABEL = re.compile(r"[^A-Za-z0-9_.-]+")
+
+
+class Domains(Protocol):
+    """What is read of the store: ``gatepost_core.store.reader.Reader``."""
+
+    def domain(self, name: str) -> SenderDomain | None:
+        """Return a registered sender domain."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tracking:
+    """How links lead back here; ``fallback_domain`` serves From domains that are not registered."""
+
+    scheme: str = "https"
+    fallback_domain: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SizeLimits:
+    """Bytes: above ``edit`` a message is not edited; above ``queue`` Postfix refuses it. 0: no limit.
+
+    Images larger than ``image`` stay embedded.
+    """
+
+    edit: int = 0
+    queue: int = 0
+    image: int = 5_000_000
+
+
+class ContextMaker:
+    """Makes contexts. One for a process; for many threads."""
+
+    def __init__(
+        self, domains: Domains, keyring: Keyring, images: ImageStore, tracking: Tracking, limits: SizeLimits
+    ) -> None:
+        self._domains = domains
+        self._clicks, self._opens = ClickTokens(keyring), OpenTokens(keyring)
+        self._pixels, self._bounces = PixelTokens(keyring), BounceTokens(keyring)
+        self._unsubscribes = UnsubscribeTokens(keyring)
+        self._images = images
+        self._tracking = tracking
+        self._limits = limits
+
+    def make(
+        self, credential: Credential, authors: list[str], message_id: str, transaction: Transaction
+    ) -> Context:
+        """Return the context of one message. Raises StoreUnavailable."""
+        features = in_force(credential.features)
+        name = rules.normal_domain(authors[0].rpartition("@")[2]) if authors else ""
+        domain = self._domains.domain(name) if name else None
+        host = domain.click_domain if domain is not None else self._tracking.fallback_domain
+        base = f"{self._tracking.scheme}://{host}/" if host else ""
+        unsubscribe, no_unsubscribe = self._unsubscribe(base, credential, message_id, transaction)
+        sender, no_sender = self._bounce_sender(domain, message_id, transaction)
+        return Context(
+            features=features,
+            click=_Links(self._clicks.issuer, base, message_id) if base else None,
+            opens=_Links(self._opens.issuer, base, message_id) if base else None,
+            pixel=f"{base}{PIXEL_PATH}{self._pixels.issue(message_id)}.gif" if base else "",
+            host=self._image_host(base) if base else None,
+            image_size_limit=self._limits.image,
+            unsubscribe=unsubscribe,
+            bounce_sender=sender,
+            feedback=_feedback(credential, name),
+            missing={"unsubscribe": no_unsubscribe, "trackbounces": no_sender},
+            options=credential.options,
+            edit_size_limit=self._limits.edit,
+            queue_size_limit=self._limits.queue,
+        )
+
+    def _unsubscribe(
+        self, base: str, credential: Credential, message_id: str, transaction: Transaction
+    ) -> tuple[str, str]:
+        """Return the address to unsubscribe at, or why there is none."""
+        if not base:
+            return "", "no click domain for the From domain"
+        if not base.startswith("https:"):
+            return "", "RFC 8058 asks for https"
+        if len(transaction.recipients) != 1:
+            return "", "the message has several recipients"
+        recipient = Unsubscription(message_id, credential.account_id, transaction.recipients[0])
+        try:
+            return f"{base}{UNSUBSCRIBE_PATH}{self._unsubscribes.issue(recipient)}", ""
+        except TokenError as error:
+            return "", str(error)
+
+    def _bounce_sender(
+        self, domain: SenderDomain | None, message_id: str, transaction: Transaction
+    ) -> tuple[str, str]:
+        """Return the envelope sender to which bounces come back, or why there is none."""
+        if not transaction.sender:
+            return "", "the envelope sender is empty"
+        if domain is None:
+            return "", "the From domain is not registered"
+        if not domain.bounce_domain:
+            return "", "the From domain has no bounce domain"
+        return f"{self._bounces.issue(message_id)}@{domain.bounce_domain}", ""
+
+    def _image_host(self, base: str) -> ImageHost:
+        def host(data: bytes, content_type: str) -> str:
+            return f"{base}{IMAGE_PATH}{self._images.put(data, content_type)}"
+
+        return host
+
+
+class _Links:
+    """Makes the new beginning of an address: scheme, click domain and token."""
+
+    def __init__(
+        self, issuer: Callable[[str], Callable[[str, str, str], str]], base: str, message_id: str
+    ) -> None:
+        self._issuer = issuer
+        self._issue: Callable[[str, str, str], str] | None = None
+        self._base = base
+        self._message_id = message_id
+
+    def __call__(self, scheme: str, authority: str, path_and_query: str) -> str | None:
+        """Return what replaces ``scheme://authority``, or None for an address that must stay as it is."""
+        if self._base.endswith(f"/{authority.lower()}/"):
+            return None
+        if self._issue is None:
+            self._issue = self._issuer(self._message_id)
+        try:
+            return self._base + self._issue(scheme, authority, path_and_query)
+        except TokenError:
+            return None
+
+
+def _feedback(credential: Credential, domain: str) -> str:
+    """Return Feedback-ID after its first field: credential, account, and the sender's own name.
+
+    The last field is the one that mailbox providers ask for, 5 to 15 characters.
+    """
+    account = _LABEL.sub("-", credential.account)[:40]
+    sender = _LABEL.sub("-", credential.account)[:15].ljust(5, "-")
+    return f"{credential.id}:{account}:{sender}" if domain else ""

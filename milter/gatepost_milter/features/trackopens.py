@@ -1,0 +1,49 @@
+"""trackopens: remote images lead through the click domain; a message without any gets a 1x1 image.
+
+Images are found by ``html.references``, rewritten as ``urls`` says. The 1x1 image stands before
+``</body>``, or at the end; not where nobody would see it, because the text ends within a tag or a
+raw-text element.
+"""
+
+from __future__ import annotations
+
+import re
+
+from gatepost_milter.edits import Edit, splice
+from gatepost_milter.features.urls import Redirector
+from gatepost_milter.html.part import HtmlPart, Outcome
+from gatepost_milter.html.references import Reference, style_references
+
+_CLOSING = re.compile(r"<!--.*?-->|(</(?:body|html)(?=[ \t\n\f\r/>]))", re.IGNORECASE | re.DOTALL)
+_PIXEL = '<img src="{}" width="1" height="1" alt="">'
+
+
+def remote_images(references: list[Reference], redirector: Redirector) -> Outcome:
+    """Return the edits of a part's remote images."""
+    edits: list[Edit[str]] = []
+    for place, raw in references:
+        edit = redirector.edit(raw)
+        if edit is not None:
+            edits.append((place + edit[0], place + edit[1], edit[2]))
+    return Outcome(edits, "" if edits else "no remote image")
+
+
+def in_style(style: str, redirector: Redirector) -> str:
+    """Return a style that is to be inserted, with its remote images rewritten as well."""
+    edits = remote_images(list(style_references(style)), redirector).edits
+    return splice(style, edits) if edits else style
+
+
+def pixel(part: HtmlPart, address: str) -> Outcome:
+    """Return the edit that adds a 1x1 image of this address (which needs no escaping)."""
+    scan = part.scan
+    if scan.open_end:
+        return Outcome(reason="the HTML ends within a tag or an element that shows no image")
+    tail_start = len(part.text) - len(scan.tail)
+    for closing in _CLOSING.finditer(scan.tail):
+        if closing[1]:
+            place = tail_start + closing.start(1)
+            break
+    else:
+        place = max(tail_start, len(part.text.rstrip(" \t\r\n")))
+    return Outcome([(place, place, _PIXEL.format(address))])

@@ -1,0 +1,80 @@
+"""Web addresses that lead through the click domain: only ``scheme://authority`` of a raw value is replaced.
+
+Of the raw value nothing else changes, so path, query, character references and fragment stay readable and
+byte-identical. Whatever a browser would read differently from what the token's MAC covers is left
+alone, as are marks of template languages. Errors of the rewriter are its caller's.
+"""
+
+from __future__ import annotations
+
+import re
+
+from gatepost_milter.html.attributes import decode
+from gatepost_milter.message import ClickRewriter
+
+_ABSOLUTE = re.compile(
+    r"[ \t\n\f\r]*+((https?)://([^\x00-\x20\x7f/?#\\<>\"'`{}|^&]++))(?=[/?#]|[ \t\n\f\r]*+\Z)", re.IGNORECASE
+)
+# Most addresses: nothing in them asks for a second look, but "&" for its references.
+_PLAIN = re.compile(
+    r"((https?)://([A-Za-z0-9.:-]++))((?:[/?](?:[A-Za-z0-9_~+,:@!=;&?.-]++|/(?!\.))*)?)(?:#[\w-]*+)?"
+)
+# Marks of the template languages that senders fill in later.
+_PLACEHOLDER = re.compile(r"\{\{|\{%|\*\||%%|\$\{|<%|\[\[|#\{|\|\*")
+# A browser resolves these before it asks, and the token would be cut away (URL Standard, section 4.4).
+_DOT_SEGMENT = re.compile(r"/(?:\.|%2e){1,2}(?=[/?#]|\Z)|\\", re.IGNORECASE)
+# URL Standard section 4.4: control characters and spaces at the end go, tabs and line ends go everywhere.
+_TRIMMED = "".join(map(chr, range(0x21)))
+_STRIPPED = str.maketrans("", "", "\t\n\r")
+_SAFE_PREFIX = re.compile(r"https?://([A-Za-z0-9.:_-]+)/[A-Za-z0-9._~/-]+")
+
+
+def follows(raw: str, *, utf8: bool) -> tuple[int, str, str, str] | None:
+    """Return where an address to follow begins in ``raw``, its scheme, authority, path and query.
+
+    ``utf8``: the document's charset is UTF-8 or ASCII. None for what is left alone.
+    """
+    plain = _PLAIN.fullmatch(raw)
+    if plain is not None:
+        rest = plain[4]
+        if not rest.startswith("/."):
+            return 0, plain[2], plain[3], decode(rest) if "&" in rest else rest
+    found = _ABSOLUTE.match(raw)
+    if found is None or _PLACEHOLDER.search(raw):
+        return None
+    rest = decode(raw[found.end(1) :]).rstrip(_TRIMMED).partition("#")[0]
+    if "\n" in rest or "\t" in rest or "\r" in rest:
+        rest = rest.translate(_STRIPPED)
+    if _DOT_SEGMENT.search(rest.partition("?")[0]) or _PLACEHOLDER.search(rest):
+        return None
+    # A browser writes a query in the document's charset: only for UTF-8 is it known what it will ask for.
+    if not utf8 and not rest.isascii():
+        return None
+    return found.start(1), found[2], found[3], rest
+
+
+class Redirector:
+    """Replaces the beginning of addresses. ``utf8``: the document's charset is UTF-8 or ASCII."""
+
+    def __init__(self, rewrite: ClickRewriter, *, utf8: bool) -> None:
+        self._rewrite = rewrite
+        self._utf8 = utf8
+
+    def prefix(self, scheme: str, authority: str, path_and_query: str) -> str:
+        """Return what replaces scheme and authority; empty for an address that stays."""
+        prefix = self._rewrite(scheme.lower(), authority, path_and_query)
+        if prefix is None:
+            return ""
+        safe = _SAFE_PREFIX.fullmatch(prefix)
+        if safe is None:
+            raise ValueError(f"the rewriter returned {prefix!r}, which needs escaping")
+        return "" if safe[1].lower() == authority.lower() else prefix
+
+    def edit(self, raw: str) -> tuple[int, int, str] | None:
+        """Return the edit of one address, with offsets within ``raw``; None if it stays."""
+        target = follows(raw, utf8=self._utf8)
+        if target is None:
+            return None
+        start, scheme, authority, rest = target
+        prefix = self.prefix(scheme, authority, rest)
+        return (start, start + len(scheme) + 3 + len(authority), prefix) if prefix else None

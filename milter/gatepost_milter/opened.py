@@ -1,0 +1,77 @@
+"""HTML parts read: transfer encoding and charset undone, the text scanned, and the way back.
+
+A part that was read lately is not read again: bulk mail without personal texts is one part, sent many times.
+Only parts of a usual size are kept, and few of them. What cannot be read, or not be written back the
+same, is ``TransferError`` or ``CharsetError`` with a reason in words.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+from gatepost_milter.charsets import byte_ranges, decode, insertions
+from gatepost_milter.edits import Edit, Range
+from gatepost_milter.html.part import HtmlPart
+from gatepost_milter.html.scanner import scan
+from gatepost_milter.transfer import Transfer, TransferError, open_part
+
+# Ten times what any mail program shows whole; the scan takes up to 160 bytes for each byte of hostile text.
+HTML_MOST = 1024 * 1024
+_KEPT_MOST = 4
+_SIZE_MOST = 65536
+_TAGS_MOST = 2000
+
+
+class Opened:
+    """One part read. For many threads; ``written`` remembers where the edits of the last time stood."""
+
+    def __init__(self, transfer: Transfer, html: HtmlPart) -> None:
+        self.transfer = transfer
+        self.html = html
+        self._last: tuple[list[Range], list[Range]] = ([], [])
+
+    def written(self, edits: list[Edit[str]]) -> bytes:
+        """Return the encoded body after edits of the text, from ``edits.ordered``. Raises CharsetError."""
+        ranges = [(start, end) for start, end, _ in edits]
+        seen, places = self._last
+        if ranges != seen:
+            html, transfer = self.html, self.transfer
+            places = transfer.places(byte_ranges(transfer.decoded, html.text, html.codec, ranges))
+            self._last = (ranges, places)
+        return self.transfer.written(places, insertions([edit[2] for edit in edits], self.html.codec))
+
+
+_kept: OrderedDict[tuple[str, str | None, bytes], Opened] = OrderedDict()
+_lock = threading.Lock()
+
+
+def open_html(encoding: str, charset: str | None, raw: bytes) -> Opened:
+    """Return the part of these encoded bytes. Raises TransferError, CharsetError."""
+    if len(raw) > _SIZE_MOST:
+        return _opened(encoding, charset, raw)
+    key = (encoding, charset, raw)
+    with _lock:
+        known = _kept.get(key)
+        if known is not None:
+            _kept.move_to_end(key)
+            return known
+    known = _opened(encoding, charset, raw)
+    if len(known.html.scan.tags) <= _TAGS_MOST:
+        with _lock:
+            _kept[key] = known
+            while len(_kept) > _KEPT_MOST:
+                _kept.popitem(last=False)
+    return known
+
+
+def _opened(encoding: str, charset: str | None, raw: bytes) -> Opened:
+    if len(raw) > 3 * HTML_MOST:
+        raise TransferError(f"is larger than {HTML_MOST} bytes")
+    transfer = open_part(encoding, raw)
+    if len(transfer.decoded) > HTML_MOST:
+        raise TransferError(f"is larger than {HTML_MOST} bytes")
+    if b"-----BEGIN PGP" in transfer.decoded:
+        raise TransferError("holds inline PGP")
+    text, codec = decode(transfer.decoded, charset)
+    return Opened(transfer, HtmlPart(text, codec, scan(text)))

@@ -1,0 +1,116 @@
+"""What leaves a real Postfix when features are on: envelope, header fields, hosted images."""
+
+from __future__ import annotations
+
+import base64
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from email import message_from_bytes, policy
+
+import pytest
+
+from gatepost_core.keyring import Keyring
+from gatepost_core.postfix import Parameter
+from gatepost_core.store import journal
+from gatepost_core.store.engine import open_engine
+from gatepost_core.tokens import BounceTokens, PixelTokens, UnsubscribeTokens
+from gatepost_stack.stack import Stack
+from tests.integration.harness import SENDER, Gateway, fresh_recipient
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
+HTML = (
+    f"From: <{SENDER}>\r\nTo: <bob@example.org>\r\nSubject: x\r\nX-Mailer: mine\r\n"
+    'Content-Type: multipart/related; boundary="b"\r\n\r\n'
+    '--b\r\nContent-Type: text/html\r\n\r\n<p>Hello</p><img src="cid:a@b">\r\n'
+    "--b\r\nContent-Type: image/png\r\nContent-ID: <a@b>\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    + base64.encodebytes(PNG).decode().replace("\n", "\r\n")
+    + "--b--\r\n"
+).encode()
+
+
+@pytest.fixture(scope="module")
+def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway whose Postfix keeps everything in its queue, where it can be looked at."""
+    extra = [Parameter("defer_transports", "smtp, relay, lmtp", "test")]
+    with Stack(tmp_path_factory.mktemp("held"), extra=extra) as stack:
+        yield Gateway(stack)
+
+
+def keys(gateway: Gateway) -> Keyring:
+    return Keyring.load(gateway.stack.settings.keys.directory)
+
+
+def envelope(gateway: Gateway, queue_id: str) -> str:
+    """Return what Postfix keeps of a message's envelope, once its queue manager has it."""
+    command = ["/usr/sbin/postcat", "-c", str(gateway.stack.layout.postfix), "-e", "-q", queue_id]
+    deadline = time.monotonic() + 20
+    while True:
+        run = subprocess.run(command, check=False, capture_output=True, text=True)
+        if run.returncode == 0 or time.monotonic() > deadline:
+            assert run.returncode == 0, run.stderr
+            return run.stdout
+
+
+def test_dsn_parameters_survive_a_changed_sender_and_the_original_one_is_on_record(held: Gateway) -> None:
+    login = held.stack.provision.credential({"trackbounces": True})
+    with held.logged_in(login) as connection:
+        connection.mail(SENDER, ["RET=HDRS", "ENVID=QQ314159"])
+        connection.rcpt("bob@example.org", ["NOTIFY=SUCCESS,DELAY", "ORCPT=rfc822;Bob+40example.com"])
+        connection.rcpt("eve@example.org", ["NOTIFY=NEVER"])
+        code, reply = connection.data(HTML)
+    assert code == 250
+    queue_id = reply.decode().rpartition(" ")[2]
+    text = envelope(held, queue_id)
+    sender = re.search(r"(?m)^sender: (.*)$", text)
+    assert sender
+    local, _, host = sender[1].partition("@")
+    assert host == "bounces.example.test"
+    message_id = BounceTokens(keys(held)).verify(local)
+    assert message_id
+    for line in ("ret_flags=2", "envelope_id=QQ314159", "dsn_orig_rcpt=rfc822;Bob@example.com"):
+        assert f"named_attribute: {line}\n" in text, f"{line}\n{text}"
+    assert re.findall(r"notify_flags=(\d+)", text) == ["10", "1"], text
+    engine = open_engine(held.stack.settings.store.journal, reading=True)
+    with engine.connect() as connection_:
+        record = journal.get(connection_, queue_id)
+    engine.dispose()
+    assert (record.id, record.sender) == (message_id, SENDER)
+
+
+def test_bounces_come_back_to_the_token_and_the_null_sender_stays(gateway: Gateway) -> None:
+    login = gateway.stack.provision.credential({"trackbounces": True})
+    for sender in (SENDER, ""):
+        recipient = fresh_recipient()
+        with gateway.logged_in(login) as connection:
+            connection.sendmail(sender, [recipient], HTML)
+        reached = gateway.delivered(recipient).sender
+        assert bool(BounceTokens(keys(gateway)).verify(reached.partition("@")[0])) is bool(sender)
+
+
+def test_images_are_hosted_and_header_fields_come_and_go(gateway: Gateway) -> None:
+    features = {
+        "images": "hosted",
+        "trackopens": True,
+        "unsubscribe": True,
+        "privacy": True,
+        "feedbackid": True,
+    }
+    recipient = fresh_recipient()
+    with gateway.logged_in(gateway.stack.provision.credential(features)) as connection:
+        connection.sendmail(SENDER, [recipient], HTML)
+    message = message_from_bytes(gateway.delivered(recipient).message, policy=policy.default)
+    assert "X-Mailer" not in message
+    assert message["Feedback-ID"].count(":") == 3
+    assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    token = re.fullmatch(r"<https://click\.example\.test/u/([\w-]+)>", message["List-Unsubscribe"])
+    assert token
+    assert UnsubscribeTokens(keys(gateway)).verify(token[1]).recipient == recipient
+    assert [part.get_content_type() for part in message.walk()] == ["multipart/related", "text/html"]
+    html = next(message.iter_parts()).get_content()
+    image, pixel = re.findall(r'src="https://click\.example\.test/([^"]*)"', html)
+    name = image.removeprefix("i/")
+    images = gateway.stack.settings.images.directory
+    assert (images / name[:2] / name).read_bytes() == PNG
+    assert PixelTokens(keys(gateway)).verify(pixel.removeprefix("o/").removesuffix(".gif"))

@@ -1,0 +1,120 @@
+"""What the surgery is told about a message: addresses that only the message's own tokens open."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from gatepost_core import ids
+from gatepost_core.images import FileImageStore
+from gatepost_core.keyring import Keyring
+from gatepost_core.model import Credential, Rules, SenderDomain, State
+from gatepost_core.tokens import (
+    BounceTokens,
+    Click,
+    ClickTokens,
+    OpenTokens,
+    PixelTokens,
+    UnsubscribeTokens,
+    Unsubscription,
+)
+from gatepost_milter.contexts import ContextMaker, SizeLimits, Tracking
+from gatepost_milter.transaction import Transaction
+
+KEYRING = Keyring({"password": {"a": bytes(32)}, "token": {"a": b"k" * 32}, "seal": {"a": bytes(32)}})
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+OWN = ids.new(1)
+CREDENTIAL = Credential(7, 3, "Acme Ltd", "gp1", "", State.ACTIVE, {}, Rules(), NOW)
+DOMAIN = SenderDomain(1, 3, "Acme Ltd", "example.test", "click.example.test", "bounces.example.test", NOW)
+
+
+class Domains:
+    def domain(self, name: str) -> SenderDomain | None:
+        return DOMAIN if name == "example.test" else None
+
+
+def transaction(sender: bytes = b"<a@example.test>", *recipients: bytes) -> Transaction:
+    result = Transaction("gp1", sender)
+    for recipient in recipients or (b"<bob@example.org>",):
+        result.add_recipient(recipient)
+    return result
+
+
+@pytest.fixture
+def maker(tmp_path: Path) -> ContextMaker:
+    return ContextMaker(Domains(), KEYRING, FileImageStore(tmp_path), Tracking(), SizeLimits())
+
+
+def path_of(address: str | None) -> str:
+    parts = urlsplit(address or "")
+    assert (parts.scheme, parts.netloc) == ("https", "click.example.test")
+    return parts.path[1:]
+
+
+def test_every_address_holds_a_token_that_its_own_library_opens(maker: ContextMaker) -> None:
+    made = maker.make(CREDENTIAL, ["a@EXAMPLE.test"], OWN, transaction())
+    assert made.click is not None
+    assert made.opens is not None
+    click, opened = made.click("https", "x.test", "/p"), made.opens("http", "y.test", "/i")
+    assert ClickTokens(KEYRING).verify(path_of(click), "/p") == Click("https", "x.test", OWN)
+    assert OpenTokens(KEYRING).verify(path_of(opened), "/i") == Click("http", "y.test", OWN)
+    assert PixelTokens(KEYRING).verify(path_of(made.pixel).removeprefix("o/").removesuffix(".gif")) == OWN
+    told = UnsubscribeTokens(KEYRING).verify(path_of(made.unsubscribe).removeprefix("u/"))
+    assert told == Unsubscription(OWN, 3, "bob@example.org")
+    local, _, host = made.bounce_sender.partition("@")
+    assert (BounceTokens(KEYRING).verify(local.upper()), host) == (OWN, "bounces.example.test")
+    assert made.feedback == "7:Acme-Ltd:Acme-Ltd"
+
+
+def test_a_link_to_the_click_domain_itself_and_one_without_a_token_stay(maker: ContextMaker) -> None:
+    made = maker.make(CREDENTIAL, ["a@example.test"], OWN, transaction())
+    assert made.click is not None
+    assert made.click("http", "CLICK.example.test", "/x") is None
+    assert made.click("https", "x.test", "/../x") is None
+
+
+def test_a_from_domain_that_is_not_registered_gets_the_default_click_domain_and_no_bounces(
+    maker: ContextMaker, tmp_path: Path
+) -> None:
+    none = maker.make(CREDENTIAL, ["a@other.test"], OWN, transaction())
+    assert (none.click, none.opens, none.pixel, none.host, none.unsubscribe) == (None, None, "", None, "")
+    assert none.missing["trackbounces"] == "the From domain is not registered"
+    fallback = Tracking("http", "click.example.test")
+    other = ContextMaker(Domains(), KEYRING, FileImageStore(tmp_path), fallback, SizeLimits())
+    made = other.make(CREDENTIAL, ["a@other.test"], OWN, transaction())
+    assert made.pixel.startswith("http://click.example.test/o/")
+    assert made.missing["unsubscribe"] == "RFC 8058 asks for https"
+    assert other.make(CREDENTIAL, [], OWN, transaction()).feedback == ""
+
+
+def test_the_null_sender_stays_and_several_recipients_share_no_unsubscribe_address(
+    maker: ContextMaker,
+) -> None:
+    made = maker.make(CREDENTIAL, ["a@example.test"], OWN, transaction(b"<>", b"<b@x.test>", b"<c@x.test>"))
+    assert (made.bounce_sender, made.unsubscribe) == ("", "")
+    assert made.missing == {
+        "unsubscribe": "the message has several recipients",
+        "trackbounces": "the envelope sender is empty",
+    }
+
+
+def test_a_domain_without_a_bounce_domain_keeps_the_sender() -> None:
+    class Bare:
+        def domain(self, name: str) -> SenderDomain:
+            return replace(DOMAIN, name=name, bounce_domain="")
+
+    maker = ContextMaker(Bare(), KEYRING, FileImageStore(Path()), Tracking(), SizeLimits())
+    made = maker.make(CREDENTIAL, ["a@example.test"], OWN, transaction())
+    assert made.missing["trackbounces"] == "the From domain has no bounce domain"
+
+
+def test_an_image_is_kept_and_its_address_is_its_content(maker: ContextMaker, tmp_path: Path) -> None:
+    made = maker.make(CREDENTIAL, ["a@example.test"], OWN, transaction())
+    assert made.host is not None
+    address = made.host(b"GIF89a....", "image/gif")
+    name = path_of(address).removeprefix("i/")
+    assert FileImageStore(tmp_path).path(name).read_bytes() == b"GIF89a...."
