@@ -7,13 +7,11 @@ same, is ``TransferError`` or ``CharsetError`` with a reason in words.
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-
 from gatepost_milter.charsets import byte_ranges, decode, insertions
 from gatepost_milter.edits import Edit, Range
 from gatepost_milter.html.part import HtmlPart
 from gatepost_milter.html.scanner import scan
+from gatepost_milter.recent import Recent
 from gatepost_milter.transfer import Transfer, TransferError, open_part
 
 # Ten times what any mail program shows whole; the scan takes up to 160 bytes for each byte of hostile text.
@@ -42,8 +40,7 @@ class Opened:
         return self.transfer.written(places, insertions([edit[2] for edit in edits], self.html.codec))
 
 
-_kept: OrderedDict[tuple[str, str | None, bytes], Opened] = OrderedDict()
-_lock = threading.Lock()
+_kept: Recent[tuple[str, str | None, bytes], Opened] = Recent(_KEPT_MOST)
 
 
 def open_html(encoding: str, charset: str | None, raw: bytes) -> Opened:
@@ -51,17 +48,11 @@ def open_html(encoding: str, charset: str | None, raw: bytes) -> Opened:
     if len(raw) > _SIZE_MOST:
         return _opened(encoding, charset, raw)
     key = (encoding, charset, raw)
-    with _lock:
-        known = _kept.get(key)
-        if known is not None:
-            _kept.move_to_end(key)
-            return known
-    known = _opened(encoding, charset, raw)
-    if len(known.html.scan.tags) <= _TAGS_MOST:
-        with _lock:
-            _kept[key] = known
-            while len(_kept) > _KEPT_MOST:
-                _kept.popitem(last=False)
+    known = _kept.get(key)
+    if known is None:
+        known = _opened(encoding, charset, raw)
+        if len(known.html.scan.tags) <= _TAGS_MOST:
+            _kept.put(key, known)
     return known
 
 

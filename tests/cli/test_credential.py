@@ -235,3 +235,28 @@ def test_a_credential_needs_an_account_that_exists(gatepost: Gatepost) -> None:
     assert result.code == 3
     assert result.error == "no account 'nobody'; make it with 'gatepost account add nobody'"
     assert gatepost("credential", "add").code == 2
+
+
+def test_header_fields_and_permissions_are_set_shown_and_taken_back(gatepost: Gatepost) -> None:
+    user = gatepost.add_credential("--header-add", "X-Team: blue", "--overrides", "ignored")["username"]
+    shown = gatepost("credential", "show", user, "--json").data
+    assert (shown["overrides"], shown["edit_signed"]) == ("ignored", False)
+    assert (shown["header_add"], shown["header_drop"]) == (["X-Team: blue"], [])
+    shown = gatepost("credential", "set", user, "--edit-signed", "--header-drop", "X-Old", "--json").data
+    assert (shown["overrides"], shown["edit_signed"]) == ("ignored", True)
+    assert (shown["header_add"], shown["header_drop"]) == (["X-Team: blue"], ["X-Old"])
+    shown = gatepost("credential", "set", user, "--no-headers", "--no-edit-signed", "--json").data
+    assert (shown["header_add"], shown["header_drop"], shown["edit_signed"]) == ([], [], False)
+
+
+def test_a_header_field_that_could_break_a_message_is_refused_by_name(gatepost: Gatepost) -> None:
+    user = gatepost.add_credential()["username"]
+    for option, text in (
+        ("--header-add", "From: x@y"),
+        ("--header-add", "X-A: b\nBcc: c"),
+        ("--header-drop", "To"),
+    ):
+        run = gatepost("credential", "set", user, option, text)
+        assert run.code == 2
+        assert option in run.err
+    assert gatepost("credential", "show", user, "--json").data["header_add"] == []

@@ -12,8 +12,6 @@ bounded time has ``Outcome.reason``.
 from __future__ import annotations
 
 import re
-import threading
-from collections import OrderedDict
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -30,6 +28,7 @@ from gatepost_milter.features.csscopy import (
 from gatepost_milter.html.attributes import Finder, decode
 from gatepost_milter.html.part import HtmlPart, Outcome
 from gatepost_milter.html.scanner import Scan, Tag
+from gatepost_milter.recent import Recent
 
 # The work is elements times rules, about 30 ns a pair: these bound a part at some tenths of a second.
 # Real newsletters have below 2,000 elements and 500 rules.
@@ -41,10 +40,9 @@ COSTLY_MOST = 200
 # The part (0) or the conditional comment (from 1), the tag's place there, the style.
 _Styled: TypeAlias = tuple[int, int, str]
 # Computed styles by what they depend on; at most some megabytes.
-_COMPUTED: OrderedDict[tuple[str, ...], list[_Styled]] = OrderedDict()
 _COMPUTED_MOST = 32
+_COMPUTED: Recent[tuple[str, ...], list[_Styled]] = Recent(_COMPUTED_MOST)
 _KEY_MOST = 65536
-_LOCK = threading.Lock()
 
 _WORD = re.compile(r"[\w-]+")
 _CSS_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
@@ -110,17 +108,11 @@ def _styles(scan: Scan, sheets: list[str], opened: list[str]) -> list[_Styled]:
     if view.everything:
         return _computed(scan, sheets, opened, view, whole)
     key = _key(scan, sheets, opened, view, whole)
-    with _LOCK:
-        known = _COMPUTED.get(key)
-        if known is not None:
-            _COMPUTED.move_to_end(key)
+    known = _COMPUTED.get(key)
     if known is None:
         known = _computed(scan, sheets, opened, view, whole)
         if sum(map(len, key)) <= _KEY_MOST:
-            with _LOCK:
-                _COMPUTED[key] = known
-                while len(_COMPUTED) > _COMPUTED_MOST:
-                    _COMPUTED.popitem(last=False)
+            _COMPUTED.put(key, known)
     return known
 
 
