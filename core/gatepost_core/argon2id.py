@@ -1,8 +1,8 @@
 """Password hashes that other systems made: argon2id (RFC 9106), in the usual ``$argon2id$...`` text.
 
 What a hash costs to check is bounded when it is taken in, so that no login can take more memory or time
-than is known beforehand, and few are checked at once. At the bounds one takes about 0.1 s, less than
-the fixed delay of a refusal, so that time does not tell who has an imported password.
+than is known beforehand, and few are checked at once. At the bounds one takes up to half a second: a
+refusal's fixed delay (``sasl.failure_delay``) must be longer, or time tells who has an imported password.
 """
 
 from __future__ import annotations

@@ -17,8 +17,11 @@ from gatepost_sasl.authenticator import BackendUnavailable, Denied
 from gatepost_sasl.backends.pam import PamCheck
 from gatepost_sasl.backends.pool import NotAsked
 from gatepost_sasl.backends.template import Known
-from tests.core.running import ROOT
+from tests.core.running import ROOT, Running, listening
+from tests.core.stores import PASSWORD as STORE_PASSWORD
+from tests.core.stores import make_store
 from tests.sasl.pamd import PASSWORD, by_password_file, password_file, service
+from tests.sasl.test_daemon import login
 
 PERMIT = "account required pam_permit.so"
 
@@ -151,3 +154,26 @@ def test_pam_unix_works_for_an_unprivileged_daemon_in_group_shadow() -> None:
         f"Known(name='{user}', attributes={{}}, groups=())",
         "Denied(reason='wrong password')",
     ], done.stderr
+
+
+def test_a_daemon_with_a_wedged_module_serves_the_store_and_still_ends_in_time(
+    gate: Path, tmp_path: Path
+) -> None:
+    store = make_store(tmp_path)
+    hanging = f"auth required pam_exec.so quiet {gate.parent / 'module'}"
+    with service(hanging, PERMIT) as name, listening(tmp_path / "socket") as listener:
+        arguments = ["-m", "gatepost_sasl.main", "--config", str(store.config)]
+        for setting in (
+            "sasl.backends=pam,store",
+            "pam.names=wedged",
+            f"pam.service={name}",
+            "pam.deadline=1",
+        ):
+            arguments += ["--set", setting]
+        with Running(arguments, tmp_path, listener=listener) as daemon:
+            assert login(tmp_path / "socket", "wedged") == ""
+            assert login(tmp_path / "socket", "alice", STORE_PASSWORD) == "OK\t1\tuser=alice"
+            assert "pam: no answer in 1 s" in daemon.wait_log("result=unavailable")
+            began = time.monotonic()
+            assert daemon.stop() == 0
+            assert time.monotonic() - began < 5

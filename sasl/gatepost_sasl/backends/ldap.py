@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ldap3 import BASE, SUBTREE, Connection
@@ -278,7 +278,7 @@ class LdapCheck:
 def _entry(found: dict[str, object]) -> _Entry:
     raw = found.get("raw_attributes")
     values: dict[str, tuple[str, ...]] = {}
-    if hasattr(raw, "items"):
+    if isinstance(raw, Mapping):
         for name, texts in raw.items():
             values[name.lower()] = tuple(text.decode("utf-8", "replace") for text in texts)
     return _Entry(str(found["dn"]), values)

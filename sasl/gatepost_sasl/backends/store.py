@@ -1,7 +1,7 @@
 """The store as a back end: generated passwords, kept as keyed hashes, and imported argon2id hashes.
 
-An unknown user costs the same work as a known one (but for an imported hash, which the fixed delay of
-refusals hides), and state, expiry and network are looked at only after the password, so that nobody
+An unknown user costs the same work as a known one (but for an imported hash, which a long enough fixed
+delay of refusals hides), and state, expiry and network are looked at only after the password, so that nobody
 learns from a refusal which user names exist.
 """
 
