@@ -108,6 +108,13 @@ CATALOGUE: Mapping[str, Feature] = MappingProxyType(
                 "InlineCSS",
                 "Rules of <style> blocks are copied into style attributes; the blocks stay.",
             ),
+            Feature(
+                "dkim",
+                "flag",
+                "",
+                "The message is signed with the keys of its From domain (RSA and Ed25519), after every other "
+                "change. The setting dkim.unregistered says what happens to a domain that is not registered.",
+            ),
             Feature("tags", "labels", "Tags", "Labels kept with the message and with each of its events."),
         )
     }

@@ -18,6 +18,7 @@ from gatepost_core.decision import Defer, Pass, Reject
 from gatepost_core.features import in_force
 from gatepost_core.model import Credential, MessageRecord, SenderDomain
 from gatepost_core.tokens import ClickTokens, TokenError
+from gatepost_milter.dkim.signing import FEATURE, Choice, Signing, room
 from gatepost_milter.message import ClickRewriter, Context, Message, Plan
 from gatepost_milter.pipeline import from_addresses, process
 from gatepost_milter.transaction import Transaction
@@ -84,6 +85,7 @@ class Judge:
         tracking: Tracking,
         *,
         limits: SizeLimits,
+        signing: Signing | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._directory = directory
@@ -91,6 +93,7 @@ class Judge:
         self._tokens = tokens
         self._tracking = tracking
         self._limits = limits
+        self._signing = signing
         self._clock = clock
 
     def decide(self, transaction: Transaction, queue_id: str) -> Verdict:
@@ -105,19 +108,30 @@ class Judge:
         allowed = rules.check_from_header(credential, authors)
         if not isinstance(allowed, Pass):
             return allowed
+        signer = self._signer(credential, authors, now)
+        if isinstance(signer, Reject):
+            return signer
         message_id = ids.new(int(now.timestamp() * 1000))
-        plan = process(message, self._context(credential, authors, message_id))
+        plan: Plan | Reject | Defer = process(message, self._context(credential, authors, message_id))
+        if isinstance(plan, Plan) and self._signing is not None and signer is not None:
+            plan = self._signing.apply(message, plan, signer, now)
         if not isinstance(plan, Plan):
             return plan
         record = _record(message_id, now, credential, transaction, queue_id, message, authors, plan)
         return Accepted(message_id, plan, self._journal.submit(record))
+
+    def _signer(self, credential: Credential, authors: list[str], now: datetime) -> Choice | Reject | None:
+        """Return who signs, a refusal, or None when the credential does not ask for signatures."""
+        if self._signing is None or not credential.features.get(FEATURE):
+            return None
+        return self._signing.choose(self._directory.domain, credential, authors, now)
 
     def _context(self, credential: Credential, authors: list[str], message_id: str) -> Context:
         return Context(
             features=in_force(credential.features),
             click=self._click_rewriter(authors, message_id),
             edit_size_limit=self._limits.edit,
-            queue_size_limit=self._limits.queue,
+            queue_size_limit=room(self._limits.queue) if self._signing else self._limits.queue,
         )
 
     def _click_rewriter(self, authors: list[str], message_id: str) -> ClickRewriter | None:
@@ -175,7 +189,7 @@ def _record(
         header_from=", ".join(authors),
         subject=_subject(message),
         size=transaction.size,
-        size_after=transaction.size + after - before,
+        size_after=transaction.size + after - before + sum(len(f.name) + len(f.value) + 3 for f in plan.top),
         tags=plan.tags,
         features=tuple(name for name, value in plan.features.items() if value),
         applied=plan.applied,

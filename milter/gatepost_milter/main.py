@@ -27,6 +27,7 @@ from gatepost_core.store.journal import JournalWriter
 from gatepost_core.store.reader import Reader
 from gatepost_core.tokens import ClickTokens
 from gatepost_milter import listening, shell
+from gatepost_milter.dkim.signing import Limits, Signing
 from gatepost_milter.judge import Judge, SizeLimits, Tracking
 
 # The answer to the last message is still on its way through libmilter when our callback has returned.
@@ -55,6 +56,11 @@ class Worker:
             ClickTokens(self._keyring),
             Tracking(settings.tracking.click_scheme, settings.tracking.click_domain),
             limits=SizeLimits(settings.milter.edit_size_limit, queue_size_limit(settings)),
+            signing=Signing(
+                settings.dkim,
+                self._keyring,
+                Limits(settings.milter.edit_size_limit, queue_size_limit(settings)),
+            ),
         )
         with ThreadPoolExecutor(settings.milter.threads, thread_name_prefix="judge") as executor:
             service = shell.Service(judge.decide, executor, self._observer())

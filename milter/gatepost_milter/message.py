@@ -70,13 +70,15 @@ class Context:
 class Plan:
     """Everything that is to change, and why the rest is not.
 
-    ``body`` None means that the body stays. ``skipped`` maps a feature to its reason in words;
+    ``body`` None means that the body stays. ``top`` are fields to put above all others one after another, so
+    that the last stands first. ``skipped`` maps a feature to its reason in words;
     a feature may be in both when it acted in one part and not in another. ``seconds`` is wall
     time by step. ``notes`` are for the log alone.
     """
 
     header_edits: tuple[HeaderEdit, ...] = ()
     body: bytes | None = None
+    top: tuple[Header, ...] = ()
     applied: tuple[str, ...] = ()
     skipped: Mapping[str, str] = field(default_factory=dict[str, str])
     tags: tuple[str, ...] = ()
@@ -102,6 +104,6 @@ def apply_header_edits(headers: tuple[Header, ...], edits: tuple[HeaderEdit, ...
 
 def render(message: Message, plan: Plan) -> bytes:
     """Return the whole message as it is after ``plan``, with CRLF line ends throughout."""
-    headers = apply_header_edits(message.headers, plan.header_edits)
+    headers = (*reversed(plan.top), *apply_header_edits(message.headers, plan.header_edits))
     lines = [header.name + b":" + header.value.replace(b"\n", b"\r\n") + b"\r\n" for header in headers]
     return b"".join(lines) + b"\r\n" + (message.body if plan.body is None else plan.body)

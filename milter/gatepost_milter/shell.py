@@ -178,6 +178,8 @@ class Session(Milter.Base):
                 self.chgheader(name, edit.index, value)
             else:
                 self.addheader(name, value)
+        for field in plan.top:
+            self.addheader(field.name.decode("ascii"), field.value.decode("utf-8"), 0)
 
     def _answer(self, transaction: Transaction, queue_id: str, verdict: Verdict, seconds: float) -> int:
         log = self.service.log
@@ -197,6 +199,7 @@ class Session(Milter.Base):
                 applied=",".join(plan.applied),
                 skipped="; ".join(f"{name}: {why}" for name, why in plan.skipped.items()),
                 tags=",".join(plan.tags),
+                notes="; ".join(plan.notes),
                 **common,
             )
             self.service.observe("accepted", seconds)

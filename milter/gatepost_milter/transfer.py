@@ -214,3 +214,8 @@ def _wrap(line: bytes) -> bytes:
     if b"\n" in line:  # an edit that spans a line break brings several lines here
         return b"\n".join(map(_wrap, line.split(b"\n")))
     return b"=\n".join(_CHUNK.findall(line))
+
+
+def wrapped_lines(encoded: bytes) -> bytes:
+    """Return quoted-printable with CRLF line ends and soft line breaks in lines that are too long."""
+    return b"\r\n".join(_wrap(line).replace(b"\n", b"\r\n") for line in encoded.split(b"\r\n"))
