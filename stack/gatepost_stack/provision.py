@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from gatepost_core import dkim_keys, keyring, passwords
 from gatepost_core.features import FeatureValues
-from gatepost_core.model import Rules, State
+from gatepost_core.model import Rules, SenderDomain, State
 from gatepost_core.settings import Settings
 from gatepost_core.store import accounts, credentials, domains, migrate
 from gatepost_core.store.engine import open_engine
@@ -63,6 +63,11 @@ class Provision:
                 keys=dkim_keys.new_keys(keys, DOMAIN, now),
                 now=now,
             )
+
+    def domain(self, name: str = DOMAIN) -> SenderDomain:
+        """Return a sender domain with its DKIM keys."""
+        with self._directory() as connection:
+            return domains.get(connection, name)
 
     def credential(
         self,
