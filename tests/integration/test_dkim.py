@@ -243,7 +243,7 @@ def test_conversion_on_the_way_out_would_break_them(without_8bitmime: Gateway, t
     """What the setting is for: mail with a signature of its own is not encoded by it, and is converted."""
     own = b"DKIM-Signature: v=1; a=rsa-sha256; d=other.test; s=x; h=from; bh=eA==; b=eA==\r\n"
     raw = through(without_8bitmime, own + EIGHT_BIT)
-    assert raw.isascii()
+    assert b"=FD=FE=FF" in raw
     assert by_opendkim(raw, records(without_8bitmime), tmp_path) == []
 
 

@@ -99,6 +99,7 @@ def _prepare_body(prepared: Prepared, body: bytes, encode_8bit: bool, most: int,
     if encode_8bit:
         _relabel(root, body, edits, header_edits, prepared.headers)
     if not edits and not header_edits:
+        prepared.notes += notes
         return
     new = splice(body, ordered(edits, len(body)))
     if limit and len(new) > len(body) and len(new) + _header_size(prepared.headers) > limit:
