@@ -94,7 +94,8 @@ def test_encoded_parts_are_wrapped_anew_and_mean_the_same() -> None:
 def test_eight_bit_parts_are_encoded_on_request_only() -> None:
     msg = message(
         HEAD + 'Content-Type: multipart/mixed; boundary="b"\nContent-Transfer-Encoding: 8bit\n\n'
-        "--b\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\nGrüße an alle, die das hier lesen\n"
+        "--b\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n"
+        "Grüße an alle, die das hier lesen\n"
         "--b\nContent-Type: application/octet-stream\n\nöäü\n--b--\n"
     )
     assert prepared(msg).body is None
