@@ -14,6 +14,7 @@ from gatepost_bench.mail import DAEMONS, Figures, Variant
 _ROOT = Path(__file__).resolve().parents[2]
 _HTML = _ROOT / "tests/milter/messages/newsletter.eml"
 _TEXT = Path(__file__).parent / "text-4kb.eml"
+_FILE_WIDTH = 120
 _FEATURES = {"inlinecss": True, "trackclicks": True, "preventscam": True}
 ALONE, THROUGH, HTML_ALONE, HTML_THROUGH, HTML_FEATURES = (
     "Postfix alone, 4 kB text",
@@ -39,6 +40,8 @@ _VARIANTS = [
 def main(messages: int, rounds: int, logins: int, sessions: int) -> None:
     """Measure Gatepost beside its references, in one run."""
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=_FILE_WIDTH)
     with console.status("starting") as status:
         logged_in = auth.measure(logins, sessions)
         figures, memory = mail.measure(_VARIANTS, messages, rounds, status.update)

@@ -1,20 +1,21 @@
 """Messages through Postfix alone, with Gatepost passing through, and with its features.
 
 Postfix alone takes the same mail over the same TLS from loopback, without login, policy or
-milter. What was accepted goes to discard(8), so that only the gateway is measured. Each
+milter. What was accepted is delivered by smtp(8) to smtp-sink(1), whose CPU is not counted. Each
 round runs every variant once; a variant's figure is the median of its rounds.
 """
 
 from __future__ import annotations
 
 import json
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -22,10 +23,10 @@ from gatepost_bench import accounting
 from gatepost_bench.load import Order, Outcome
 from gatepost_core.features import FeatureValues
 from gatepost_core.postfix import Parameter
+from gatepost_stack.instance import HOST
 from gatepost_stack.stack import Stack
 
 DAEMONS = ("sasl", "policy", "milter")
-_DISCARD = [Parameter(f"{kind}_transport", "discard:", "benchmark") for kind in ("default", "relay", "local")]
 _ALONE = [
     Parameter("smtpd_sasl_auth_enable", "no", "benchmark"),
     Parameter("smtpd_relay_restrictions", "permit_mynetworks, reject", "benchmark"),
@@ -78,8 +79,9 @@ def measure(
     """Run all variants; return their figures and each daemon's PSS in bytes at the end."""
     figures = {variant.name: Figures() for variant in variants}
     with ExitStack() as exits:
-        alone = exits.enter_context(private_stack(milter=False, extra=[*_DISCARD, *_ALONE]))
-        full = exits.enter_context(private_stack(milter=True, extra=_DISCARD))
+        to_sink = exits.enter_context(_sink())
+        alone = exits.enter_context(private_stack(milter=False, extra=[*to_sink, *_ALONE]))
+        full = exits.enter_context(private_stack(milter=True, extra=to_sink))
         _warm_up(variants, alone, full)
         for number in range(rounds):
             for variant in variants:
@@ -88,6 +90,27 @@ def measure(
                 _one(variant, stack, messages, figures[variant.name])
         memory = {name: accounting.memory_bytes(full.supervisor.pid(name)) for name in DAEMONS}
     return figures, memory
+
+
+@contextmanager
+def _sink() -> Iterator[list[Parameter]]:
+    """Run smtp-sink(1); yield the parameters that send everything there."""
+    with socket.create_server((HOST, 0)) as probe:
+        port = probe.getsockname()[1]
+    sink = subprocess.Popen(["/usr/sbin/smtp-sink", "-u", "postfix", f"{HOST}:{port}", "1000"])
+    try:
+        deadline = time.monotonic() + _SETTLED_SECONDS
+        while True:
+            with suppress(ConnectionRefusedError), socket.create_connection((HOST, port)):
+                break
+            if sink.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError("smtp-sink did not start")
+            time.sleep(0.02)
+        there = f"smtp:[{HOST}]:{port}"
+        yield [Parameter(f"{kind}_transport", there, "benchmark") for kind in ("default", "relay", "local")]
+    finally:
+        sink.terminate()
+        sink.wait()
 
 
 @contextmanager

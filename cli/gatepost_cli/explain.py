@@ -106,11 +106,11 @@ def _emit(session: Session, mail: Mail, found: Explanation) -> None:
             [_row(one) for one in found.features],
         ),
     )
+    shortened = importlib.import_module("gatepost_cli.maildiff").shortened
     for change in found.changes:
         emit(session, None, f"\n{change.where}:")
-        for line in change.lines:
-            text = clean(line)
-            emit(session, None, f"  {text if len(text) <= _SHOWN else text[:_SHOWN] + '…'}")
+        for line in shortened(change.lines, _SHOWN):
+            emit(session, None, "  " + clean(line.replace("\t", " ")))
     emit(session, None, "")
     for text in found.notes:
         emit(session, None, f"note: {clean(text)}")

@@ -1,13 +1,12 @@
 """The whole decision about one message, made by the daemons' own code, without sending it.
 
-Policy's questions, then the milter's judge with a journal that keeps nothing. Each feature's share is found
+Policy's questions, then the milter's judge, whose record nobody keeps. Each feature's share is found
 by deciding once more without it. Only the store is read; nothing is written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -16,7 +15,7 @@ from gatepost_core import ids
 from gatepost_core.decision import Decision, Defer, Pass, Reject
 from gatepost_core.features import CATALOGUE, FeatureValues, in_force
 from gatepost_core.keyring import Keyring
-from gatepost_core.model import Credential, MessageRecord, SenderDomain
+from gatepost_core.model import Credential, SenderDomain
 from gatepost_core.postfix import queue_size_limit
 from gatepost_core.settings import Settings
 from gatepost_core.store.reader import Reader
@@ -79,17 +78,6 @@ class _Tokens(ClickTokens):
         """Return the token for a link."""
         del message_id
         return super().issue(scheme, authority, path_and_query, self._message_id)
-
-
-class _Forgetful:
-    """A journal that keeps nothing."""
-
-    def submit(self, record: MessageRecord) -> Future[None]:
-        """Return a future that is done."""
-        del record
-        done: Future[None] = Future()
-        done.set_result(None)
-        return done
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +153,6 @@ class Explainer:
         limit = queue_size_limit(settings)
         judge = Judge(
             _Directory(self._reader, features),
-            _Forgetful(),
             self._tokens,
             Tracking(settings.tracking.click_scheme, settings.tracking.click_domain),
             limits=SizeLimits(settings.milter.edit_size_limit, limit),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from os.path import commonprefix
 
 from gatepost_milter.charsets import CharsetError, decode
 from gatepost_milter.message import Header, Message
@@ -102,6 +103,28 @@ def _diff(old: Sequence[str], new: Sequence[str]) -> list[str]:
     lines: list[str] = []
     for kind, from_old, to_old, from_new, to_new in matcher.get_opcodes():
         if kind != "equal":
-            lines += [f"- {line}" for line in old[from_old:to_old]]
-            lines += [f"+ {line}" for line in new[from_new:to_new]]
+            lines += _beside(old[from_old:to_old], new[from_new:to_new])
     return lines
+
+
+def _beside(gone: Sequence[str], come: Sequence[str]) -> list[str]:
+    """Return lines that went and came, each beside its successor where they are as many."""
+    if len(gone) == len(come):
+        return [text for was, now in zip(gone, come, strict=True) for text in (f"- {was}", f"+ {now}")]
+    return [*(f"- {was}" for was in gone), *(f"+ {now}" for now in come)]
+
+
+def shortened(lines: Sequence[str], most: int) -> list[str]:
+    """Return lines of at most about ``most`` characters; a pair begins shortly before where it differs."""
+    result: list[str] = []
+    for place, line in enumerate(lines):
+        partner = (
+            lines[place - 1] if line.startswith("+ ") and place else "".join(lines[place + 1 : place + 2])
+        )
+        start = 0
+        if {line[:2], partner[:2]} == {"- ", "+ "} and len(line) > most:
+            alike = len(commonprefix([line[2:], partner[2:]]))
+            start = max(0, min(alike, len(line) - most) - most // 4)
+        text = f"{line[:2]}…{line[2 + start :]}" if start else line
+        result.append(text if len(text) <= most else f"{text[:most]}…")
+    return result

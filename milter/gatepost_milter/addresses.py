@@ -27,6 +27,21 @@ _TOKEN = re.compile(
 _HIDDEN = re.compile(r"<([^<>]*@[^<>]*)>")
 _DOMAIN = re.compile(rf"{_DOMAIN_CHARACTERS}(?:\.{_DOMAIN_CHARACTERS})*|\[[^\[\]\\]*\]")
 
+_DOT_ATOM = rb"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*"
+_HOST = rb"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*"
+# What most From fields look like; a test holds that the parser says the same of them.
+_SIMPLE = re.compile(
+    rb" *(?:[A-Za-z0-9][A-Za-z0-9 -]*<("
+    + _DOT_ATOM
+    + rb"@"
+    + _HOST
+    + rb")>|("
+    + _DOT_ATOM
+    + rb"@"
+    + _HOST
+    + rb")) *"
+)
+
 # The kind (a group's name in the pattern above) and the text.
 _Token = tuple[str, str]
 
@@ -41,6 +56,11 @@ def from_addresses(headers: Iterable[Header]) -> list[str]:
 
 
 def _field(value: bytes) -> list[str]:
+    simple = _SIMPLE.fullmatch(value)
+    return [(simple[1] or simple[2]).decode("ascii")] if simple else _parsed(value)
+
+
+def _parsed(value: bytes) -> list[str]:
     if len(value) > _SIZE_MOST:
         return [UNREADABLE]
     try:

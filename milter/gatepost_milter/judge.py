@@ -8,7 +8,6 @@ raises StoreUnavailable, which the shell turns into 451: never an unprocessed me
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
@@ -38,14 +37,6 @@ class Directory(Protocol):
         ...
 
 
-class Journal(Protocol):
-    """Where records go: ``gatepost_core.store.journal.JournalWriter``."""
-
-    def submit(self, record: MessageRecord) -> Future[None]:
-        """Return a future that is done once the record is committed."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Tracking:
     """How links lead back here; ``fallback_domain`` serves From domains that are not registered."""
@@ -64,11 +55,10 @@ class SizeLimits:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The message passes with this plan, once ``committed`` is done."""
+    """The message passes with this plan, once ``record`` is committed."""
 
-    message_id: str
     plan: Plan
-    committed: Future[None]
+    record: MessageRecord
 
 
 Verdict = Accepted | Reject | Defer
@@ -80,7 +70,6 @@ class Judge:
     def __init__(
         self,
         directory: Directory,
-        journal: Journal,
         tokens: ClickTokens,
         tracking: Tracking,
         *,
@@ -89,7 +78,6 @@ class Judge:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._directory = directory
-        self._journal = journal
         self._tokens = tokens
         self._tracking = tracking
         self._limits = limits
@@ -118,7 +106,7 @@ class Judge:
         if not isinstance(plan, Plan):
             return plan
         record = _record(message_id, now, credential, transaction, queue_id, message, authors, plan)
-        return Accepted(message_id, plan, self._journal.submit(record))
+        return Accepted(plan, record)
 
     def _signer(self, credential: Credential, authors: list[str], now: datetime) -> Choice | Reject | None:
         """Return who signs, a refusal, or None when the credential does not ask for signatures."""

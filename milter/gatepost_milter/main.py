@@ -11,7 +11,6 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 
 import milter
@@ -24,9 +23,9 @@ from gatepost_core.postfix import queue_size_limit
 from gatepost_core.prefork import Hooks, Supervisor, WorkerContext
 from gatepost_core.settings import Settings
 from gatepost_core.store.journal import JournalWriter
-from gatepost_core.store.reader import Reader
 from gatepost_core.tokens import ClickTokens
 from gatepost_milter import listening, shell
+from gatepost_milter.crew import Crew
 from gatepost_milter.dkim.signing import Limits, Signing
 from gatepost_milter.judge import Judge, SizeLimits, Tracking
 
@@ -40,7 +39,10 @@ class Worker:
 
     def __init__(self, settings: Settings, keyring: Keyring, metrics: Metrics) -> None:
         self._settings = settings
-        self._keyring = keyring
+        self._tokens = ClickTokens(keyring)
+        # Made before the fork: what SQLAlchemy compiles is then in pages that all workers share.
+        self._reader = daemon.open_reader(settings.store.url)
+        self._journal = JournalWriter(settings.store.journal, synchronous=settings.store.synchronous)
         self._answers = metrics.counter("messages_total", "Messages answered.", ["result"])
         self._ended = threading.Event()
         self._seconds = metrics.histogram("message_seconds", "Time from end of message to the answer.")
@@ -48,12 +50,9 @@ class Worker:
     def __call__(self, context: WorkerContext) -> None:
         """Serve until drained. In the child, after the fork."""
         settings = self._settings
-        reader = Reader(settings.store.url)
-        journal = JournalWriter(settings.store.journal, synchronous=settings.store.synchronous)
         judge = Judge(
-            reader,
-            journal,
-            ClickTokens(self._keyring),
+            self._reader,
+            self._tokens,
             Tracking(settings.tracking.click_scheme, settings.tracking.click_domain),
             limits=SizeLimits(settings.milter.edit_size_limit, queue_size_limit(settings)),
             signing=Signing(
@@ -62,15 +61,15 @@ class Worker:
                 Limits(settings.milter.edit_size_limit, queue_size_limit(settings)),
             ),
         )
-        with ThreadPoolExecutor(settings.milter.threads, thread_name_prefix="judge") as executor:
-            service = shell.Service(judge.decide, executor, self._observer())
+        with Crew(settings.milter.threads) as crew:
+            service = shell.Service(judge.decide, self._journal, crew, self._observer())
             shell.Session.service = service
             signal.signal(signal.SIGUSR2, _interrupted)
             threading.Thread(target=self._drain, args=(context, service), daemon=True).start()
             milter.main()
         self._ended.set()
-        journal.close()
-        reader.close()
+        self._journal.close()
+        self._reader.close()
 
     def _drain(self, context: WorkerContext, service: shell.Service) -> None:
         context.wait_for_drain()

@@ -13,8 +13,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
-from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -23,13 +21,15 @@ import milter
 
 from gatepost_core.decision import Defer, Reject
 from gatepost_core.log import get_logger
+from gatepost_core.model import MessageRecord
 from gatepost_core.store.errors import StoreUnavailable
+from gatepost_milter.crew import Crew, Ticket
 from gatepost_milter.judge import Accepted, Verdict
 from gatepost_milter.message import Plan
 from gatepost_milter.transaction import Transaction
 
-# Postfix waits 300 s (milter_content_timeout); a commit that takes this long is not coming.
-_COMMIT_SECONDS = 60.0
+# Below Postfix's milter_content_timeout (120 s in our main.cf): what takes this long is not coming.
+_VERDICT_SECONDS = 60.0
 _STORE_DOWN = Defer(
     451, "4.3.0", "The mail gateway's store is not available; try again later", "store unavailable"
 )
@@ -45,6 +45,14 @@ class DecideFunction(Protocol):
         ...
 
 
+class Journal(Protocol):
+    """Where records go: ``gatepost_core.store.journal.JournalWriter``."""
+
+    def put(self, record: MessageRecord, done: Callable[[StoreUnavailable | None], None]) -> None:
+        """Commit soon; ``done`` is called from another thread, with the reason when it failed."""
+        ...
+
+
 class Observer(Protocol):
     """Who hears of every answer: the metrics."""
 
@@ -54,16 +62,40 @@ class Observer(Protocol):
 
 
 class Service:
-    """What the callbacks of one process share: the judge, its threads, and what is under way."""
+    """What the callbacks of one process share: judge, journal, threads, and what is under way."""
 
-    def __init__(self, decide: DecideFunction, executor: Executor, observe: Observer) -> None:
-        self.decide = decide
-        self.executor = executor
+    def __init__(self, decide: DecideFunction, journal: Journal, crew: Crew, observe: Observer) -> None:
+        self._decide = decide
+        self._journal = journal
+        self._crew = crew
         self.observe = observe
         self.log = get_logger()
         self._changed = threading.Condition()
         self._under_way = 0
         self._draining = False
+
+    def verdict(self, transaction: Transaction, queue_id: str) -> Verdict:
+        """Return the verdict on a message; an accepted one's record is on disk by then.
+
+        Raises StoreUnavailable, TimeoutError, or what went wrong in the crew's thread.
+        """
+        ticket: Ticket[Verdict] = Ticket()
+        self._crew.put(lambda: self._work(transaction, queue_id, ticket))
+        return ticket.wait(_VERDICT_SECONDS)
+
+    def _work(self, transaction: Transaction, queue_id: str, ticket: Ticket[Verdict]) -> None:
+        try:
+            verdict = self._decide(transaction, queue_id)
+            if isinstance(verdict, Accepted):
+                accepted = verdict
+                self._journal.put(
+                    verdict.record,
+                    lambda error: ticket.fill(accepted) if error is None else ticket.fail(error),
+                )
+            else:
+                ticket.fill(verdict)
+        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+            ticket.fail(error)
 
     @contextmanager
     def message(self) -> Iterator[bool]:
@@ -145,8 +177,7 @@ class Session(Milter.Base):
                 verdict = self._verdict(transaction, queue_id) if go else _DRAINING
                 if isinstance(verdict, Accepted):
                     self._apply(verdict.plan)
-                    verdict.committed.result(_COMMIT_SECONDS)
-            except (StoreUnavailable, FutureTimeout) as error:
+            except (StoreUnavailable, TimeoutError) as error:
                 verdict = Defer(451, "4.3.0", _STORE_DOWN.text, f"store: {error}")
             except Exception as error:
                 self.service.log.error("internal error", queue_id=queue_id, exc_info=True)
@@ -166,7 +197,7 @@ class Session(Milter.Base):
     def _verdict(self, transaction: Transaction, queue_id: str) -> Verdict:
         if self._broken is not None:
             raise self._broken
-        return self.service.executor.submit(self.service.decide, transaction, queue_id).result()
+        return self.service.verdict(transaction, queue_id)
 
     def _apply(self, plan: Plan) -> None:
         if plan.body is not None:
@@ -195,7 +226,7 @@ class Session(Milter.Base):
             plan = verdict.plan
             log.info(
                 "accepted",
-                message_id=verdict.message_id,
+                message_id=verdict.record.id,
                 applied=",".join(plan.applied),
                 skipped="; ".join(f"{name}: {why}" for name, why in plan.skipped.items()),
                 tags=",".join(plan.tags),

@@ -9,7 +9,6 @@ import resource
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import click
@@ -246,10 +245,9 @@ def test_the_version_is_printed(gatepost: Gatepost) -> None:
 
 
 def test_a_reader_never_waits_for_a_writer(gatepost: Gatepost) -> None:
+    """The writer here does not end before the reader has; one that waited would give up and fail."""
     database = sqlite3.connect(gatepost.folder / "store" / "directory.db", isolation_level=None)
     database.execute("BEGIN IMMEDIATE")
-    begin = time.perf_counter()
     assert gatepost("account", "list").code == 0
-    assert time.perf_counter() - begin < 2
     database.execute("ROLLBACK")
     database.close()

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from gatepost_core.model import MessageRecord, State
 from gatepost_core.passwords import derive, new_password
 from gatepost_core.store import StoreUnavailable, credentials, domains
 from gatepost_core.store.journal import JournalWriter
-from gatepost_core.store.reader import Reader
+from gatepost_core.store.reader import _RACY_NANOSECONDS, Reader
 
 from .stores import BOUNCES, Store, make_store
 
@@ -96,6 +97,18 @@ def test_each_of_many_changes_is_seen_at_once(store: Store, reader: Reader) -> N
         for wanted in (State.DISABLED, State.ACTIVE):
             store.set_state("alice", wanted)
             assert state(reader) is wanted
+
+
+def test_a_change_long_after_the_last_one_is_seen_at_once_too(store: Store, reader: Reader) -> None:
+    """Once the log's time stamp is old enough to be trusted, it alone is looked at; then it must tell."""
+    state(reader)
+    for wanted in (State.DISABLED, State.ACTIVE, State.DISABLED):
+        stamp = (store.folder / "directory.db-wal").stat().st_mtime_ns
+        while time.time_ns() - stamp < 2 * _RACY_NANOSECONDS:
+            state(reader)
+        assert reader._settled is not None
+        store.set_state("alice", wanted)
+        assert state(reader) is wanted
 
 
 def test_a_login_made_after_it_was_asked_for_is_found(store: Store, reader: Reader) -> None:

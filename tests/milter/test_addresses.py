@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gatepost_milter import addresses as addresses_module
 from gatepost_milter.addresses import UNREADABLE, from_addresses
 from gatepost_milter.message import Header
 
@@ -77,3 +78,8 @@ def test_any_text_is_read_without_an_error_and_an_at_sign_never_vanishes(value: 
     outside = value
     if "@" in outside and not any(sign in outside for sign in '("'):
         assert found, "an address-like text leaves a trace"
+
+
+@given(st.from_regex(addresses_module._SIMPLE, fullmatch=True))
+def test_the_short_way_for_plain_fields_says_what_the_parser_says(value: bytes):
+    assert addresses(value) == addresses_module._parsed(value) != [UNREADABLE]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -151,15 +149,11 @@ def test_offsets_point_at_the_tags_in_any_text(text: str):
         '<a b="c"',
     ],
 )
-def test_hostile_text_takes_linear_time(piece: str):
-    """Eight times the text may take at most some 30 times as long; quadratic would be 64."""
-    times = []
-    for size in (40_000, 320_000):
-        text = (piece * size)[:size]
-        began = time.process_time()
-        scan(text)
-        times.append(time.process_time() - began)
-    assert times[1] < 30 * times[0] + 0.05
+@pytest.mark.timeout(120)
+def test_hostile_text_is_scanned_in_linear_time(piece: str):
+    """Two million characters take a second or two; were it quadratic, hours, and the time-out would tell."""
+    size = 2_000_000
+    assert scan((piece * size)[:size]) is not None
 
 
 @pytest.mark.parametrize(

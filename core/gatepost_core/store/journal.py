@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Engine, desc, select
 
@@ -21,55 +23,84 @@ from gatepost_core.store.errors import NotFound, StoreUnavailable
 from gatepost_core.store.schema import messages
 
 _BATCH = 200
+# When commits follow close on each other, waiting a little puts more records into each (PostgreSQL's
+# commit_delay). A client that sends one message after the other does not meet this.
+_BUSY_SECONDS = 0.005
+_GATHER_SECONDS = 0.003
+
+Done: TypeAlias = Callable[[StoreUnavailable | None], None]
+_Waiting: TypeAlias = tuple[MessageRecord, Done]
 
 
 class JournalWriter:
-    """Commits message records in groups. Threads submit; ``close`` writes what is left."""
+    """Commits message records in groups. Threads submit; ``close`` writes what is left.
+
+    May be made before a fork: its thread and its connection begin with the first record.
+    """
 
     def __init__(self, url: str, *, synchronous: str = "full") -> None:
         self._url = url
         self._engine: Engine = open_engine(url, synchronous=synchronous)
         self._statement = BulkInsert(self._engine, messages)
         self._file: tuple[int, int] | None = None
-        self._queue: queue.SimpleQueue[tuple[MessageRecord, Future[None]] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
-        self._thread.start()
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def put(self, record: MessageRecord, done: Done) -> None:
+        """Commit a record soon; ``done`` is then called by the writer's thread, and must not raise.
+
+        It gets None, or the reason why the record is not on disk.
+        """
+        self._queue.put((record, done))
+        if self._thread is None:
+            self._start()
 
     def submit(self, record: MessageRecord) -> Future[None]:
         """Return a future that is done once the record is committed."""
-        done: Future[None] = Future()
-        self._queue.put((record, done))
-        return done
+        future: Future[None] = Future()
+        future.set_running_or_notify_cancel()  # it cannot be cancelled, so that its outcome can be set
+        self.put(record, lambda error: future.set_exception(error) if error else future.set_result(None))
+        return future
 
     def close(self) -> None:
         """Write what waits, then stop."""
-        self._queue.put(None)
-        self._thread.join()
+        if self._thread is not None:
+            self._queue.put(None)
+            self._thread.join()
         self._statement.close()
         self._engine.dispose()
 
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+                self._thread.start()
+
     def _run(self) -> None:
-        going = True
+        going, ended = True, 0.0
         while going:
             batch = [self._queue.get()]
+            if time.monotonic() - ended < _BUSY_SECONDS:
+                time.sleep(_GATHER_SECONDS)
             while len(batch) < _BATCH and not self._queue.empty():
                 batch.append(self._queue.get_nowait())
             going = None not in batch
-            # From here on a future cannot be cancelled, so that its outcome can be set.
-            self._commit([item for item in batch if item and item[1].set_running_or_notify_cancel()])
+            self._commit([item for item in batch if item is not None])
+            ended = time.monotonic()
 
-    def _commit(self, batch: list[tuple[MessageRecord, Future[None]]]) -> None:
+    def _commit(self, batch: list[_Waiting]) -> None:
         if not batch:
             return
+        failure: StoreUnavailable | None = None
         try:
             self._insert([record for record, _ in batch])
+        except StoreUnavailable as error:
+            failure = error
         except Exception as error:  # noqa: BLE001 - whatever it was, each waiting session must hear of it
-            failure = error if isinstance(error, StoreUnavailable) else StoreUnavailable(repr(error))
-            for _, done in batch:
-                done.set_exception(failure)
-        else:
-            for _, done in batch:
-                done.set_result(None)
+            failure = StoreUnavailable(repr(error))
+        for _, done in batch:
+            done(failure)
 
     def _insert(self, records: list[MessageRecord]) -> None:
         with faults(self._url):

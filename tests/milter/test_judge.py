@@ -1,0 +1,147 @@
+"""The judge: state, senders and features of one message at its end, on a real store."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from gatepost_core.decision import Reject
+from gatepost_core.keyring import Keyring
+from gatepost_core.model import State
+from gatepost_core.store import StoreUnavailable
+from gatepost_core.store.reader import Reader
+from gatepost_core.tokens import ClickTokens
+from gatepost_milter.judge import Accepted, Judge, SizeLimits, Tracking
+from gatepost_milter.transaction import Transaction
+from tests.core.stores import Store, make_store
+
+LINK = b'<a href="https://shop.example.org/spring?x=1">Spring</a>\r\n'
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return make_store(tmp_path)
+
+
+def judge(store: Store, now: datetime | None = None, fallback: str = "") -> Judge:
+    return Judge(
+        Reader(store.settings.store.url),
+        ClickTokens(Keyring.load(store.settings.keys.directory)),
+        Tracking(fallback_domain=fallback),
+        limits=SizeLimits(),
+        clock=lambda: now or datetime.now(UTC),
+    )
+
+
+def transaction(username: str, *headers: tuple[str, bytes], body: bytes = LINK) -> Transaction:
+    begun = Transaction(username, b"<sender@bob.test>")
+    begun.add_recipient(b"<reader@example.org>")
+    for name, value in (*headers, ("Content-Type", b" text/html; charset=utf-8")):
+        begun.add_header(name, value)
+    begun.add_body(body)
+    return begun
+
+
+def test_a_record_says_who_sent_what_to_whom(store: Store) -> None:
+    sent = transaction(
+        "alice",
+        ("From", b" Ann <ann@example.test>"),
+        ("Subject", b" Gr\xc3\xbc\xc3\x9fe\n an alle"),
+        ("X-Gatepost-Tags", b" spring, news"),
+    )
+    verdict = judge(store).decide(sent, "4Q1")
+    assert isinstance(verdict, Accepted)
+    record = verdict.record
+    assert (record.username, record.queue_id) == ("alice", "4Q1")
+    assert (record.sender, record.recipients) == ("sender@bob.test", ("reader@example.org",))
+    assert (record.header_from, record.subject) == ("ann@example.test", "Grüße an alle")
+    assert record.tags == ("spring", "news")
+    assert record.applied == ("tags",)
+    assert record.size == record.size_after > len(LINK)
+
+
+@pytest.mark.parametrize("when", ["disabled", "removed", "expired"])
+def test_a_credential_that_ended_meanwhile_is_refused_for_good(store: Store, when: str) -> None:
+    username = {"disabled": "alice", "removed": "nobody", "expired": "old"}[when]
+    if when == "disabled":
+        store.set_state("alice", State.DISABLED)
+    verdict = judge(store).decide(transaction(username, ("From", b" a@example.test")), "4Q1")
+    assert isinstance(verdict, Reject)
+    assert (verdict.code, verdict.enhanced) == (550, "5.7.1")
+    assert username in verdict.text
+
+
+def test_an_end_date_counts_to_the_second(store: Store) -> None:
+    old = Reader(store.settings.store.url).credential("old")
+    assert old is not None
+    assert old.expires_at is not None
+    sent = ("From", b" a@example.test")
+    before = judge(store, old.expires_at - timedelta(seconds=1)).decide(transaction("old", sent), "1")
+    after = judge(store, old.expires_at).decide(transaction("old", sent), "1")
+    assert isinstance(before, Accepted)
+    assert isinstance(after, Reject)
+
+
+@pytest.mark.parametrize(
+    ("headers", "named"),
+    [
+        ([("From", b" Boss <boss@example.test>")], "<boss@example.test>"),
+        ([("From", b" b@bob.test, boss@example.test")], "<boss@example.test>"),
+        ([("From", b" b@bob.test"), ("From", b" boss@example.test")], "<boss@example.test>"),
+        ([("From", b' "boss@example.test" <b@bob.test')], "unreadable"),
+        ([], "no address"),
+    ],
+)
+def test_a_restricted_credential_is_held_to_every_author(
+    store: Store, headers: list[tuple[str, bytes]], named: str
+) -> None:
+    verdict = judge(store).decide(transaction("bob", *headers), "4Q1")
+    assert isinstance(verdict, Reject)
+    assert (verdict.code, verdict.enhanced) == (550, "5.7.1")
+    assert named in verdict.text
+
+
+def test_its_own_author_passes(store: Store) -> None:
+    verdict = judge(store).decide(transaction("bob", ("From", b" B <B@Bob.Test>")), "4Q1")
+    assert isinstance(verdict, Accepted)
+
+
+def test_links_lead_through_the_from_domains_click_domain_with_a_token_that_knows_the_message(
+    store: Store,
+) -> None:
+    sent = transaction("alice", ("From", b" a@example.test"), ("X-Gatepost-TrackClicks", b" on"))
+    verdict = judge(store).decide(sent, "4Q1")
+    assert isinstance(verdict, Accepted)
+    assert verdict.plan.body is not None
+    link = verdict.plan.body.split(b'"')[1].decode()
+    assert link.startswith("https://click.example.test/")
+    assert link.endswith("/spring?x=1")
+    token = link.removeprefix("https://click.example.test/").removesuffix("/spring?x=1")
+    click = ClickTokens(Keyring.load(store.settings.keys.directory)).verify(token, "/spring?x=1")
+    assert (click.scheme, click.authority) == ("https", "shop.example.org")
+    assert click.message_id == verdict.record.id
+
+
+@pytest.mark.parametrize(("fallback", "host"), [("", None), ("click.gateway.test", b"click.gateway.test")])
+def test_an_unregistered_from_domain_has_the_fallback_click_domain_or_none(
+    store: Store, fallback: str, host: bytes | None
+) -> None:
+    sent = transaction("alice", ("From", b" a@other.test"), ("X-Gatepost-TrackClicks", b" on"))
+    verdict = judge(store, fallback=fallback).decide(sent, "4Q1")
+    assert isinstance(verdict, Accepted)
+    if host is None:
+        assert verdict.plan.body is None
+        assert verdict.record.skipped == {"trackclicks": "no click domain for the From domain"}
+    else:
+        assert host in (verdict.plan.body or b"")
+
+
+def test_a_store_that_cannot_be_read_is_no_verdict(store: Store, tmp_path: Path) -> None:
+    judging = judge(store)
+    (tmp_path / "directory.db").rename(tmp_path / "away.db")
+    with pytest.raises(StoreUnavailable):
+        judging.decide(transaction("alice", ("From", b" a@example.test")), "4Q1")
+    (tmp_path / "away.db").rename(tmp_path / "directory.db")
+    assert isinstance(judging.decide(transaction("alice", ("From", b" a@example.test")), "4Q2"), Accepted)
