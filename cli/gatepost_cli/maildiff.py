@@ -123,7 +123,7 @@ def shortened(lines: Sequence[str], most: int) -> list[str]:
         )
         start = 0
         if {line[:2], partner[:2]} == {"- ", "+ "} and len(line) > most:
-            alike = len(commonprefix([line[2:], partner[2:]]))
+            alike = len(commonprefix([line[2:], partner[2:]]))  # noqa: RUF071 - texts, not paths
             start = max(0, min(alike, len(line) - most) - most // 4)
         text = f"{line[:2]}…{line[2 + start :]}" if start else line
         result.append(text if len(text) <= most else f"{text[:most]}…")

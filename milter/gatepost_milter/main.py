@@ -40,6 +40,8 @@ class Worker:
     def __init__(self, settings: Settings, keyring: Keyring, metrics: Metrics) -> None:
         self._settings = settings
         self._tokens = ClickTokens(keyring)
+        limits = Limits(settings.milter.edit_size_limit, queue_size_limit(settings))
+        self._signing = Signing(settings.dkim, keyring, limits)
         # Made before the fork: what SQLAlchemy compiles is then in pages that all workers share.
         self._reader = daemon.open_reader(settings.store.url)
         self._journal = JournalWriter(settings.store.journal, synchronous=settings.store.synchronous)
@@ -55,11 +57,7 @@ class Worker:
             self._tokens,
             Tracking(settings.tracking.click_scheme, settings.tracking.click_domain),
             limits=SizeLimits(settings.milter.edit_size_limit, queue_size_limit(settings)),
-            signing=Signing(
-                settings.dkim,
-                self._keyring,
-                Limits(settings.milter.edit_size_limit, queue_size_limit(settings)),
-            ),
+            signing=self._signing,
         )
         with Crew(settings.milter.threads) as crew:
             service = shell.Service(judge.decide, self._journal, crew, self._observer())

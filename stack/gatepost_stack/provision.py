@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, delete
 
 from gatepost_core import dkim_keys, keyring, passwords
 from gatepost_core.features import FeatureValues
 from gatepost_core.model import Rules, SenderDomain, State
 from gatepost_core.settings import Settings
-from gatepost_core.store import accounts, credentials, domains, migrate
+from gatepost_core.store import accounts, credentials, domains, migrate, schema
 from gatepost_core.store.engine import open_engine
 
 ACCOUNT = "demo"
@@ -68,6 +68,15 @@ class Provision:
         """Return a sender domain with its DKIM keys."""
         with self._directory() as connection:
             return domains.get(connection, name)
+
+    def remove_keys(self, algorithm: str, name: str = DOMAIN) -> None:
+        """Remove a sender domain's DKIM keys of one algorithm."""
+        with self._directory() as connection:
+            domain_id = domains.get(connection, name).id
+            mine = schema.dkim_keys.c.domain_id == domain_id
+            connection.execute(
+                delete(schema.dkim_keys).where(mine, schema.dkim_keys.c.algorithm == algorithm)
+            )
 
     def credential(
         self,
