@@ -22,8 +22,8 @@ from pydantic import (
     JsonValue,
     PrivateAttr,
     ValidationError,
+    ValidationInfo,
     field_validator,
-    model_validator,
 )
 from pydantic.fields import FieldInfo
 
@@ -186,6 +186,7 @@ class DkimSettings(_Section):
     )
     default_domain: str = Field(
         default="",
+        validate_default=True,
         description="The registered domain that signs for others when dkim.unregistered is 'default'.",
     )
     encode_8bit: bool = Field(
@@ -197,11 +198,12 @@ class DkimSettings(_Section):
         default=0, description="Days after which a signature is no longer valid (its x= tag); 0: never."
     )
 
-    @model_validator(mode="after")
-    def _default_is_named(self) -> DkimSettings:
-        if self.unregistered == "default" and not self.default_domain:
-            raise ValueError("unregistered = 'default' needs a default_domain, the domain that signs")
-        return self
+    @field_validator("default_domain")
+    @classmethod
+    def _default_is_named(cls, domain: str, info: ValidationInfo) -> str:
+        if info.data.get("unregistered") == "default" and not domain:
+            raise ValueError("dkim.unregistered = 'default' needs the domain that signs")
+        return domain
 
 
 class PostfixSettings(_Section):

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import Connection, delete
@@ -68,6 +68,17 @@ class Provision:
         """Return a sender domain with its DKIM keys."""
         with self._directory() as connection:
             return domains.get(connection, name)
+
+    def rotate(self, name: str = DOMAIN) -> None:
+        """Give a sender domain new DKIM keys that sign from now on."""
+        keys = self._keys or keyring.Keyring.load(self._settings.keys.directory)
+        now = datetime.now(UTC)
+        with self._directory() as connection:
+            taken = [key.selector for key in domains.get(connection, name).keys]
+            new = dkim_keys.new_keys(keys, name, now, taken)
+            domains.rotate(
+                connection, name, keys=new, now=now, activates_at=now, retires_at=now + timedelta(days=7)
+            )
 
     def remove_keys(self, algorithm: str, name: str = DOMAIN) -> None:
         """Remove a sender domain's DKIM keys of one algorithm."""

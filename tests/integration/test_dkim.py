@@ -97,7 +97,7 @@ def without_8bitmime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gatew
     with Stack(
         tmp_path_factory.mktemp("without8"),
         extra=converting,
-        tables={"dkim": {"encode_8bit": True}},
+        tables={"dkim": {"encode_8bit": True, "unregistered": "default", "default_domain": "example.test"}},
         sink_options=[WITHOUT_8BITMIME],
     ) as stack:
         yield Gateway(stack)
@@ -105,8 +105,12 @@ def without_8bitmime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gatew
 
 @pytest.fixture(scope="module")
 def plain_next_hop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """A gateway as it is by default, with a next hop that does not announce 8BITMIME."""
-    with Stack(tmp_path_factory.mktemp("plain"), sink_options=[WITHOUT_8BITMIME]) as stack:
+    """A gateway with a next hop that does not announce 8BITMIME; unregistered domains are refused."""
+    with Stack(
+        tmp_path_factory.mktemp("plain"),
+        tables={"dkim": {"unregistered": "refuse"}},
+        sink_options=[WITHOUT_8BITMIME],
+    ) as stack:
         yield Gateway(stack)
 
 
@@ -264,3 +268,39 @@ def test_an_unregistered_from_domain_passes_unsigned_and_the_log_says_why(gatewa
 def test_what_was_encoded_for_the_signature_is_told_in_the_log(gateway: Gateway) -> None:
     through(gateway, CASES["long line of text"])
     assert "the message was encoded as quoted-printable: it has lines over 998 bytes" in gateway.log("milter")
+
+
+def test_an_unregistered_from_domain_can_be_signed_by_the_default_domain(
+    without_8bitmime: Gateway, tmp_path: Path
+) -> None:
+    raw = through(without_8bitmime, CASES["text"].replace(b"example.test", b"other.test"))
+    assert_holds(without_8bitmime, raw, tmp_path)
+
+
+def test_an_unregistered_from_domain_can_be_refused_and_the_session_goes_on(plain_next_hop: Gateway) -> None:
+    login = plain_next_hop.stack.provision.credential({"dkim": True})
+    with plain_next_hop.logged_in(login) as connection:
+        for content, code in (
+            (CASES["text"].replace(b"alice@example", b"a@other"), 550),
+            (CASES["text"], 250),
+        ):
+            connection.mail(SENDER)
+            connection.rcpt(fresh_recipient())
+            answer = connection.data(content)
+            assert answer[0] == code
+            assert code == 250 or b"other.test is not a registered sender domain" in answer[1]
+
+
+def test_a_rotation_changes_the_signing_keys_of_running_daemons_without_a_gap(
+    plain_next_hop: Gateway, tmp_path: Path
+) -> None:
+    provision = plain_next_hop.stack.provision
+    before = {key.selector for key in provision.domain().keys}
+    for _ in range(3):
+        provision.rotate()
+        raw = through(plain_next_hop, CASES["text"])
+        assert_holds(plain_next_hop, raw, tmp_path)
+        selectors = {match.decode() for match in re.findall(rb"\ts=(\w+);", raw)}
+        assert len(selectors) == 2
+        assert not selectors & before
+        before |= selectors

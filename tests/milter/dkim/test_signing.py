@@ -97,7 +97,7 @@ def test_a_default_domain_that_is_not_there_is_told(keyring: Keyring) -> None:
 
 
 def test_a_default_needs_its_name() -> None:
-    with pytest.raises(ValueError, match="needs a default_domain"):
+    with pytest.raises(ValueError, match="needs the domain that signs"):
         DkimSettings(unregistered="default")
 
 
