@@ -7,7 +7,6 @@ An entry is good for as long as the directory's reader gives an equal domain: an
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
 from datetime import datetime
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -60,14 +59,9 @@ def signing_key(selector: str, private: bytes) -> SigningKey:
     """Return a private key (PKCS#8 DER, of our own making) ready to sign. Raises KeyringError."""
     # Checking that p and q are prime takes 30 ms; AES-GCM has just shown that the key is the one we made.
     loaded = load_der_private_key(private, None, unsafe_skip_rsa_key_validation=True)
-    sign: Callable[[bytes], bytes]
     if isinstance(loaded, RSAPrivateKey):
         rsa = loaded
-
-        def sign(digest: bytes) -> bytes:
-            return rsa.sign(digest, _PADDING, _HASH)
-
-        return SigningKey("rsa-sha256", selector, sign)
+        return SigningKey("rsa-sha256", selector, lambda digest: rsa.sign(digest, _PADDING, _HASH))
     if isinstance(loaded, Ed25519PrivateKey):
         # RFC 8463 section 3: PureEdDSA over the digest.
         return SigningKey("ed25519-sha256", selector, loaded.sign)
