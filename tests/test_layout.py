@@ -145,7 +145,9 @@ def test_the_command_imports_only_pure_parts_of_daemons() -> None:
 
 @pytest.mark.parametrize("root", sorted(DAEMONS & set(ROOTS)))
 def test_codec_and_session_of_a_daemon_are_sans_io(root: str) -> None:
-    pure = [path for path in source_files(root) if path.stem not in SHELLS]
+    pure = [
+        path for path in source_files(root) if path.stem not in SHELLS and "backends" not in path.parts
+    ]  # a back end asks somebody else: that is I/O, behind the Authenticator interface
     assert len(pure) > 2
     for path in pure:
         touched = {

@@ -1,24 +1,27 @@
 """``gatepost credential``: SMTP logins.
 
-User name and password are generated. ``add`` and ``rotate`` print the password, once; it
-is not kept, and no other command prints one, nor anything made from one.
+User name and password are generated, unless another system knows the password (``--source``) or made
+its hash (``--password-hash``). ``add`` and ``rotate`` print a generated password, once; it is not kept,
+and no other command prints one, nor anything made from one.
 """
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import click
 
-from gatepost_cli import values
+from gatepost_cli import credential_test, values
 from gatepost_cli.complete import account_names, credential_names, feature_names
 from gatepost_cli.credential_view import credential_data, credential_facts, credential_table
 from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import emit, facts, note, stamp
 from gatepost_cli.session import Session, json_option, pass_session
 from gatepost_core.features import FeatureValue
-from gatepost_core.model import Rules, State
+from gatepost_core.model import ImportedSecret, Rules, Source, State
 from gatepost_core.passwords import derive, new_password, new_username
 from gatepost_core.store import credentials, usage
 
@@ -42,6 +45,22 @@ _sender = click.option(
     help="Address, domain or *.domain that may stand in envelope and From; without any, all may. "
     "May be given several times.",
 )
+_network = click.option(
+    "--network",
+    "networks",
+    metavar="CIDR",
+    multiple=True,
+    callback=values.networks,
+    help="Network to log in from, as 192.0.2.0/24, 2001:db8::/32 or one address; without any, all may. "
+    "May be given several times.",
+)
+_hash = click.option(
+    "--password-hash",
+    "password_hash",
+    metavar="HASH|-",
+    callback=values.password_hash,
+    help="A password hash from another system, $argon2id$...; - reads it from standard input.",
+)
 _expires = click.option(
     "--expires",
     metavar="DATE|never",
@@ -60,36 +79,65 @@ def command() -> None:
 @click.option(
     "--account", required=True, metavar="ACCOUNT", shell_complete=account_names, help="The account to own it."
 )
+@click.option(
+    "--username",
+    metavar="NAME",
+    callback=values.username,
+    help="User name; by default one is generated. Needed with --source pam or ldap and --password-hash.",
+)
+@click.option(
+    "--source",
+    type=click.Choice([source.value for source in Source]),
+    default=Source.STORE.value,
+    show_default=True,
+    help="Who knows the password: the store, or the PAM or LDAP back end.",
+)
+@_hash
 @_label
 @_feature
 @_sender
+@_network
 @_expires
 @json_option
 @pass_session
-def add(
+def add(  # noqa: PLR0913, PLR0917 - a credential is what it is made of
     session: Session,
     account: str,
+    username: str | None,
+    source: str,
+    password_hash: str | None,
     label: str | None,
     features: dict[str, FeatureValue],
     senders: tuple[str, ...],
+    networks: tuple[str, ...],
     expires: datetime | values.Never | None,
 ) -> None:
-    """Make a credential; print its user name and, this once, its password."""
-    username, password = new_username(), new_password()
-    derived = derive(session.keyring, password)
+    """Make a credential; print its user name and, this once, its password if one was generated."""
+    origin = Source(source)
+    generated = origin is Source.STORE and password_hash is None
+    if not generated and username is None:
+        raise click.UsageError("--username is needed when the password is not generated")
+    if password_hash is not None and origin is not Source.STORE:
+        raise click.UsageError(f"--password-hash and --source {source} cannot be given together")
+    username, password = _folded(session, origin, username or new_username()), new_password()
     with session.directory(write=True) as connection:
         credentials.add(
             connection,
             account=account,
             username=username,
-            derived=derived,
+            derived=derive(session.keyring, password) if generated else None,
             now=session.now,
             label=_checked_label(label or ""),
             features=features,
-            rules=Rules(senders=senders),
+            rules=Rules(senders=senders, networks=networks),
             expires_at=_end(expires),
+            source=origin,
+            imported=None if password_hash is None else ImportedSecret(password_hash),
         )
-    _reveal(session, username, password, {})
+    if generated:
+        _reveal(session, username, password, {})
+    else:
+        emit(session, {"username": username}, facts([("username", username)]))
 
 
 @command.command("list")
@@ -122,35 +170,64 @@ def show(session: Session, user: str) -> None:
 @_feature
 @_sender
 @click.option("--no-senders", is_flag=True, help="Lift the restriction: any sender may be used.")
+@_network
+@click.option("--no-networks", is_flag=True, help="Lift the restriction: log in from anywhere.")
+@_hash
 @_expires
 @json_option
 @pass_session
-def set_(
+def set_(  # noqa: PLR0913, PLR0917 - what can be changed
     session: Session,
     user: str,
     label: str | None,
     features: dict[str, FeatureValue],
     senders: tuple[str, ...],
     no_senders: bool,
+    networks: tuple[str, ...],
+    no_networks: bool,
+    password_hash: str | None,
     expires: datetime | values.Never | None,
 ) -> None:
-    """Change a credential; what is not named stays. Senders are replaced as a whole."""
-    if senders and no_senders:
-        raise click.UsageError("--sender and --no-senders cannot be given together")
+    """Change a credential; what is not named stays. Senders and networks are replaced as a whole."""
+    rules = {
+        **_replacement("sender", senders, no_senders),
+        **_replacement("network", networks, no_networks),
+    }
     changes: dict[str, Any] = {}
     if label is not None:
         changes["label"] = _checked_label(label)
-    if senders or no_senders:
-        changes["rules"] = Rules(senders=senders)
     if expires is not None:
         changes["expires_at"] = _end(expires)
-    if not changes and not features:
-        raise click.UsageError("nothing to change; give --label, --feature, --sender or --expires")
+    if not changes and not features and not rules and password_hash is None:
+        raise click.UsageError(
+            "nothing to change; give --label, --feature, --sender, --network, --password-hash or --expires"
+        )
     with session.directory(write=True) as connection:
+        before = credentials.get(connection, user)
         if features:
-            changes["features"] = {**credentials.get(connection, user).features, **features}
+            changes["features"] = {**before.features, **features}
+        if rules:
+            changes["rules"] = replace(before.rules, **rules)
+        if password_hash is not None:
+            if before.source is not Source.STORE:
+                raise click.UsageError(f"the password of {user} is kept by {before.source.value}")
+            changes["imported"] = ImportedSecret(password_hash)
         credentials.change(connection, user, **changes)
     _show(session, user)
+
+
+def _replacement(what: str, patterns: tuple[str, ...], none: bool) -> dict[str, tuple[str, ...]]:
+    """Return what replaces one of the rules' lists, if anything does."""
+    if patterns and none:
+        raise click.UsageError(f"--{what} and --no-{what}s cannot be given together")
+    return {f"{what}s": patterns} if patterns or none else {}
+
+
+def _folded(session: Session, source: Source, username: str) -> str:
+    """Return a name as the back end will look it up."""
+    settings = session.settings
+    fold = {Source.PAM: settings.pam.fold_case, Source.LDAP: settings.ldap.fold_case}.get(source, False)
+    return username.lower() if fold else username
 
 
 @command.command("disable")
@@ -185,12 +262,32 @@ def enable(session: Session, user: str) -> None:
 @pass_session
 def rotate(session: Session, user: str, overlap: timedelta) -> None:
     """Make a new password and print it, this once; the one until now stays valid for a while."""
-    password = new_password()
-    derived = derive(session.keyring, password)
-    now = session.now
+    password, now, keyring = new_password(), session.now, session.keyring
     with session.directory(write=True) as connection:
+        newest = credentials.get(connection, user).secrets[-1:]
+        derived = derive(keyring, password, newest[0].scram_salt if newest else None)
         credentials.rotate(connection, user, derived, now, now + overlap)
     _reveal(session, user, password, {"old_password_until": stamp(now + overlap) if overlap else None})
+
+
+@command.command("test")
+@_user
+@click.option(
+    "--password-stdin", is_flag=True, help="Read the password from standard input, to its line end."
+)
+@json_option
+@pass_session
+def test(session: Session, user: str, password_stdin: bool) -> int:
+    """Try a password: which back end answers, how, and what a session would then be allowed.
+
+    Exit code 0: it would be let in; 1: it would not. Asks for the password, and never prints it. No use is
+    noted, no failure counted.
+    """
+    if password_stdin:
+        password = sys.stdin.readline().rstrip("\r\n")
+    else:
+        password = click.prompt("Password", hide_input=True, err=True)
+    return credential_test.run(session, user, password)
 
 
 @command.command("remove")

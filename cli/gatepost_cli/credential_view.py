@@ -26,6 +26,8 @@ def credential_data(credential: Credential, used: Usage | None, now: datetime) -
         "expired": _expired(credential, now),
         "features": {name: _plain(value) for name, value in features.items()},
         "senders": list(credential.rules.senders),
+        "networks": list(credential.rules.networks),
+        "source": credential.source.value,
         "created_at": stamp(credential.created_at),
         "last_used_at": stamp(used.at) if used else None,
         "last_used_ip": used.ip if used else None,
@@ -45,6 +47,8 @@ def credential_facts(credential: Credential, used: Usage | None, now: datetime) 
             ("last used from", used.ip if used else ""),
             ("expires", stamp(credential.expires_at) or "never"),
             ("senders", ", ".join(credential.rules.senders) or "any"),
+            ("networks", ", ".join(credential.rules.networks) or "any"),
+            ("source", credential.source.value),
         ]
     )
 

@@ -7,6 +7,8 @@ says what was expected; click makes that exit code 2.
 from __future__ import annotations
 
 import re
+import sys
+import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -14,10 +16,11 @@ from ipaddress import ip_address
 import click
 
 from gatepost_core.features import FeatureError, FeatureValue, parse_options
-from gatepost_core.rules import normal_address
+from gatepost_core.rules import normal_address, normal_network
 from gatepost_core.store import StoreError
 from gatepost_core.store.domains import checked
 
+_NAME_MOST = 255
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _DURATION = re.compile(r"(\d{1,6})([mhd])")
 # RFC 5321 dot-string with RFC 6531's letters; quoted local parts are not compared by rules.
@@ -106,6 +109,44 @@ def features(_ctx: click.Context, _param: click.Parameter, texts: Iterable[str])
 def senders(_ctx: click.Context, _param: click.Parameter, texts: Iterable[str]) -> tuple[str, ...]:
     """Return the patterns of ``--sender`` options in the form that rules compare; an option callback."""
     return tuple(dict.fromkeys(sender_pattern(text) for text in texts))
+
+
+def networks(_ctx: click.Context, _param: click.Parameter, texts: Iterable[str]) -> tuple[str, ...]:
+    """Return the CIDR blocks of ``--network`` options in their usual form; an option callback."""
+    return tuple(dict.fromkeys(_network(text) for text in texts))
+
+
+def _network(text: str) -> str:
+    try:
+        return normal_network(text)
+    except ValueError as error:
+        raise click.BadParameter(
+            f"{text!r} is not a network ({error}); expected 192.0.2.0/24, 2001:db8::/32 or one address"
+        ) from error
+
+
+def username(_ctx: click.Context, _param: click.Parameter, text: str | None) -> str | None:
+    """Return the name of ``--username``, as a login with it will arrive; an option callback."""
+    if text is None:
+        return None
+    name = " ".join(unicodedata.normalize("NFKC", text).split())
+    if not name or len(name) > _NAME_MOST or not name.isprintable():
+        raise click.BadParameter(
+            f"{text!r} cannot be a user name; at most {_NAME_MOST} characters, all visible"
+        )
+    return name
+
+
+def password_hash(_ctx: click.Context, _param: click.Parameter, text: str | None) -> str | None:
+    """Return the hash of ``--password-hash``, checked; an option callback."""
+    if text is None:
+        return None
+    from gatepost_core.argon2id import check  # noqa: PLC0415 - a C library that few commands need
+
+    try:
+        return check(sys.stdin.read() if text == "-" else text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def sender_pattern(text: str) -> str:

@@ -21,6 +21,14 @@ class State(StrEnum):
     DISABLED = "disabled"
 
 
+class Source(StrEnum):
+    """Which back end knows a credential's password."""
+
+    STORE = "store"
+    PAM = "pam"
+    LDAP = "ldap"
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """The owner of credentials and sender domains. ``name`` is unique."""
@@ -51,14 +59,24 @@ class Secret:
 
 
 @dataclass(frozen=True, slots=True)
+class ImportedSecret:
+    """A password hash of another system, an argon2id text (RFC 9106); ``expires_at`` as in Secret."""
+
+    argon2id: str = field(repr=False)
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """What a credential may do.
 
     ``senders``: addresses (``a@example.test``), domains (``example.test``) or subdomains
     (``*.example.test``) that may stand in the envelope and in From; empty means any.
+    ``networks``: CIDR blocks (``192.0.2.0/24``, ``2001:db8::/32``) to log in from; empty means any.
     """
 
     senders: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +94,8 @@ class Credential:
     created_at: datetime
     expires_at: datetime | None = None
     secrets: tuple[Secret, ...] = field(default=(), repr=False)
+    source: Source = Source.STORE
+    imported: ImportedSecret | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 _RANDOM = 32
 _CHECKSUM = 6
 _FORM = re.compile(f"{PASSWORD_PREFIX}([0-9A-Za-z]{{{_RANDOM}}})([0-9A-Za-z]{{{_CHECKSUM}}})")
+_SALT = 16
 _ITERATIONS = 4096  # RFC 7677 section 4; more would protect nothing at 190 bits
 
 
@@ -58,10 +59,14 @@ def well_formed(password: str) -> bool:
     return match is not None and match[2] == _checksum(match[1])
 
 
-def derive(keyring: Keyring, password: str) -> Derived:
-    """Return what to store of ``password``."""
+def derive(keyring: Keyring, password: str, salt: bytes | None = None) -> Derived:
+    """Return what to store of ``password``.
+
+    ``salt`` is SCRAM's, 16 bytes: that of the secret beside it, so that during a rotation's overlap one
+    exchange can be held against both passwords. Random for a first secret.
+    """
     key_id, key = keyring.current("password")
-    salt = secrets.token_bytes(16)
+    salt = salt or secrets.token_bytes(_SALT)
     salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, _ITERATIONS)
     client_key = hmac.digest(salted, b"Client Key", "sha256")
     return Derived(
@@ -74,18 +79,32 @@ def derive(keyring: Keyring, password: str) -> Derived:
     )
 
 
+def scram_decoy(keyring: Keyring, username: str) -> tuple[bytes, int]:
+    """Return the salt and the iteration count to show for a user name without a secret.
+
+    The same at every attempt, as a real one's are (RFC 5802 section 9 has no better idea). Of the oldest
+    key: another one added must not change what is shown.
+    """
+    oldest = keyring.keys["password"][min(keyring.keys["password"])]
+    return hmac.digest(oldest, b"SCRAM salt\0" + username.encode("utf-8", "surrogatepass"), "sha256")[
+        :_SALT
+    ], _ITERATIONS
+
+
 def verify(keyring: Keyring, credential: Credential | None, password: str, now: datetime) -> bool:
     """Say whether ``password`` is one of the credential's valid secrets.
 
     An unknown user (None) costs the same work as a known one. Raises LookupError when a
-    secret's key is gone: that is our fault, not the client's, and must not become a 535.
+    secret's key is gone or an imported hash cannot be checked now: that is our fault,
+    not the client's, and must not become a 535.
     """
     presented = password.encode("utf-8", "surrogatepass")
+    matched = False
     if credential is None or not credential.secrets:
         _, key = keyring.current("password")
         hmac.compare_digest(hmac.digest(key, presented, "sha256"), bytes(32))
-        return False
-    matched = False
+        if credential is None:
+            return False
     for secret in credential.secrets:
         secret_key = keyring.get("password", secret.key_id)
         if secret_key is None:
@@ -93,7 +112,12 @@ def verify(keyring: Keyring, credential: Credential | None, password: str, now: 
         same = hmac.compare_digest(hmac.digest(secret_key, presented, "sha256"), secret.digest)
         if same and (secret.expires_at is None or now < secret.expires_at):
             matched = True
-    return matched
+    imported = credential.imported
+    if matched or imported is None or (imported.expires_at is not None and imported.expires_at <= now):
+        return matched
+    from gatepost_core import argon2id  # noqa: PLC0415 - 20 ms and a C library that few stores need
+
+    return argon2id.matches(imported.argon2id, presented)
 
 
 def _checksum(body: str) -> str:

@@ -9,7 +9,9 @@ A field marked as secret may also be read from a file named by ``<field>_file``.
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -30,6 +32,7 @@ from pydantic.fields import FieldInfo
 DEFAULT_FILE = Path("/etc/gatepost/gatepost.toml")
 _PREFIX = "GATEPOST_"
 _FILE_VARIABLE = "GATEPOST_CONFIG"
+_MECHANISMS = ("PLAIN", "LOGIN", "SCRAM-SHA-256")
 _SECRET: dict[str, JsonValue] = {"secret": True}
 
 Workers = Annotated[int, Field(ge=1, le=64)]
@@ -117,23 +120,230 @@ class SaslSettings(_Daemon):
         default="unix:/var/spool/postfix/gatepost/sasl",
         description="Socket, as unix:/PATH or inet:HOST:PORT, unless the supervisor hands one over.",
     )
-    mechanisms: tuple[str, ...] = Field(default=("PLAIN", "LOGIN"), description="SASL mechanisms on offer.")
+    mechanisms: tuple[str, ...] = Field(
+        default=("PLAIN", "LOGIN"),
+        description="SASL mechanisms on offer: PLAIN, LOGIN, SCRAM-SHA-256 (generated passwords only: users "
+        "of other back ends cannot use it, and clients choose it where it is on offer).",
+    )
     failure_delay: Annotated[float, Field(ge=0, le=5)] = Field(
         default=0.25,
         description="A refused login is answered this many seconds after the request, whatever was wrong, "
-        "so that time tells nothing and guessing is slow. At most 5: Postfix waits 10 seconds in all.",
+        "so that time tells nothing and guessing is slow. At most 5: Postfix waits 10 seconds in all. From "
+        "a user's third failure in a network on, each takes twice as long, up to 4 seconds.",
     )
+    guess_limit: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        default=10, description="Failures after which a user is locked out in one network; 0: never."
+    )
+    guess_network_limit: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        default=100,
+        description="Failures, whoever's, after which a network is locked out for every user; 0: never.",
+    )
+    guess_lockout: Annotated[float, Field(ge=1, le=86_400)] = Field(
+        default=900.0,
+        description="Seconds that a lock-out lasts. Then one attempt is let through; if that fails too, "
+        "it begins anew. Failures are forgotten after four times as long without one.",
+    )
+    guess_ipv4_prefix: Annotated[int, Field(ge=8, le=32)] = Field(
+        default=32,
+        description="Length of the prefix that is one network in IPv4. A shorter one slows a guesser who "
+        "has many addresses, and lets him lock out his neighbours.",
+    )
+    guess_ipv6_prefix: Annotated[int, Field(ge=16, le=128)] = Field(
+        default=64, description="The same in IPv6, where one host has a /64 at the least."
+    )
+    guess_shared_networks: tuple[str, ...] = Field(
+        default=("127.0.0.0/8", "::1/128"),
+        description="Networks that are not locked out as a whole, only user by user: hosts that log in for "
+        "many people, such as a webmail.",
+    )
+
+    backends: tuple[str, ...] = Field(
+        default=("store",),
+        description="Back ends in the order in which they are asked: store, pam, ldap. The first whose "
+        "names claim a user name decides; no other is asked after it, whatever it answers.",
+    )
+    store_names: tuple[str, ...] = Field(
+        default=("*",),
+        description="User names that the store claims. A pattern is held against the whole name, without "
+        "case; * stands for any characters, also none. Generated user names match gp*.",
+    )
+
+    @field_validator("backends")
+    @classmethod
+    def _known_backends(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in ("store", "pam", "ldap"):
+                raise ValueError(f"unknown back end {name!r}; known are store, pam, ldap")
+        if not names or len(set(names)) < len(names):
+            raise ValueError("expected one or more of store, pam, ldap, each at most once")
+        return names
 
     @field_validator("mechanisms")
     @classmethod
     def _known_mechanisms(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         upper = tuple(dict.fromkeys(name.upper() for name in names))
         for name in upper:
-            if name not in ("PLAIN", "LOGIN"):
-                raise ValueError(f"unknown mechanism {name!r}; known are PLAIN, LOGIN")
+            if name not in _MECHANISMS:
+                raise ValueError(f"unknown mechanism {name!r}; known are {', '.join(_MECHANISMS)}")
         if not upper:
-            raise ValueError("at least one mechanism is needed; known are PLAIN, LOGIN")
+            raise ValueError(f"at least one mechanism is needed; known are {', '.join(_MECHANISMS)}")
         return upper
+
+    @field_validator("guess_shared_networks")
+    @classmethod
+    def _networks(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        for text in texts:
+            try:
+                ipaddress.ip_network(text)
+            except ValueError as error:
+                raise ValueError(f"{text!r} is no network, such as 192.0.2.0/24 ({error})") from error
+        return texts
+
+
+class _External(_Section):
+    """What PAM and LDAP have in common: somebody else knows the password."""
+
+    names: tuple[str, ...] = Field(
+        default=("*",), description="User names that this back end claims; patterns as in sasl.store_names."
+    )
+    deadline: Annotated[float, Field(ge=0.5, le=9)] = Field(
+        default=8.0,
+        description="A login that has no answer after this many seconds is answered 454, whatever it waits "
+        "for. At most 9: Postfix waits 10.",
+    )
+    threads: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=8, description="Logins that a worker asks it about at once; more wait for their turn."
+    )
+    breaker_faults: Annotated[int, Field(ge=0, le=1000)] = Field(
+        default=5,
+        description="After this many faults in a row it is left alone for a while, and its logins are "
+        "answered 454 at once; 0: never.",
+    )
+    breaker_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
+        default=10.0, description="How long it is left alone before one login tries it again."
+    )
+    cache_seconds: Seconds = Field(
+        default=0.0,
+        description="While it cannot answer, a login that it granted less than this many seconds ago is "
+        "granted again, provided that the credential has not changed; 0: never. Each worker remembers its "
+        "own, as a keyed hash in memory.",
+    )
+    account: str = Field(
+        default="",
+        description="Account that gets a credential at a name's first login; empty: only names for which "
+        "the operator made a credential may log in.",
+    )
+    features: tuple[str, ...] = Field(
+        default=(), description="Features of a credential made at first login, as NAME or NAME=VALUE."
+    )
+    networks: tuple[str, ...] = Field(
+        default=(), description="Networks of a credential made at first login, as CIDR blocks; empty: any."
+    )
+
+
+class PamSettings(_External):
+    """The PAM back end: users of this host, or whatever its PAM service asks."""
+
+    service: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")] = Field(
+        default="gatepost", description="PAM service, a file of that name in /etc/pam.d."
+    )
+    fold_case: bool = Field(
+        default=False, description="Turn names into lower case first; right only if PAM takes any case."
+    )
+    senders: tuple[str, ...] = Field(
+        default=(),
+        description="Senders of a credential made at first login; {user} stands for the name. Empty: any.",
+    )
+
+
+class LdapSettings(_External):
+    """The LDAP back end: a directory such as OpenLDAP or Active Directory."""
+
+    servers: tuple[str, ...] = Field(
+        default=(),
+        description="Servers in the order in which they are tried, as ldap://HOST[:PORT] or "
+        "ldaps://HOST[:PORT]; one that fails is left out for a while.",
+    )
+    tls: Literal["required", "none"] = Field(
+        default="required",
+        description="'required': ldap:// servers get StartTLS before anything else is said; 'none': "
+        "passwords cross the network in clear. ldaps:// is always TLS.",
+    )
+    ca_file: str = Field(
+        default="",
+        description="Certificates (PEM) of the authority that the servers' certificates must come from; "
+        "empty: those that the system trusts.",
+    )
+    verify: bool = Field(
+        default=True,
+        description="Hold the servers' certificates against ca_file and the host name; false lets anybody "
+        "between the two read passwords.",
+    )
+    connect_timeout: Annotated[float, Field(gt=0, le=9)] = Field(
+        default=2.0, description="Seconds to wait for a server to accept a connection."
+    )
+    receive_timeout: Annotated[int, Field(ge=1, le=9)] = Field(
+        default=3, description="Whole seconds to wait for a server's answer."
+    )
+    retry_seconds: Annotated[float, Field(ge=0, le=3600)] = Field(
+        default=30.0, description="How long a server that failed comes after the others."
+    )
+    bind_dn: str = Field(
+        default="",
+        description="Distinguished name (or user@domain) to search as; empty: anonymously. Not used with "
+        "user_template.",
+    )
+    bind_password: str = Field(default="", description="The password of bind_dn.", json_schema_extra=_SECRET)
+    base: str = Field(
+        default="", description="Where to search for users, a distinguished name. Needed for a search."
+    )
+    filter: str = Field(
+        default="(uid={user})",
+        description="Search filter for a user; {user}, {local} and {domain} stand for the name and its parts "
+        "before and after the last @, escaped. Exactly one entry must match.",
+    )
+    user_template: str = Field(
+        default="",
+        description="Direct bind: what to bind as, without a search first, such as "
+        "uid={user},ou=people,dc=example,dc=org or {local}@corp.example.org; empty: search, then bind.",
+    )
+    name_attribute: str = Field(
+        default="uid",
+        description="Attribute whose value becomes the credential's user name, so that one person has one "
+        "credential whatever spelling the filter lets in; sAMAccountName in Active Directory. Empty: the "
+        "name as given. Not used with user_template.",
+    )
+    fold_case: bool = Field(
+        default=True, description="Turn names into lower case first, as directories do not tell case."
+    )
+    senders: tuple[str, ...] = Field(
+        default=(),
+        description="Senders of a credential made at first login; {user} stands for the name, {mail} and "
+        "the like for each value of that attribute. Empty: any. A login for which none results is refused.",
+    )
+    group_attribute: str = Field(
+        default="memberOf", description="Attribute of a user that names the groups; empty: none."
+    )
+    group_base: str = Field(
+        default="", description="Where to search for groups by group_filter; empty: no search."
+    )
+    group_filter: str = Field(
+        default="(member={dn})",
+        description="Search filter for a user's groups; {dn} and {user} stand for the user, escaped.",
+    )
+    group_features: tuple[str, ...] = Field(
+        default=(),
+        description="Features for members of a group at first login, as GROUP => NAME[=VALUE]; GROUP is its "
+        "distinguished name or the value of that name's first part, such as marketing.",
+    )
+
+    @field_validator("servers")
+    @classmethod
+    def _uris(cls, servers: tuple[str, ...]) -> tuple[str, ...]:
+        for server in servers:
+            if not re.fullmatch(r"ldaps?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?/?", server):
+                raise ValueError(f"{server!r} is not ldap://HOST[:PORT] or ldaps://HOST[:PORT]")
+        return servers
 
 
 class PolicySettings(_Daemon):
@@ -235,6 +445,8 @@ class Settings(_Section):
     keys: KeysSettings = Field(default_factory=KeysSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     sasl: SaslSettings = Field(default_factory=SaslSettings)
+    pam: PamSettings = Field(default_factory=PamSettings)
+    ldap: LdapSettings = Field(default_factory=LdapSettings)
     policy: PolicySettings = Field(default_factory=PolicySettings)
     milter: MilterSettings = Field(default_factory=MilterSettings)
     tracking: TrackingSettings = Field(default_factory=TrackingSettings)

@@ -22,9 +22,10 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """The login is good; ``username`` is the credential's own."""
+    """The login is good; ``username`` is the credential's own, ``note`` is for the log only."""
 
     username: str
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,13 @@ class BackendUnavailable(Exception):  # noqa: N818 - a condition that passes, no
 
 class Authenticator(Protocol):
     """A back end. Called by many threads at once."""
+
+    def blocks(self, username: str) -> bool:
+        """Say whether ``authenticate`` may take long for this name, so that no event loop must wait for it.
+
+        Raises StoreUnavailable or BackendUnavailable.
+        """
+        ...
 
     def authenticate(self, username: str, password: str, peer: Peer) -> Verdict:
         """Say whether the password is the user's. Raises StoreUnavailable or BackendUnavailable."""

@@ -9,21 +9,31 @@ from __future__ import annotations
 import itertools
 import os
 
+from gatepost_core.counters import SharedCounters
 from gatepost_core.daemon import command, open_reader, utc_now
 from gatepost_core.keyring import Keyring
 from gatepost_core.lineserver import Limits, LineServer, Observer
 from gatepost_core.listen import open_listener, parse_address
 from gatepost_core.metrics import Metrics
 from gatepost_core.prefork import Hooks, Supervisor, WorkerContext
-from gatepost_core.settings import Settings
+from gatepost_core.settings import SaslSettings, Settings
+from gatepost_core.store.reader import Reader
 from gatepost_core.store.usage import LastUsed
+from gatepost_sasl.backends import build
 from gatepost_sasl.backends.store import StoreAuthenticator
+from gatepost_sasl.guessing import Guard, Rules, parse_networks
+from gatepost_sasl.mechanisms import SCRAM
 from gatepost_sasl.report import Reporter
-from gatepost_sasl.session import Configuration, Session
+from gatepost_sasl.session import Configuration, Scram, Session
+
+# Logins that a worker has waiting for PAM or LDAP at once. Each has a deadline of its own, and one that
+# is stuck must not keep another back end's from being asked.
+_BLOCKING_LOGINS = 256
 
 
 def check(settings: Settings) -> None:
-    """Raise ListenError or KeyringError for what cannot be used."""
+    """Raise SettingsError, ListenError or KeyringError for what cannot be used."""
+    build.check(settings)
     parse_address(settings.sasl.listen)
     Keyring.load(settings.keys.directory)
 
@@ -37,22 +47,33 @@ def serve(settings: Settings) -> int:
     report = Reporter(metrics)
     reader = open_reader(settings.store.url)
     connections = metrics.gauge("connections", "Connections open now.")
+    stuck = metrics.gauge(
+        "stuck_calls", "Calls of a back end left behind after their deadline.", ("backend",)
+    )
     seconds = metrics.histogram("request_seconds", "Time that an answer took, without the failure delay.")
+
+    guard = _guard(sasl)
 
     def work(context: WorkerContext) -> None:
         last_used = LastUsed(settings.store.journal)
+        parts = build.Parts(
+            reader, keyring, last_used, utc_now, lambda name, change: stuck.labels(name).inc(change)
+        )
+        backends = build.build(settings, parts)
         configuration = Configuration(
-            authenticator=StoreAuthenticator(reader, keyring, last_used, utc_now),
+            authenticator=backends,
             report=report,
             mechanisms=sasl.mechanisms,
             failure_delay=sasl.failure_delay,
             pid=os.getpid(),
+            guard=guard,
+            scram=_scram(sasl, StoreAuthenticator(reader, keyring, last_used, utc_now), reader, keyring),
         )
         numbers = itertools.count(1)
         server = LineServer(
             listener,
             lambda: Session(configuration, next(numbers)),
-            limits=Limits(join_seconds=0.8 * sasl.drain_seconds),
+            limits=Limits(join_seconds=0.8 * sasl.drain_seconds, threads=_BLOCKING_LOGINS),
             observe=Observer(connections.inc, seconds.observe),
         )
         server.serve(context)
@@ -67,6 +88,28 @@ def serve(settings: Settings) -> int:
         hooks=Hooks(in_child=metrics.in_child, died=metrics.died, ended=metrics.close),
         helpers=metrics.helpers,
     ).run()
+
+
+def _guard(sasl: SaslSettings) -> Guard:
+    """Return the counters of failed logins, in memory that all workers share."""
+    rules = Rules(
+        limit=sasl.guess_limit,
+        network_limit=sasl.guess_network_limit,
+        lockout=sasl.guess_lockout,
+        ipv4_prefix=sasl.guess_ipv4_prefix,
+        ipv6_prefix=sasl.guess_ipv6_prefix,
+        shared=parse_networks(sasl.guess_shared_networks),
+    )
+    return Guard(SharedCounters(), SharedCounters(), rules)
+
+
+def _scram(sasl: SaslSettings, store: StoreAuthenticator, reader: Reader, keyring: Keyring) -> Scram | None:
+    """Return SCRAM-SHA-256 where it is on offer; its library is loaded nowhere else."""
+    if SCRAM not in sasl.mechanisms:
+        return None
+    from gatepost_sasl.backends.scram import StoreScram  # noqa: PLC0415 - see above
+
+    return StoreScram(reader, keyring, store, utc_now)
 
 
 main = command("sasl", "Tells Postfix who may log in (Dovecot authentication protocol).", check, serve)

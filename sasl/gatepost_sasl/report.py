@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from gatepost_core.log import get_logger
+from gatepost_core.log import line
 from gatepost_core.metrics import Metrics
 from gatepost_sasl.session import Login
 
-_RESULTS = ("granted", "denied", "malformed", "unavailable")
-_MECHANISMS = ("PLAIN", "LOGIN")
+_RESULTS = ("granted", "denied", "locked", "malformed", "unavailable")
+_MECHANISMS = ("PLAIN", "LOGIN", "SCRAM-SHA-256")
 
 
 class Reporter:
@@ -20,18 +20,22 @@ class Reporter:
             for result in _RESULTS
             for mechanism in (*_MECHANISMS, "other")
         }
-        self._log = get_logger()
+        lockouts = metrics.counter("lockouts_total", "Users or networks locked out for guessing.", ("scope",))
+        self._lockouts = {scope: lockouts.labels(scope) for scope in ("user", "network")}
 
     def __call__(self, login: Login) -> None:
         """Log and count."""
         mechanism = login.mechanism
         self._counts[login.result, mechanism if mechanism in _MECHANISMS else "other"].inc()
-        say = self._log.error if login.result == "unavailable" else self._log.info
-        say(
+        if login.lockout and login.result == "denied":
+            self._lockouts[login.lockout].inc()
+        line(
+            "error" if login.result == "unavailable" else "info",
             "login",
             result=login.result,
             user=login.username or None,
             ip=login.peer.remote_ip,
             mechanism=mechanism[:40],
             reason=login.reason or None,
+            lockout=login.lockout or None,
         )

@@ -6,7 +6,10 @@
 | new | VERSION other than 1, or AUTH, CONT | close | |
 | open | AUTH, mechanism asks | CONT | open, exchange pending |
 | open | AUTH or CONT, login granted | OK | open |
+| open | CONT, SCRAM's proof is good | CONT with our own proof | open, exchange pending |
+| open | the empty CONT after it | OK | open |
 | open | AUTH or CONT, login denied or response unusable | FAIL, at a fixed time after the request | open |
+| open | AUTH or CONT, locked out for guessing | the same FAIL, at the time of the latest failure | open |
 | open | AUTH or CONT, back end unavailable | close without an answer (Postfix: 454) | |
 | open | CONT of an exchange that is not pending | FAIL, at the same time | open |
 | open | CANCEL | | open |
@@ -14,26 +17,30 @@
 | any | an unknown command | | same |
 
 A client that gives up tells Postfix and Postfix tells nobody, so pending exchanges end by themselves.
-Unknown, wrong, disabled and expired are refused with one text, at one time.
+Unknown, wrong, disabled, expired and locked out are refused with one text; the time depends only on
+the number of failures (guessing.py). SMTP's success carries no data, and Postfix drops what Dovecot's
+``OK`` may carry (xsasl_dovecot_server.c), so SCRAM's last message is a challenge (RFC 4954 section 4).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, TypeAlias
 
-from gatepost_core.lineserver import Close, Output, Send
+from gatepost_core.outputs import Close, Later, Output, Send
 from gatepost_core.store.errors import StoreUnavailable
 from gatepost_sasl import protocol
-from gatepost_sasl.authenticator import Authenticator, BackendUnavailable, Denied, Peer
-from gatepost_sasl.mechanisms import MECHANISMS, Challenge, Done, Mechanism, MechanismError
+from gatepost_sasl.authenticator import Authenticator, BackendUnavailable, Denied, Granted, Peer, Verdict
+from gatepost_sasl.guessing import Attempt, Guard, Hold, Scope, delayed, no_guard
+from gatepost_sasl.mechanisms import MECHANISMS, SCRAM, Challenge, Done, Mechanism, MechanismError, Proof
 from gatepost_sasl.protocol import Auth, Cancel, Cont, Decoder, ProtocolError, Version
 
 # Postfix writes "535 5.7.8 Error: authentication failed: " in front.
 REFUSED = "wrong user name or password, or the credential is disabled or expired"
 NOT_ENCRYPTED = "encryption is required first; use STARTTLS"
 NOT_BASE64 = "the response is not base64"
+NOT_EMPTY = "the answer to the server's last message must be empty"
 NO_MECHANISM = "this mechanism is not on offer"
 NOT_PENDING = "there was no answer for too long; begin again"
 
@@ -41,39 +48,61 @@ NOT_PENDING = "there was no answer for too long; begin again"
 _PENDING_SECONDS = 330.0
 _PENDING_MOST = 16
 
-Result: TypeAlias = Literal["granted", "denied", "malformed", "unavailable"]
+Result: TypeAlias = Literal["granted", "denied", "locked", "malformed", "unavailable"]
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """One login that has ended, for log and metrics. ``reason`` is never shown to the client."""
+    """One login that has ended, for log and metrics. ``reason`` is never shown to the client.
+
+    ``lockout`` says what this failure has locked out, or what was locked out before it.
+    """
 
     result: Result
     username: str
     peer: Peer
     mechanism: str
     reason: str
+    lockout: Scope = ""
+
+
+class Scram(Protocol):
+    """SCRAM-SHA-256 with somebody's keys."""
+
+    def mechanism(self) -> Mechanism:
+        """Return a new exchange."""
+        ...
+
+    def conclude(self, proof: Proof, peer: Peer) -> Verdict:
+        """Say whether who gave the proof may log in. Raises StoreUnavailable or BackendUnavailable."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What all sessions of a daemon share. ``failure_delay`` is in seconds."""
+    """What all sessions of a daemon share. ``failure_delay`` is in seconds.
+
+    Without a ``guard`` no failures are counted; ``scram`` is needed where ``mechanisms`` name it.
+    """
 
     authenticator: Authenticator
     report: Callable[[Login], None]
     mechanisms: Collection[str] = ("PLAIN", "LOGIN")
     failure_delay: float = 0.25
     pid: int = 1
+    guard: Guard = field(default_factory=no_guard)
+    scram: Scram | None = None
 
 
 @dataclass(slots=True)
 class _Exchange:
-    """A login under way."""
+    """A login under way; ``granted`` once it only waits for the client to take our proof."""
 
     request: Auth
     mechanism: Mechanism
     peer: Peer
     expires: float
+    granted: Granted | None = None
 
 
 class Session:
@@ -85,8 +114,11 @@ class Session:
         self._decoder = Decoder()
         self._open = False
         self._pending: dict[int, _Exchange] = {}
+        makers = dict(MECHANISMS)
+        if configuration.scram is not None:
+            makers[SCRAM] = configuration.scram.mechanism
         self._mechanisms: Mapping[str, Callable[[], Mechanism]] = {
-            name: MECHANISMS[name] for name in configuration.mechanisms
+            name: makers[name] for name in configuration.mechanisms
         }
 
     def start(self) -> Sequence[Output]:
@@ -147,41 +179,95 @@ class Session:
     def _step(self, exchange: _Exchange, response: bytes | None, now: float) -> Output:
         """Give the mechanism a response, and the back end what comes out of it."""
         try:
-            outcome = exchange.mechanism.next(
-                None if response is None else protocol.decode_response(response)
-            )
+            data = None if response is None else protocol.decode_response(response)
+            if exchange.granted is not None:
+                return self._taken(exchange, exchange.granted, data, now)
+            outcome = exchange.mechanism.next(data)
         except MechanismError as error:
             return self._malformed(exchange.request, exchange.peer, str(error), now)
         except ValueError:
             return self._malformed(exchange.request, exchange.peer, NOT_BASE64, now)
+        except (StoreUnavailable, BackendUnavailable) as error:  # SCRAM's keys cannot be read
+            self._report("unavailable", "", exchange, str(error))
+            raise
         if isinstance(outcome, Challenge):
             self._remember(exchange, now)
             return Send(protocol.challenge(exchange.request.id, outcome.data))
         return self._decide(exchange, outcome, now)
 
-    def _decide(self, exchange: _Exchange, who: Done, now: float) -> Output:
+    def _decide(self, exchange: _Exchange, who: Done | Proof, now: float) -> Output:
+        """Ask the back end, unless this user or network is locked out."""
+        guard = self._configuration.guard
+        attempt = guard.attempt(who.username, exchange.peer.remote_ip, now)
+        if attempt.locked:
+            self._report("locked", who.username, exchange, f"{attempt.locked} locked out", attempt.locked)
+            return self._fail(exchange.request.id, REFUSED, now, guard.refused(attempt))
         try:
-            verdict = self._configuration.authenticator.authenticate(
-                who.username, who.password, exchange.peer
-            )
+            blocks = isinstance(who, Done) and self._configuration.authenticator.blocks(who.username)
+        except (StoreUnavailable, BackendUnavailable) as error:
+            self._report("unavailable", who.username, exchange, str(error))
+            raise
+        if blocks:
+            return Later(lambda: self._concluded_later(exchange, who, attempt, now))
+        return self._concluded(exchange, who, attempt, now)
+
+    def _concluded_later(
+        self, exchange: _Exchange, who: Done | Proof, attempt: Attempt, now: float
+    ) -> Sequence[Send | Close]:
+        """Conclude in a thread of the line server's; what cannot be told closes the connection as well."""
+        try:
+            return [self._concluded(exchange, who, attempt, now)]
+        except (StoreUnavailable, BackendUnavailable) as error:
+            return [Close(f"no answer: {error}", fault=True)]
+
+    def _concluded(self, exchange: _Exchange, who: Done | Proof, attempt: Attempt, now: float) -> Send:
+        """Return the answer that the back end gives."""
+        guard = self._configuration.guard
+        try:
+            verdict = self._ask(exchange, who)
         except (StoreUnavailable, BackendUnavailable) as error:
             self._report("unavailable", who.username, exchange, str(error))
             raise
         if isinstance(verdict, Denied):
-            self._report("denied", who.username, exchange, verdict.reason)
-            return self._fail(exchange.request.id, REFUSED, now)
-        self._report("granted", verdict.username, exchange, "")
-        return Send(protocol.success(exchange.request.id, verdict.username))
+            hold = guard.failed(attempt, now)
+            self._report("denied", who.username, exchange, verdict.reason, hold.lockout)
+            return self._fail(exchange.request.id, REFUSED, now, hold)
+        guard.succeeded(attempt)
+        if isinstance(who, Proof):
+            exchange.granted = verdict
+            self._remember(exchange, now)
+            return Send(protocol.challenge(exchange.request.id, who.data))
+        return self._grant(exchange, verdict)
+
+    def _ask(self, exchange: _Exchange, who: Done | Proof) -> Verdict:
+        if isinstance(who, Done):
+            authenticator = self._configuration.authenticator
+            return authenticator.authenticate(who.username, who.password, exchange.peer)
+        assert self._configuration.scram is not None  # noqa: S101 - a Proof comes of its mechanism
+        return self._configuration.scram.conclude(who, exchange.peer)
+
+    def _taken(self, exchange: _Exchange, granted: Granted, response: bytes | None, now: float) -> Output:
+        """Grant what waits only for the client's empty answer to our proof."""
+        if response:
+            return self._malformed(exchange.request, exchange.peer, NOT_EMPTY, now)
+        return self._grant(exchange, granted)
+
+    def _grant(self, exchange: _Exchange, granted: Granted) -> Send:
+        self._report("granted", granted.username, exchange, granted.note)
+        return Send(protocol.success(exchange.request.id, granted.username))
 
     def _malformed(self, request: Auth, peer: Peer, text: str, now: float) -> Output:
         self._configuration.report(Login("malformed", "", peer, request.mechanism, text))
         return self._fail(request.id, text, now)
 
-    def _fail(self, request: int, text: str, now: float) -> Output:
-        return Send(protocol.failure(request, text), now + self._configuration.failure_delay)
+    def _fail(self, request: int, text: str, now: float, hold: Hold | None = None) -> Send:
+        delay = delayed(self._configuration.failure_delay, hold or Hold())
+        return Send(protocol.failure(request, text), now + delay)
 
-    def _report(self, result: Result, username: str, exchange: _Exchange, reason: str) -> None:
-        login = Login(result, username, exchange.peer, exchange.request.mechanism, reason)
+    def _report(
+        self, result: Result, username: str, exchange: _Exchange, reason: str, lockout: Scope = ""
+    ) -> None:
+        login = Login(result, username, exchange.peer, exchange.request.mechanism, reason, lockout)
         self._configuration.report(login)
 
     def _remember(self, exchange: _Exchange, now: float) -> None:

@@ -38,6 +38,7 @@ class Daemon:
     ready: threading.Event = field(default_factory=threading.Event, init=False)
     starts: int = field(default=0, init=False)
     restart_at: float | None = field(default=None, init=False)
+    held: bool = field(default=False, init=False)
 
 
 class Supervisor:
@@ -86,6 +87,26 @@ class Supervisor:
     def starts(self, name: str) -> int:
         """Return how often the daemon ``name`` was started."""
         return next(daemon.starts for daemon in self._daemons if daemon.name == name)
+
+    def hold(self, name: str, seconds: float = 30.0) -> None:
+        """End the daemon ``name`` and leave it so; its socket stays bound. Raises TimeoutError."""
+        daemon = next(daemon for daemon in self._daemons if daemon.name == name)
+        daemon.held = True
+        if daemon.child is not None:
+            daemon.child.terminate()
+        deadline = time.monotonic() + seconds
+        while daemon.ready.is_set():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{name} did not end within {seconds} s")
+            self._stopping.wait(0.02)
+
+    def release(self, name: str) -> None:
+        """Start the daemon ``name`` again that ``hold`` has ended, and wait until it is ready."""
+        daemon = next(daemon for daemon in self._daemons if daemon.name == name)
+        starts = daemon.starts
+        daemon.held, daemon.restart_at = False, time.monotonic()
+        self._wake.send(b"x")
+        self.wait_ready(name, starts + 1)
 
     def wait_ready(self, name: str, starts: int, seconds: float = 30.0) -> None:
         """Wait until the daemon ``name`` is ready after its ``starts``-th start. Raises TimeoutError."""
@@ -138,6 +159,8 @@ class Supervisor:
                 self._ended(key.fileobj, key.data)
             elif key.data is not None:
                 self._noticed(key.fileobj, key.data)
+            else:
+                self._woken.recv(_NOTICE_BYTES)
         now = time.monotonic()
         for daemon in self._daemons:
             if daemon.restart_at is not None and daemon.restart_at <= now:
@@ -148,8 +171,8 @@ class Supervisor:
         os.close(pidfd)
         if daemon.child:
             daemon.child.wait()
+        daemon.restart_at = None if daemon.held else time.monotonic() + _RESTART_SECONDS
         daemon.ready.clear()
-        daemon.restart_at = time.monotonic() + _RESTART_SECONDS
 
     def _noticed(self, inbox: object, daemon: Daemon) -> None:
         if isinstance(inbox, socket.socket):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from sqlalchemy import Connection, delete
 
 from gatepost_core import dkim_keys, keyring, passwords
 from gatepost_core.features import FeatureValues
-from gatepost_core.model import Rules, SenderDomain, State
+from gatepost_core.model import Rules, SenderDomain, Source, State
 from gatepost_core.settings import Settings
 from gatepost_core.store import accounts, credentials, domains, migrate, schema
 from gatepost_core.store.engine import open_engine
@@ -27,7 +27,7 @@ DOMAIN = "example.test"
 CLICK_DOMAIN = "click.example.test"
 BOUNCE_DOMAIN = "bounces.example.test"
 
-Value = str | int | bool | list[int]
+Value = str | float | bool | list[int] | list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +113,24 @@ class Provision:
                 expires_at=expires_at,
             )
         return login
+
+    def external(self, username: str, source: Source) -> None:
+        """Make a credential whose password PAM or LDAP knows."""
+        with self._directory() as connection:
+            credentials.add(
+                connection,
+                account=ACCOUNT,
+                username=username,
+                derived=None,
+                now=datetime.now(UTC),
+                source=source,
+            )
+
+    def restrict(self, username: str, networks: tuple[str, ...]) -> None:
+        """Let the credential log in from these networks only."""
+        with self._directory() as connection:
+            rules = replace(credentials.get(connection, username).rules, networks=networks)
+            credentials.change(connection, username, rules=rules)
 
     def enable(self, username: str) -> None:
         """Let the credential be used again."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -304,3 +305,13 @@ def test_a_rotation_changes_the_signing_keys_of_running_daemons_without_a_gap(
         assert len(selectors) == 2
         assert not selectors & before
         before |= selectors
+
+
+def test_signatures_made_in_parallel_hold(gateway: Gateway) -> None:
+    """Five sessions at once, each message another: threads of the milter share keys, never digests."""
+    contents = [CASES["text"].replace(b"Hello", b"Hello %d" % number) for number in range(60)]
+    with ThreadPoolExecutor(5) as pool:
+        sent = pool.map(lambda place: send(gateway, contents[place::5], "submission"), range(5))
+        recipients = [recipient for session in sent for recipient in session]
+    keys = records(gateway)
+    assert [by_dkimpy(at_the_sink(gateway, recipient), keys) for recipient in recipients] == [BOTH] * 60

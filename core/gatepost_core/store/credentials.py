@@ -14,10 +14,10 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from gatepost_core.features import FeatureValue, FeatureValues
-from gatepost_core.model import Credential, Rules, Secret, State
+from gatepost_core.model import Credential, ImportedSecret, Rules, Secret, Source, State
 from gatepost_core.passwords import Derived
 from gatepost_core.store import accounts as account_rows
-from gatepost_core.store.errors import Conflict, NotFound
+from gatepost_core.store.errors import Conflict, NotFound, StoreError
 from gatepost_core.store.schema import accounts, credentials, secrets
 
 _SELECT = select(credentials, accounts.c.name.label("account")).join(accounts)
@@ -28,14 +28,19 @@ def add(  # noqa: PLR0913 - a credential is what it is made of
     *,
     account: str,
     username: str,
-    derived: Derived,
+    derived: Derived | None,
     now: datetime,
     label: str = "",
     features: FeatureValues | None = None,
     rules: Rules | None = None,
     expires_at: datetime | None = None,
+    source: Source = Source.STORE,
+    imported: ImportedSecret | None = None,
 ) -> Credential:
-    """Make a credential with its first secret. Raises NotFound for the account, Conflict for the name."""
+    """Make a credential with its first secret; ``derived`` is None when its password is known elsewhere.
+
+    Raises NotFound for the account, Conflict for the name.
+    """
     owner = account_rows.get(connection, account)
     values = {
         "account_id": owner.id,
@@ -46,13 +51,16 @@ def add(  # noqa: PLR0913 - a credential is what it is made of
         "rules": _rules_out(rules or Rules()),
         "created_at": now,
         "expires_at": expires_at,
+        "source": source.value,
+        **_imported_out(imported),
     }
     try:
         result = connection.execute(insert(credentials).values(values))
     except IntegrityError as error:
         raise Conflict(f"credential {username!r} exists already") from error
     credential_id = result.inserted_primary_key[0]  # type: ignore[index]  # an INSERT has one
-    add_secret(connection, credential_id, derived, now)
+    if derived is not None:
+        add_secret(connection, credential_id, derived, now)
     return get(connection, username)
 
 
@@ -77,9 +85,16 @@ def rotate(
 ) -> Credential:
     """Give a credential a new secret; the newest old one stays valid until ``overlap_ends``.
 
-    At most two secrets are kept, so that a third rotation does not leave a forgotten one open.
+    At most two secrets are kept, so that a third rotation does not leave a forgotten one open; an
+    imported one stays beside them for the overlap. Raises StoreError when a directory has the password.
     """
     credential = get(connection, username)
+    if credential.source is not Source.STORE:
+        raise StoreError(
+            f"the password of credential {username!r} is kept by {credential.source.value}; change it there"
+        )
+    if credential.imported is not None:
+        _end_imported(connection, credential, now, overlap_ends)
     keep = [secret.id for secret in credential.secrets[-1:] if overlap_ends > now]
     connection.execute(
         delete(secrets).where(secrets.c.credential_id == credential.id, secrets.c.id.not_in(keep))
@@ -91,8 +106,17 @@ def rotate(
     return get(connection, username)
 
 
+def _end_imported(connection: Connection, credential: Credential, now: datetime, ends: datetime) -> None:
+    """Let the imported secret end with the overlap, or at once when there is none."""
+    kept = credential.imported if ends > now else None
+    if kept is not None:
+        kept = ImportedSecret(kept.argon2id, min(kept.expires_at or ends, ends))
+    values = _imported_out(kept)
+    connection.execute(update(credentials).where(credentials.c.id == credential.id).values(values))
+
+
 def change(connection: Connection, username: str, **changes: Any) -> Credential:
-    """Set ``label``, ``state``, ``features``, ``rules`` or ``expires_at``. Raises NotFound."""
+    """Set ``label``, ``state``, ``features``, ``rules``, ``expires_at`` or ``imported``. Raises NotFound."""
     credential = get(connection, username)
     if "features" in changes:
         changes["features"] = _features_out(changes["features"])
@@ -100,6 +124,8 @@ def change(connection: Connection, username: str, **changes: Any) -> Credential:
         changes["rules"] = _rules_out(changes["rules"])
     if "state" in changes:
         changes["state"] = State(changes["state"]).value
+    if "imported" in changes:
+        changes |= _imported_out(changes.pop("imported"))
     if changes:
         connection.execute(update(credentials).where(credentials.c.id == credential.id).values(changes))
     return get(connection, username)
@@ -162,10 +188,14 @@ def _credential(row: Row[Any], own_secrets: Iterable[Secret]) -> Credential:
         label=row.label,
         state=State(row.state),
         features=_features_in(row.features),
-        rules=Rules(senders=tuple(row.rules.get("senders", ()))),
+        rules=Rules(
+            senders=tuple(row.rules.get("senders", ())), networks=tuple(row.rules.get("networks", ()))
+        ),
         created_at=row.created_at,
         expires_at=row.expires_at,
         secrets=tuple(own_secrets),
+        source=Source(row.source),
+        imported=ImportedSecret(row.imported_hash, row.imported_expires_at) if row.imported_hash else None,
     )
 
 
@@ -178,4 +208,10 @@ def _features_in(values: Mapping[str, Any]) -> dict[str, FeatureValue]:
 
 
 def _rules_out(rules: Rules) -> dict[str, Any]:
-    return {"senders": list(rules.senders)}
+    return {"senders": list(rules.senders), "networks": list(rules.networks)}
+
+
+def _imported_out(imported: ImportedSecret | None) -> dict[str, Any]:
+    if imported is None:
+        return {"imported_hash": None, "imported_expires_at": None}
+    return {"imported_hash": imported.argon2id, "imported_expires_at": imported.expires_at}

@@ -22,6 +22,8 @@ from sqlalchemy.pool import QueuePool
 from gatepost_core.store.errors import StoreUnavailable
 
 _BUSY_SECONDS = 5
+# What a driver, or the file system, raises when the database cannot be used.
+FAULTS = (DBAPIError, OSError, sqlite3.Error)
 
 
 def open_engine(url: str, *, synchronous: str = "full", reading: bool = False) -> Engine:
@@ -75,9 +77,14 @@ def faults(url: str) -> Iterator[None]:
     """Turn the driver's faults into StoreUnavailable, with the file and a hint in the text."""
     try:
         yield
-    except (DBAPIError, OSError, sqlite3.Error) as error:
-        cause = error.orig if isinstance(error, DBAPIError) else error
-        hint = ""
-        if isinstance(error, OperationalError) and "no such " in str(cause):  # table or column
-            hint = "; run 'gatepost store upgrade'"
-        raise StoreUnavailable(f"{database_file(url)}: {cause}{hint}") from error
+    except FAULTS as error:
+        raise unavailable(url, error) from error
+
+
+def unavailable(url: str, error: BaseException) -> StoreUnavailable:
+    """Return what to raise for one of FAULTS."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    hint = ""
+    if isinstance(error, OperationalError) and "no such " in str(cause):  # table or column
+        hint = "; run 'gatepost store upgrade'"
+    return StoreUnavailable(f"{database_file(url)}: {cause}{hint}")

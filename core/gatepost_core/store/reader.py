@@ -21,7 +21,7 @@ from sqlalchemy import Connection
 
 from gatepost_core.model import Credential, SenderDomain
 from gatepost_core.store import credentials, domains
-from gatepost_core.store.engine import database_file, faults, open_engine
+from gatepost_core.store.engine import FAULTS, database_file, faults, open_engine, unavailable
 
 _ENTRIES = 20_000
 # Ten times the kernel's clock tick, by which files are stamped.
@@ -37,7 +37,7 @@ class Reader:
 
     def __init__(self, url: str, *, entries: int = _ENTRIES) -> None:
         self._url = url
-        self._file = database_file(url)
+        self._file = str(database_file(url))
         self._engine = open_engine(url, reading=True)
         self._entries = entries
         self._lock = threading.Lock()
@@ -73,14 +73,18 @@ class Reader:
 
     def _get(self, kind: str, name: str, load: Callable[[Connection, str], _T]) -> _T:
         key = (kind, name)
-        with self._lock, faults(self._url):
+        with self._lock:
             try:
                 connection = self._current()
                 if key in self._cache:
                     self._cache.move_to_end(key)
                     cached: _T = self._cache[key]
                     return cached
-                value = load(connection, name)
+                with faults(self._url):
+                    value = load(connection, name)
+            except FAULTS as error:
+                self._reset()
+                raise unavailable(self._url, error) from error
             except BaseException:
                 self._reset()
                 raise
@@ -92,7 +96,7 @@ class Reader:
 
     def _current(self) -> Connection:
         """Return the open connection, after the cache was emptied if anything changed since."""
-        status = self._file.stat()
+        status = os.stat(self._file)  # noqa: PTH116 - half the cost of Path.stat, at every look-up
         if self._seen is not None and self._seen[:2] != (status.st_dev, status.st_ino):
             self._reset()
         log = self._log_stamp()

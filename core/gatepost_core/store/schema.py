@@ -79,6 +79,11 @@ credentials = Table(
     Column("rules", JSON, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime),
+    # Which back end knows the password: store, pam, ldap.
+    Column("source", String(8), nullable=False, server_default="store"),
+    # A password hash of another system (argon2id), beside the generated secrets.
+    Column("imported_hash", Text),
+    Column("imported_expires_at", UtcDateTime),
 )
 
 secrets = Table(

@@ -1,7 +1,8 @@
-"""The store as a back end: generated passwords, kept as keyed hashes.
+"""The store as a back end: generated passwords, kept as keyed hashes, and imported argon2id hashes.
 
-An unknown user costs the same work as a known one, and state and expiry are looked at only after
-the password, so that nobody learns from a refusal which user names exist.
+An unknown user costs the same work as a known one (but for an imported hash, which the fixed delay of
+refusals hides), and state, expiry and network are looked at only after the password, so that nobody
+learns from a refusal which user names exist.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from datetime import datetime
 from typing import Protocol
 
 from gatepost_core.keyring import Keyring
-from gatepost_core.model import Credential, State
+from gatepost_core.model import Credential, Source
 from gatepost_core.passwords import verify
 from gatepost_sasl.authenticator import BackendUnavailable, Denied, Granted, Peer, Verdict
+from gatepost_sasl.backends.admission import refusal
 
 
 class Credentials(Protocol):
@@ -55,9 +57,17 @@ class StoreAuthenticator:
             return Denied("unknown user")
         if not matches:
             return Denied("wrong password")
-        if credential.state is not State.ACTIVE:
-            return Denied("credential disabled")
-        if credential.expires_at is not None and credential.expires_at <= now:
-            return Denied("credential expired")
+        return self.admit(credential, peer, now)
+
+    def blocks(self, username: str) -> bool:
+        """See Authenticator: an imported argon2id hash takes some tenths of a second."""
+        credential = self._credentials.credential(username)
+        return credential is not None and credential.imported is not None
+
+    def admit(self, credential: Credential, peer: Peer, now: datetime) -> Verdict:
+        """Say whether a credential may be used by somebody who has shown to know its password."""
+        refused = refusal(credential, Source.STORE, peer, now)
+        if refused is not None:
+            return refused
         self._last_used.record(credential.id, peer.remote_ip, now)
         return Granted(credential.username)

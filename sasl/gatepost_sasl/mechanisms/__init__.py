@@ -3,10 +3,23 @@
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from gatepost_sasl.mechanisms.base import Challenge, Done, Mechanism, MechanismError
+from gatepost_sasl.mechanisms.base import Challenge, Done, Mechanism, MechanismError, Proof, ScramKeys
 from gatepost_sasl.mechanisms.login import Login
 from gatepost_sasl.mechanisms.plain import Plain
 
+# Those that end with a password; SCRAM-SHA-256 needs keys, and its library, only where it is on offer.
 MECHANISMS: Mapping[str, Callable[[], Mechanism]] = MappingProxyType({"PLAIN": Plain, "LOGIN": Login})
+SCRAM = "SCRAM-SHA-256"
 
-__all__ = ["MECHANISMS", "Challenge", "Done", "Login", "Mechanism", "MechanismError", "Plain"]
+__all__ = [
+    "MECHANISMS",
+    "SCRAM",
+    "Challenge",
+    "Done",
+    "Login",
+    "Mechanism",
+    "MechanismError",
+    "Plain",
+    "Proof",
+    "ScramKeys",
+]

@@ -31,10 +31,29 @@ class Done:
     password: str = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class ScramKeys:
+    """What a server keeps for SCRAM-SHA-256 (RFC 5802 section 3), instead of a password."""
+
+    salt: bytes = field(repr=False)
+    iterations: int
+    stored_key: bytes = field(repr=False)
+    server_key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Who the client says it is, and whether it proved to know a password; ``data`` is our own proof."""
+
+    username: str
+    proved: bool
+    data: bytes = field(repr=False)
+
+
 class Mechanism(Protocol):
     """One login's exchange."""
 
-    def next(self, response: bytes | None) -> Challenge | Done:
+    def next(self, response: bytes | None) -> Challenge | Done | Proof:
         """Take a response (None: the client sent none at first). Raises MechanismError."""
         ...
 

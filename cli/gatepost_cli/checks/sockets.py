@@ -1,0 +1,126 @@
+"""The daemons' sockets: whose they are, and whether what is there answers in its protocol."""
+
+from __future__ import annotations
+
+import grp
+import socket
+import stat
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from gatepost_cli.checks.base import Context, Finding, fault, good
+from gatepost_core.listen import UnixAddress, parse_address
+
+_SECONDS = 10.0  # what Postfix waits for
+_GROUP = "postfix"
+_MODE = 0o660
+# sendmail's libmilter/mfdef.h: SMFIC_OPTNEG with protocol version 6, all actions, no steps; SMFIC_QUIT.
+_NEGOTIATE = struct.pack(">IcIII", 13, b"O", 6, 0x1FF, 0)
+_QUIT = struct.pack(">Ic", 1, b"Q")
+
+
+def sasl_socket(context: Context) -> Iterator[Finding]:
+    """Greet gatepost-sasl as an smtpd does (Dovecot authentication protocol)."""
+    yield from _daemon("sasl", context.settings.sasl.listen, _greet)
+
+
+def policy_socket(context: Context) -> Iterator[Finding]:
+    """Ask gatepost-policy a question that decides nothing."""
+    yield from _daemon("policy", context.settings.policy.listen, _ask)
+
+
+def milter_socket(context: Context) -> Iterator[Finding]:
+    """Negotiate with gatepost-milter, and quit."""
+    yield from _daemon("milter", context.settings.milter.listen, _negotiate)
+
+
+def _daemon(name: str, listen: str, talk: Callable[[socket.socket], str]) -> Iterator[Finding]:
+    address = parse_address(listen)
+    start = f"run 'systemctl start gatepost-{name}.socket gatepost-{name}.service', and look at its log"
+    if isinstance(address, UnixAddress):
+        path = Path(address.path)
+        try:
+            status = path.lstat()
+        except FileNotFoundError:
+            yield fault(listen, "no such socket", f"gatepost-{name} listening", start)
+            return
+        yield _owner(path, status.st_mode, status.st_gid)
+    try:
+        with _connect(address) as connection:
+            yield good(listen, talk(connection))
+    except PermissionError:
+        yield fault(listen, "may not connect", "a connection", "run as root, or as a member of group postfix")
+    except (OSError, ValueError) as error:
+        yield fault(listen, f"no answer: {error}", f"gatepost-{name} answering", start)
+
+
+def _owner(path: Path, mode: int, gid: int) -> Finding:
+    try:
+        group = grp.getgrgid(gid).gr_name
+    except KeyError:
+        group = str(gid)
+    found = f"group {group}, mode {stat.S_IMODE(mode):04o}"
+    if stat.S_ISSOCK(mode) and group == _GROUP and stat.S_IMODE(mode) == _MODE:
+        return good(str(path), found)
+    return fault(
+        str(path),
+        found if stat.S_ISSOCK(mode) else "not a socket",
+        f"a socket of group {_GROUP}, mode {_MODE:04o}: Postfix may connect, others may not",
+        "restart its .socket unit, which makes it anew",
+    )
+
+
+def _connect(address: object) -> socket.socket:
+    if isinstance(address, UnixAddress):
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(_SECONDS)
+        try:
+            connection.connect(address.path)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+    host, port = getattr(address, "host", ""), getattr(address, "port", 0)
+    return socket.create_connection((host, port), timeout=_SECONDS)
+
+
+def _greet(connection: socket.socket) -> str:
+    connection.sendall(b"VERSION\t1\t0\nCPID\t1\n")
+    said = _until(connection, b"VERSION\t1\t", b"DONE\n")
+    names = [line.split(b"\t")[1].decode() for line in said.splitlines() if line.startswith(b"MECH\t")]
+    return f"answers, and offers {' '.join(names)}"
+
+
+def _ask(connection: socket.socket) -> str:
+    connection.sendall(b"request=smtpd_access_policy\nprotocol_state=CONNECT\n\n")
+    _until(connection, b"action=DUNNO\n\n", b"\n\n")
+    return "answers"
+
+
+def _negotiate(connection: socket.socket) -> str:
+    connection.sendall(_NEGOTIATE)
+    said = b""
+    while len(said) < 5:
+        said += _some(connection)
+    if said[4:5] != b"O":
+        raise ValueError(f"it said {said[:60]!r}")
+    connection.sendall(_QUIT)
+    return "answers"
+
+
+def _until(connection: socket.socket, begin: bytes, end: bytes) -> bytes:
+    """Return what is said up to ``end``. Raises ValueError when it begins otherwise, or is too much."""
+    said = b""
+    while not said.endswith(end):
+        said += _some(connection)
+        if not said.startswith(begin[: len(said)]) or len(said) > 65_536:
+            raise ValueError(f"it said {said[:60]!r}")
+    return said
+
+
+def _some(connection: socket.socket) -> bytes:
+    data = connection.recv(4096)
+    if not data:
+        raise ValueError("it hung up")
+    return data

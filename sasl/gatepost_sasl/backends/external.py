@@ -1,0 +1,162 @@
+"""A back end whose passwords somebody else knows (PAM, LDAP), bound to credentials of the store.
+
+The directory says whether the password is right; the credential's row says whether it may be used, so
+that policy and milter treat every login alike. Without a row the login is refused, unless a template
+makes one. How it fails: the directory's faults are BackendUnavailable, the store's StoreUnavailable; both
+are answered 454.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol
+
+from gatepost_core.model import Credential, Source
+from gatepost_core.store import credentials
+from gatepost_core.store.engine import faults, open_engine
+from gatepost_core.store.errors import Conflict, StoreError
+from gatepost_sasl.authenticator import BackendUnavailable, Denied, Granted, Peer, Verdict
+from gatepost_sasl.backends.admission import refusal
+from gatepost_sasl.backends.breaker import Breaker
+from gatepost_sasl.backends.cache import GrantedLogins
+from gatepost_sasl.backends.store import Credentials, LastUsed
+from gatepost_sasl.backends.template import Known, Template, TemplateError
+
+NAME_MOST = 255
+
+
+class PasswordCheck(Protocol):
+    """PAM or LDAP. Called by many threads at once."""
+
+    def check(self, name: str, password: str) -> Known | Denied:
+        """Say whether the password is right. Raises BackendUnavailable within the deadline."""
+        ...
+
+    def close(self) -> None:
+        """End threads and connections."""
+        ...
+
+
+class Maker:
+    """Makes a credential at the first login of a name."""
+
+    def __init__(self, url: str, source: Source, template: Template, now: Callable[[], datetime]) -> None:
+        self._url = url
+        self._source = source
+        self._template = template
+        self._now = now
+
+    def make(self, who: Known) -> Credential | Denied:
+        """Return the credential, made by us or by another worker meanwhile. Raises StoreUnavailable."""
+        try:
+            blank = self._template.fill(who)
+        except TemplateError as error:
+            return Denied(str(error))
+        engine = open_engine(self._url)
+        try:
+            with faults(self._url), engine.begin() as connection:
+                return credentials.add(
+                    connection,
+                    account=self._template.account,
+                    username=who.name,
+                    derived=None,
+                    now=self._now(),
+                    features=blank.features,
+                    rules=blank.rules,
+                    source=self._source,
+                )
+        except Conflict:
+            with faults(self._url), engine.connect() as connection:
+                return credentials.get(connection, who.name)
+        except StoreError as error:  # the template's account is not there
+            raise BackendUnavailable(
+                f"{self._source.value}: no credential for {who.name}: {error}"
+            ) from error
+        finally:
+            engine.dispose()
+
+
+class ExternalAuthenticator:
+    """An Authenticator made of a password check, the credentials, and what protects them from each other."""
+
+    def __init__(  # noqa: PLR0913 - it is what joins them
+        self,
+        source: Source,
+        check: PasswordCheck,
+        rows: Credentials,
+        last_used: LastUsed,
+        now: Callable[[], datetime],
+        *,
+        breaker: Breaker,
+        granted: GrantedLogins,
+        maker: Maker | None = None,
+        fold_case: bool = False,
+    ) -> None:
+        self._source = source
+        self._check = check
+        self._rows = rows
+        self._last_used = last_used
+        self._now = now
+        self._breaker = breaker
+        self._granted = granted
+        self._maker = maker
+        self._fold_case = fold_case
+
+    def blocks(self, username: str) -> bool:
+        """See Authenticator: somebody else is asked, who takes the time that he takes."""
+        del username
+        return True
+
+    def authenticate(self, username: str, password: str, peer: Peer) -> Verdict:
+        """See Authenticator."""
+        name = self._normal(username)
+        # An empty password would be an anonymous bind, which succeeds (RFC 4513 section 5.1.2).
+        if not name or not password or len(name) > NAME_MOST:
+            return self._denied("a name or password that cannot be used")
+        try:
+            who = self._breaker.call(lambda: self._check.check(name, password))
+        except BackendUnavailable as fault:
+            return self._bridged(name, password, peer, fault)
+        if isinstance(who, Denied):
+            self._granted.forget(name, password)
+            return self._denied(who.reason)
+        credential = self._rows.credential(who.name)
+        if credential is None and self._maker is not None:
+            made = self._maker.make(who)
+            if isinstance(made, Denied):
+                return self._denied(made.reason)
+            credential = made
+        if credential is None:
+            return self._denied("the password is right, but there is no credential of that name")
+        verdict = self._admit(credential, peer, self._source.value)
+        if isinstance(verdict, Granted):
+            self._granted.remember(name, password, credential)
+        return verdict
+
+    def close(self) -> None:
+        """End what the back end has open."""
+        self._check.close()
+
+    def _bridged(self, name: str, password: str, peer: Peer, fault: BackendUnavailable) -> Verdict:
+        """Answer for a back end that cannot, from its last answer. Raises its fault otherwise."""
+        before = self._granted.recall(name, password)
+        if before is None or self._rows.credential(before.username) != before:
+            raise fault
+        return self._admit(before, peer, f"{self._source.value}: does not answer, granted from the cache")
+
+    def _admit(self, credential: Credential, peer: Peer, note: str) -> Verdict:
+        now = self._now()
+        refused = refusal(credential, self._source, peer, now)
+        if refused is not None:
+            return self._denied(refused.reason)
+        self._last_used.record(credential.id, peer.remote_ip, now)
+        return Granted(credential.username, note)
+
+    def _normal(self, username: str) -> str:
+        """Return one spelling: directories take runs of spaces as one, and none at the ends (RFC 4518)."""
+        name = " ".join(username.split())
+        return name.lower() if self._fold_case else name
+
+    def _denied(self, reason: str) -> Denied:
+        return Denied(f"{self._source.value}: {reason}")

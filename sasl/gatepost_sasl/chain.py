@@ -1,0 +1,71 @@
+"""The back ends in order, each for the names that it claims.
+
+The first back end that claims a name decides: a wrong password there, or a fault, is the answer, and no
+other back end is asked. Otherwise a password would be tried at one place after the other, and a directory
+that is down would hand its users to the next.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from gatepost_sasl.authenticator import Authenticator, Denied, Peer, Verdict
+from gatepost_sasl.names import Names
+
+
+@runtime_checkable
+class Closing(Protocol):
+    """A back end that has something to end."""
+
+    def close(self) -> None:
+        """End it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One back end of the chain; ``name`` is for the log."""
+
+    name: str
+    names: Names
+    authenticator: Authenticator
+
+
+class Chain:
+    """An Authenticator made of others."""
+
+    def __init__(self, links: Sequence[Link]) -> None:
+        self._links = tuple(links)
+
+    def claimant(self, username: str) -> Link | None:
+        """Return the back end that decides about a name, None when none claims it."""
+        return next((link for link in self._links if username in link.names), None)
+
+    def close(self) -> None:
+        """End what the back ends have open: threads, connections."""
+        for link in self._links:
+            if isinstance(link.authenticator, Closing):
+                link.authenticator.close()
+
+    def blocks(self, username: str) -> bool:
+        """See Authenticator."""
+        link = self.claimant(username)
+        return link is not None and link.authenticator.blocks(username)
+
+    def authenticate(self, username: str, password: str, peer: Peer) -> Verdict:
+        """See Authenticator. A name that nobody claims is an unknown user."""
+        link = self.claimant(username)
+        if link is None:
+            return Denied("unknown user: no back end claims the name")
+        return link.authenticator.authenticate(username, password, peer)
+
+
+def unreachable(links: Sequence[tuple[str, Names]]) -> str | None:
+    """Return why a back end can never be asked, None when each can."""
+    for (first, names), (second, _) in itertools.pairwise(links):
+        if names.every:
+            return f"{second} is never asked: {first} comes before it and claims every name ({names})"
+    return None

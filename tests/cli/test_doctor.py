@@ -1,0 +1,189 @@
+"""``gatepost doctor`` finds each fault that it looks for, says what to do, and ends with exit code 5."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gatepost_cli.checks import CHECKS
+from gatepost_cli.checks.base import Context
+from gatepost_cli.checks.certificate import tls_certificate
+from gatepost_cli.checks.parameters import postfix_main_cf, postfix_master_cf
+from gatepost_cli.doctor import name
+from gatepost_core.postfix import main_cf, master_cf
+from gatepost_core.settings import load
+from gatepost_stack import certificate
+from tests.core.running import Running
+
+from .command import Gatepost, Result
+
+NOW = datetime.now(UTC)
+
+
+def faults(result: Result, check: str) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = result.data["findings"]
+    return [one for one in found if one["check"] == check and one["status"] == "fault"]
+
+
+@pytest.fixture
+def place(gatepost: Gatepost) -> Gatepost:
+    """Add to the settings file: sockets, a certificate, a Postfix configuration as it should be."""
+    folder = gatepost.folder
+    (folder / "tls").mkdir()
+    certificate.make(folder / "tls", "mail.example.test")
+    text = gatepost.config.read_text()
+    for daemon in ("sasl", "policy", "milter"):
+        text += f'[{daemon}]\nlisten = "unix:{folder}/{daemon}"\n'
+    text += f'[postfix]\ntls_certificate_file = "{folder}/tls/server.pem"\n'
+    text += f'tls_key_file = "{folder}/tls/server.key"\n'
+    gatepost.config.write_text(text)
+    settings = load(gatepost.config, environ={})
+    (folder / "main.cf").write_text("\n".join(one.line for one in main_cf(settings, ())) + "\n")
+    (folder / "master.cf").write_text("\n".join(one.entry for one in master_cf(settings)) + "\n")
+    return gatepost
+
+
+def doctor(place: Gatepost) -> Result:
+    return place("doctor", "--postfix-config", str(place.folder), "--json")
+
+
+@pytest.fixture
+def running(place: Gatepost) -> Iterator[Gatepost]:
+    """The same with all three daemons on their sockets."""
+    daemons = [
+        Running(["-m", f"gatepost_{daemon}.main", "--config", str(place.config)], place.folder)
+        for daemon in ("sasl", "policy", "milter")
+    ]
+    try:
+        for daemon in daemons:
+            daemon.wait_notice("READY=1")
+        yield place
+    finally:
+        for daemon in daemons:
+            daemon.stop()
+
+
+def test_nothing_is_found_where_nothing_is_wrong(running: Gatepost) -> None:
+    result = doctor(running)
+    assert [one for one in result.data["findings"] if one["status"] != "good"] == []
+    assert (result.code, result.data["faults"]) == (0, 0)
+    assert {one["check"] for one in result.data["findings"]} == {name(check) for check in CHECKS}
+
+
+def test_a_daemon_that_does_not_run_is_a_fault_of_its_socket(place: Gatepost) -> None:
+    result = doctor(place)
+    assert result.code == 5
+    for daemon in ("sasl", "policy", "milter"):
+        (found,) = faults(result, f"{daemon} socket")
+        assert found["found"] == "no such socket"
+        assert f"gatepost-{daemon}.socket" in found["advice"]
+
+
+def test_a_socket_that_speaks_another_protocol_or_is_open_to_all_is_a_fault(running: Gatepost) -> None:
+    folder = running.folder
+    swapped = running.config.read_text().replace(f"unix:{folder}/policy", f"unix:{folder}/sasl")
+    running.config.write_text(swapped)
+    (folder / "sasl").chmod(0o666)
+    result = doctor(running)
+    (wrong,) = [one for one in faults(result, "policy socket") if "no answer" in one["found"]]
+    assert "it said" in wrong["found"]
+    assert any("mode 0666" in one["found"] for one in faults(result, "sasl socket"))
+
+
+def test_a_database_that_is_missing_is_a_fault(place: Gatepost) -> None:
+    (place.folder / "store" / "journal.db").unlink()
+    result = doctor(place)
+    (found,) = faults(result, "store")
+    assert found["looked_at"].endswith("journal.db")
+    assert "gatepost store upgrade" in found["advice"]
+
+
+def test_keys_that_everybody_may_read_are_a_fault(place: Gatepost) -> None:
+    (place.folder / "keys").chmod(0o755)
+    (place.folder / "keys" / "token-a.key").chmod(0o644)
+    found = faults(doctor(place), "keys")
+    assert any("mode 0755" in one["found"] for one in found)
+    assert any("token-a.key" in one["found"] and "chmod 0640" in one["advice"] for one in found)
+
+
+def findings(place: Gatepost, check: Any) -> list[Any]:
+    settings = load(place.config, environ={})
+    return list(check(Context(settings, place.folder, NOW)))
+
+
+def test_parameters_that_differ_are_faults_and_an_operator_s_own_choice_a_note(place: Gatepost) -> None:
+    main = place.folder / "main.cf"
+    text = main.read_text().replace("smtpd_tls_auth_only = yes", "smtpd_tls_auth_only = no")
+    text = re.sub(r"(?m)^smtpd_client_auth_rate_limit.*", "smtpd_client_auth_rate_limit = 7", text)
+    text = re.sub(r"(?m)^smtpd_end_of_data_restrictions.*\n", "", text)
+    text = re.sub(r"(?m)^smtpd_forbid_bare_newline =.*\n", "", text)
+    main.write_text(text)
+    found = {one.looked_at: one for one in findings(place, postfix_main_cf) if one.status != "good"}
+    assert {key: one.status for key, one in found.items()} == {
+        "main.cf, smtpd_tls_auth_only": "fault",
+        "main.cf, smtpd_client_auth_rate_limit": "note",
+        "main.cf, smtpd_forbid_bare_newline": "fault",  # Postfix's default is another
+    }
+    assert found["main.cf, smtpd_tls_auth_only"].expected == "smtpd_tls_auth_only = yes"
+
+
+def test_a_port_that_is_missing_or_has_other_options_is_a_fault(place: Gatepost) -> None:
+    settings = load(place.config, environ={})
+    entries = [one.entry for one in master_cf(settings) if one.role != "submissions"]
+    entries[1] = entries[1].replace("smtpd_tls_security_level = encrypt", "smtpd_tls_security_level = may")
+    (place.folder / "master.cf").write_text("\n".join(entries) + "\n")
+    found = [one for one in findings(place, postfix_master_cf) if one.status == "fault"]
+    assert [one.looked_at for one in found] == [
+        "master.cf, submission, smtpd_tls_security_level",
+        "master.cf, submissions",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("days", "says"), [(-1000, "valid from"), (20, "valid for 14 more days"), (1000, "expired on")]
+)
+def test_a_certificate_out_of_its_time_or_soon_to_end_is_a_fault(
+    place: Gatepost, days: int, says: str
+) -> None:
+    context = Context(load(place.config, environ={}), None, NOW + timedelta(days=days))
+    (found,) = [one for one in tls_certificate(context) if one.status == "fault"]
+    assert says in found.found + found.expected
+
+
+def test_a_key_of_another_certificate_or_open_to_all_is_a_fault(place: Gatepost) -> None:
+    tls: Path = place.folder / "tls"
+    (tls / "server.key").chmod(0o644)
+    assert [one.found for one in findings(place, tls_certificate) if one.status == "fault"] == ["mode 0644"]
+    before = (tls / "server.pem").read_bytes()
+    certificate.make(tls, "mail.example.test")
+    (tls / "server.pem").write_bytes(before)
+    (tls / "server.key").chmod(0o600)
+    (found,) = [one for one in findings(place, tls_certificate) if one.status == "fault"]
+    assert found.found == "the key of another certificate"
+
+
+def test_a_postfix_that_cannot_be_asked_is_a_finding_and_the_other_checks_go_on(place: Gatepost) -> None:
+    (place.folder / "main.cf").unlink()
+    result = doctor(place)
+    (found,) = faults(result, "postfix main cf")
+    assert "cannot be looked at" in found["found"]
+    assert {one["check"] for one in result.data["findings"]} == {name(check) for check in CHECKS}
+
+
+def test_a_person_reads_what_to_mend_and_a_count(place: Gatepost) -> None:
+    command = [sys.executable, "-m", "gatepost_cli", "--config", str(place.config), "doctor"]
+    done = subprocess.run(
+        [*command, "--postfix-config", str(place.folder)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 5
+    lines = done.stdout.splitlines()
+    assert lines[0] == "status\tcheck\tlooked at\tfound\texpected\twhat to do"
+    assert all(line.startswith("fault\t") for line in lines[1:])
+    assert re.search(r"8 checks, \d+ findings, 3 faults", done.stderr)

@@ -1,0 +1,268 @@
+"""A login that a directory knows, bound to a credential: who gets in, and what bridges a fault."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gatepost_core.model import Credential, Rules, Source, State
+from gatepost_core.store import credentials
+from gatepost_core.store.reader import Reader
+from gatepost_sasl.authenticator import BackendUnavailable, Denied, Granted, Peer, Verdict
+from gatepost_sasl.backends.breaker import Breaker
+from gatepost_sasl.backends.cache import GrantedLogins
+from gatepost_sasl.backends.external import ExternalAuthenticator, Maker
+from gatepost_sasl.backends.template import Known, Template, TemplateError
+from tests.core.stores import Store, make_store
+
+PEER = Peer("192.0.2.7")
+NOW = datetime.now(UTC)
+
+
+@dataclass
+class Directory:
+    """A directory with one password; ``down`` has it fault."""
+
+    password: str = "right"
+    down: bool = False
+    groups: tuple[str, ...] = ()
+    asked: list[str] = field(default_factory=list)
+
+    def check(self, name: str, password: str) -> Known | Denied:
+        self.asked.append(name)
+        if self.down:
+            raise BackendUnavailable("ldap: down")
+        if password != self.password:
+            return Denied("wrong password")
+        return Known(name, {"mail": (f"{name}@example.org", f"{name}@example.net")}, self.groups)
+
+    def close(self) -> None:
+        """Have nothing open."""
+
+
+class Uses:
+    def __init__(self) -> None:
+        self.kept: list[str] = []
+
+    def record(self, credential_id: int, ip: str, now: datetime) -> None:
+        del credential_id, now
+        self.kept.append(ip)
+
+
+@dataclass
+class Login:
+    """What a test drives: the authenticator and the parts that it is made of."""
+
+    authenticator: ExternalAuthenticator
+    directory: Directory
+    store: Store
+    uses: Uses
+
+    def __call__(self, username: str = "lena", password: str = "right", peer: Peer = PEER) -> Verdict:  # noqa: S107
+        return self.authenticator.authenticate(username, password, peer)
+
+    def add(self, username: str = "lena", source: Source = Source.LDAP, **values: Any) -> Credential:
+        with self.store.engine().begin() as connection:
+            return credentials.add(
+                connection, account="acme", username=username, derived=None, now=NOW, source=source, **values
+            )
+
+    def change(self, username: str = "lena", **changes: Any) -> None:
+        with self.store.engine().begin() as connection:
+            credentials.change(connection, username, **changes)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return make_store(tmp_path)
+
+
+@pytest.fixture
+def reader(store: Store) -> Iterator[Reader]:
+    opened = Reader(store.settings.store.url)
+    yield opened
+    opened.close()
+
+
+def made(store: Store, reader: Reader, template: Template | None = None, cache: float = 0) -> Login:
+    directory, uses = Directory(), Uses()
+    maker = Maker(store.settings.store.url, Source.LDAP, template, lambda: NOW) if template else None
+    authenticator = ExternalAuthenticator(
+        Source.LDAP,
+        directory,
+        reader,
+        uses,
+        lambda: NOW,
+        breaker=Breaker("ldap", 0, 1, time.monotonic),
+        granted=GrantedLogins(cache, time.monotonic),
+        maker=maker,
+        fold_case=True,
+    )
+    return Login(authenticator, directory, store, uses)
+
+
+@pytest.fixture
+def login(store: Store, reader: Reader) -> Login:
+    return made(store, reader)
+
+
+def test_a_right_password_with_a_credential_is_granted_and_its_use_noted(login: Login) -> None:
+    login.add()
+    assert login() == Granted("lena", "ldap")
+    assert login(" Lena ") == Granted("lena", "ldap")
+    assert login.uses.kept == ["192.0.2.7"] * 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"state": State.DISABLED}, "ldap: credential disabled"),
+        ({"expires_at": NOW - timedelta(seconds=1)}, "ldap: credential expired"),
+        ({"rules": Rules(networks=("198.51.100.0/24",))}, "ldap: network not allowed"),
+    ],
+)
+def test_a_credential_that_may_not_be_used_refuses_the_right_password(
+    login: Login, changes: dict[str, Any], reason: str
+) -> None:
+    login.add()
+    login.change(**changes)
+    assert login() == Denied(reason)
+    assert login(password="wrong") == Denied("ldap: wrong password")
+    assert login.uses.kept == []
+
+
+def test_a_credential_of_another_back_end_is_not_opened_by_the_directory(login: Login) -> None:
+    assert login("alice") == Denied("ldap: the credential belongs to store")
+    login.add("peter", Source.PAM)
+    assert login("peter") == Denied("ldap: the credential belongs to pam")
+
+
+def test_without_a_credential_and_without_a_template_nobody_gets_in(login: Login) -> None:
+    assert isinstance(login(), Denied)
+
+
+@pytest.mark.parametrize(("username", "password"), [("", "x"), ("lena", ""), (" ", "x"), ("x" * 256, "x")])
+def test_an_empty_password_or_an_impossible_name_never_reaches_the_directory(
+    login: Login, username: str, password: str
+) -> None:
+    assert isinstance(login(username, password), Denied)
+    assert login.directory.asked == []
+
+
+def test_the_first_login_makes_a_credential_from_the_template_and_later_ones_leave_it(
+    store: Store, reader: Reader
+) -> None:
+    template = Template(
+        "acme",
+        ["inlinecss"],
+        ["{mail}", "{user}@example.com"],
+        ["192.0.2.0/24"],
+        ["marketing => trackclicks", "cn=Sales, ou=groups,dc=example,dc=org => tags=sales"],
+    )
+    login = made(store, reader, template)
+    login.directory.groups = ("cn=marketing,ou=groups,dc=example,dc=org",)
+    assert login() == Granted("lena", "ldap")
+    credential = reader.credential("lena")
+    assert credential is not None
+    assert credential.source is Source.LDAP
+    assert credential.account == "acme"
+    assert dict(credential.features) == {"inlinecss": True, "trackclicks": True}
+    senders = ("lena@example.org", "lena@example.net", "lena@example.com")
+    assert credential.rules == Rules(senders, ("192.0.2.0/24",))
+    login.change(features={})
+    assert login() == Granted("lena", "ldap")
+    after = reader.credential("lena")
+    assert after is not None
+    assert after.features == {}
+
+
+def test_a_wrong_password_makes_no_credential(store: Store, reader: Reader) -> None:
+    login = made(store, reader, Template("acme"))
+    assert isinstance(login(password="wrong"), Denied)
+    assert reader.credential("lena") is None
+
+
+def test_two_workers_at_once_make_one_credential(store: Store) -> None:
+    maker = Maker(store.settings.store.url, Source.LDAP, Template("acme"), lambda: NOW)
+    first, second = maker.make(Known("lena")), maker.make(Known("lena"))
+    assert first == second
+
+
+def test_a_template_for_an_account_that_is_not_there_is_our_fault(store: Store, reader: Reader) -> None:
+    login = made(store, reader, Template("nobody"))
+    with pytest.raises(BackendUnavailable, match="no account 'nobody'"):
+        login()
+
+
+def test_senders_that_come_to_nothing_do_not_mean_any_sender() -> None:
+    template = Template("acme", senders=["{otherMailbox}"])
+    with pytest.raises(TemplateError, match="no sender results"):
+        template.fill(Known("lena"))
+    odd = Known("lena", {"otherMailbox": ("not an address", "a@b@c", "*@x", "example.com", "*.com", "")})
+    with pytest.raises(TemplateError):
+        template.fill(odd)
+
+
+def test_a_group_is_known_by_its_name_or_its_first_value() -> None:
+    template = Template("a", group_features=["CN=Mail Team,DC=example => tags=one", "sales => inlinecss"])
+    for groups, features in (
+        (("cn=mail team, dc=example",), {"tags": ("one",)}),
+        (("cn=Sales,dc=example",), {"inlinecss": True}),
+        (("ou=sales\\, west,dc=example",), {}),
+        (("cn=other,ou=sales",), {}),
+    ):
+        assert template.fill(Known("x", {}, groups)).features == features
+
+
+def test_the_cache_bridges_a_directory_that_is_down(store: Store, reader: Reader) -> None:
+    login = made(store, reader, cache=60)
+    login.add()
+    assert login() == Granted("lena", "ldap")
+    login.directory.down = True
+    verdict = login()
+    assert isinstance(verdict, Granted)
+    assert "from the cache" in verdict.note
+    with pytest.raises(BackendUnavailable):
+        login(password="wrong")
+    with pytest.raises(BackendUnavailable):
+        login("lars")
+
+
+def test_without_the_cache_a_directory_that_is_down_is_our_fault(login: Login) -> None:
+    login.add()
+    login()
+    login.directory.down = True
+    with pytest.raises(BackendUnavailable):
+        login()
+
+
+@pytest.mark.parametrize(
+    "changes", [{"state": State.DISABLED}, {"label": "other"}, {"rules": Rules(senders=("a.test",))}]
+)
+def test_a_change_of_the_credential_ends_what_the_cache_knows(
+    store: Store, reader: Reader, changes: dict[str, Any]
+) -> None:
+    login = made(store, reader, cache=60)
+    login.add()
+    login()
+    login.directory.down = True
+    login.change(**changes)
+    with pytest.raises(BackendUnavailable):
+        login()
+
+
+def test_a_password_changed_in_the_directory_is_not_good_from_the_cache(store: Store, reader: Reader) -> None:
+    login = made(store, reader, cache=60)
+    login.add()
+    login()
+    login.directory.password = "changed"
+    assert isinstance(login(), Denied)
+    login.directory.down = True
+    with pytest.raises(BackendUnavailable):
+        login()

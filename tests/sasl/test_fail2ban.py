@@ -1,0 +1,75 @@
+"""Fail2Ban's own tool reads our log with the shipped filter, and Postfix's with the stock one."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.core.running import ROOT, Running, listening
+from tests.core.stores import PASSWORD, Store
+
+from .test_daemon import arguments, login
+
+FILTER = ROOT / "sasl/fail2ban/filter.d/gatepost-sasl.conf"
+FORGED = 'a" ip=203.0.113.1 b\\'
+
+
+def addresses(log: Path, rules: str) -> list[str]:
+    """Return the addresses that fail2ban-regex takes from a log, in their order."""
+    command = ["fail2ban-regex", "--out", "<ip>", str(log), rules]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize("form", ["logfmt", "json"])
+def test_refused_logins_are_caught_and_good_ones_and_forged_addresses_are_not(
+    form: str, store: Store, tmp_path: Path
+) -> None:
+    settings = (f"log.format={form}", "sasl.failure_delay=0", "sasl.guess_limit=3")
+    with (
+        listening(tmp_path / "socket") as listener,
+        Running(arguments(store, *settings), tmp_path, listener=listener) as daemon,
+    ):
+        assert login(tmp_path / "socket", "alice").startswith("OK")
+        for username, password in (
+            ("alice", "wrong"),
+            ("no body", PASSWORD),
+            (FORGED, "x"),
+            ("off", PASSWORD),
+        ):
+            assert login(tmp_path / "socket", username, password).startswith("FAIL")
+        for _ in range(4):
+            login(tmp_path / "socket", "jörg", "wrong")
+        log = tmp_path / "log"
+        log.write_text(daemon.wait_log("locked out"), encoding="utf-8")
+    assert addresses(log, str(FILTER)) == ["198.51.100.7"] * 8
+
+
+@pytest.mark.parametrize(
+    "prefix", ["", "Nov 22 12:00:00 mail gatepost-sasl[4711]: ", "mail gatepost-sasl[4711]: "]
+)
+def test_lines_are_caught_behind_the_prefix_of_the_journal_and_of_syslog(prefix: str, tmp_path: Path) -> None:
+    line = "level=info daemon=sasl event=login result=denied user=x ip=2001:db8::7 mechanism=LOGIN"
+    (tmp_path / "log").write_text(f"{prefix}{line}\n{prefix}{line.replace('denied', 'granted')}\n")
+    assert addresses(tmp_path / "log", str(FILTER)) == ["2001:db8::7"]
+
+
+def test_what_is_our_fault_bans_nobody(tmp_path: Path) -> None:
+    line = "level=error daemon=sasl event=login result=unavailable user=x ip=2001:db8::7 reason=down"
+    (tmp_path / "log").write_text(f"{line}\n")
+    assert addresses(tmp_path / "log", str(FILTER)) == []
+
+
+def test_the_jail_names_the_filter_that_is_shipped(tmp_path: Path) -> None:
+    """Fail2Ban's client reads a configuration of Debian's with our two files in it."""
+    shutil.copytree("/etc/fail2ban", tmp_path / "fail2ban")
+    for kind in ("filter.d", "jail.d"):
+        shutil.copy(ROOT / f"sasl/fail2ban/{kind}/gatepost-sasl.conf", tmp_path / "fail2ban" / kind)
+    command = ["fail2ban-client", "-c", str(tmp_path / "fail2ban"), "-d"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert "['add', 'gatepost-sasl', 'systemd']" in done.stdout, done.stdout + done.stderr
+    assert "'addfailregex'" in done.stdout or "multi-set', 'gatepost-sasl', 'addfailregex'" in done.stdout

@@ -1,0 +1,199 @@
+"""Guessing is held off, whoever it is; nobody learns from it who exists, and no outsider locks a user out."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+
+import pytest
+
+from gatepost_core.counters import SharedCounters
+from gatepost_core.lineserver import Send
+from gatepost_sasl.authenticator import Denied, Granted, Peer, Verdict
+from gatepost_sasl.guessing import Guard, Hold, Rules, network_of, parse_networks
+from gatepost_sasl.session import Configuration, Login, Session
+
+HERE, ELSEWHERE = "192.0.2.7", "198.51.100.9"
+
+
+@pytest.fixture
+def guard() -> Iterator[Guard]:
+    users, networks = SharedCounters(256), SharedCounters(256)
+    yield Guard(users, networks, Rules(limit=5, network_limit=20, lockout=60.0))
+    users.close()
+    networks.close()
+
+
+def failure(guard: Guard, username: str, address: str, now: float) -> Hold:
+    return guard.failed(guard.attempt(username, address, now), now)
+
+
+def fail(guard: Guard, times: int, username: str = "alice", address: str = HERE, now: float = 0.0) -> None:
+    for _ in range(times):
+        failure(guard, username, address, now)
+
+
+def test_a_user_is_locked_out_at_the_limit_in_that_network_only(guard: Guard) -> None:
+    fail(guard, 4)
+    assert guard.attempt("alice", HERE, 0.0).locked == ""
+    assert failure(guard, "alice", HERE, 0.0).lockout == "user"
+    assert guard.attempt("alice", HERE, 1.0).locked == "user"
+    assert guard.attempt("alice", ELSEWHERE, 1.0).locked == ""
+    assert guard.attempt("bob", HERE, 1.0).locked == ""
+
+
+def test_many_names_from_one_network_lock_the_network_out(guard: Guard) -> None:
+    for number in range(19):
+        assert failure(guard, f"user{number}", HERE, 0.0).lockout == ""
+    assert failure(guard, "one more", HERE, 0.0).lockout == "network"
+    assert guard.attempt("alice", HERE, 1.0).locked == "network"
+    assert guard.attempt("alice", ELSEWHERE, 1.0).locked == ""
+
+
+def test_a_lockout_ends_by_itself_and_leaves_one_attempt(guard: Guard) -> None:
+    fail(guard, 5)
+    assert guard.attempt("alice", HERE, 59.9).locked == "user"
+    assert guard.attempt("alice", HERE, 60.0).locked == ""
+    assert failure(guard, "alice", HERE, 60.0).lockout == "user"
+    assert guard.attempt("alice", HERE, 61.0).locked == "user"
+
+
+def test_failures_are_forgotten_in_time(guard: Guard) -> None:
+    fail(guard, 4)
+    assert failure(guard, "alice", HERE, 240.0).lockout == ""
+    assert guard.attempt("alice", HERE, 240.0).locked == ""
+
+
+def test_a_success_forgets_the_user_s_failures_but_not_the_network_s(guard: Guard) -> None:
+    for _ in range(5):
+        fail(guard, 4)
+        guard.succeeded(guard.attempt("alice", HERE, 0.0))
+    assert guard.attempt("alice", HERE, 0.0).locked == "network"
+    assert guard.attempt("alice", HERE, 0.0).failures == 0
+
+
+def test_another_spelling_of_a_name_is_the_same_user(guard: Guard) -> None:
+    for spelling in ("alice", "ALICE", "Alice ", " al ice", "aliCE"):
+        failure(guard, spelling, HERE, 0.0)
+    assert guard.attempt("alice", HERE, 0.0).locked == "user"
+
+
+def test_a_client_that_goes_on_while_locked_out_does_not_lock_its_network_out(guard: Guard) -> None:
+    """A forgotten device with an old password must not take the whole office along."""
+    tried = 0
+    for second in range(6000):
+        if not guard.attempt("alice", HERE, float(second)).locked:
+            failure(guard, "alice", HERE, float(second))
+            tried += 1
+        assert guard.attempt("bob", HERE, float(second)).locked == ""
+    assert tried == 5 + 5995 // 60
+
+
+def test_where_many_people_log_in_from_one_host_only_users_are_locked_out() -> None:
+    users, networks = SharedCounters(16), SharedCounters(16)
+    guard = Guard(users, networks, Rules(limit=5, network_limit=6, shared=parse_networks(("192.0.2.0/24",))))
+    for number in range(50):
+        failure(guard, f"user{number}", HERE, 0.0)
+    assert guard.attempt("alice", HERE, 0.0).locked == ""
+    fail(guard, 5)
+    assert guard.attempt("alice", HERE, 0.0).locked == "user"
+    users.close()
+    networks.close()
+
+
+def test_a_limit_of_0_locks_nobody_out() -> None:
+    users, networks = SharedCounters(16), SharedCounters(16)
+    guard = Guard(users, networks, Rules(limit=0, network_limit=0))
+    fail(guard, 500)
+    assert guard.attempt("alice", HERE, 0.0).locked == ""
+    users.close()
+    networks.close()
+
+
+def test_an_attacker_who_floods_both_tables_stays_locked_out_and_a_right_password_gets_in() -> None:
+    users, networks = SharedCounters(8), SharedCounters(8)
+    guard = Guard(users, networks, Rules(limit=5, network_limit=20))
+    fail(guard, 5)
+    for number in range(20_000):
+        failure(guard, f"name{number}", f"2001:db8:{number % 65_536:x}::1", 1.0)
+    hold = failure(guard, "alice", HERE, 2.0)
+    assert guard.attempt("alice", HERE, 2.0).locked == "user"
+    assert hold.lockout == "user"
+    assert guard.attempt("somebody new", ELSEWHERE, 2.0).locked == ""
+    users.close()
+    networks.close()
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.7", "192.0.2.0/24"),
+        ("::ffff:192.0.2.7", "192.0.2.0/24"),
+        ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
+        ("", ""),
+        ("unknown", "unknown"),
+    ],
+)
+def test_an_address_stands_for_its_network(address: str, network: str) -> None:
+    assert network_of(address, Rules(ipv4_prefix=24)) == (network.encode(), 100)
+
+
+class Alice:
+    """A back end that knows alice, and how often it was asked."""
+
+    asked = 0
+
+    def blocks(self, username: str) -> bool:
+        del username
+        return False
+
+    def authenticate(self, username: str, password: str, peer: Peer) -> Verdict:
+        del peer
+        self.asked += 1
+        return Granted(username) if (username, password) == ("alice", "secret") else Denied("wrong")
+
+
+def attempts(guard: Guard, backend: Alice, username: str, password: str, times: int) -> list[Send]:
+    """Log in again and again in one session; return the answers."""
+    session = Session(Configuration(backend, lambda _: None, failure_delay=0.25, guard=guard))
+    session.receive(b"VERSION\t1\t0\n", 0.0)
+    response = base64.b64encode(f"\0{username}\0{password}".encode())
+    answers = []
+    for number in range(times):
+        line = b"AUTH\t%d\tPLAIN\trip=%s\tsecured\tresp=%s\n" % (number, HERE.encode(), response)
+        (output,) = session.receive(line, 0.0)
+        assert isinstance(output, Send)
+        answers.append(Send(output.data.replace(b"\t%d\t" % number, b"\tN\t"), output.not_before))
+    return answers
+
+
+def test_delays_grow_and_stay_below_what_postfix_waits_for(guard: Guard) -> None:
+    delays = [answer.not_before for answer in attempts(guard, Alice(), "alice", "guess", 8)]
+    assert delays == [0.25, 0.25, 0.5, 1.0, 2.0, 2.0, 2.0, 2.0]
+
+
+def test_known_and_unknown_names_are_answered_alike_from_first_to_last(guard: Guard) -> None:
+    backend = Alice()
+    assert attempts(guard, backend, "alice", "guess", 9) == attempts(guard, backend, "nobody", "guess", 9)
+
+
+def test_a_right_password_is_refused_in_the_same_words_at_the_same_time_while_locked_out(
+    guard: Guard,
+) -> None:
+    backend = Alice()
+    wrong = attempts(guard, backend, "alice", "guess", 6)[-1]
+    asked = backend.asked
+    assert attempts(guard, backend, "alice", "secret", 1) == [wrong]
+    assert backend.asked == asked
+
+
+def test_a_lockout_is_reported_when_it_begins_and_while_it_lasts(guard: Guard) -> None:
+    logins: list[Login] = []
+    session = Session(Configuration(Alice(), logins.append, guard=guard))
+    session.receive(b"VERSION\t1\t0\n", 0.0)
+    response = base64.b64encode(b"\0alice\0guess")
+    for number in range(6):
+        session.receive(b"AUTH\t%d\tPLAIN\trip=x\tsecured\tresp=%s\n" % (number, response), 0.0)
+    assert [login.lockout for login in logins] == ["", "", "", "", "user", "user"]
+    assert [login.result for login in logins] == ["denied"] * 5 + ["locked"]
+    assert logins[-1].reason == "user locked out"

@@ -1,0 +1,317 @@
+"""LDAP against real OpenLDAP servers: who is who, and every fault is told apart from a wrong password."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ldap3.operation.search import MATCH_EQUAL, parse_filter
+from ldap3.utils.dn import parse_dn
+
+from gatepost_core.settings import load
+from gatepost_sasl.authenticator import BackendUnavailable, Denied
+from gatepost_sasl.backends.build_ldap import password_check
+from gatepost_sasl.backends.ldap import LdapCheck
+from gatepost_sasl.backends.ldap_names import BindName, UserFilter
+from gatepost_sasl.backends.ldap_servers import Address, Order
+from gatepost_sasl.backends.template import Known
+from tests.sasl import pki, slapd
+from tests.sasl.slapd import BASE, PASSWORD, READER, READER_PASSWORD, Slapd
+
+DIRECT = f"uid={{user}},ou=people,{BASE}"
+Make = Callable[..., LdapCheck]
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> pki.Authority:
+    return pki.make(tmp_path_factory.mktemp("pki") / "tls")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, authority: pki.Authority) -> Iterator[Slapd]:
+    with slapd.running(tmp_path_factory.mktemp("ldap") / "one", authority) as running:
+        yield running
+
+
+@pytest.fixture
+def make(server: Slapd, authority: pki.Authority) -> Iterator[Make]:
+    """Make back ends from settings, search and bind at the one server unless told otherwise."""
+    made: list[LdapCheck] = []
+
+    def build(**settings: object) -> LdapCheck:
+        values: dict[str, object] = {
+            "servers": server.uri,
+            "ca_file": authority.ca_file,
+            "base": BASE,
+            "bind_dn": READER,
+            "bind_password": READER_PASSWORD,
+            "receive_timeout": 1,
+            "connect_timeout": 1,
+            "threads": 2,
+            "group_features": "marketing => inlinecss",
+            **settings,
+        }
+        overrides = {f"ldap.{name}": str(value) for name, value in values.items()}
+        check = password_check(
+            load(overrides=overrides, environ={}).ldap, frozenset({"mail"}), lambda _: None
+        )
+        made.append(check)
+        return check
+
+    yield build
+    for check in made:
+        check.close()
+
+
+def fault(check: LdapCheck, name: str = "lena", password: str = PASSWORD) -> str:
+    """Return the text of the fault that a login meets, within the deadline."""
+    began = time.monotonic()
+    with pytest.raises(BackendUnavailable) as caught:
+        check.check(name, password)
+    assert time.monotonic() - began < 9.5
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("user", slapd.USERS)
+@pytest.mark.parametrize("way", [{}, {"user_template": DIRECT}])
+def test_users_with_any_characters_in_their_names_log_in(make: Make, way: dict[str, str], user: str) -> None:
+    check = make(**way)
+    for _ in range(3):
+        known = check.check(user, PASSWORD)
+        assert isinstance(known, Known)
+        assert known.name == user
+        assert known.attributes["mail"] == (f"{user}@example.org",)
+        assert isinstance(check.check(user, "wrong"), Denied)
+
+
+@pytest.mark.parametrize("way", [{}, {"user_template": DIRECT}])
+@pytest.mark.parametrize("name", ["nobody", "*", "lena)(uid=*", "lena,ou=people", "le*", "\\2a", "lena\\"])
+def test_no_name_is_more_than_a_value(make: Make, way: dict[str, str], name: str) -> None:
+    assert isinstance(make(**way).check(name, PASSWORD), Denied)
+
+
+def test_a_user_without_a_password_cannot_log_in(make: Make) -> None:
+    assert isinstance(make().check("nopw", "x"), Denied)
+
+
+def test_one_person_has_one_name_whatever_the_filter_lets_in(make: Make) -> None:
+    check = make(filter="(|(uid={user})(mail={user}))")
+    for name in ("lena", "LENA", "lena@example.org"):
+        known = check.check(name, PASSWORD)
+        assert isinstance(known, Known)
+        assert known.name == "lena"
+
+
+def test_a_filter_that_matches_two_entries_refuses(make: Make) -> None:
+    assert isinstance(make(filter="(|(uid=lena)(uid=lars)(uid={user}))").check("lena", PASSWORD), Denied)
+
+
+def test_groups_come_from_the_attribute_and_from_a_search(make: Make) -> None:
+    group = f"cn=marketing,ou=groups,{BASE}"
+    searched = make(group_base=BASE, group_attribute="").check("lena", PASSWORD)
+    assert isinstance(searched, Known)
+    assert searched.groups == (group,)
+    none = make(group_base=BASE).check("lars", PASSWORD)
+    assert isinstance(none, Known)
+    assert none.groups == ()
+
+
+def test_ldaps_is_checked_and_used(make: Make, server: Slapd) -> None:
+    assert isinstance(make(servers=server.ldaps).check("lena", PASSWORD), Known)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"bind_password": "wrong"}, "may not search: 49"),
+        ({"base": "dc=elsewhere"}, "search below dc=elsewhere: 32"),
+        ({"ca_file": ""}, "certificate verify failed"),
+        ({"servers": "ldap://localhost:1"}, "refused"),
+        ({"servers": "ldap://host.invalid"}, "host.invalid"),
+    ],
+)
+def test_what_the_operator_must_put_right_is_our_fault_and_says_why(
+    make: Make, settings: dict[str, str], says: str
+) -> None:
+    assert says in fault(make(**settings))
+
+
+@contextmanager
+def listening(answer: Callable[[socket.socket], None]) -> Iterator[str]:
+    """Be a server that accepts and does what ``answer`` does with each connection."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        kept = []
+
+        def run() -> None:
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                kept.append(connection)
+                threading.Thread(target=answer, args=(connection,), daemon=True).start()
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        yield f"//localhost:{server.getsockname()[1]}"
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+        for connection in kept:
+            connection.close()
+
+
+def silence(connection: socket.socket) -> None:
+    connection.setblocking(True)
+
+
+def rubbish(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+
+def hang_up(connection: socket.socket) -> None:
+    connection.shutdown(socket.SHUT_RDWR)
+
+
+def drip(connection: socket.socket) -> None:
+    """Send a long answer, one byte at a time: every single read is quick."""
+    try:
+        connection.sendall(b"\x30\x84\x00\x01\x00\x00")
+        while True:
+            connection.sendall(b"\0")
+            time.sleep(0.1)
+    except OSError:
+        return
+
+
+@pytest.mark.parametrize("scheme", ["ldap", "ldaps"])
+@pytest.mark.parametrize("answer", [silence, rubbish, hang_up, drip])
+def test_a_server_that_does_not_speak_ldap_is_our_fault_in_time(
+    make: Make, answer: Callable[[socket.socket], None], scheme: str
+) -> None:
+    with listening(answer) as place:
+        check = make(servers=scheme + ":" + place, deadline=2)
+        began = time.monotonic()
+        fault(check)
+        assert time.monotonic() - began < 4
+    deadline = time.monotonic() + 10
+    while check._pool.stuck:  # the thread comes back
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_over_several_dead_servers_the_deadline_holds(make: Make) -> None:
+    with listening(silence) as first, listening(silence) as second:
+        check = make(servers=f"ldap:{first},ldap:{second},ldap:{first},ldap:{second}", deadline=2.5)
+        began = time.monotonic()
+        fault(check)
+        assert time.monotonic() - began < 3.5
+
+
+def test_the_next_server_answers_and_the_first_comes_back(make: Make, server: Slapd) -> None:
+    with listening(silence) as dead:
+        check = make(servers=f"ldap:{dead},{server.uri}", threads=1)
+        began = time.monotonic()
+        assert isinstance(check.check("lena", PASSWORD), Known)
+        first = time.monotonic() - began
+        began = time.monotonic()
+        assert isinstance(check.check("lena", PASSWORD), Known)
+        assert time.monotonic() - began < first / 2  # the dead one is not asked again so soon
+
+
+def test_a_restart_is_picked_up_at_the_very_next_login(make: Make, server: Slapd) -> None:
+    check = make(threads=1)
+    assert isinstance(check.check("lena", PASSWORD), Known)
+    server.restart()
+    assert isinstance(check.check("lena", PASSWORD), Known)
+
+
+def test_hung_is_our_fault_and_over_when_it_goes_on(make: Make, server: Slapd) -> None:
+    check = make()
+    assert isinstance(check.check("lena", PASSWORD), Known)
+    server.hang()
+    try:
+        fault(check)
+    finally:
+        server.go_on()
+    assert isinstance(check.check("lena", PASSWORD), Known)
+
+
+@pytest.mark.parametrize(
+    ("certificate", "says"), [("expired", "expired"), ("elsewhere", "Hostname mismatch")]
+)
+def test_a_certificate_that_is_not_to_be_trusted_is_our_fault(
+    make: Make, server: Slapd, certificate: str, says: str
+) -> None:
+    server.restart(certificate)
+    try:
+        assert says in fault(make())
+        assert says in fault(make(servers=server.ldaps))
+        assert isinstance(make(verify=False).check("lena", PASSWORD), Known)
+    finally:
+        server.restart()
+
+
+def test_no_password_crosses_the_network_before_tls(make: Make, authority: pki.Authority) -> None:
+    del authority
+    heard = bytearray()
+
+    def listen(connection: socket.socket) -> None:
+        while data := connection.recv(4096):
+            heard.extend(data)
+
+    with listening(listen) as place:
+        fault(make(servers="ldap:" + place))
+        fault(make(servers="ldap:" + place, user_template=DIRECT))
+    assert heard
+    assert PASSWORD.encode() not in heard
+    assert READER_PASSWORD.encode() not in heard
+
+
+def test_a_server_that_failed_is_tried_by_one_login_when_its_time_has_come() -> None:
+    now = [0.0]
+    first, second = Address("a", 389, False), Address("b", 389, False)
+    order = Order([first, second], 30, lambda: now[0])
+    assert order.candidates() == [first, second]
+    order.failed(first)
+    assert order.candidates() == [second, first]
+    now[0] = 31.0
+    assert order.candidates() == [first, second]  # this one tries it
+    assert order.candidates() == [second, first]
+    order.works(first)
+    assert order.candidates() == [first, second]
+
+
+NAMES = st.text(st.characters(codec="utf-8"), min_size=1) | st.text("*()\\\0a2", min_size=1)
+
+
+@given(NAMES.map(lambda name: " ".join(name.split())).filter(bool))
+def test_any_name_makes_a_filter_with_that_one_value(name: str) -> None:
+    parsed = parse_filter(UserFilter("(uid={user})").of(name), None, False, False, None, False)
+    (element,) = parsed.elements
+    assert element.tag == MATCH_EQUAL
+    # RFC 4515 section 3: a backslash and two hexadecimal digits stand for a byte.
+    value = re.sub(
+        r"\\([0-9a-f]{2})", lambda digits: chr(int(digits[1], 16)), element.assertion["value"].decode()
+    )
+    assert value == name
+
+
+@given(st.text(min_size=1).filter(lambda name: name.isprintable()))
+def test_any_name_makes_a_distinguished_name_of_as_many_parts(name: str) -> None:
+    made = BindName(DIRECT).of(name)
+    assert made is not None
+    assert len(parse_dn(made)) == len(parse_dn(DIRECT.replace("{user}", "x")))
+
+
+@pytest.mark.parametrize("name", ["a@b", "CORP\\a", "a b", "a,b=c", "a\0", "*"])
+def test_a_principal_is_not_made_of_another(name: str) -> None:
+    assert BindName("{user}@corp.example.org").of(name) is None
+    assert BindName("{user}@corp.example.org").of("alice") == "alice@corp.example.org"
+    assert BindName("{local}@corp.example.org").of("alice@any.test") == "alice@corp.example.org"

@@ -1,0 +1,153 @@
+"""PAM with a stack of its own: who is who, what is our fault, and modules that hang."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from gatepost_sasl.authenticator import BackendUnavailable, Denied
+from gatepost_sasl.backends.pam import PamCheck
+from gatepost_sasl.backends.pool import NotAsked
+from gatepost_sasl.backends.template import Known
+from tests.core.running import ROOT
+from tests.sasl.pamd import PASSWORD, by_password_file, password_file, service
+
+PERMIT = "account required pam_permit.so"
+
+
+@contextmanager
+def checking(name: str, seconds: float = 5, threads: int = 4) -> Iterator[PamCheck]:
+    check = PamCheck(name, seconds, threads, lambda _: None)
+    yield check
+    check.close(0.1)
+
+
+def test_users_of_the_service_log_in_and_others_do_not(tmp_path: Path) -> None:
+    file = password_file(tmp_path, "penny", "jörg")
+    with service(*by_password_file(file)) as name, checking(name) as check:
+        assert check.check("penny", PASSWORD) == Known("penny")
+        assert check.check("jörg", PASSWORD) == Known("jörg")
+        assert check.check("penny", "wrong") == Denied("wrong password")
+        assert isinstance(check.check("nobody", PASSWORD), Denied)
+        assert isinstance(check.check("penny\0", PASSWORD), Denied)
+
+
+def test_a_changed_password_file_holds_at_once(tmp_path: Path) -> None:
+    file = password_file(tmp_path, "penny")
+    with service(*by_password_file(file)) as name, checking(name) as check:
+        assert isinstance(check.check("penny", PASSWORD), Known)
+        file.write_text("")
+        assert isinstance(check.check("penny", PASSWORD), Denied)
+
+
+def test_an_account_that_may_not_be_used_is_refused(tmp_path: Path) -> None:
+    auth, _ = by_password_file(password_file(tmp_path, "penny"))
+    with service(auth, "account required pam_deny.so") as name, checking(name) as check:
+        assert isinstance(check.check("penny", PASSWORD), Denied)
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        (("auth required pam_nonexistent.so", PERMIT), "error 28"),
+        (("auth required pam_pwdfile.so nodelay pwdfile=/nonexistent", PERMIT), "error 9"),
+        (("auth required pam_exec.so quiet /bin/false", PERMIT), "error 4"),
+    ],
+)
+def test_a_service_that_does_not_work_is_our_fault(lines: tuple[str, ...], says: str) -> None:
+    with service(*lines) as name, checking(name) as check, pytest.raises(BackendUnavailable, match=says):
+        check.check("penny", PASSWORD)
+
+
+def test_a_service_file_that_is_gone_is_our_fault_though_pam_would_refuse() -> None:
+    with service("auth required pam_permit.so", PERMIT) as name, checking(name) as check:
+        assert isinstance(check.check("penny", "x"), Known)
+        Path("/etc/pam.d", name).unlink()
+        with pytest.raises(BackendUnavailable, match="no service file"):
+            check.check("penny", "x")
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Path]:
+    """A file; while it is there, a module hangs on the user ``wedged``."""
+    file = tmp_path / "gate"
+    file.touch()
+    script = tmp_path / "module"
+    script.write_text(
+        f'#!/bin/sh\nif [ "$PAM_USER" = wedged ]; then while [ -e {file} ]; do sleep 0.02; done; fi\n'
+    )
+    script.chmod(0o755)
+    yield file
+    file.unlink(missing_ok=True)
+
+
+def test_a_module_that_hangs_on_one_user_leaves_the_others_alone(gate: Path, tmp_path: Path) -> None:
+    hanging = f"auth required pam_exec.so quiet {gate.parent / 'module'}"
+    lines = by_password_file(password_file(tmp_path, "penny", "wedged"))
+    with service(hanging, *lines) as name, checking(name, 0.5) as check:
+        began = time.monotonic()
+        with pytest.raises(BackendUnavailable, match="no answer"):
+            check.check("wedged", PASSWORD)
+        with pytest.raises(NotAsked, match="stuck"):
+            check.check("wedged", PASSWORD)
+        assert time.monotonic() - began < 3
+        results: list[object] = []
+        clients = [
+            threading.Thread(target=lambda: results.append(check.check("penny", PASSWORD))) for _ in range(6)
+        ]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join()
+        assert results == [Known("penny")] * 6
+        gate.unlink()
+        deadline = time.monotonic() + 10
+        while check._pool.stuck:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert check.check("wedged", PASSWORD) == Known("wedged")
+
+
+_AS_NOBODY = """
+import sys
+from gatepost_sasl.backends.pam import PamCheck
+check = PamCheck(sys.argv[1], 8, 2, lambda _: None)
+for password in sys.argv[3:]:
+    print(check.check(sys.argv[2], password))
+"""
+
+
+@contextmanager
+def system_user() -> Iterator[str]:
+    """Add a user to this host, with a password in its shadow file, and remove it again."""
+    name = f"gptest{os.getpid()}"
+    made = subprocess.run(["openssl", "passwd", "-6", PASSWORD], capture_output=True, text=True, check=True)
+    subprocess.run(
+        ["useradd", "--no-create-home", "--shell", "/bin/false", "-p", made.stdout.strip(), name], check=True
+    )
+    try:
+        yield name
+    finally:
+        subprocess.run(["userdel", name], check=True, capture_output=True)
+
+
+def test_pam_unix_works_for_an_unprivileged_daemon_in_group_shadow() -> None:
+    auth = ("auth required pam_unix.so nodelay", "account required pam_unix.so")
+    with system_user() as user, service(*auth) as name:
+        drop = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--groups=shadow", "--no-new-privs"]
+        ask = [sys.executable, "-c", _AS_NOBODY, name, user, PASSWORD, "wrong"]
+        done = subprocess.run(
+            [*drop, *ask], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+        )
+    assert done.stdout.splitlines() == [
+        f"Known(name='{user}', attributes={{}}, groups=())",
+        "Denied(reason='wrong password')",
+    ], done.stderr

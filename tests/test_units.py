@@ -1,0 +1,98 @@
+"""The units: right in the eyes of systemd, in step with the settings, closed to what is not needed."""
+
+from __future__ import annotations
+
+import configparser
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from gatepost_core.settings import load
+
+ROOT = Path(__file__).parents[1]
+DAEMONS = ("sasl", "policy", "milter")
+SETTINGS = load(ROOT / "docs" / "gatepost.toml", environ={})
+# systemd-analyze security: 0 (nothing can happen) to 10; 0.4 of ours is what it means to be a service.
+EXPOSURE_MOST = 0.5
+
+
+def unit(name: str, kind: str) -> Path:
+    return ROOT / name / "systemd" / f"gatepost-{name}.{kind}"
+
+
+class Unit(configparser.RawConfigParser):
+    """A unit file; names are as written, one given twice keeps its last value."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(strict=False, delimiters=("=",), comment_prefixes=("#",), interpolation=None)
+        self.optionxform = str  # type: ignore[assignment,method-assign]  # configparser's own way to say so
+        self.read_string(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def copies(tmp_path: Path) -> Path:
+    """Return a folder with all units, whose daemons are a program that is there."""
+    for name in DAEMONS:
+        for kind in ("socket", "service"):
+            text = unit(name, kind).read_text(encoding="utf-8")
+            text = re.sub(r"(?m)^ExecStart=.*", "ExecStart=/bin/true", text)
+            (tmp_path / unit(name, kind).name).write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def test_systemd_finds_nothing_wrong_with_the_units(copies: Path) -> None:
+    command = ["systemd-analyze", "verify", "--man=no", *sorted(copies.iterdir())]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_systemd_would_find_a_misspelt_directive(copies: Path) -> None:
+    service = copies / "gatepost-sasl.service"
+    service.write_text(service.read_text().replace("NoNewPrivileges=", "NoNewPriviledges="))
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", service], capture_output=True, text=True, check=False
+    )
+    assert "NoNewPriviledges" in done.stderr
+
+
+@pytest.mark.parametrize("name", DAEMONS)
+def test_a_daemon_is_exposed_no_more_than_its_work_needs(name: str, copies: Path) -> None:
+    command = ["systemd-analyze", "security", "--offline=yes", f"--threshold={int(EXPOSURE_MOST * 10)}"]
+    service = copies / f"gatepost-{name}.service"
+    done = subprocess.run([*command, service], capture_output=True, text=True, check=False)
+    found = re.search(r"Overall exposure level for \S+: (\d+\.\d+)", done.stdout)
+    assert found is not None, done.stderr
+    assert float(found[1]) <= EXPOSURE_MOST
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("name", DAEMONS)
+def test_the_socket_is_where_the_settings_say_and_only_postfix_may_connect(name: str) -> None:
+    socket = Unit(unit(name, "socket"))["Socket"]
+    assert f"unix:{socket['ListenStream']}" == getattr(SETTINGS, name).listen
+    assert (socket["SocketGroup"], socket["SocketMode"]) == ("postfix", "0660")
+
+
+@pytest.mark.parametrize("name", DAEMONS)
+def test_the_socket_outlives_whatever_happens_to_the_daemon(name: str) -> None:
+    assert Unit(unit(name, "socket"))["Socket"]["TriggerLimitIntervalSec"] == "0"
+    service = Unit(unit(name, "service"))
+    assert service["Unit"]["StartLimitIntervalSec"] == "0"
+    assert service["Unit"]["Requires"] == f"gatepost-{name}.socket"
+    assert "StopWhenUnneeded" not in service["Unit"]
+
+
+@pytest.mark.parametrize("name", DAEMONS)
+def test_a_daemon_is_given_the_time_that_its_settings_give_it_to_drain(name: str) -> None:
+    service = Unit(unit(name, "service"))["Service"]
+    assert service["KillMode"] == "mixed"
+    assert int(service["TimeoutStopSec"]) > getattr(SETTINGS, name).drain_seconds + 5
+    assert service["Type"] == "notify"
+
+
+@pytest.mark.parametrize("name", DAEMONS)
+def test_a_worker_s_descriptors_are_allowed_without_asking_for_more(name: str) -> None:
+    """The system-call filter denies setrlimit(2), which a lower limit would make a worker call."""
+    assert int(Unit(unit(name, "service"))["Service"]["LimitNOFILE"]) >= 2000 + 64

@@ -1,0 +1,3 @@
+def parse_filter(
+    search_filter: str, schema: None, auto_escape: bool, auto_encode: bool, validator: None, check_names: bool
+) -> object: ...
