@@ -1,4 +1,4 @@
-"""Messages through Postfix alone, with Gatepost passing through, and with its features.
+"""Messages through Postfix alone, with opendkim, with Gatepost passing through, and with its features.
 
 Postfix alone takes the same mail over the same TLS from loopback, without login, policy or
 milter. What was accepted is delivered by smtp(8) to smtp-sink(1), whose CPU is not counted. Each
@@ -18,8 +18,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Literal
 
-from gatepost_bench import accounting
+from gatepost_bench import accounting, opendkim
 from gatepost_bench.load import Order, Outcome
 from gatepost_core.features import FeatureValues
 from gatepost_core.postfix import Parameter
@@ -33,16 +34,30 @@ _ALONE = [
     Parameter("smtpd_data_restrictions", "", "benchmark"),
 ]
 _SETTLED_SECONDS = 120.0
+Place = Literal["alone", "opendkim", "full", "rsa"]
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One thing to measure: a message, and what is on. ``features`` None means Postfix alone."""
+    """One thing to measure: a message, and what is on. ``features`` None means Postfix without Gatepost.
+
+    ``at`` names the stack: ``alone``, ``opendkim`` (signing), ``full``, or ``rsa``, whose sender domain has
+    an RSA key only, as opendkim has.
+    """
 
     name: str
     message: Path
     features: FeatureValues | None
+    at: Place
     per_connection: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A stack to send to; ``milter`` is the process id of a milter that is not ours, 0 for none."""
+
+    stack: Stack
+    milter: int = 0
 
 
 @dataclass(slots=True)
@@ -80,15 +95,26 @@ def measure(
     figures = {variant.name: Figures() for variant in variants}
     with ExitStack() as exits:
         to_sink = exits.enter_context(_sink())
-        alone = exits.enter_context(private_stack(milter=False, extra=[*to_sink, *_ALONE]))
-        full = exits.enter_context(private_stack(milter=True, extra=to_sink))
-        _warm_up(variants, alone, full)
+        signer = exits.enter_context(opendkim.signer())
+        milter = Parameter("smtpd_milters", f"unix:{signer.socket}", "benchmark")
+        targets: dict[Place, Target] = {
+            "alone": Target(exits.enter_context(private_stack(milter=False, extra=[*to_sink, *_ALONE]))),
+            "opendkim": Target(
+                exits.enter_context(private_stack(milter=False, extra=[*to_sink, *_ALONE, milter])),
+                signer.pid,
+            ),
+            "full": Target(exits.enter_context(private_stack(milter=True, extra=to_sink))),
+            "rsa": Target(exits.enter_context(private_stack(milter=True, extra=to_sink))),
+        }
+        targets["rsa"].stack.provision.remove_keys("ed25519")
+        for variant in variants:
+            _one(variant, targets[variant.at], 100, Figures())
         for number in range(rounds):
             for variant in variants:
                 tick(f"round {number + 1}: {variant.name}")
-                stack = alone if variant.features is None else full
-                _one(variant, stack, messages, figures[variant.name])
-        memory = {name: accounting.memory_bytes(full.supervisor.pid(name)) for name in DAEMONS}
+                _one(variant, targets[variant.at], messages, figures[variant.name])
+        supervisor = targets["full"].stack.supervisor
+        memory = {name: accounting.memory_bytes(supervisor.pid(name)) for name in DAEMONS}
     return figures, memory
 
 
@@ -122,13 +148,8 @@ def private_stack(*, milter: bool, extra: list[Parameter]) -> Iterator[Stack]:
             yield stack
 
 
-def _warm_up(variants: list[Variant], alone: Stack, full: Stack) -> None:
-    for variant in variants:
-        _one(variant, alone if variant.features is None else full, 100, Figures())
-
-
-def _one(variant: Variant, stack: Stack, messages: int, figures: Figures) -> None:
-    login = None
+def _one(variant: Variant, target: Target, messages: int, figures: Figures) -> None:
+    stack, login = target.stack, None
     if variant.features is not None:
         login = stack.provision.credential(variant.features)
     order = Order(
@@ -144,6 +165,8 @@ def _one(variant: Variant, stack: Stack, messages: int, figures: Figures) -> Non
     roots = {"postfix": stack.postfix.pid}
     if login:
         roots.update({name: stack.supervisor.pid(name) for name in DAEMONS})
+    elif target.milter:
+        roots["milter"] = target.milter
     before = accounting.cpu_seconds(roots)
     outcome = run_load(order)
     _wait_until_empty(stack.layout.queue)

@@ -7,6 +7,7 @@ bounces. ``gateway`` is this server's public host name, which only the operator 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from gatepost_core.dkim_keys import txt_record
 from gatepost_core.model import SenderDomain
@@ -35,10 +36,13 @@ class Record:
         return f"{self.name}. IN {self.type} {self.data}"
 
 
-def records(domain: SenderDomain, hostname: str) -> list[Record]:
-    """Return what to publish; an empty ``hostname`` leaves PLACEHOLDER in its place."""
+def records(domain: SenderDomain, hostname: str, now: datetime | None = None) -> list[Record]:
+    """Return what to publish; an empty ``hostname`` leaves PLACEHOLDER in its place.
+
+    Keys that retired before ``now`` are left out.
+    """
     gateway = hostname.rstrip(".") or PLACEHOLDER
-    return [*_dkim(domain), *_spf(domain, gateway), *_hosts(domain, gateway)]
+    return [*_dkim(domain, now), *_spf(domain, gateway), *_hosts(domain, gateway)]
 
 
 def explanation(hostname: str) -> str:
@@ -58,7 +62,7 @@ def quoted(text: str) -> str:
     return " ".join('"' + part.replace("\\", "\\\\").replace('"', '\\"') + '"' for part in parts)
 
 
-def _dkim(domain: SenderDomain) -> list[Record]:
+def _dkim(domain: SenderDomain, now: datetime | None) -> list[Record]:
     return [
         Record(
             f"{key.selector}._domainkey.{domain.name}",
@@ -67,6 +71,7 @@ def _dkim(domain: SenderDomain) -> list[Record]:
             f"DKIM: the public key of {key.algorithm} signatures.",
         )
         for key in domain.keys
+        if now is None or key.retires_at is None or key.retires_at > now
     ]
 
 

@@ -52,7 +52,7 @@ def _cli() -> Iterator[str]:
     yield "sessions that are open. Tables are for people; piped, their columns are parted by tabs, and the"
     yield "first line names them."
     yield ""
-    yield "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 bad configuration, 5 doctor found faults."
+    yield "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 bad configuration, 5 a check found faults."
     yield 'With `--json` an error is `{"error": "..."}` on standard error.'
     yield ""
     yield from _options(main)

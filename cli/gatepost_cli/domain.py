@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+import importlib
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,9 +15,15 @@ from gatepost_cli.complete import account_names, domain_names
 from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import Table, emit, facts, note, stamp
 from gatepost_cli.session import Session, json_option, pass_session
+from gatepost_cli.values import overlap, resolver_address
 from gatepost_core import dkim_keys
-from gatepost_core.model import SenderDomain
+from gatepost_core.model import DkimKey, SenderDomain
 from gatepost_core.store import domains
+
+if TYPE_CHECKING:
+    from gatepost_cli.dnscheck import Finding
+
+FAULTS = 5
 
 
 @click.group(help=NOUNS["domain"].help)
@@ -73,6 +83,90 @@ def show(session: Session, name: str) -> None:
     _show(session, domain)
 
 
+@command.command("rotate")
+@click.argument("name", shell_complete=domain_names)
+@click.option(
+    "--activate-in",
+    metavar="TIME",
+    default="48h",
+    show_default=True,
+    callback=overlap,
+    help="When the new keys begin to sign: publish their records before.",
+)
+@click.option(
+    "--keep",
+    metavar="TIME",
+    default="7d",
+    show_default=True,
+    callback=overlap,
+    help="How long the old keys stay published after that, for mail that is still on its way.",
+)
+@json_option
+@pass_session
+def rotate(session: Session, name: str, activate_in: timedelta, keep: timedelta) -> None:
+    """Make new DKIM keys, to be published now, that sign from a later time on.
+
+    The old keys sign until then, and stay published until they retire: no message is left without a key.
+    Keys that retired before are deleted.
+    """
+    now = session.now
+    activates_at = now + activate_in
+    with session.directory(write=True) as connection:
+        before = domains.get(connection, name)
+        taken = [key.selector for key in before.keys]
+        domain = domains.rotate(
+            connection,
+            name,
+            keys=dkim_keys.new_keys(session.keyring, before.name, now, taken),
+            now=now,
+            activates_at=activates_at,
+            retires_at=activates_at + keep,
+        )
+    _show(session, domain)
+    note(session, f"Publish the new records before {stamp(activates_at)}; 'gatepost domain check' looks.")
+
+
+@command.command("check")
+@click.argument("name", shell_complete=domain_names)
+@click.option(
+    "--resolver",
+    metavar="IP[:PORT]",
+    callback=resolver_address,
+    help="The DNS server to ask; default: this host's.",
+)
+@click.option(
+    "--timeout",
+    metavar="SECONDS",
+    type=click.FloatRange(0.1, 60),
+    default=5.0,
+    show_default=True,
+    help="How long to wait for an answer.",
+)
+@json_option
+@pass_session
+def check(session: Session, name: str, resolver: tuple[str, int] | None, timeout: float) -> int:
+    """Ask the DNS whether a sender domain's records are in place.
+
+    DKIM keys, SPF, DMARC, click domain, bounce domain: what is found, what is expected, what to do. Exit code
+    5 when a record is missing or wrong.
+    """
+    with session.directory() as connection:
+        domain = domains.get(connection, name)
+    # dnspython is not quick to load, and only needed here.
+    checks = importlib.import_module("gatepost_cli.dnscheck")
+    lookup = importlib.import_module("gatepost_cli.dnslookup").Lookup(resolver, timeout)
+    findings: list[Finding] = checks.check(domain, session.settings.postfix.hostname, lookup, session.now)
+    faults = sum(finding.status not in ("ok", "note") for finding in findings)
+    data = {"domain": domain.name, "faults": faults, "findings": [asdict(one) for one in findings]}
+    columns = ("status", "name", "type", "what", "found", "expected", "to do")
+    rows = [
+        (one.status, one.name, one.type, one.what, "; ".join(one.found), one.expected, one.advice)
+        for one in findings
+    ]
+    emit(session, data, Table(columns, rows))
+    return FAULTS if faults else 0
+
+
 @command.command("remove")
 @click.argument("name", shell_complete=domain_names)
 @json_option
@@ -86,8 +180,10 @@ def remove(session: Session, name: str) -> None:
 
 def _show(session: Session, domain: SenderDomain) -> None:
     hostname = session.settings.postfix.hostname
-    records = dns.records(domain, hostname)
+    states = dkim_keys.key_states(domain.keys, session.now)
+    records = dns.records(domain, hostname, session.now)
     data = _data(domain) | {
+        "keys": [_key(key, states[key.selector]) for key in domain.keys],
         "dns": [
             {"name": r.name, "type": r.type, "value": r.value, "zone": r.zone, "reason": r.reason}
             for r in records
@@ -95,7 +191,7 @@ def _show(session: Session, domain: SenderDomain) -> None:
         "note": dns.explanation(hostname),
     }
     if not session.as_json:
-        emit(session, None, _facts(domain))
+        emit(session, None, _facts(domain, states))
         emit(session, None, "")
     rows = [(r.name, r.type, r.data, r.reason) for r in records]
     emit(session, data, Table(("publish", "type", "value", "why"), rows))
@@ -103,17 +199,37 @@ def _show(session: Session, domain: SenderDomain) -> None:
         note(session, dns.explanation(hostname))
 
 
-def _facts(domain: SenderDomain) -> Table:
+def _facts(domain: SenderDomain, states: Mapping[str, dkim_keys.KeyState]) -> Table:
     return facts(
         [
             ("domain", domain.name),
             ("account", domain.account),
             ("click domain", domain.click_domain),
             ("bounce domain", domain.bounce_domain),
-            ("DKIM selectors", ", ".join(f"{key.selector} ({key.algorithm})" for key in domain.keys)),
+            *((f"DKIM key {key.selector}", _described(key, states[key.selector])) for key in domain.keys),
             ("created", stamp(domain.created_at) or ""),
         ]
     )
+
+
+def _described(key: DkimKey, state: dkim_keys.KeyState) -> str:
+    """Return a key's state in words."""
+    times = {
+        "pending": f", signs from {stamp(key.activates_at)}",
+        "retiring": f", to be published until {stamp(key.retires_at)}",
+        "retired": ", its DNS record can be removed",
+    }
+    return f"{key.algorithm}, {state}{times.get(state, '')}"
+
+
+def _key(key: DkimKey, state: dkim_keys.KeyState) -> dict[str, str | None]:
+    return {
+        "selector": key.selector,
+        "algorithm": key.algorithm,
+        "state": str(state),
+        "activates_at": stamp(key.activates_at or key.created_at),
+        "retires_at": stamp(key.retires_at),
+    }
 
 
 def _data(domain: SenderDomain) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Entry point of ``gatepost``: finds the noun's module, runs the verb, turns faults into exit codes.
 
-Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 bad configuration, 5 doctor found
-faults. Errors go to standard error, as ``{"error": ...}`` when ``--json`` was given.
+Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 bad configuration, 5 a check
+found faults. Errors go to standard error, as ``{"error": ...}`` when ``--json`` was given.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def main(ctx: click.Context, config: str | None, overrides: dict[str, str]) -> N
     """Manage Gatepost, the plug-ins that turn Postfix into an SMTP gateway.
 
     Every command takes --json. Exit codes: 0 done, 1 failed, 2 usage, 3 not found,
-    4 bad configuration, 5 doctor found faults.
+    4 bad configuration, 5 a check found faults.
     """
     ctx.obj = Session(config, overrides)
 

@@ -11,6 +11,7 @@ import sys
 import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 
 import click
 
@@ -43,6 +44,33 @@ def overlap(_ctx: click.Context, _param: click.Parameter, text: str) -> timedelt
     if span is None:
         raise click.BadParameter(f"{text!r} is not a time span; expected something like 24h, 90m or 7d")
     return span
+
+
+def resolver_address(
+    _ctx: click.Context, _param: click.Parameter, text: str | None
+) -> tuple[str, int] | None:
+    """Return address and port of ``--resolver``: 192.0.2.1, 192.0.2.1:5353, [2001:db8::1]:53. A callback."""
+    if text is None:
+        return None
+    host, port = text.strip(), "53"
+    if host.startswith("["):
+        host, _, rest = host[1:].partition("]")
+        port = rest.removeprefix(":") or port
+    elif host.count(":") == 1:
+        host, _, port = host.partition(":")
+    if not _is_address(host) or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise click.BadParameter(
+            f"{text!r} is not the address of a DNS server; expected something like 192.0.2.1 or 192.0.2.1:53"
+        )
+    return host, int(port)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def expiry(_ctx: click.Context, _param: click.Parameter, text: str | None) -> datetime | Never | None:

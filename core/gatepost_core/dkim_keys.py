@@ -1,13 +1,17 @@
 """Making, sealing and opening DKIM key pairs, and the DNS records that publish them (RFC 6376, RFC 8463).
 
-RSA keys have 2048 bits: what every verifier takes, and what fits a TXT record.
+RSA keys have 2048 bits: what every verifier takes, and what fits a TXT record. Keys are rotated without a
+gap: new ones are published first and sign from their time of activation on, old ones stay published until
+they retire, for mail that is still on its way.
 """
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Literal
 
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
@@ -59,11 +63,50 @@ def generate(algorithm: Algorithm) -> KeyPair:
     return KeyPair(algorithm, private, base64.b64encode(public).decode("ascii"))
 
 
-def new_keys(keyring: Keyring, domain: str, now: datetime) -> list[NewKey]:
-    """Return a sealed key pair of each algorithm for a sender domain (A-labels), as made at ``now``."""
+class KeyState(StrEnum):
+    """What a key is used for at a given time."""
+
+    PENDING = "pending"  # published, signs from its activation on
+    ACTIVE = "active"  # signs
+    RETIRING = "retiring"  # no longer signs; published for mail on its way
+    RETIRED = "retired"  # its DNS record can go
+
+
+def key_states(keys: Iterable[DkimKey], now: datetime) -> dict[str, KeyState]:
+    """Return the state of each key of one domain by its selector: of each algorithm one signs, the newest."""
+    states: dict[str, KeyState] = {}
+    signing: dict[str, DkimKey] = {}
+    for key in sorted(keys, key=_begins):
+        if key.retires_at is not None and key.retires_at <= now:
+            states[key.selector] = KeyState.RETIRED
+        elif _begins(key) > now:
+            states[key.selector] = KeyState.PENDING
+        else:
+            states[key.selector] = KeyState.RETIRING
+            signing[key.algorithm] = key
+    return states | {key.selector: KeyState.ACTIVE for key in signing.values()}
+
+
+def active_keys(keys: Iterable[DkimKey], now: datetime) -> list[DkimKey]:
+    """Return the keys that sign at ``now``: at most one of each algorithm, RSA first."""
+    listed = list(keys)
+    states = key_states(listed, now)
+    signing = [key for key in listed if states[key.selector] is KeyState.ACTIVE]
+    return sorted(signing, key=lambda key: key.algorithm != "rsa")
+
+
+def _begins(key: DkimKey) -> datetime:
+    return key.activates_at or key.created_at
+
+
+def new_keys(keyring: Keyring, domain: str, now: datetime, taken: Collection[str] = ()) -> list[NewKey]:
+    """Return a sealed key pair of each algorithm for a sender domain (A-labels), as made at ``now``.
+
+    ``taken`` are the domain's selectors so far; no name is given twice.
+    """
     keys = []
     for algorithm in ALGORITHMS:
-        name = selector(now, algorithm)
+        name = _free(selector(now, algorithm), taken)
         pair = generate(algorithm)
         sealed = seal(keyring, pair.private, _place(domain, name))
         keys.append(NewKey(name, algorithm, pair.public, sealed))
@@ -73,6 +116,15 @@ def new_keys(keyring: Keyring, domain: str, now: datetime) -> list[NewKey]:
 def open_private(keyring: Keyring, domain: str, key: DkimKey) -> bytes:
     """Return the PKCS#8 DER of a stored key's private half. Raises KeyringError."""
     return unseal(keyring, key.sealed_private, _place(domain, key.selector))
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    """Return ``name``, with a number after it when it is taken."""
+    number = 2
+    free = name
+    while free in taken:
+        free, number = f"{name}{number}", number + 1
+    return free
 
 
 def _place(domain: str, selector: str) -> str:

@@ -150,6 +150,13 @@ CATALOGUE: Mapping[str, Feature] = MappingProxyType(
                 "A Feedback-ID field is added (first tag, credential, account, sender), by which mailbox "
                 "providers report complaints.",
             ),
+            Feature(
+                "dkim",
+                "flag",
+                "",
+                "The message is signed with the keys of its From domain (RSA and Ed25519), after every other "
+                "change. The setting dkim.unregistered says what happens to a domain that is not registered.",
+            ),
             Feature("tags", "labels", "Tags", "Labels kept with the message and with each of its events."),
         )
     }

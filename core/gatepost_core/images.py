@@ -48,6 +48,13 @@ class ImageStore(Protocol):
         ...
 
 
+def image_name(data: bytes, content_type: str) -> str:
+    """Return the public name of an image, made of its content. Raises ValueError for its type."""
+    if content_type not in _ENDINGS:
+        raise ValueError(f"{content_type} is no image that is hosted")
+    return f"{hashlib.sha256(data).hexdigest()}.{_ENDINGS[content_type]}"
+
+
 class FileImageStore:
     """Images as files ``<directory>/ab/abcd….png``. For many threads and processes."""
 
@@ -57,9 +64,7 @@ class FileImageStore:
 
     def put(self, data: bytes, content_type: str) -> str:
         """Return the image's name once file and directory entry are on disk. Raises OSError, ValueError."""
-        if content_type not in _ENDINGS:
-            raise ValueError(f"{content_type} is no image that is hosted")
-        name = f"{hashlib.sha256(data).hexdigest()}.{_ENDINGS[content_type]}"
+        name = image_name(data, content_type)
         path = self.path(name)
         if name not in self._kept or not path.exists():
             self._write(path, data)

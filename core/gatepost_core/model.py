@@ -105,7 +105,9 @@ class DkimKey:
     """A DKIM key pair of a sender domain (RFC 6376, RFC 8463).
 
     ``algorithm`` is ``rsa`` or ``ed25519``; ``public`` is the ``p=`` value of the DNS record;
-    ``sealed_private`` is the PKCS#8 key, encrypted with the store's sealing key.
+    ``sealed_private`` is the PKCS#8 key, encrypted with the store's sealing key. It signs from
+    ``activates_at`` (UTC; None: since it was made) until a newer one does, and stays published until
+    ``retires_at`` (None: no end is planned).
     """
 
     selector: str
@@ -113,6 +115,8 @@ class DkimKey:
     public: str
     sealed_private: bytes = field(repr=False)
     created_at: datetime
+    activates_at: datetime | None = None
+    retires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

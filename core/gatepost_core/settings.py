@@ -17,7 +17,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, PrivateAttr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic.fields import FieldInfo
 
 DEFAULT_FILE = Path("/etc/gatepost/gatepost.toml")
@@ -390,6 +399,36 @@ class ImagesSettings(_Section):
     )
 
 
+class DkimSettings(_Section):
+    """Signing of messages whose credential has the feature ``dkim``."""
+
+    unregistered: Literal["pass", "default", "refuse"] = Field(
+        default="pass",
+        description="What to do with a message from a From domain that is not registered by the credential's "
+        "account: pass it unsigned, sign it with dkim.default_domain, or refuse it.",
+    )
+    default_domain: str = Field(
+        default="",
+        validate_default=True,
+        description="The registered domain that signs for others when dkim.unregistered is 'default'.",
+    )
+    encode_8bit: bool = Field(
+        default=False,
+        description="Encode 8-bit parts as quoted-printable or base64 before signing, for next hops without "
+        "8BITMIME: encoded on the way out, they would no longer match the signature.",
+    )
+    expire_days: Annotated[int, Field(ge=0, le=365)] = Field(
+        default=0, description="Days after which a signature is no longer valid (its x= tag); 0: never."
+    )
+
+    @field_validator("default_domain")
+    @classmethod
+    def _default_is_named(cls, domain: str, info: ValidationInfo) -> str:
+        if info.data.get("unregistered") == "default" and not domain:
+            raise ValueError("dkim.unregistered = 'default' needs the domain that signs")
+        return domain
+
+
 class PostfixSettings(_Section):
     """What `gatepost postfix-settings` writes into main.cf and master.cf."""
 
@@ -425,6 +464,7 @@ class Settings(_Section):
     milter: MilterSettings = Field(default_factory=MilterSettings)
     tracking: TrackingSettings = Field(default_factory=TrackingSettings)
     images: ImagesSettings = Field(default_factory=ImagesSettings)
+    dkim: DkimSettings = Field(default_factory=DkimSettings)
     postfix: PostfixSettings = Field(default_factory=PostfixSettings)
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 

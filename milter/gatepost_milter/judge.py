@@ -15,8 +15,9 @@ from typing import Protocol
 from gatepost_core import ids, rules
 from gatepost_core.decision import Defer, Pass, Reject
 from gatepost_core.features import CATALOGUE
-from gatepost_core.model import Credential, MessageRecord
+from gatepost_core.model import Credential, MessageRecord, SenderDomain
 from gatepost_milter.contexts import ContextMaker
+from gatepost_milter.dkim.signing import FEATURE, Choice, Signing
 from gatepost_milter.message import Message, Plan, size_change
 from gatepost_milter.pipeline import from_addresses, process
 from gatepost_milter.transaction import Transaction
@@ -29,6 +30,10 @@ class Directory(Protocol):
 
     def credential(self, username: str) -> Credential | None:
         """Return a credential as it is now."""
+        ...
+
+    def domain(self, name: str) -> SenderDomain | None:
+        """Return a registered sender domain."""
         ...
 
 
@@ -51,10 +56,12 @@ class Judge:
         directory: Directory,
         contexts: ContextMaker,
         *,
+        signing: Signing | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._directory = directory
         self._contexts = contexts
+        self._signing = signing
         self._clock = clock
 
     def decide(self, transaction: Transaction, queue_id: str) -> Verdict:
@@ -69,12 +76,24 @@ class Judge:
         allowed = rules.check_from_header(credential, authors)
         if not isinstance(allowed, Pass):
             return allowed
+        signer = self._signer(credential, authors, now)
+        if isinstance(signer, Reject):
+            return signer
         message_id = ids.new(int(now.timestamp() * 1000))
-        plan = process(message, self._contexts.make(credential, authors, message_id, transaction))
+        context = self._contexts.make(credential, authors, message_id, transaction)
+        plan: Plan | Reject | Defer = process(message, context)
+        if isinstance(plan, Plan) and self._signing is not None and signer is not None:
+            plan = self._signing.apply(message, plan, signer, now)
         if not isinstance(plan, Plan):
             return plan
         record = _record(message_id, now, credential, transaction, queue_id, message, authors, plan)
         return Accepted(plan, record)
+
+    def _signer(self, credential: Credential, authors: list[str], now: datetime) -> Choice | Reject | None:
+        """Return who signs, a refusal, or None when the credential does not ask for signatures."""
+        if self._signing is None or not credential.features.get(FEATURE):
+            return None
+        return self._signing.choose(self._directory.domain, credential, authors, now)
 
 
 _GONE = Reject(550, "5.7.1", "This credential does not exist any more", "unknown credential")

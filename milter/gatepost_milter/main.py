@@ -27,6 +27,7 @@ from gatepost_core.store.journal import JournalWriter
 from gatepost_milter import listening, shell
 from gatepost_milter.contexts import ContextMaker, Domains, SizeLimits, Tracking
 from gatepost_milter.crew import Crew
+from gatepost_milter.dkim.signing import Limits, Signing, room
 from gatepost_milter.judge import Judge
 
 # The answer to the last message is still on its way through libmilter when our callback has returned.
@@ -40,6 +41,8 @@ class Worker:
     def __init__(self, settings: Settings, keyring: Keyring, metrics: Metrics) -> None:
         self._settings = settings
         self._keyring = keyring
+        limits = Limits(settings.milter.edit_size_limit, queue_size_limit(settings))
+        self._signing = Signing(settings.dkim, keyring, limits)
         # Made before the fork: what SQLAlchemy compiles is then in pages that all workers share.
         self._reader = daemon.open_reader(settings.store.url)
         self._journal = JournalWriter(settings.store.journal, synchronous=settings.store.synchronous)
@@ -50,7 +53,8 @@ class Worker:
     def __call__(self, context: WorkerContext) -> None:
         """Serve until drained. In the child, after the fork."""
         settings = self._settings
-        judge = Judge(self._reader, context_maker(settings, self._keyring, self._reader))
+        contexts = context_maker(settings, self._keyring, self._reader)
+        judge = Judge(self._reader, contexts, signing=self._signing)
         with Crew(settings.milter.threads) as crew:
             service = shell.Service(judge.decide, self._journal, crew, self._observer())
             shell.Session.service = service
@@ -101,7 +105,9 @@ def context_maker(settings: Settings, keyring: Keyring, domains: Domains) -> Con
         keyring,
         FileImageStore(settings.images.directory),
         Tracking(settings.tracking.click_scheme, settings.tracking.click_domain),
-        SizeLimits(settings.milter.edit_size_limit, queue_size_limit(settings), settings.images.size_limit),
+        SizeLimits(
+            settings.milter.edit_size_limit, room(queue_size_limit(settings)), settings.images.size_limit
+        ),
     )
 
 

@@ -92,14 +92,16 @@ class Context:
 class Plan:
     """Everything that is to change, and why the rest is not.
 
-    ``body`` None means that the body stays, ``sender`` None that the envelope sender does. ``skipped`` maps a
-    feature to its reason in words;
+    ``body`` None means that the body stays, ``sender`` None that the envelope sender does. ``top`` are fields
+    to put above all others one after another, so that the last stands first. ``skipped`` maps a feature to
+    its reason in words;
     a feature may be in both when it acted in one part and not in another. ``seconds`` is wall
     time by step. ``notes`` are for the log alone.
     """
 
     header_edits: tuple[HeaderEdit, ...] = ()
     body: bytes | None = None
+    top: tuple[Header, ...] = ()
     applied: tuple[str, ...] = ()
     skipped: Mapping[str, str] = field(default_factory=dict[str, str])
     tags: tuple[str, ...] = ()
@@ -135,7 +137,7 @@ def size_change(message: Message, plan: Plan) -> int:
     if plan.header_edits:
         after = apply_header_edits(message.headers, plan.header_edits)
         change += _header_size(after) - _header_size(message.headers)
-    return change
+    return change + _header_size(plan.top)
 
 
 def _header_size(headers: tuple[Header, ...]) -> int:
@@ -144,6 +146,6 @@ def _header_size(headers: tuple[Header, ...]) -> int:
 
 def render(message: Message, plan: Plan) -> bytes:
     """Return the whole message as it is after ``plan``, with CRLF line ends throughout."""
-    headers = apply_header_edits(message.headers, plan.header_edits)
+    headers = (*reversed(plan.top), *apply_header_edits(message.headers, plan.header_edits))
     lines = [header.name + b":" + header.value.replace(b"\n", b"\r\n") + b"\r\n" for header in headers]
     return b"".join(lines) + b"\r\n" + (message.body if plan.body is None else plan.body)

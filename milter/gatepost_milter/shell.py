@@ -209,6 +209,8 @@ class Session(Milter.Base):
                 self.chgheader(name, edit.index, value)
             else:
                 self.addheader(name, value)
+        for field in plan.top:
+            self.addheader(field.name.decode("ascii"), field.value.decode("utf-8"), 0)
         if plan.sender is not None:
             self.chgfrom(f"<{plan.sender}>")
 

@@ -249,3 +249,8 @@ def _made_wrap(line: bytes) -> bytes:
 
 
 _usual_wrap = lru_cache(maxsize=2048)(_made_wrap)
+
+
+def wrapped_lines(encoded: bytes) -> bytes:
+    """Return quoted-printable with CRLF line ends and soft line breaks in lines that are too long."""
+    return b"\r\n".join(_wrap(line).replace(b"\n", b"\r\n") for line in encoded.split(b"\r\n"))

@@ -10,16 +10,16 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, delete
 
 from gatepost_core import dkim_keys, keyring, passwords
 from gatepost_core.features import FeatureValues
-from gatepost_core.model import Rules, Source, State
+from gatepost_core.model import Rules, SenderDomain, Source, State
 from gatepost_core.settings import Settings
-from gatepost_core.store import accounts, credentials, domains, migrate
+from gatepost_core.store import accounts, credentials, domains, migrate, schema
 from gatepost_core.store.engine import open_engine
 
 ACCOUNT = "demo"
@@ -62,6 +62,31 @@ class Provision:
                 bounce_domain=BOUNCE_DOMAIN,
                 keys=dkim_keys.new_keys(keys, DOMAIN, now),
                 now=now,
+            )
+
+    def domain(self, name: str = DOMAIN) -> SenderDomain:
+        """Return a sender domain with its DKIM keys."""
+        with self._directory() as connection:
+            return domains.get(connection, name)
+
+    def rotate(self, name: str = DOMAIN) -> None:
+        """Give a sender domain new DKIM keys that sign from now on."""
+        keys = self._keys or keyring.Keyring.load(self._settings.keys.directory)
+        now = datetime.now(UTC)
+        with self._directory() as connection:
+            taken = [key.selector for key in domains.get(connection, name).keys]
+            new = dkim_keys.new_keys(keys, name, now, taken)
+            domains.rotate(
+                connection, name, keys=new, now=now, activates_at=now, retires_at=now + timedelta(days=7)
+            )
+
+    def remove_keys(self, algorithm: str, name: str = DOMAIN) -> None:
+        """Remove a sender domain's DKIM keys of one algorithm."""
+        with self._directory() as connection:
+            domain_id = domains.get(connection, name).id
+            mine = schema.dkim_keys.c.domain_id == domain_id
+            connection.execute(
+                delete(schema.dkim_keys).where(mine, schema.dkim_keys.c.algorithm == algorithm)
             )
 
     def credential(

@@ -3,10 +3,10 @@
 One file a transaction, written under tmp/ and renamed into new/ before the client hears
 250, so that no accepted message is lost. The file holds ``X-Sink-Sender`` and
 ``X-Sink-Recipients`` lines, then the message as it came over the wire, with CR LF turned
-into LF. Announces 8BITMIME (RFC 6152) and SMTPUTF8 (RFC 6531). A message that cannot be
+into LF. Announces 8BITMIME (RFC 6152) and SMTPUTF8 (RFC 6531), unless told not to. A message that cannot be
 written is answered with 451, so that Postfix keeps it.
 
-Run as ``python -m gatepost_stack.sink MAILDIR``, with a listening socket handed over
+Run as ``python -m gatepost_stack.sink MAILDIR [without-8bitmime]``, with a listening socket handed over
 (sd_listen_fds(3)).
 """
 
@@ -26,6 +26,9 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from gatepost_core.listen import inherited
 from gatepost_core.notify import ready
 
+WITHOUT_8BITMIME = "without-8bitmime"
+# SMTPUTF8 alone would do for Postfix: it includes 8BITMIME (RFC 6531 section 3.1).
+_EIGHT_BIT = ("8BITMIME", "SMTPUTF8")
 # Not the name of the Postfix that talks to it: Postfix takes that for a mail loop.
 _HOSTNAME = "sink.invalid"
 
@@ -33,9 +36,17 @@ _HOSTNAME = "sink.invalid"
 class Sink:
     """aiosmtpd's handler: stores what DATA brought."""
 
-    def __init__(self, maildir: Path) -> None:
+    def __init__(self, maildir: Path, hidden: tuple[str, ...] = ()) -> None:
         self._tmp, self._new = maildir / "tmp", maildir / "new"
+        self._hidden = hidden
         self._numbers = count(1)
+
+    async def handle_EHLO(  # noqa: N802
+        self, _server: SMTP, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        """Announce what is to be announced."""
+        session.host_name = hostname
+        return [line for line in responses if line[4:] not in self._hidden]
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
         """Store one message; 250 once its file is in place."""
@@ -80,13 +91,13 @@ def _session(sink: Sink) -> SMTP:
     return _Session(sink, hostname=_HOSTNAME, ident="sink", enable_SMTPUTF8=True, timeout=600)
 
 
-async def serve(maildir: Path, listener: socket.socket) -> None:
+async def serve(maildir: Path, listener: socket.socket, hidden: tuple[str, ...] = ()) -> None:
     """Accept messages on ``listener`` until SIGTERM."""
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    sink = Sink(maildir)
+    sink = Sink(maildir, hidden)
     server = await loop.create_server(lambda: _session(sink), sock=listener)
     ready()
     await stopped.wait()
@@ -96,9 +107,10 @@ async def serve(maildir: Path, listener: socket.socket) -> None:
 def main() -> None:
     """Serve the Maildir that the command line names."""
     handed_over = inherited()
-    if len(sys.argv) != 2 or len(handed_over) != 1:
-        sys.exit("usage: python -m gatepost_stack.sink MAILDIR, with a listening socket handed over")
-    asyncio.run(serve(Path(sys.argv[1]), handed_over[0]))
+    if len(sys.argv) < 2 or sys.argv[2:] not in ([], [WITHOUT_8BITMIME]) or len(handed_over) != 1:
+        usage = f"python -m gatepost_stack.sink MAILDIR [{WITHOUT_8BITMIME}]"
+        sys.exit(f"usage: {usage}, with a listening socket handed over")
+    asyncio.run(serve(Path(sys.argv[1]), handed_over[0], _EIGHT_BIT if sys.argv[2:] else ()))
 
 
 if __name__ == "__main__":

@@ -34,7 +34,8 @@ class Stack:
 
     ``ports`` are those of port 25's, 587's and 465's role, in this order; None takes free ones.
     ``extra`` main.cf parameters and ``tables`` of settings win over the stack's own. ``at_end`` gets the
-    directory of log files when everything has stopped, before it may be removed.
+    directory of log files when everything has stopped, before it may be removed. ``sink_options`` are
+    words for the sink's command line.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Stack:
         extra: Iterable[Parameter] = (),
         tables: Mapping[str, Mapping[str, Value]] | None = None,
         at_end: Callable[[Path], None] | None = None,
+        sink_options: Iterable[str] = (),
     ) -> None:
         self._var = var
         self.ports = ports or free_ports()
@@ -53,6 +55,7 @@ class Stack:
         self._extra = list(extra)
         self._tables = tables or {}
         self._at_end = at_end
+        self._sink_options = list(sink_options)
         self._exit = ExitStack()
         self.layout: layout.Layout
         self.settings: core_settings.Settings
@@ -118,7 +121,8 @@ class Stack:
 
     def _daemons(self, sink: socket.socket) -> list[Daemon]:
         place = self.layout
-        daemons = [self._daemon("sink", ["gatepost_stack.sink", str(place.delivered)], sink)]
+        module = ["gatepost_stack.sink", str(place.delivered), *self._sink_options]
+        daemons = [self._daemon("sink", module, sink)]
         for name in ("sasl", "policy"):
             listener = self._exit.enter_context(bind(UnixAddress(str(place.sockets / name))))
             daemons.append(self._daemon(name, self._module(name), listener))

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from gatepost_core.dkim_keys import NewKey
@@ -64,6 +64,50 @@ def add(
     except IntegrityError as error:
         raise Conflict(f"sender domain {hosts[0]!r} exists already") from error
     domain_id = result.inserted_primary_key[0]  # type: ignore[index]  # an INSERT has one
+    _insert_keys(connection, domain_id, keys, now, None)
+    return get(connection, hosts[0])
+
+
+def rotate(
+    connection: Connection,
+    name: str,
+    *,
+    keys: Iterable[NewKey],
+    now: datetime,
+    activates_at: datetime,
+    retires_at: datetime,
+) -> SenderDomain:
+    """Give a domain new keys that sign from ``activates_at`` on; those it has retire at ``retires_at``.
+
+    Keys that retired before are deleted, private halves and all. Raises NotFound, and Conflict while new
+    keys of an earlier rotation do not sign yet.
+    """
+    domain = get(connection, name)
+    for key in domain.keys:
+        if key.activates_at is not None and key.activates_at > now:
+            raise Conflict(
+                f"{domain.name} is being rotated already: key {key.selector} signs from "
+                f"{key.activates_at:%Y-%m-%d %H:%M} UTC on; rotate again after that"
+            )
+    table = dkim_keys.c
+    mine = table.domain_id == domain.id
+    connection.execute(delete(dkim_keys).where(mine, table.retires_at <= now))
+    connection.execute(
+        update(dkim_keys)
+        .where(mine, (table.retires_at.is_(None)) | (table.retires_at > retires_at))
+        .values(retires_at=retires_at)
+    )
+    _insert_keys(connection, domain.id, keys, now, activates_at)
+    return get(connection, domain.name)
+
+
+def _insert_keys(
+    connection: Connection,
+    domain_id: int,
+    keys: Iterable[NewKey],
+    now: datetime,
+    activates_at: datetime | None,
+) -> None:
     for key in keys:
         connection.execute(
             insert(dkim_keys).values(
@@ -73,9 +117,9 @@ def add(
                 public=key.public,
                 sealed_private=key.sealed_private,
                 created_at=now,
+                activates_at=activates_at,
             )
         )
-    return get(connection, hosts[0])
 
 
 def checked(host: str, what: str) -> str:
@@ -140,7 +184,15 @@ def _domain(connection: Connection, row: Row[Any]) -> SenderDomain:
         bounce_domain=row.bounce_domain,
         created_at=row.created_at,
         keys=tuple(
-            DkimKey(key.selector, key.algorithm, key.public, key.sealed_private, key.created_at)
+            DkimKey(
+                key.selector,
+                key.algorithm,
+                key.public,
+                key.sealed_private,
+                key.created_at,
+                key.activates_at,
+                key.retires_at,
+            )
             for key in keys
         ),
     )

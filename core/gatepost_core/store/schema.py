@@ -123,6 +123,8 @@ dkim_keys = Table(
     Column("public", Text, nullable=False),
     Column("sealed_private", LargeBinary, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("activates_at", UtcDateTime),
+    Column("retires_at", UtcDateTime),
     UniqueConstraint("domain_id", "selector"),
 )
 

@@ -1,0 +1,240 @@
+"""The whole decision about one message, made by the daemons' own code, without sending it.
+
+Policy's questions, then the milter's judge, whose record nobody keeps. Each feature's share is found
+by deciding once more without it. Only the store is read; nothing is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from gatepost_cli.maildiff import Change, changes, summary
+from gatepost_core import ids
+from gatepost_core.decision import Decision, Defer, Pass, Reject
+from gatepost_core.features import CATALOGUE, FeatureValues, in_force
+from gatepost_core.images import image_name
+from gatepost_core.keyring import Keyring
+from gatepost_core.model import Credential, SenderDomain
+from gatepost_core.postfix import queue_size_limit
+from gatepost_core.settings import Settings
+from gatepost_core.store.reader import Reader
+from gatepost_core.tokens import BounceTokens
+from gatepost_milter import eml
+from gatepost_milter.contexts import ContextMaker, SizeLimits, Tracking
+from gatepost_milter.dkim.signing import FEATURE as DKIM
+from gatepost_milter.dkim.signing import Limits, Signing, room
+from gatepost_milter.judge import Accepted, Judge
+from gatepost_milter.message import Context, Header, Message, Plan, apply_header_edits, render
+from gatepost_milter.overrides import PREFIXES
+from gatepost_milter.transaction import Transaction
+from gatepost_policy.questions import Questions
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """What would be sent: the login, the envelope, the file's bytes."""
+
+    username: str
+    sender: str
+    recipients: tuple[str, ...]
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureOutcome:
+    """One feature: its value in force, whether it acts, why it does not, and what it alone changes."""
+
+    name: str
+    value: object
+    applied: bool
+    skipped: str = ""
+    changes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Everything that would happen. ``message`` are the bytes after the milter; empty when it is refused."""
+
+    answers: list[tuple[str, Decision]]
+    features: list[FeatureOutcome] = field(default_factory=list[FeatureOutcome])
+    changes: list[Change] = field(default_factory=list[Change])
+    notes: list[str] = field(default_factory=list[str])
+    message: bytes = b""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the message would be taken, for one recipient at least."""
+        return bool(self.message)
+
+
+class _NoImages:
+    """Names images as the real store does, and keeps none: nothing is sent."""
+
+    def put(self, data: bytes, content_type: str) -> str:
+        """Return the image's name. Raises ValueError for its type."""
+        return image_name(data, content_type)
+
+
+class _Contexts(ContextMaker):
+    """Contexts of one message id, so that two decisions can be compared."""
+
+    def __init__(self, settings: Settings, keyring: Keyring, reader: Reader, now: datetime) -> None:
+        limits = SizeLimits(
+            settings.milter.edit_size_limit, room(queue_size_limit(settings)), settings.images.size_limit
+        )
+        tracking = Tracking(settings.tracking.click_scheme, settings.tracking.click_domain)
+        super().__init__(reader, keyring, _NoImages(), tracking, limits)
+        self._message_id = ids.new(int(now.timestamp() * 1000))
+
+    def make(
+        self, credential: Credential, authors: list[str], message_id: str, transaction: Transaction
+    ) -> Context:
+        """Return the context of the message."""
+        del message_id
+        return super().make(credential, authors, self._message_id, transaction)
+
+
+@dataclass(frozen=True, slots=True)
+class _Directory:
+    """The store's reader, with other features for every credential when they are given."""
+
+    reader: Reader
+    features: FeatureValues | None = None
+
+    def credential(self, username: str) -> Credential | None:
+        """Return a credential as it is now."""
+        found = self.reader.credential(username)
+        return found if found is None or self.features is None else replace(found, features=self.features)
+
+    def domain(self, name: str) -> SenderDomain | None:
+        """Return a registered sender domain."""
+        return self.reader.domain(name)
+
+
+class Explainer:
+    """Explains messages with these settings, keys and store, as of ``now`` (UTC)."""
+
+    def __init__(self, settings: Settings, keyring: Keyring, reader: Reader, now: datetime) -> None:
+        self._settings = settings
+        self._keyring = keyring
+        self._reader = reader
+        self._now = now
+        self._contexts = _Contexts(settings, keyring, reader, now)
+
+    def explain(self, mail: Mail) -> Explanation:
+        """Return what would happen. Raises StoreUnavailable."""
+        answers = self._policy(mail)
+        if not any(isinstance(answer, Pass) for stage, answer in answers if stage != "DATA"):
+            return Explanation(answers)
+        headers, body = eml.read(mail.raw)
+        plan = self._decide(mail, headers, body, None)
+        if not isinstance(plan, Plan):
+            return Explanation([*answers, ("end of message", plan)])
+        message = Message(headers, body)
+        passed = ("end of message", Pass("edited and recorded" if plan.applied else "passes as it is"))
+        return Explanation(
+            [*answers, passed],
+            self._features(mail, headers, body, plan),
+            changes(message, _after(message, plan)),
+            [*plan.notes, *_postfix_notes(mail, headers, self._settings)],
+            render(message, plan),
+        )
+
+    def _policy(self, mail: Mail) -> list[tuple[str, Decision]]:
+        """Return gatepost-policy's answers at RCPT, for each recipient, and at DATA."""
+        policy = self._settings.policy
+        questions = Questions(
+            self._reader, BounceTokens(self._keyring), policy.bounce_ports, lambda: self._now
+        )
+        common = {
+            "sasl_username": mail.username,
+            "sender": mail.sender,
+            "encryption_protocol": "TLSv1.3",
+            "server_port": "587",
+        }
+        answers: list[tuple[str, Decision]] = []
+        for recipient in mail.recipients:
+            request = {**common, "protocol_state": "RCPT", "recipient": recipient}
+            answers.append((f"RCPT <{recipient}>", questions.decide(request)))
+        answers.append(("DATA", questions.decide({**common, "protocol_state": "DATA", "recipient": ""})))
+        return answers
+
+    def _decide(
+        self, mail: Mail, headers: tuple[Header, ...], body: bytes, features: FeatureValues | None
+    ) -> Plan | Reject | Defer:
+        """Return the milter's verdict, with other features for the credential when they are given."""
+        settings = self._settings
+        limit = queue_size_limit(settings)
+        judge = Judge(
+            _Directory(self._reader, features),
+            self._contexts,
+            signing=Signing(settings.dkim, self._keyring, Limits(settings.milter.edit_size_limit, limit)),
+            clock=lambda: self._now,
+        )
+        transaction = Transaction(mail.username, mail.sender.encode())
+        for recipient in mail.recipients:
+            transaction.add_recipient(recipient.encode())
+        for header in headers:
+            transaction.add_header(header.name.decode("utf-8", "surrogateescape"), header.value)
+        transaction.add_body(body)
+        verdict = judge.decide(transaction, "explained")
+        return verdict.plan if isinstance(verdict, Accepted) else verdict
+
+    def _features(
+        self, mail: Mail, headers: tuple[Header, ...], body: bytes, plan: Plan
+    ) -> list[FeatureOutcome]:
+        outcomes: list[FeatureOutcome] = []
+        plain = tuple(header for header in headers if not _is_override(header))
+        asked = in_force(plan.features)
+        for name, value in asked.items():
+            share = ""
+            if name in plan.applied:
+                share = self._share(mail, (plain, body), asked, name)
+            outcomes.append(
+                FeatureOutcome(name, value, name in plan.applied, plan.skipped.get(name, ""), share)
+            )
+        return outcomes
+
+    def _share(
+        self,
+        mail: Mail,
+        content: tuple[tuple[Header, ...], bytes],
+        asked: Mapping[str, bool | str | tuple[str, ...]],
+        name: str,
+    ) -> str:
+        """Return in words what the outcome has that it would not have without one feature."""
+        # Any other change changes the signature too, which would be told of every feature.
+        full = dict(asked) if name == DKIM else {**asked, DKIM: False}
+        message = Message(*content)
+        outcomes: list[Message] = []
+        for values in ({**full, name: CATALOGUE[name].default}, full):
+            plan = self._decide(mail, *content, values)
+            if not isinstance(plan, Plan):
+                return ""
+            outcomes.append(_after(message, plan))
+        return summary(changes(*outcomes)) or "nothing in the message"
+
+
+def _after(message: Message, plan: Plan) -> Message:
+    headers = (*reversed(plan.top), *apply_header_edits(message.headers, plan.header_edits))
+    return Message(headers, message.body if plan.body is None else plan.body)
+
+
+def _is_override(header: Header) -> bool:
+    return header.name.decode("latin-1").strip().lower().startswith(PREFIXES)
+
+
+def _postfix_notes(mail: Mail, headers: tuple[Header, ...], settings: Settings) -> list[str]:
+    """Return what Postfix does by itself, which is no part of the bytes shown."""
+    notes = ["Postfix itself puts a Received field on top, and drops Bcc, Return-Path and Content-Length."]
+    added = eml.missing(headers)
+    if added:
+        notes.append(
+            f"Postfix adds {', '.join(added)} before the milter sees it; a signature covers that too."
+        )
+    limit = settings.postfix.message_size_limit
+    if len(mail.raw) > limit:
+        notes.append(f"Postfix refuses it with 552: it has {len(mail.raw)} bytes, the limit is {limit}.")
+    return notes

@@ -1,0 +1,130 @@
+"""What changed between two forms of a message, as people read it: header fields and decoded parts."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from os.path import commonprefix
+
+from gatepost_milter.charsets import CharsetError, decode
+from gatepost_milter.message import Header, Message
+from gatepost_milter.mime import Part, view
+from gatepost_milter.transfer import TransferError, open_part
+
+# Beyond this a comparison line by line takes longer than anyone wants to read.
+_TEXT_MOST = 500_000
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What changed in one place: ``lines`` begin with ``- `` (was) or ``+ `` (is), or say it in words."""
+
+    where: str
+    lines: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaf:
+    label: str
+    encoding: str
+    raw: bytes
+    text: str | None
+
+
+def changes(before: Message, after: Message) -> list[Change]:
+    """Return what is different, the header first."""
+    found: list[Change] = []
+    header = _diff(list(map(_field, before.headers)), list(map(_field, after.headers)))
+    if header:
+        found.append(Change("header", header))
+    if before.body == after.body and not header:
+        return found
+    old, new = _leaves(before), _leaves(after)
+    for number in [*old, *(number for number in new if number not in old)]:
+        lines = _part(old.get(number), new.get(number))
+        if lines:
+            found.append(Change((new.get(number) or old[number]).label, lines))
+    return found
+
+
+def summary(found: Iterable[Change]) -> str:
+    """Return in a few words how much changed where."""
+    texts: list[str] = []
+    for change in found:
+        gone, come = (sum(line.startswith(sign) for line in change.lines) for sign in ("- ", "+ "))
+        what = "fields" if change.where == "header" else "lines"
+        words = [line for line in change.lines if line[:2] not in ("- ", "+ ")]
+        counted = f"{come} {what} new, {gone} gone" if come or gone else ""
+        texts.append(f"{change.where}: {', '.join(filter(None, [counted, *words]))}")
+    return "; ".join(texts)
+
+
+def _field(header: Header) -> str:
+    value = header.value.decode("utf-8", "backslashreplace")
+    return f"{header.name.decode('latin-1')}:{value}".replace("\r", "").replace("\n", "")
+
+
+def _leaves(message: Message) -> dict[str, _Leaf]:
+    """Return the parts that hold content, by number."""
+    root = view(message.headers, message.body)
+    return {part.number: _leaf(part, message.body) for part in root.walk() if not part.children}
+
+
+def _leaf(part: Part, body: bytes) -> _Leaf:
+    raw = body[part.start : part.end]
+    text: str | None = None
+    if part.type.startswith("text/") and len(raw) <= _TEXT_MOST:
+        try:
+            text = decode(open_part(part.encoding, raw).decoded, part.parameters.get("charset"))[0]
+        except (TransferError, CharsetError):
+            text = raw.decode("utf-8", "backslashreplace")
+    name = f"part {part.number}" if part.number else "body"
+    return _Leaf(f"{name} ({part.type or 'unreadable'})", part.encoding, raw, text)
+
+
+def _part(old: _Leaf | None, new: _Leaf | None) -> list[str]:
+    if old is None or new is None:
+        return ["the part is new" if old is None else "the part is gone"]
+    if old.raw == new.raw and old.encoding == new.encoding:
+        return []
+    lines: list[str] = []
+    if old.encoding != new.encoding:
+        lines.append(f"transfer encoding {old.encoding or 'none'} became {new.encoding or 'none'}")
+    if old.text is not None and new.text is not None:
+        lines += _diff(old.text.splitlines(), new.text.splitlines())
+        return lines or ["its lines are broken elsewhere; it means the same"]
+    return [*lines, f"{len(old.raw)} bytes became {len(new.raw)}"]
+
+
+def _diff(old: Sequence[str], new: Sequence[str]) -> list[str]:
+    """Return the lines that went and came, in their order."""
+    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
+    lines: list[str] = []
+    for kind, from_old, to_old, from_new, to_new in matcher.get_opcodes():
+        if kind != "equal":
+            lines += _beside(old[from_old:to_old], new[from_new:to_new])
+    return lines
+
+
+def _beside(gone: Sequence[str], come: Sequence[str]) -> list[str]:
+    """Return lines that went and came, each beside its successor where they are as many."""
+    if len(gone) == len(come):
+        return [text for was, now in zip(gone, come, strict=True) for text in (f"- {was}", f"+ {now}")]
+    return [*(f"- {was}" for was in gone), *(f"+ {now}" for now in come)]
+
+
+def shortened(lines: Sequence[str], most: int) -> list[str]:
+    """Return lines of at most about ``most`` characters; a pair begins shortly before where it differs."""
+    result: list[str] = []
+    for place, line in enumerate(lines):
+        partner = (
+            lines[place - 1] if line.startswith("+ ") and place else "".join(lines[place + 1 : place + 2])
+        )
+        start = 0
+        if {line[:2], partner[:2]} == {"- ", "+ "} and len(line) > most:
+            alike = len(commonprefix([line[2:], partner[2:]]))  # noqa: RUF071 - texts, not paths
+            start = max(0, min(alike, len(line) - most) - most // 4)
+        text = f"{line[:2]}…{line[2 + start :]}" if start else line
+        result.append(text if len(text) <= most else f"{text[:most]}…")
+    return result

@@ -1,0 +1,280 @@
+"""Making a message stay as it is on its way, before it is signed.
+
+smtp(8) breaks lines over 998 bytes (RFC 5321 section 4.5.3.1.6, smtp_line_length_limit), after all milters:
+a signature made before would not hold. So such parts are encoded here, long header lines are folded, and what
+must not be encoded (signed or embedded parts) is broken where smtp(8) would break it. On request, parts with
+8-bit bytes are encoded too, for next hops without 8BITMIME. ``notes`` tells each change. Never fails.
+"""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from gatepost_milter.edits import Edit, ordered, splice
+from gatepost_milter.message import Header, HeaderEdit, apply_header_edits
+from gatepost_milter.mime import Part, view
+from gatepost_milter.transfer import LINE_MOST, TransferError, open_part, to_quoted_printable, wrapped_lines
+
+_IDENTITY = ("", "7bit", "8bit", "binary")
+_CTE = b"Content-Transfer-Encoding"
+# Up to this share of bytes to escape, quoted-printable is about as short as base64, and can be read.
+_QUOTED_SHARE = 0.17
+_BASE64_LINE = 57  # bytes that make 76 characters
+_EIGHT_BIT = bytes(range(0x80, 0x100))
+
+
+@dataclass(slots=True)
+class Prepared:
+    """The message as it will stay: header fields, the edits that lead to them, the body (None: unchanged)."""
+
+    headers: tuple[Header, ...]
+    header_edits: tuple[HeaderEdit, ...] = ()
+    body: bytes | None = None
+    unsignable: frozenset[bytes] = frozenset()
+    notes: list[str] = field(default_factory=list[str])
+
+
+def prepare(
+    headers: tuple[Header, ...], body: bytes, *, encode_8bit: bool, most: int, limit: int
+) -> Prepared:
+    """Return the message without lines that smtp(8) would break, and without 8-bit parts if asked for.
+
+    A body of more than ``most`` bytes is not encoded, nor one that would make the message outgrow ``limit``
+    bytes (0: none); its long lines are broken instead.
+    """
+    prepared = Prepared(headers)
+    long = has_long_line(body)
+    if long or (encode_8bit and not body.isascii()):
+        _prepare_body(prepared, body, encode_8bit, most, limit)
+        if long and has_long_line(body if prepared.body is None else prepared.body):
+            prepared.body = broken_lines(body if prepared.body is None else prepared.body)
+            prepared.notes.append("lines over 998 bytes were broken where SMTP would have broken them")
+    _prepare_headers(prepared)
+    return prepared
+
+
+def has_long_line(body: bytes) -> bool:
+    """Say whether a line has more than 998 bytes; looks at about one byte in a thousand."""
+    at, length, window = 0, len(body), LINE_MOST + 2
+    while length - at > LINE_MOST:
+        end = body.rfind(b"\n", at, at + window)
+        if end < 0:
+            return True
+        at = end + 1
+    return False
+
+
+def broken_lines(body: bytes) -> bytes:
+    """Return the body with long lines broken as smtp(8) does: CRLF and a space after 998 bytes."""
+    return b"\r\n".join(
+        line if len(line) <= LINE_MOST else b"\r\n ".join(_cut(line)) for line in body.split(b"\r\n")
+    )
+
+
+def _cut(line: bytes) -> Iterable[bytes]:
+    yield line[:LINE_MOST]
+    for place in range(LINE_MOST, len(line), LINE_MOST - 1):
+        yield line[place : place + LINE_MOST - 1]
+
+
+# -- the body ----------------------------------------------------------------------------------------------
+
+
+def _prepare_body(prepared: Prepared, body: bytes, encode_8bit: bool, most: int, limit: int) -> None:
+    """Encode the parts that need it, unless the message must not, or cannot, be changed that much."""
+    if any(header.name.lower() == b"dkim-signature" for header in prepared.headers):
+        prepared.notes.append("not encoded: the message carries a DKIM signature of its own")
+        return
+    if most and len(body) > most:
+        prepared.notes.append(f"not encoded: the body has more than {most} bytes")
+        return
+    edits: list[Edit[bytes]] = []
+    header_edits: list[HeaderEdit] = []
+    notes: list[str] = []
+    root = view(prepared.headers, body)
+    for part in root.walk():
+        _encode_part(part, body, encode_8bit, (edits, header_edits, notes), prepared.headers)
+    if encode_8bit:
+        _relabel(root, body, edits, header_edits, prepared.headers)
+    if not edits and not header_edits:
+        prepared.notes += notes
+        return
+    new = splice(body, ordered(edits, len(body)))
+    if limit and len(new) > len(body) and len(new) + _header_size(prepared.headers) > limit:
+        prepared.notes.append(f"not encoded: the message would grow past {limit} bytes")
+        return
+    prepared.body, prepared.notes = new, [*prepared.notes, *notes]
+    _add_header_edits(prepared, header_edits)
+
+
+_Found = tuple[list[Edit[bytes]], list[HeaderEdit], list[str]]
+
+
+def _encode_part(
+    part: Part, body: bytes, encode_8bit: bool, found: _Found, headers: tuple[Header, ...]
+) -> None:
+    """Put the edits that one part needs into ``found``."""
+    if part.children and not part.fault:
+        return
+    raw = body[part.start : part.end]
+    long, eight = has_long_line(raw), encode_8bit and not raw.isascii()
+    if not long and not eight:
+        return
+    edits, header_edits, notes = found
+    if part.fault or part.protected:
+        notes.append(f"{part.label} was not encoded: it {part.fault or part.protected}")
+        return
+    why = "it has lines over 998 bytes" if long else "it has 8-bit text"
+    if part.encoding not in _IDENTITY:
+        new = _wrapped(part.encoding, raw)
+        if new is not None:
+            edits.append((part.start, part.end, new))
+            notes.append(f"{part.label} was wrapped anew: {why}")
+        return
+    encoding, new = _encoded(part.type, raw)
+    edits.append((part.start, part.end, new))
+    notes.append(f"{part.label} was encoded as {encoding}: {why}")
+    _label(part, encoding, edits, header_edits, headers)
+
+
+def _encoded(kind: str, raw: bytes) -> tuple[str, bytes]:
+    """Return the shorter of the two encodings and the body in it (RFC 2045 sections 6.7 and 6.8)."""
+    escaped = len(raw) - len(raw.translate(None, _EIGHT_BIT)) + raw.count(b"=")
+    if kind.startswith("text/") and escaped <= _QUOTED_SHARE * len(raw):
+        return "quoted-printable", to_quoted_printable(raw)
+    return "base64", _base64(raw) + _line_end(raw)
+
+
+def _base64(data: bytes) -> bytes:
+    places = range(0, len(data), _BASE64_LINE)
+    lines = [binascii.b2a_base64(data[place : place + _BASE64_LINE], newline=False) for place in places]
+    return b"\r\n".join(lines)
+
+
+def _line_end(raw: bytes) -> bytes:
+    """Return the line end that a part's body has after its last line, if any."""
+    return b"\r\n" if raw.endswith(b"\r\n") else b""
+
+
+def _wrapped(encoding: str, raw: bytes) -> bytes | None:
+    """Return an encoded part with shorter lines that mean the same, None if it cannot be read for sure."""
+    try:
+        if encoding == "quoted-printable":
+            open_part(encoding, raw)
+            return wrapped_lines(raw)
+        if encoding == "base64":
+            data = binascii.a2b_base64(raw.translate(None, b" \t\r\n"), strict_mode=True)
+            return _base64(data) + _line_end(raw)
+    except (TransferError, binascii.Error):
+        pass
+    return None
+
+
+# -- labels: Content-Transfer-Encoding of what was encoded, and of the multiparts around it --------------
+
+
+def _label(
+    part: Part,
+    encoding: str,
+    edits: list[Edit[bytes]],
+    header_edits: list[HeaderEdit],
+    headers: tuple[Header, ...],
+) -> None:
+    """Write a part's transfer encoding into its header: into the body, or the message's header."""
+    value = b" " + encoding.encode("ascii")
+    if not part.number:
+        names = [header.name.lower() for header in headers]
+        header_edits.append(HeaderEdit(_CTE, names.count(_CTE.lower()), value))
+        if b"mime-version" not in names:  # without it the encoding means nothing (RFC 2045 section 4)
+            header_edits.append(HeaderEdit(b"MIME-Version", 0, b" 1.0"))
+    elif part.encoding_field is not None:
+        edits.append((part.encoding_field.start, part.encoding_field.end, value))
+    else:
+        edits.append((part.header_end, part.header_end, _CTE + b":" + value + b"\r\n"))
+
+
+def _relabel(
+    root: Part,
+    body: bytes,
+    edits: list[Edit[bytes]],
+    header_edits: list[HeaderEdit],
+    headers: tuple[Header, ...],
+) -> None:
+    """Call a multipart 7bit that said 8bit, when nothing in it is any more (RFC 2045 section 6.4)."""
+    for part in root.walk():
+        if part.children and not part.protected and part.encoding in ("8bit", "binary"):
+            kept = body[part.start : part.end]
+            for start, end, _ in sorted(edits, reverse=True):
+                if part.start <= start and end <= part.end:
+                    kept = kept[: start - part.start] + kept[end - part.start :]
+            if kept.isascii():
+                _label(part, "7bit", edits, header_edits, headers)
+
+
+# -- the header --------------------------------------------------------------------------------------------
+
+
+def _prepare_headers(prepared: Prepared) -> None:
+    """Fold header lines over 998 bytes; those that cannot be written back are named as unsignable."""
+    counts: dict[bytes, int] = {}
+    edits: list[HeaderEdit] = []
+    unsignable: set[bytes] = set()
+    for header in prepared.headers:
+        name = header.name.lower()
+        counts[name] = counts.get(name, 0) + 1
+        if len(header.name) + len(header.value) < LINE_MOST:
+            continue
+        value = _folded(header)
+        if value == header.value:
+            continue
+        try:
+            value.decode("utf-8")
+            edits.append(HeaderEdit(header.name, counts[name], value))
+        except UnicodeDecodeError:  # libmilter's binding takes no other bytes
+            unsignable.add(name)
+    if edits:
+        prepared.notes.append("header lines over 998 bytes were folded")
+        _add_header_edits(prepared, edits)
+    prepared.unsignable = frozenset(unsignable)
+
+
+def _folded(header: Header) -> bytes:
+    lines: list[bytes] = []
+    begin = len(header.name) + 1
+    for line in (header.name + b":" + header.value).split(b"\n"):
+        rest = line
+        while len(rest) > LINE_MOST:
+            place = _fold_at(rest, begin)
+            lines.append(rest[:place])
+            # Where there is no white space to fold at, smtp(8) would put some.
+            rest = rest[place:] if rest[place : place + 1] in (b" ", b"\t") else b" " + rest[place:]
+            begin = 0
+        lines.append(rest)
+        begin = 0
+    return b"\n".join(lines)[len(header.name) + 1 :]
+
+
+def _fold_at(line: bytes, begin: int) -> int:
+    """Return where to fold a line: before its last white space that fits, else between characters.
+
+    Before it something must stand from ``begin`` on: a line of white space alone would be obsolete syntax.
+    """
+    head = line[:LINE_MOST]
+    place = max(head.rfind(b" "), head.rfind(b"\t"))
+    if head[begin : max(place, begin)].strip():
+        return place
+    place = LINE_MOST
+    while place > LINE_MOST - 3 and line[place] & 0xC0 == 0x80:  # within a UTF-8 character
+        place -= 1
+    return place
+
+
+def _add_header_edits(prepared: Prepared, edits: list[HeaderEdit]) -> None:
+    prepared.header_edits += tuple(edits)
+    prepared.headers = apply_header_edits(prepared.headers, tuple(edits))
+
+
+def _header_size(headers: Iterable[Header]) -> int:
+    return sum(len(header.name) + len(header.value) + 4 for header in headers)

@@ -1,0 +1,187 @@
+"""``gatepost explain``: the whole decision, by the daemons' own code, without sending anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatepost_cli.maildiff import changes
+from gatepost_core.dkim_keys import txt_record
+from gatepost_core.store import domains
+from gatepost_core.store.engine import open_engine
+from gatepost_milter import eml
+from gatepost_milter.message import Message, Plan, render
+from tests.milter.dkim.judges import BOTH, by_dkimpy
+
+from .command import Gatepost
+
+NEWSLETTER = Path(__file__).parents[1] / "milter/messages/newsletter.eml"
+ALL = ("inlinecss", "trackclicks", "preventscam", "dkim")
+
+
+@pytest.fixture
+def gatepost(gatepost: Gatepost) -> Gatepost:
+    gatepost("domain", "add", "example.test", "--account", "acme")
+    return gatepost
+
+
+def user(gatepost: Gatepost, *words: str) -> str:
+    return gatepost.add_credential(*words)["username"]
+
+
+def with_all(gatepost: Gatepost) -> str:
+    return user(gatepost, *[word for name in ALL for word in ("--feature", name)])
+
+
+def explain(gatepost: Gatepost, file: Path, username: str, *words: str) -> Any:
+    result = gatepost("explain", str(file), "--credential", username, "--json", *words)
+    assert result.code == 0, result
+    return result.data
+
+
+def write(folder: Path, text: str) -> Path:
+    file = folder / "message.eml"
+    file.write_text(text)
+    return file
+
+
+def test_each_feature_is_told_with_what_it_changes(gatepost: Gatepost) -> None:
+    found = explain(gatepost, NEWSLETTER, with_all(gatepost))
+    assert found["accepted"]
+    assert [answer["stage"] for answer in found["answers"]] == [
+        "RCPT <reader@example.org>",
+        "DATA",
+        "end of message",
+    ]
+    features = {feature["name"]: feature for feature in found["features"]}
+    for name in ALL:
+        assert features[name]["applied"], name
+        assert features[name]["changes"], name
+    assert "part 2 (text/html): " in features["trackclicks"]["changes"]
+    assert features["dkim"]["changes"] == "header: 2 fields new, 0 gone"
+    assert not features["tags"]["applied"]
+    html = next(change for change in found["changes"] if "text/html" in change["where"])
+    assert any(line.startswith("+ ") and "https://click.example.test/" in line for line in html["lines"])
+    assert "Received" in found["notes"][0]
+
+
+def test_the_output_is_what_would_be_sent_signature_and_all(gatepost: Gatepost, tmp_path: Path) -> None:
+    output = tmp_path / "out.eml"
+    found = explain(gatepost, NEWSLETTER, with_all(gatepost), "--output", str(output))
+    engine = open_engine(f"sqlite:///{gatepost.folder}/store/directory.db", reading=True)
+    with engine.connect() as connection:
+        keys = domains.get(connection, "example.test").keys
+    engine.dispose()
+    records = {
+        f"{key.selector}._domainkey.example.test": txt_record(key.algorithm, key.public) for key in keys
+    }
+    assert by_dkimpy(output.read_bytes(), records) == BOTH
+    assert len(output.read_bytes()) == found["size_after"]
+
+
+def test_nothing_is_recorded(gatepost: Gatepost) -> None:
+    explain(gatepost, NEWSLETTER, with_all(gatepost))
+    assert gatepost("message", "list", "--json").data == []
+
+
+def test_what_is_off_stays_and_what_is_skipped_says_why(gatepost: Gatepost, tmp_path: Path) -> None:
+    file = write(tmp_path, "From: a@other.test\nTo: b@example.org\nSubject: x\n\ntext\n")
+    found = explain(gatepost, file, with_all(gatepost))
+    features = {feature["name"]: feature for feature in found["features"]}
+    assert features["dkim"]["skipped"] == "other.test is not a registered sender domain of this account"
+    assert features["inlinecss"]["skipped"] == "no HTML part"
+    assert found["changes"] == []
+    assert "Postfix adds Date, Message-ID" in found["notes"][1]
+
+
+def test_an_override_in_the_message_counts_and_is_removed(gatepost: Gatepost, tmp_path: Path) -> None:
+    file = write(
+        tmp_path,
+        "From: a@example.test\nTo: b@example.org\nX-Gatepost-Tags: one\nSubject: x\n\ntext\n",
+    )
+    found = explain(gatepost, file, user(gatepost))
+    features = {feature["name"]: feature for feature in found["features"]}
+    assert features["tags"]["value"] == ["one"]
+    assert found["changes"] == [{"where": "header", "lines": ["- X-Gatepost-Tags: one"]}]
+
+
+def test_what_was_encoded_for_the_signature_is_told(gatepost: Gatepost, tmp_path: Path) -> None:
+    file = write(tmp_path, f"From: a@example.test\nTo: b@example.org\n\n{'word ' * 400}\n")
+    found = explain(gatepost, file, user(gatepost, "--feature", "dkim"))
+    assert "the message was encoded as quoted-printable: it has lines over 998 bytes" in found["notes"]
+    body = next(change for change in found["changes"] if change["where"] == "body (text/plain)")
+    assert body["lines"] == ["transfer encoding none became quoted-printable"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words", "stage", "reply"),
+    [
+        (
+            ["--sender", "example.test"],
+            ["--from", "a@evil.test"],
+            "RCPT",
+            "Sender address <a@evil.test> is not",
+        ),
+        (
+            ["--sender", "other.test"],
+            ["--from", ""],
+            "end of message",
+            "From header address <news@example.test>",
+        ),
+    ],
+)
+def test_a_refusal_is_told_with_its_stage_and_reply(
+    gatepost: Gatepost, options: list[str], words: list[str], stage: str, reply: str
+) -> None:
+    found = explain(gatepost, NEWSLETTER, user(gatepost, *options), *words)
+    assert not found["accepted"]
+    [refused] = [answer for answer in found["answers"] if not answer["accepted"]]
+    assert refused["stage"].startswith(stage)
+    assert refused["reply"].startswith("550 5.7.1 ")
+    assert reply in refused["reply"]
+
+
+def test_a_disabled_credential_and_an_unknown_one(gatepost: Gatepost) -> None:
+    name = user(gatepost)
+    gatepost("credential", "disable", name)
+    assert not explain(gatepost, NEWSLETTER, name)["accepted"]
+    assert gatepost("explain", str(NEWSLETTER), "--credential", "nobody").code == 3
+
+
+def test_the_text_is_for_people(gatepost: Gatepost) -> None:
+    result = gatepost("explain", str(NEWSLETTER), "--credential", with_all(gatepost))
+    assert result.code == 0
+    lines = result.out.splitlines()
+    assert lines[0] == "asked at\tanswer\twhy"
+    assert any(line.startswith("dkim\ton\tapplied\theader: 2 fields new") for line in lines)
+    assert any(line.startswith("  + DKIM-Signature: v=1; a=rsa-sha256;") for line in lines)
+    assert max(map(len, lines)) < 400
+
+
+def test_a_message_without_a_recipient_needs_one(gatepost: Gatepost, tmp_path: Path) -> None:
+    file = write(tmp_path, "From: a@example.test\n\ntext\n")
+    assert gatepost("explain", str(file), "--credential", user(gatepost)).code == 2
+    assert explain(gatepost, file, user(gatepost), "--to", "b@example.org")["accepted"]
+
+
+@given(st.binary(max_size=300))
+def test_any_file_can_be_read_and_compared(raw: bytes) -> None:
+    headers, body = eml.read(raw)
+    message = Message(headers, body)
+    assert eml.read(render(message, Plan())) == (headers, body)
+    assert changes(message, message) == []
+
+
+def test_a_file_is_read_as_postfix_would_hand_it_over() -> None:
+    raw = b"From a Mon\r\nFrom: a\r\nBcc: b\nX-Folded: one\n\ttwo\nno field\nbody\r\n"
+    headers, body = eml.read(raw)
+    assert [(header.name, header.value) for header in headers] == [
+        (b"From", b" a"),
+        (b"X-Folded", b" one\n\ttwo"),
+    ]
+    assert body == b"no field\r\nbody\r\n"
+    assert eml.missing(headers) == ["Date", "Message-ID"]

@@ -1,0 +1,169 @@
+"""Which domain signs, and what happens when none can."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from gatepost_core.decision import Defer, Reject
+from gatepost_core.dkim_keys import KeyState, active_keys, key_states, new_keys, txt_record
+from gatepost_core.keyring import Keyring, create_missing
+from gatepost_core.model import Credential, DkimKey, Rules, SenderDomain, State
+from gatepost_core.settings import DkimSettings
+from gatepost_milter.addresses import UNREADABLE
+from gatepost_milter.dkim.signing import Choice, Limits, Signing, room
+from gatepost_milter.message import HeaderEdit, Plan, render
+from tests.milter.making import message
+
+from .judges import BOTH, by_dkimpy
+
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+CREDENTIAL = Credential(1, 1, "acme", "gp1", "", State.ACTIVE, {"dkim": True}, Rules(), NOW)
+MESSAGE = message("From: a@example.test\nX-Gatepost-Tags: x\nSubject: s\n\nbody\n")
+
+
+@pytest.fixture
+def keyring(tmp_path: Path) -> Keyring:
+    create_missing(tmp_path / "keys")
+    return Keyring.load(tmp_path / "keys")
+
+
+def make_domain(keyring: Keyring, name: str, account_id: int = 1) -> SenderDomain:
+    keys = tuple(
+        DkimKey(key.selector, key.algorithm, key.public, key.sealed_private, NOW)
+        for key in new_keys(keyring, name, NOW)
+    )
+    return SenderDomain(1, account_id, "acme", name, f"click.{name}", f"bounces.{name}", NOW, keys)
+
+
+def chosen(keyring: Keyring, authors: list[str], **settings: str) -> Choice | Reject:
+    known = {
+        name: make_domain(keyring, name, account)
+        for name, account in (("example.test", 1), ("other.test", 2))
+    }
+    known["bare.test"] = replace(known["example.test"], name="bare.test", keys=())
+    signing = Signing(DkimSettings.model_validate(settings), keyring)
+    return signing.choose(known.get, CREDENTIAL, authors, NOW)
+
+
+def signer(choice: Choice | Reject) -> str | None:
+    assert isinstance(choice, Choice)
+    return choice.domain.name if choice.domain else None
+
+
+def test_the_first_authors_domain_signs_in_any_spelling(keyring: Keyring) -> None:
+    assert signer(chosen(keyring, ["a@Example.TEST", "b@nowhere.test"])) == "example.test"
+
+
+@pytest.mark.parametrize(
+    ("authors", "why"),
+    [
+        (["a@nowhere.test"], "nowhere.test is not a registered sender domain of this account"),
+        (["a@sub.example.test"], "sub.example.test is not a registered sender domain of this account"),
+        (["a@other.test"], "other.test is not a registered sender domain of this account"),
+        (["a@bare.test"], "bare.test has no active key"),
+        ([], "no From address can be read"),
+        ([UNREADABLE, "a@example.test"], "no From address can be read"),
+    ],
+)
+def test_what_cannot_sign_passes_unsigned_is_signed_by_default_or_is_refused(
+    keyring: Keyring, authors: list[str], why: str
+) -> None:
+    assert chosen(keyring, authors) == Choice(None, why)
+    assert (
+        signer(chosen(keyring, authors, unregistered="default", default_domain="example.test"))
+        == "example.test"
+    )
+    refused = chosen(keyring, authors, unregistered="refuse")
+    assert isinstance(refused, Reject)
+    assert (refused.code, refused.enhanced) == (550, "5.7.1")
+
+
+def test_refusing_looks_at_every_author(keyring: Keyring) -> None:
+    refused = chosen(keyring, ["a@example.test", "b@nowhere.test"], unregistered="refuse")
+    assert isinstance(refused, Reject)
+    assert "nowhere.test is not a registered sender domain" in refused.text
+    assert signer(chosen(keyring, ["a@example.test"], unregistered="refuse")) == "example.test"
+
+
+def test_a_default_domain_that_is_not_there_is_told(keyring: Keyring) -> None:
+    choice = chosen(keyring, ["a@nowhere.test"], unregistered="default", default_domain="gone.test")
+    assert isinstance(choice, Choice)
+    assert choice.domain is None
+    assert "dkim.default_domain gone.test is not registered" in choice.reason
+
+
+def test_a_default_needs_its_name() -> None:
+    with pytest.raises(ValueError, match="needs the domain that signs"):
+        DkimSettings(unregistered="default")
+
+
+def test_the_outcome_of_all_other_edits_is_signed(keyring: Keyring) -> None:
+    domain = make_domain(keyring, "example.test")
+    plan = Plan(
+        header_edits=(HeaderEdit(b"X-Gatepost-Tags", 1, None),), body=b"edited\r\n", applied=("tags",)
+    )
+    signed = Signing(DkimSettings(), keyring).apply(MESSAGE, plan, Choice(domain), NOW)
+    assert isinstance(signed, Plan)
+    assert signed.applied == ("tags", "dkim")
+    assert "dkim" in signed.seconds
+    published = {
+        f"{key.selector}._domainkey.example.test": txt_record(key.algorithm, key.public)
+        for key in domain.keys
+    }
+    assert by_dkimpy(render(MESSAGE, signed), published) == BOTH
+
+
+def test_unsigned_mail_says_why(keyring: Keyring) -> None:
+    plan = Signing(DkimSettings(), keyring).apply(MESSAGE, Plan(), Choice(None, "because"), NOW)
+    assert isinstance(plan, Plan)
+    assert (plan.skipped, plan.top) == ({"dkim": "because"}, ())
+
+
+def test_a_key_that_cannot_be_opened_defers_the_message(keyring: Keyring, tmp_path: Path) -> None:
+    create_missing(tmp_path / "others")
+    domain = make_domain(Keyring.load(tmp_path / "others"), "example.test")
+    verdict = Signing(DkimSettings(), keyring).apply(MESSAGE, Plan(), Choice(domain), NOW)
+    assert isinstance(verdict, Defer)
+    assert "not of the same backup" in verdict.reason
+
+
+def test_a_rotation_has_no_gap(keyring: Keyring) -> None:
+    """At every moment one key of each algorithm signs, and it was published before."""
+    old = make_domain(keyring, "example.test").keys
+    begin, end = NOW + timedelta(hours=48), NOW + timedelta(hours=216)
+    new = tuple(
+        DkimKey(key.selector, key.algorithm, key.public, key.sealed_private, NOW, begin)
+        for key in new_keys(keyring, "example.test", NOW, [key.selector for key in old])
+    )
+    keys = (*(replace(key, retires_at=end) for key in old), *new)
+    assert len({key.selector for key in keys}) == 4
+    for hour in range(0, 300, 4):
+        now = NOW + timedelta(hours=hour)
+        signing = active_keys(keys, now)
+        assert [key.algorithm for key in signing] == ["rsa", "ed25519"]
+        assert {key.selector for key in signing} == {key.selector for key in (new if now >= begin else old)}
+        assert all(key.retires_at is None or key.retires_at > now for key in signing)
+    states = [set(key_states(keys, when).values()) for when in (NOW, begin, end)]
+    assert states == [
+        {KeyState.ACTIVE, KeyState.PENDING},
+        {KeyState.ACTIVE, KeyState.RETIRING},
+        {KeyState.ACTIVE, KeyState.RETIRED},
+    ]
+
+
+def test_keys_are_parsed_once_and_again_when_the_domain_changed(keyring: Keyring) -> None:
+    signing, domain = Signing(DkimSettings(), keyring), make_domain(keyring, "example.test")
+    first = signing._keys.keys(domain, NOW)
+    assert signing._keys.keys(replace(domain), NOW)[0] is first[0]
+    other = make_domain(keyring, "example.test")
+    assert signing._keys.keys(other, NOW)[0] is not first[0]
+
+
+def test_room_is_left_for_the_signature() -> None:
+    assert room(0) == 0
+    assert 0 < room(1_000_000) < 1_000_000 - 16_000
+    assert Limits() == Limits(0, 0)
