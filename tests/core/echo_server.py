@@ -1,7 +1,8 @@
 """A small server on core's line server, for tests: each line is a command.
 
 ``pid``: the worker's process id. ``later``: answered after 0.3 s. ``store``: the store fails. ``bug``:
-the session raises. ``bye``: answered, then closed. ``hang``: no answer for a minute. Others: echoed.
+the session raises. ``bye``: answered, then closed. ``hang``: no answer for a minute. ``work``: a thread
+answers after 0.4 s; ``work bug`` and ``work store``: that fails. ``flood``: 8 MB. Others: echoed.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import time
 from collections.abc import Sequence
 
 from gatepost_core import log
-from gatepost_core.lineserver import Close, Limits, LineServer, Output, Send
+from gatepost_core.lineserver import Close, Later, Limits, LineServer, Output, Send
 from gatepost_core.listen import inherited
 from gatepost_core.prefork import Supervisor
 from gatepost_core.store.errors import StoreUnavailable
@@ -41,9 +42,22 @@ class Echo:
                 raise ValueError("a bug of the session's")
             case b"bye":
                 return [Send(b"bye\n"), Close("asked to")]
+            case b"work" | b"work bug" | b"work store":
+                return [Later(lambda: _work(line))]
+            case b"flood":
+                return [Send(b"x" * 8_000_000 + b"\n")]
             case b"hang":
                 time.sleep(60)
         return [Send(line + b"\n")]
+
+
+def _work(line: bytes) -> Sequence[Send | Close]:
+    time.sleep(0.4)
+    if line == b"work store":
+        raise StoreUnavailable("no such file")
+    if line == b"work bug":
+        raise ValueError("a bug of the work's")
+    return [Send(b"worked\n")]
 
 
 def main() -> int:

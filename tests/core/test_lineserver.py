@@ -177,3 +177,70 @@ def test_a_session_that_closes_is_answered_first_and_the_reason_logged(
         assert ask(client, "bye") == "bye"
         assert client.recv(10) == b""
         daemon.wait_log('event="connection closed" reason="asked to"')
+
+
+def test_work_that_blocks_holds_up_nobody_else(tmp_path: Path, listener: socket.socket) -> None:
+    with echo(tmp_path, listener), ExitStack() as clients:
+        slow = [clients.enter_context(greeted(tmp_path / "socket")) for _ in range(10)]
+        quick = clients.enter_context(greeted(tmp_path / "socket"))
+        began = time.monotonic()
+        for client in slow:
+            client.sendall(b"work\n")
+        for number in range(100):
+            assert ask(quick, f"line {number}") == f"line {number}"
+        answered = time.monotonic() - began
+        assert [read_line(client) for client in slow] == ["worked"] * 10
+        assert answered < 0.4 <= time.monotonic() - began < 3
+
+
+def test_what_comes_after_work_waits_for_it(tmp_path: Path, listener: socket.socket) -> None:
+    with echo(tmp_path, listener), greeted(tmp_path / "socket") as client:
+        client.sendall(b"work\nafter\n")
+        client.sendall(b"later still\n")
+        assert [read_line(client) for _ in range(3)] == ["worked", "after", "later still"]
+
+
+def test_sigterm_lets_work_that_is_under_way_be_answered(tmp_path: Path, listener: socket.socket) -> None:
+    with echo(tmp_path, listener) as daemon, greeted(tmp_path / "socket") as client:
+        client.sendall(b"pid\nwork\n")
+        read_line(client)
+        daemon.terminate()
+        assert read_line(client) == "worked"
+        assert client.recv(10) == b""
+        assert daemon.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "says"), [("work bug", "a bug of the work's"), ("work store", "no such")]
+)
+def test_work_that_fails_closes_its_connection_only(
+    command: str, says: str, tmp_path: Path, listener: socket.socket
+) -> None:
+    with echo(tmp_path, listener) as daemon, greeted(tmp_path / "socket") as other:
+        with greeted(tmp_path / "socket") as client:
+            assert ask(client, command) == ""
+        assert ask(other, "going on") == "going on"
+        daemon.wait_log(says)
+
+
+def test_a_client_that_hangs_up_during_work_or_a_delay_leaves_its_place(
+    tmp_path: Path, listener: socket.socket
+) -> None:
+    with echo(tmp_path, listener, connections=2), ExitStack() as clients:
+        for command in (b"work\n", b"later\n"):
+            with greeted(tmp_path / "socket") as client:
+                client.sendall(command)
+        for _ in range(2):
+            clients.enter_context(greeted(tmp_path / "socket"))
+
+
+def test_a_long_answer_arrives_whole_while_others_are_served(tmp_path: Path, listener: socket.socket) -> None:
+    with echo(tmp_path, listener), ExitStack() as clients:
+        slow = clients.enter_context(greeted(tmp_path / "socket"))
+        quick = clients.enter_context(greeted(tmp_path / "socket"))
+        slow.sendall(b"flood\nafter\n")
+        assert ask(quick, "meanwhile") == "meanwhile"
+        received = b""
+        while not received.endswith(b"after\n"):
+            received += slow.recv(1_000_000)
+        assert received == b"x" * 8_000_000 + b"\nafter\n"
