@@ -48,7 +48,8 @@ def undone(raw: bytes) -> bytes:
 
 def texts(raw: bytes) -> list[str]:
     """Return the decoded lines of a message, whatever their transfer encoding, our edits undone."""
-    unfolded = raw.replace(b"=\n", b"")
+    # smtp(8) cuts lines over 998 bytes (smtp_line_length_limit); an edited part is encoded, so that none is.
+    unfolded = re.sub(rb"(?<=[^\n]{990})\n ", b"", raw).replace(b"=\n", b"")
     text = re.sub(rb"=([0-9A-F]{2})", lambda m: bytes([int(m[1], 16)]), unfolded).decode("latin-1")
     text = re.sub(r"(?m)(?:^[A-Za-z0-9+/]{60,}\n)+[A-Za-z0-9+/=]*$", _decoded, text)
     text = _TOKEN.sub(_original, text)
