@@ -185,7 +185,7 @@ def _note(
 def run_load(order: Order) -> Outcome:
     """Carry out an order in a process of its own. Raises RuntimeError with the reply that ended it."""
     run = subprocess.run(
-        [sys.executable, "-m", "gatepost_bench.load"],
+        [sys.executable, "-P", "-m", "gatepost_bench.load"],
         input=json.dumps(asdict(order)),
         capture_output=True,
         text=True,

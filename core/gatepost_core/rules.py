@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
 
+import idna
+
 from gatepost_core.decision import Decision, Pass, Reject
 from gatepost_core.model import Credential, State
 
@@ -152,14 +154,29 @@ def normal_address(address: str) -> str:
     ``Info@`` slips past is worse (RFC 5321 section 2.4 leaves it to the receiving host).
     """
     local, at, domain = address.strip().rpartition("@")
-    return f"{local.lower()}{at}{normal_domain(domain)}"
+    # Beyond ASCII, lower case is a mapping that joins what looks alike (the Kelvin sign and k): not here.
+    return f"{local.lower() if local.isascii() else local}{at}{normal_domain(domain)}"
 
 
 def normal_domain(domain: str) -> str:
-    """Return a domain in lower-case A-labels, without a trailing dot (RFC 5890)."""
+    """Return a domain in lower-case A-labels, without a trailing dot (RFC 5890, RFC 5891).
+
+    Nothing is mapped but the case of letters: IDNA 2003 took ``faß`` for ``fass`` and dropped invisible
+    characters, and a rule for one name must not let another pass. What is no domain name by
+    IDNA 2008 comes back as it is, and matches nothing.
+    """
     domain = domain.strip().rstrip(".")
-    if not domain.isascii():
-        # What is not a name that DNS could hold is compared as it is, and matches nothing.
-        with suppress(UnicodeError):
-            domain = domain.encode("idna").decode("ascii")
-    return domain.lower()
+    if domain.isascii():
+        return domain.lower()
+    labels = domain.split(".")
+    with suppress(idna.IDNAError):
+        return ".".join(_a_label(label) for label in labels)
+    return domain
+
+
+def _a_label(label: str) -> str:
+    if label.isascii():
+        return label.lower()
+    # A capital whose small letter is ASCII (the Kelvin sign) stays, and is refused as no domain's.
+    lower = "".join(char if char.lower().isascii() and not char.isascii() else char.lower() for char in label)
+    return idna.alabel(lower).decode("ascii")

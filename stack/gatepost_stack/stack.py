@@ -134,7 +134,7 @@ class Stack:
         return [f"gatepost_{name}.main", "--config", str(self.layout.settings_file)]
 
     def _daemon(self, name: str, module: list[str], listener: socket.socket | None) -> Daemon:
-        return Daemon(name, [sys.executable, "-m", *module], self.layout.logs / f"{name}.log", listener)
+        return Daemon(name, [sys.executable, "-P", "-m", *module], self.layout.logs / f"{name}.log", listener)
 
     def _own_parameters(self) -> list[Parameter]:
         without = [] if self._milter else [Parameter("smtpd_milters", "", "baseline: no milter")]

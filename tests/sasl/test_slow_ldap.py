@@ -12,11 +12,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from gatepost_core.model import Source
 from gatepost_core.store import credentials
 from tests.core.running import Running, connect, listening, read_line
 from tests.core.stores import PASSWORD, make_store
 from tests.sasl import pki, slapd
+
+pytestmark = pytest.mark.measurement
 
 SLOW = 2.0
 ROUNDS = 5

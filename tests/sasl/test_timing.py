@@ -29,6 +29,8 @@ from tests.core.stores import PASSWORD, Store
 
 from .test_transcripts import NoLastUsed, unheard
 
+pytestmark = pytest.mark.measurement
+
 ATTEMPTS = {
     "unknown": ("none", PASSWORD),
     "wrong": ("alice", "wrong password"),
