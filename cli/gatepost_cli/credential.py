@@ -283,9 +283,10 @@ def rotate(session: Session, user: str, overlap: timedelta) -> None:
 @click.option(
     "--password-stdin", is_flag=True, help="Read the password from standard input, to its line end."
 )
+@click.option("--ip", "address", metavar="ADDRESS", default="", help="Address that the login comes from.")
 @json_option
 @pass_session
-def test(session: Session, user: str, password_stdin: bool) -> int:
+def test(session: Session, user: str, password_stdin: bool, address: str) -> int:
     """Try a password: which back end answers, how, and what a session would then be allowed.
 
     Exit code 0: it would be let in; 1: it would not. Asks for the password, and never prints it. No use is
@@ -295,7 +296,7 @@ def test(session: Session, user: str, password_stdin: bool) -> int:
         password = sys.stdin.readline().rstrip("\r\n")
     else:
         password = click.prompt("Password", hide_input=True, err=True)
-    return credential_test.run(session, user, password)
+    return credential_test.run(session, user, password, address)
 
 
 @command.command("remove")

@@ -6,6 +6,7 @@ use, and no failure, so nobody is locked out by it, and a lock-out that is in fo
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -16,15 +17,25 @@ from gatepost_cli.output import Table, emit, facts, stamp
 from gatepost_cli.session import Session
 from gatepost_core.features import in_force
 from gatepost_core.model import Credential
+from gatepost_core.settings import Settings
 from gatepost_core.store import NotFound, StoreUnavailable
 from gatepost_core.store.reader import Reader
-from gatepost_sasl.authenticator import BackendUnavailable, Denied, Peer, Verdict
-from gatepost_sasl.backends.store import StoreAuthenticator
+from gatepost_sasl.authenticator import BackendUnavailable, Denied, Peer
+from gatepost_sasl.backends import build
 from gatepost_sasl.mechanisms import Done, MechanismError, Plain
 
 DENIED = 1
-_NO_ADDRESS = Peer("", secured=True)
 _REPLIES = {"granted": "235 2.7.0", "denied": "535 5.7.8", "unavailable": "454 4.7.0"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a back end says; ``username`` is the credential's own once it is granted."""
+
+    backend: str
+    result: str
+    reason: str
+    username: str
 
 
 class _NoLastUse:
@@ -35,23 +46,24 @@ class _NoLastUse:
         del credential_id, ip, now
 
 
-def run(session: Session, user: str, password: str) -> int:
+def run(session: Session, user: str, password: str, address: str) -> int:
     """Try the password, print what was found, and return the exit code: 0 granted, 1 not.
 
-    Raises NotFound for a user name that no back end knows.
+    ``address`` is where the login would come from; empty where that is not known. Raises NotFound for a
+    user name of the store that does not exist, SettingsError for back ends that cannot work.
     """
     reader = Reader(session.settings.store.url)
     try:
         who = _prepared(user, password)
-        credential = reader.credential(who.username)
-        if credential is None:
-            raise NotFound(f"no credential {user!r}; 'gatepost credential list' shows all")
-        result, reason = _asked(session, reader, who)
+        answer = _asked(session, reader, who, Peer(address, secured=True))
+        credential = reader.credential(answer.username)
     finally:
         reader.close()
-    data = _data(credential, session.now, result, reason)
+    if credential is None and answer.backend == "store":
+        raise NotFound(f"no credential {user!r}; 'gatepost credential list' shows all")
+    data = _data(answer, credential, session.now)
     emit(session, data, _table(data))
-    return 0 if result == "granted" else DENIED
+    return 0 if answer.result == "granted" else DENIED
 
 
 def _prepared(user: str, password: str) -> Done:
@@ -64,29 +76,57 @@ def _prepared(user: str, password: str) -> Done:
     return outcome
 
 
-def _asked(session: Session, reader: Reader, who: Done) -> tuple[str, str]:
-    """Return how the back end answers, and why."""
-    backend = StoreAuthenticator(reader, session.keyring, _NoLastUse(), lambda: session.now)
+def _asked(session: Session, reader: Reader, who: Done, peer: Peer) -> _Answer:
+    """Return which back end answers, how, and why."""
+    settings = _without_templates(session.settings)
+    build.check(settings)
+    chain = build.build(settings, build.Parts(reader, session.keyring, _NoLastUse(), lambda: session.now))
+    link = chain.claimant(who.username)
+    name = link.name if link is not None else "none"
     try:
-        verdict: Verdict = backend.authenticate(who.username, who.password, _NO_ADDRESS)
+        verdict = chain.authenticate(who.username, who.password, peer)
     except (StoreUnavailable, BackendUnavailable) as error:
-        return "unavailable", str(error)
-    return ("denied", verdict.reason) if isinstance(verdict, Denied) else ("granted", "")
+        return _Answer(name, "unavailable", str(error), who.username)
+    finally:
+        chain.close()
+    if isinstance(verdict, Denied):
+        return _Answer(name, "denied", verdict.reason, who.username)
+    return _Answer(name, "granted", "", verdict.username)
 
 
-def _data(credential: Credential, now: datetime, result: str, reason: str) -> dict[str, Any]:
-    expired = credential.expires_at is not None and credential.expires_at <= now
-    return {
-        "username": credential.username,
-        "backend": "store",
-        "result": result,
-        "reason": reason or None,
-        "smtp_reply": _REPLIES[result],
-        "state": "expired" if expired else credential.state.value,
-        "expires_at": stamp(credential.expires_at),
-        "senders": list(credential.rules.senders),
-        "features": features_text(in_force(credential.features)),
+def _without_templates(settings: Settings) -> Settings:
+    """Return the settings with no credential made at first login: a test must not make one."""
+    return settings.model_copy(
+        update={
+            "pam": settings.pam.model_copy(update={"account": ""}),
+            "ldap": settings.ldap.model_copy(update={"account": ""}),
+        }
+    )
+
+
+def _data(answer: _Answer, credential: Credential | None, now: datetime) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "username": answer.username,
+        "backend": answer.backend,
+        "result": answer.result,
+        "reason": answer.reason or None,
+        "smtp_reply": _REPLIES[answer.result],
+        "state": None,
+        "expires_at": None,
+        "networks": [],
+        "senders": [],
+        "features": "",
     }
+    if credential is not None:
+        expired = credential.expires_at is not None and credential.expires_at <= now
+        data |= {
+            "state": "expired" if expired else credential.state.value,
+            "expires_at": stamp(credential.expires_at),
+            "networks": list(credential.rules.networks),
+            "senders": list(credential.rules.senders),
+            "features": features_text(in_force(credential.features)),
+        }
+    return data
 
 
 def _table(data: dict[str, Any]) -> Table:
@@ -97,8 +137,9 @@ def _table(data: dict[str, Any]) -> Table:
             ("answered by", data["backend"]),
             ("answer", f"{data['result']}{why}"),
             ("the client would read", data["smtp_reply"]),
-            ("state", data["state"]),
+            ("state", data["state"] or "no credential"),
             ("expires", data["expires_at"] or "never"),
+            ("may log in from", ", ".join(data["networks"]) or "anywhere"),
             ("then may send as", ", ".join(data["senders"]) or "anybody"),
             ("with features", data["features"] or "none"),
         ]

@@ -15,8 +15,11 @@ from gatepost_cli.main import main
 from .command import Gatepost, Result
 
 
-def tried(gatepost: Gatepost, user: str, password: str) -> Result:
-    words = ["--config", str(gatepost.config), "credential", "test", user, "--password-stdin", "--json"]
+def tried(gatepost: Gatepost, user: str, password: str, *more: str, settings: tuple[str, ...] = ()) -> Result:
+    words = ["--config", str(gatepost.config)]
+    for setting in settings:
+        words += ["--set", setting]
+    words += ["credential", "test", user, "--password-stdin", "--json", *more]
     result = CliRunner().invoke(main, words, input=f"{password}\n")
     return Result(result.exit_code, result.stdout, result.stderr)
 
@@ -46,6 +49,28 @@ def test_a_disabled_credential_says_so_also_with_the_right_password(gatepost: Ga
     result = tried(gatepost, made["username"], made["password"])
     assert (result.code, result.data["reason"]) == (1, "credential disabled")
     assert result.data["state"] == "disabled"
+
+
+def test_the_address_is_held_to_the_credentials_networks(gatepost: Gatepost) -> None:
+    made = gatepost.add_credential("--network", "192.0.2.0/24")
+    inside = tried(gatepost, made["username"], made["password"], "--ip", "192.0.2.7")
+    outside = tried(gatepost, made["username"], made["password"], "--ip", "198.51.100.7")
+    assert (inside.code, inside.data["networks"]) == (0, ["192.0.2.0/24"])
+    assert (outside.code, outside.data["reason"]) == (1, "network not allowed")
+
+
+def test_the_back_end_that_claims_the_name_answers_and_its_fault_is_454(gatepost: Gatepost) -> None:
+    made = gatepost.add_credential()
+    directory = (
+        "sasl.backends=ldap, store",
+        "ldap.names=*@corp.test",
+        "ldap.servers=ldap://127.0.0.1:1",
+        "ldap.user_template=uid={local},dc=corp,dc=test",
+    )
+    there = tried(gatepost, "ann@corp.test", "guess", settings=directory)
+    assert (there.code, there.data["backend"], there.data["smtp_reply"]) == (1, "ldap", "454 4.7.0")
+    here = tried(gatepost, made["username"], made["password"], settings=directory)
+    assert (here.code, here.data["backend"]) == (0, "store")
 
 
 def test_a_key_that_is_gone_is_our_fault_454(gatepost: Gatepost) -> None:
