@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from gatepost_core.postfix import main_cf, master_cf
 from gatepost_core.settings import load
 from gatepost_stack import certificate
 from tests.core.running import Running
+from tests.sasl import pki, slapd
 
 from .command import Gatepost, Result
 
@@ -186,4 +188,45 @@ def test_a_person_reads_what_to_mend_and_a_count(place: Gatepost) -> None:
     lines = done.stdout.splitlines()
     assert lines[0] == "status\tcheck\tlooked at\tfound\texpected\twhat to do"
     assert all(line.startswith("fault\t") for line in lines[1:])
-    assert re.search(r"8 checks, \d+ findings, 3 faults", done.stderr)
+    assert re.search(r"9 checks, \d+ findings, 3 faults", done.stderr)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> pki.Authority:
+    return pki.make(tmp_path_factory.mktemp("pki") / "own")
+
+
+def with_ldap(place: Gatepost, authority: pki.Authority, *servers: str, password: str) -> None:
+    text = place.config.read_text().replace("[sasl]", '[sasl]\nbackends = ["ldap"]')
+    text += f'[ldap]\nservers = {json.dumps(servers)}\nca_file = "{authority.ca_file}"\n'
+    text += f'base = "{slapd.BASE}"\nbind_dn = "{slapd.READER}"\nbind_password = "{password}"\n'
+    place.config.write_text(text)
+
+
+def test_each_directory_server_is_asked_on_its_own(
+    place: Gatepost, authority: pki.Authority, tmp_path: Path
+) -> None:
+    with (
+        slapd.running(tmp_path / "good", authority) as up,
+        slapd.running(tmp_path / "old", authority, "expired") as old,
+    ):
+        with_ldap(place, authority, up.uri, old.uri, password=slapd.READER_PASSWORD)
+        found = faults(doctor(place), "backends")
+    assert [one["looked_at"] for one in found] == [old.uri]
+    assert "expired" in found[0]["found"]
+
+
+def test_a_service_account_that_is_not_let_in_is_named(
+    place: Gatepost, authority: pki.Authority, tmp_path: Path
+) -> None:
+    with slapd.running(tmp_path / "good", authority) as up:
+        with_ldap(place, authority, up.uri, "ldap://127.0.0.1:1", password="wrong")
+        refused, down = faults(doctor(place), "backends")
+    assert slapd.READER in refused["found"]
+    assert "127.0.0.1:1" in down["found"]
+
+
+def test_back_ends_that_cannot_work_are_a_fault(place: Gatepost) -> None:
+    place.config.write_text(place.config.read_text().replace("[sasl]", '[sasl]\nbackends = ["ldap"]'))
+    (found,) = faults(doctor(place), "backends")
+    assert "ldap.servers" in found["found"]

@@ -6,6 +6,7 @@ What it raises of the core's own errors, or OSError, becomes a finding too.
 
 from collections.abc import Callable, Iterator
 
+from gatepost_cli.checks.backends import backends
 from gatepost_cli.checks.base import Context, Finding
 from gatepost_cli.checks.certificate import tls_certificate
 from gatepost_cli.checks.keys import keys
@@ -18,6 +19,7 @@ Check = Callable[[Context], Iterator[Finding]]
 CHECKS: tuple[Check, ...] = (
     store,
     keys,
+    backends,
     sasl_socket,
     policy_socket,
     milter_socket,

@@ -5,10 +5,22 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Iterator
 
+from ldap3 import Connection
+
 from gatepost_core.settings import LdapSettings
 from gatepost_sasl.backends.ldap import LdapCheck, Search, Wanted
 from gatepost_sasl.backends.ldap_names import BindName, GroupFilter, LdapConfigurationError, UserFilter
-from gatepost_sasl.backends.ldap_servers import Address, Link, Order, tls_context
+from gatepost_sasl.backends.ldap_servers import (
+    Address,
+    LdapFault,
+    Link,
+    Order,
+    bind,
+    discard,
+    faults,
+    open_connection,
+    tls_context,
+)
 
 
 def problems(section: LdapSettings) -> Iterator[str]:
@@ -40,12 +52,37 @@ def password_check(
     """Return the back end; its threads are started. ``attributes`` are those that the template asks for."""
     return LdapCheck(
         Order([Address.parse(uri) for uri in section.servers], section.retry_seconds),
-        Link(_context(section), section.tls == "required", section.connect_timeout, section.receive_timeout),
+        _link(section),
         _how(section),
         _wanted(section, attributes),
         threads=section.threads,
         seconds=section.deadline,
         on_stuck=on_stuck,
+    )
+
+
+def probe(section: LdapSettings, uri: str) -> str:
+    """Return what is wrong with one server, asked as a search would ask it; empty if nothing is."""
+    link = _link(section)
+    connection: Connection | None = None
+    try:
+        address = Address.parse(uri)
+        connection = open_connection(address, link, id)
+        if section.bind_dn and not section.user_template:
+            with faults(address):
+                code = bind(connection, section.bind_dn, section.bind_password)
+            if code:
+                return f"{address}: {section.bind_dn} is not let in (result code {code})"
+    except (LdapFault, OSError) as error:
+        return str(error)
+    finally:
+        discard(connection)
+    return ""
+
+
+def _link(section: LdapSettings) -> Link:
+    return Link(
+        _context(section), section.tls == "required", section.connect_timeout, section.receive_timeout
     )
 
 
