@@ -93,8 +93,13 @@ def master_cf(settings: Settings) -> list[Service]:
         "$gatepost_policy, permit_sasl_authenticated, reject",
         "Nobody without a login gets past, whatever the policy service answers.",
     )
+    login_at_data = Parameter(
+        "smtpd_data_restrictions",
+        "$gatepost_policy, permit_sasl_authenticated, reject",
+        "The same at DATA, for the recipients that smtpd accepts without asking anybody.",
+    )
     wrapped = Parameter("smtpd_tls_wrappermode", "yes", "TLS from the first byte (RFC 8314).")
-    submission = (limit, encrypt, login)
+    submission = (limit, encrypt, login, login_at_data)
     return [
         Service("smtp", "mx", (limit,), "Port 25: submission after a login, and the bounce domains' mail."),
         Service("submission", "submission", submission, "Port 587: submission (RFC 6409)."),
@@ -186,7 +191,18 @@ def _restrictions(settings: Settings, bounce_domains: Iterable[str]) -> _Rows:
         "530 Authentication required. Relaying is for logged-in clients, and to relay_domains.",
     )
     yield "smtpd_recipient_restrictions", "", "Everything is said in smtpd_relay_restrictions."
-    yield "smtpd_data_restrictions", "$gatepost_policy", "State and number of recipients, read again at DATA."
+    yield (
+        "smtpd_data_restrictions",
+        "$gatepost_policy",
+        "State, sender and recipient, read again at DATA: smtpd takes some recipients without asking.",
+    )
+    yield (
+        "smtpd_command_filter",
+        "regexp:{{/^(RCPT[[:space:]]+TO:[[:space:]]*<?)\"?postmaster\"?(([>[:space:]].*)?)$$/ "
+        "$$(1)postmaster@$myhostname$$(2)}}",
+        "smtpd takes <postmaster> before any restriction; with a domain it is asked about like any other, "
+        "and refused at RCPT. Unusual spellings get past this, and are refused at DATA.",
+    )
     yield (
         "smtpd_end_of_data_restrictions",
         "",

@@ -3,7 +3,8 @@
 The parent is single-threaded and does nothing but wait: signals reach it through a wake-up
 descriptor (signal.set_wakeup_fd), never through a handler's code. Workers share what was opened
 before the fork (the listening socket). A worker that dies is replaced; when it dies at once again
-and again, ever later, but the parent never gives up. Draining: the parent closes the write end of
+and again, ever later, up to two seconds; but while none of its kind is left, one comes back within
+a second. The parent never gives up. Draining: the parent closes the write end of
 a pipe, workers see end of file on ``drain_fd``, finish what they have begun and return; those that
 have not after ``drain_seconds`` are killed.
 
@@ -33,7 +34,9 @@ from gatepost_core.log import get_logger
 _PR_SET_PDEATHSIG = 1
 _STEADY_SECONDS = 5.0
 _BACKOFF_FIRST = 0.1
-_BACKOFF_MOST = 10.0
+_BACKOFF_MOST = 2.0
+# While nobody of a role is left, one is due within this many seconds: mail is waiting.
+_ALONE_MOST = 1.0
 _PARENT_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 # Loaded before the fork: a child of a process that may have been preempted should not load libraries.
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -197,6 +200,7 @@ class Supervisor:
         child.pid = 0
         child.quick_deaths = child.quick_deaths + 1 if lived < _STEADY_SECONDS else 0
         child.due = now + self._backoff(child.quick_deaths)
+        self._hasten(child.role, now)
         self._hooks.died(child.slot)
         if draining and code == 0:
             return
@@ -213,6 +217,13 @@ class Supervisor:
             return 0.0
         return min(_BACKOFF_MOST, _BACKOFF_FIRST * 2.0 ** min(quick_deaths - 2, 16))
 
+    def _hasten(self, role: str, now: float) -> None:
+        """See to it that a role without a process has one soon, however often all of them died."""
+        peers = [child for child in self._children if child.role == role]
+        if not any(child.pid for child in peers):
+            first = min(peers, key=lambda child: child.due)
+            first.due = min(first.due, now + _ALONE_MOST)
+
     def _spawn_due(self, signals: _Signals) -> None:
         """Fork a child for each place whose time has come."""
         for child in self._children:
@@ -221,7 +232,9 @@ class Supervisor:
                     self._spawn(child, signals)
                 except OSError as error:  # no process or memory left: try again later
                     child.quick_deaths += 1
-                    child.due = time.monotonic() + max(_BACKOFF_FIRST, self._backoff(child.quick_deaths))
+                    now = time.monotonic()
+                    child.due = now + max(_BACKOFF_FIRST, self._backoff(child.quick_deaths))
+                    self._hasten(child.role, now)
                     self._log.error("cannot fork", role=child.role, slot=child.slot, error=str(error))
 
     def _spawn(self, child: _Child, signals: _Signals) -> None:

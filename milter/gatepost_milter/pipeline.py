@@ -37,6 +37,8 @@ __all__ = [
 _HTML_FEATURES = ("inlinecss", "trackclicks", "trackopens", "preventscam", "images")
 # Skip these words in reasons: a part without HTML is no failure worth a sentence of its own.
 _NO_HTML = "no HTML part"
+# With a milter, cleanup(8) drops what a header field has beyond this (KLUDGE_HEADER_LIMIT, cleanup_message.c).
+_FIELD_LIMIT = 60_000
 
 
 def process(message: Message, context: Context) -> Plan | Reject:
@@ -51,6 +53,8 @@ def process(message: Message, context: Context) -> Plan | Reject:
         return asked
     features = in_force(context.features, asked.values)
     plan = outside(message, context, features, asked)
+    if cut := _cut_fields(message.headers):
+        plan = replace(plan, notes=(*plan.notes, *cut))
     wanted = _wanted(features)
     if not wanted:
         return plan
@@ -64,6 +68,17 @@ def process(message: Message, context: Context) -> Plan | Reject:
             skipped={**plan.skipped, **dict.fromkeys(wanted, "internal error")},
             notes=(*plan.notes, f"{type(error).__name__}: {error}"),
         )
+
+
+def _cut_fields(headers: tuple[Header, ...]) -> list[str]:
+    """Return a note for each field so long that Postfix has cut it, or was about to."""
+    # The limit counts name, colon and value, folded with LF, and is met with the line that crosses it.
+    return [
+        f"{header.name.decode('ascii', 'backslashreplace')[:80]} has {size} bytes: "
+        f"Postfix drops a header field's lines beyond {_FIELD_LIMIT} bytes when there is a milter"
+        for header in headers
+        if (size := len(header.name) + 1 + len(header.value)) >= _FIELD_LIMIT
+    ]
 
 
 def _wanted(features: FeatureValues) -> list[str]:

@@ -4,9 +4,14 @@
 |---|---|---|
 | RCPT | yes | TLS, the credential's state, the envelope sender |
 | RCPT | no | a bounce domain's address with a valid token, on a port that takes bounces; else refused |
-| DATA | yes | TLS and the credential's state once more |
-| DATA | no | as the port: each recipient was accepted at RCPT |
+| DATA | yes | the same once more |
+| DATA | no | the same once more, and so one recipient only |
 | any other | | none: END-OF-MESSAGE above all, where a refusal breaks Postfix 3.7's transaction |
+
+DATA trusts nothing that RCPT was asked: smtpd(8) takes ``<postmaster>`` and its own address-probe sender
+without asking (smtpd_check_rcpt, rcpt_cmd). At DATA it names the recipient if there is one, and none if
+there are several; then nobody can tell what was let in, and without a login that is a refusal. A bounce
+goes to one address, the envelope sender of one message, so none is lost.
 
 Each decision depends on the request and the store alone, so a question that Postfix asks again, after
 a dropped connection, gets the same answer and changes nothing.
@@ -18,7 +23,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Protocol
 
-from gatepost_core.decision import AUTHENTICATION_REQUIRED, Decision, Pass
+from gatepost_core.decision import AUTHENTICATION_REQUIRED, Decision, Pass, Reject
 from gatepost_core.model import Credential
 from gatepost_core.rules import (
     TLS_REQUIRED,
@@ -30,7 +35,12 @@ from gatepost_core.rules import (
 from gatepost_policy.protocol import Request
 
 NOT_ASKED = Pass("nothing to decide in this state")
-_BOUNCES_TAKEN = Pass("recipients accepted at RCPT")
+_ONE_RECIPIENT = Reject(
+    530,
+    "5.7.0",
+    "Authentication required; without it a message has one recipient",
+    "no login, several recipients",
+)
 
 
 class Directory(Protocol):
@@ -74,25 +84,26 @@ class Questions:
         if state not in ("RCPT", "DATA"):
             return NOT_ASKED
         if not request.get("sasl_username"):
-            return self._without_login(request, state)
-        return self._with_login(request, state)
+            return self._without_login(request)
+        return self._with_login(request)
 
-    def _with_login(self, request: Request, state: str) -> Decision:
+    def _with_login(self, request: Request) -> Decision:
         tls = check_tls(_encrypted(request))
         if not isinstance(tls, Pass):
             return tls
         username = request["sasl_username"]
         credential = self._directory.credential(username)
         decision = check_state(credential, username, self._now())
-        if credential is None or not isinstance(decision, Pass) or state == "DATA":
+        if credential is None or not isinstance(decision, Pass):
             return decision
         return check_envelope_sender(credential, request.get("sender", ""))
 
-    def _without_login(self, request: Request, state: str) -> Decision:
+    def _without_login(self, request: Request) -> Decision:
         if request.get("server_port") in self._bounce_ports:
-            if state == "DATA":
-                return _BOUNCES_TAKEN
-            message_id = self._bounce(request.get("recipient", ""))
+            recipient = request.get("recipient", "")
+            if not recipient and request["protocol_state"] == "DATA":
+                return _ONE_RECIPIENT
+            message_id = self._bounce(recipient)
             if message_id is not None:
                 return Pass(f"bounce of message {message_id}")
         return AUTHENTICATION_REQUIRED if _encrypted(request) else TLS_REQUIRED

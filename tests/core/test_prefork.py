@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -39,11 +40,23 @@ sys.exit(prefork.Supervisor("waiting", 2, work, drain_seconds=5, hooks=hooks(),
 
 def test_a_worker_that_always_fails_is_tried_again_ever_later_and_for_ever(tmp_path: Path) -> None:
     with Running(["-c", FAILING], tmp_path) as daemon:
-        log = daemon.wait_log('event="worker died"', times=5)
+        log = daemon.wait_log('event="worker died"', times=7)
         waits = [float(text) for text in re.findall(r"respawn_in=(\S+)", log)]
-        assert waits[:5] == [0, 0.1, 0.2, 0.4, 0.8]
+        assert waits[:7] == [0, 0.1, 0.2, 0.4, 0.8, 1, 1]
         assert "RuntimeError: no luck" in log
         assert "status=1" in log
+        assert daemon.stop() == 0
+
+
+def test_when_all_workers_die_again_and_again_there_is_a_new_one_each_second(tmp_path: Path) -> None:
+    began_line = 'def work(context):\n    sys.stderr.write(f"began={time.monotonic()}\\n")'
+    script = FAILING.replace('"failing", 1,', '"failing", 3,').replace("def work(context):", began_line)
+    with Running(["-c", script.replace("import sys", "import sys, time")], tmp_path) as daemon:
+        log = daemon.wait_log('event="worker died"', times=24)
+        began = sorted(float(text) for text in re.findall(r"began=(\S+)", log))
+        assert began[-1] - began[0] > 3
+        assert max(later - earlier for earlier, later in pairwise(began)) < 1.4
+        assert max(float(text) for text in re.findall(r"respawn_in=(\S+)", log)) <= 2
         assert daemon.stop() == 0
 
 

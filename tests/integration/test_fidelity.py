@@ -45,6 +45,18 @@ def leaves(gateway: Gateway, content: bytes) -> bytes:
     return message if b"\r\nDate:" in content else re.sub(rb"(?m)^Date: .*$", b"Date: now", message, count=1)
 
 
+def test_a_header_field_that_postfix_cuts_because_there_is_a_milter_is_noted_in_the_log(
+    gateway: Gateway,
+) -> None:
+    line = b" " + b"x" * 69 + b"\r\n"
+    short = leaves(gateway, HEAD + b"X-Long:" + line * 840 + b"\r\nbody\r\n")
+    assert short.count(b"x" * 69) == 840
+    assert "X-Long has" not in gateway.log("milter")
+    long = leaves(gateway, HEAD + b"X-Long:" + line * 2500 + b"\r\nbody\r\n")
+    assert 800 < long.count(b"x" * 69) < 2500
+    assert "X-Long has 60002 bytes: Postfix drops" in gateway.log("milter")
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_without_features_a_message_passes_as_through_postfix_alone(
     gateway: Gateway, baseline: Gateway, name: str

@@ -74,8 +74,19 @@ def bounce(recipient: str, port: str = "25", state: str = "RCPT") -> Request:
 
 @pytest.mark.parametrize("recipient", ["good@b.example.test", "GOOD@B.Example.Test", "good@b.example.test."])
 @pytest.mark.parametrize("port", ["25", "2525"])
-def test_a_bounce_with_a_valid_token_comes_in_without_a_login(recipient: str, port: str) -> None:
-    assert questions().decide(bounce(recipient, port)) == Pass("bounce of message m1")
+@pytest.mark.parametrize("state", ["RCPT", "DATA"])
+def test_a_bounce_with_a_valid_token_comes_in_without_a_login(recipient: str, port: str, state: str) -> None:
+    assert questions().decide(bounce(recipient, port, state)) == Pass("bounce of message m1")
+
+
+@pytest.mark.parametrize("encryption", ["", "TLSv1.3"])
+def test_several_recipients_without_a_login_are_refused_at_data_as_nobody_can_tell_who_they_are(
+    encryption: str,
+) -> None:
+    asked = {**bounce("", state="DATA"), "recipient_count": "2", "encryption_protocol": encryption}
+    refused = questions().decide(asked)
+    assert str(refused).startswith("530 5.7.0 Authentication required")
+    assert refused.reason == "no login, several recipients"
 
 
 @pytest.mark.parametrize(
@@ -88,6 +99,10 @@ def test_a_bounce_with_a_valid_token_comes_in_without_a_login(recipient: str, po
         bounce(""),
         bounce("good@b.example.test@elsewhere.test"),
         bounce("", port="587", state="DATA"),
+        bounce("postmaster", state="DATA"),
+        bounce("double-bounce@mx.example.test", state="DATA"),
+        bounce("bad@b.example.test", state="DATA"),
+        bounce("good@b.example.test", port="587", state="DATA"),
     ],
 )
 def test_anything_else_without_a_login_must_log_in_first(asked: Request) -> None:
@@ -109,8 +124,9 @@ def test_expiry_counts_from_the_second_on_at_rcpt_and_data() -> None:
         assert isinstance(questions().decide(request(sasl_username="soon", protocol_state=state)), Pass)
 
 
-def test_the_envelope_sender_is_held_to_the_rules_at_rcpt() -> None:
-    refused = questions().decide(request(sender="info@other.test"))
+@pytest.mark.parametrize("state", ["RCPT", "DATA"])
+def test_the_envelope_sender_is_held_to_the_rules_at_rcpt_and_data(state: str) -> None:
+    refused = questions().decide(request(sender="info@other.test", protocol_state=state))
     assert isinstance(refused, Reject)
     assert refused.reason == "envelope sender not allowed"
 
