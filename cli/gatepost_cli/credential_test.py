@@ -17,6 +17,7 @@ from gatepost_cli.session import Session
 from gatepost_core.features import in_force
 from gatepost_core.model import Credential
 from gatepost_core.store import NotFound, StoreUnavailable
+from gatepost_core.store.errors import shown
 from gatepost_core.store.reader import Reader
 from gatepost_sasl.authenticator import BackendUnavailable, Denied, Peer, Verdict
 from gatepost_sasl.backends.store import StoreAuthenticator
@@ -45,7 +46,7 @@ def run(session: Session, user: str, password: str) -> int:
         who = _prepared(user, password)
         credential = reader.credential(who.username)
         if credential is None:
-            raise NotFound(f"no credential {user!r}; 'gatepost credential list' shows all")
+            raise NotFound(f"no credential {shown(user)}; 'gatepost credential list' shows all")
         result, reason = _asked(session, reader, who)
     finally:
         reader.close()

@@ -1,20 +1,21 @@
 """The addresses of a message's From fields, read strictly (RFC 5322 sections 3.4 and 3.6.2).
 
 Senders are held to these, so nothing may slip by: every From field, every address, members of groups and
-addresses hidden in display names (RFC 2047 words included) count. What cannot be read for sure
-becomes ``UNREADABLE``, a text without "@" that no rule matches. Never raises.
+addresses that display names show, bare or in angle brackets (RFC 2047 words included), count. What cannot
+be read for sure becomes ``UNREADABLE``, a text without "@" that no rule matches. Never raises.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 
+from gatepost_core.rules import UNREADABLE, normal_address
 from gatepost_milter.message import Header
 
-UNREADABLE = "unreadable From"
 # More text than this in From fields is no list of authors.
 _SIZE_MOST = 65536
 _ATOM = r"[^\x00-\x20\x7f()<>@,;:\\\".\[\]]+"
@@ -25,6 +26,10 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _HIDDEN = re.compile(r"<([^<>]*@[^<>]*)>")
+# An address as a word. A host name has a dot: "M@tt" is a name. A further "@" makes it unclear which host.
+_BARE = re.compile(r"([^\s<>()\[\],;:\"@]+)@([\w-]+(?:\.[\w-]+)+|\[[^\[\]]*\])(@?)")
+_LEADING = "'`*|/\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb"
+_PAIR = re.compile(r"\\(.)", re.DOTALL)
 _DOMAIN = re.compile(rf"{_DOMAIN_CHARACTERS}(?:\.{_DOMAIN_CHARACTERS})*|\[[^\[\]\\]*\]")
 
 _DOT_ATOM = rb"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*"
@@ -122,7 +127,8 @@ def _members(tokens: list[_Token]) -> list[list[_Token]]:
         elif token[1] == ":" and not in_group:
             in_group = True
             # The group's name is a display name; an address in it is none that we can read.
-            if any(kind == "special" and text in "<>@" for kind, text in members[-1]):
+            name = members[-1]
+            if any(kind == "special" and text in "<>@" for kind, text in name) or _hidden(name):
                 members.append([])
             else:
                 members[-1] = []
@@ -135,7 +141,7 @@ def _members(tokens: list[_Token]) -> list[list[_Token]]:
 
 
 def _mailbox(tokens: list[_Token]) -> list[str]:
-    """Return the address of one mailbox, after those hidden in its display name."""
+    """Return the address of one mailbox, then those that its display name shows beside it."""
     tokens = _trimmed(tokens)
     if not tokens:
         return []
@@ -147,8 +153,23 @@ def _mailbox(tokens: list[_Token]) -> list[str]:
         return [UNREADABLE]
     if any(kind in ("special", "literal") and text != "." for kind, text in display):
         return [UNREADABLE]
-    hidden = _HIDDEN.findall(_shown("".join(text for _, text in display)))
-    return [*(part.strip() for part in hidden), _address(_trimmed(rest[:-1]))]
+    address = _address(_trimmed(rest[:-1]))
+    own = normal_address(address)
+    return [address, *(other for other in _hidden(display) if normal_address(other) != own)]
+
+
+def _hidden(display: list[_Token]) -> list[str]:
+    """Return the addresses that a display name shows, each once."""
+    text = _shown("".join(_PAIR.sub(r"\1", part) if kind == "quoted" else part for kind, part in display))
+    # What looks like "@" and "." counts as such, and what nobody sees is left out.
+    text = unicodedata.normalize("NFKC", text)
+    text = "".join(sign for sign in text if unicodedata.category(sign) != "Cf")
+    if "@" not in text:
+        return []
+    found = [part.strip() for part in _HIDDEN.findall(text)]
+    for local, domain, more in _BARE.findall(_HIDDEN.sub(" ", text)):
+        found.append(UNREADABLE if more else f"{local.lstrip(_LEADING)}@{domain}")
+    return list(dict.fromkeys(found))
 
 
 def _trimmed(tokens: list[_Token]) -> list[_Token]:

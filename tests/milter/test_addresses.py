@@ -35,9 +35,25 @@ def addresses(*values: str | bytes) -> list[str]:
         (" Ann <a@exämple.test>", ["a@exämple.test"]),
         (
             " =?utf-8?q?Boss_=3Cboss=40example=2Eorg=3E?= <a@example.test>",
-            ["boss@example.org", "a@example.test"],
+            ["a@example.test", "boss@example.org"],
         ),
-        (' "Boss <boss@example.org>" <a@example.test>', ["boss@example.org", "a@example.test"]),
+        (' "Boss <boss@example.org>" <a@example.test>', ["a@example.test", "boss@example.org"]),
+        (' "boss@example.org" <a@example.test>', ["a@example.test", "boss@example.org"]),
+        (r' "boss\@example.org" <a@example.test>', ["a@example.test", "boss@example.org"]),
+        (' "Boss, (boss@example.org)." <a@example.test>', ["a@example.test", "boss@example.org"]),
+        (" \"'boss@example.org' via List\" <a@example.test>", ["a@example.test", "boss@example.org"]),
+        (" =?utf-8?b?Ym9zc0BleGFtcGxlLm9yZw==?= <a@example.test>", ["a@example.test", "boss@example.org"]),
+        (
+            " =?utf-8?q?boss=40exam?= =?utf-8?q?ple=2Eorg?= <a@example.test>",
+            ["a@example.test", "boss@example.org"],
+        ),
+        (' "boss\uff20example.org" <a@example.test>', ["a@example.test", "boss@example.org"]),
+        (' "boss@\u200bexample.org" <a@example.test>', ["a@example.test", "boss@example.org"]),
+        (' "x@boss@example.org" <a@example.test>', ["a@example.test", UNREADABLE]),
+        (' "boss@example.org@example.test" <a@example.test>', ["a@example.test", UNREADABLE]),
+        (' "boss@[192.0.2.1]" <a@example.test>', ["a@example.test", "boss@[192.0.2.1]"]),
+        (' "A@Example.test" <a@example.test>', ["a@example.test"]),
+        (' "M@tt of Team @ Acme, @acme" <a@example.test>', ["a@example.test"]),
     ],
 )
 def test_every_address_of_a_from_field_is_found(value: str | bytes, expected: list[str]):
@@ -61,6 +77,7 @@ def test_every_address_of_a_from_field_is_found(value: str | bytes, expected: li
         " a@example.test;b@example.org",
         b" a@ex\xe9mple.test\x00",
         " a@example.test\r b@example.org",
+        ' "boss@example.org": a@example.test;',
     ],
 )
 def test_what_is_no_clear_address_yields_a_token_that_matches_no_rule(value: str | bytes):

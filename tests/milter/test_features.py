@@ -164,6 +164,23 @@ def test_the_cascade_is_kept(css: str, before: str, after: str):
     assert edited(style + before, "inlinecss") == style + after
 
 
+@pytest.mark.parametrize(
+    ("css", "style"),
+    [
+        ("""p{background:url('x"y');color:red}""", r"background: url('x\22 y');color: red"),
+        ("""p{content:"it's";color:red}""", r"content: 'it\27 s';color: red"),
+        (r"""p{content:'\'\"a\62 ';color:red}""", r"content: '\27 \22 a\62 ';color: red"),
+        (r"""p{background:url(x\'y)}""", r"background: url(x\27 y)"),
+        ("""p{content:"a\\\nb"}""", "content: 'ab'"),
+        (r"p{c\olor:red}@media all{v\:p:hover{color:red}}", "color: red"),
+        ("""p/*"*/{/*'*/color:red}p{content:"a"}""", "color: red;content: 'a'"),
+    ],
+)
+def test_quotes_and_escapes_in_a_sheet_mean_the_same_in_the_attribute(css: str, style: str):
+    html = f"<style>{css}</style>"
+    assert edited(html + "<p>x", "inlinecss") == f'{html}<p style="{style}">x'
+
+
 def test_rules_in_a_conditional_comment_reach_only_what_is_in_conditional_comments():
     html = "<p>a<!--[if mso]><style>p{color:red}</style><p>b<![endif]-->"
     assert edited(html, "inlinecss") == html.replace("<p>b", '<p style="color: red">b')
@@ -184,6 +201,11 @@ def test_no_file_is_read(tmp_path: Path):
     [
         ("<p>x", "no <style> rule"),
         ("<style>q{color:red}</style><p>x", "no rule that applies"),
+        (
+            r"<style>p{color:red;c\:x:1}</style><p>x",
+            r"the property name 'c\\:x' cannot be written in a style attribute",
+        ),
+        ("""<style>p{color:red;background:url(x"y)}</style><p>x""", "a quote in <style> that is not closed"),
         (RULE + "<div>" * 2000, "elements nested more than 1000 deep"),
         (RULE + "<p></p>" * 20001, "more than 20000 elements"),
         (f"<style>{'p{color:red}' * 30000}</style><p>x", "more than 262144 characters of CSS"),
