@@ -61,7 +61,8 @@ def resolver_address(
         host, _, port = host.partition(":")
     if not _is_address(host) or not port.isdecimal() or not 0 < int(port) < 65536:
         raise click.BadParameter(
-            f"{shown(text)} is not the address of a DNS server; expected something like 192.0.2.1 or 192.0.2.1:53"
+            f"{shown(text)} is not the address of a DNS server; "
+            "expected something like 192.0.2.1 or 192.0.2.1:53"
         )
     return host, int(port)
 
@@ -83,8 +84,8 @@ def expiry(_ctx: click.Context, _param: click.Parameter, text: str | None) -> da
         when = _moment(text.strip(), now)
     except (ValueError, OverflowError) as error:
         raise click.BadParameter(
-            f"{shown(text)} is not a time; expected 2027-01-31, 2027-01-31T18:00 (UTC unless it says otherwise), "
-            "90d or never"
+            f"{shown(text)} is not a time; "
+            "expected 2027-01-31, 2027-01-31T18:00 (UTC unless it says otherwise), 90d or never"
         ) from error
     if when <= now:
         raise click.BadParameter(f"{shown(text)} lies in the past; 'gatepost credential disable' ends it now")

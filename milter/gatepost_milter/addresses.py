@@ -26,8 +26,8 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _HIDDEN = re.compile(r"<([^<>]*@[^<>]*)>")
-# An address as a word. A host name has a dot: "M@tt" is a name. A further "@" makes it unclear which host.
-_BARE = re.compile(r"([^\s<>()\[\],;:\"@]+)@([\w-]+(?:\.[\w-]+)+|\[[^\[\]]*\])(@?)")
+# An address as a word. A host name has a dot: "M@tt" is a name. A further "@" makes it unclear.
+_BARE = re.compile(r"(@?)([^\s<>()\[\],;:\"@]+)@([\w-]+(?:\.[\w-]+)+|\[[^\[\]]*\])(@?)")
 _LEADING = "'`*|/\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb"
 _PAIR = re.compile(r"\\(.)", re.DOTALL)
 _DOMAIN = re.compile(rf"{_DOMAIN_CHARACTERS}(?:\.{_DOMAIN_CHARACTERS})*|\[[^\[\]\\]*\]")
@@ -167,8 +167,8 @@ def _hidden(display: list[_Token]) -> list[str]:
     if "@" not in text:
         return []
     found = [part.strip() for part in _HIDDEN.findall(text)]
-    for local, domain, more in _BARE.findall(_HIDDEN.sub(" ", text)):
-        found.append(UNREADABLE if more else f"{local.lstrip(_LEADING)}@{domain}")
+    for before, local, domain, after in _BARE.findall(_HIDDEN.sub(" ", text)):
+        found.append(UNREADABLE if before or after else f"{local.lstrip(_LEADING)}@{domain}")
     return list(dict.fromkeys(found))
 
 

@@ -153,7 +153,7 @@ def test_a_rule_is_written_in_front_of_an_elements_own_style(before: str, after:
         ("a:link{color:red}", "<a href=#>", '<a style="color: red" href=#>'),
         ("#i.c{color:red}", "<p id=i class='b c'>", "<p style=\"color: red\" id=i class='b c'>"),
         ("div>p{color:red}", "<div><b></b><p></div>", '<div><b></b><p style="color: red"></div>'),
-        ('p{font-family:"A\'B"}', "<p>", "<p>"),
+        ('p{font-family:"A\'B"}', "<p>", r"""<p style="font-family: 'A\27 B'">"""),
         ("p{font:1px\r\n  a}", "<p>", '<p style="font: 1px a">'),
         ('p{font-family:"A B"}', "<p style='x:y'>", "<p style='font-family: &#39;A B&#39;;x:y'>"),
         ("p{background:url(a?b&c)}", "<p>", '<p style="background: url(a?b&amp;c)">'),

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -81,4 +82,6 @@ def test_signals_in_any_number_end_it_without_a_word(tmp_path: Path) -> None:
             assert notify.recv(100).startswith(b"READY=1")
             while process.poll() is None:
                 process.send_signal(signal.SIGTERM)
+                with suppress(subprocess.TimeoutExpired):  # some hundred at most: more fill asyncio's pipe
+                    process.wait(0.001)
             assert (process.returncode, process.communicate()[1]) == (0, b"")

@@ -94,7 +94,8 @@ def rotate(
     credential = get(connection, username)
     if credential.source is not Source.STORE:
         raise StoreError(
-            f"the password of credential {shown(username)} is kept by {credential.source.value}; change it there"
+            f"the password of credential {shown(username)} is kept by {credential.source.value}; "
+            "change it there"
         )
     if credential.imported is not None:
         _end_imported(connection, credential, now, overlap_ends)
