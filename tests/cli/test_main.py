@@ -30,9 +30,8 @@ def test_0_when_done(gatepost: Gatepost) -> None:
     "words",
     [
         ("account", "add", "LONG"),
-        ("account", "remove", "LONG", "--yes"),
+        ("account", "remove", "LONG"),
         ("credential", "show", "LONG"),
-        ("credential", "test", "LONG"),
         ("credential", "add", "--account", "LONG"),
         ("credential", "add", "--account", "acme", "--sender", "LONG"),
         ("credential", "add", "--account", "acme", "--username", "LONG"),
