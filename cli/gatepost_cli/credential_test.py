@@ -19,6 +19,7 @@ from gatepost_core.features import in_force
 from gatepost_core.model import Credential
 from gatepost_core.settings import Settings
 from gatepost_core.store import NotFound, StoreUnavailable
+from gatepost_core.store.errors import shown
 from gatepost_core.store.reader import Reader
 from gatepost_sasl.authenticator import BackendUnavailable, Denied, Peer
 from gatepost_sasl.backends import build
@@ -60,7 +61,7 @@ def run(session: Session, user: str, password: str, address: str) -> int:
     finally:
         reader.close()
     if credential is None and answer.backend == "store":
-        raise NotFound(f"no credential {user!r}; 'gatepost credential list' shows all")
+        raise NotFound(f"no credential {shown(user)}; 'gatepost credential list' shows all")
     data = _data(answer, credential, session.now)
     emit(session, data, _table(data))
     return 0 if answer.result == "granted" else DENIED

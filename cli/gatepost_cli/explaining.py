@@ -27,7 +27,7 @@ from gatepost_milter.dkim.signing import FEATURE as DKIM
 from gatepost_milter.dkim.signing import Limits, Signing, room
 from gatepost_milter.judge import Accepted, Judge
 from gatepost_milter.message import Context, Header, Message, Plan, apply_header_edits, render
-from gatepost_milter.overrides import PREFIXES
+from gatepost_milter.overrides import is_override
 from gatepost_milter.transaction import Transaction
 from gatepost_policy.questions import Questions
 
@@ -186,7 +186,7 @@ class Explainer:
         self, mail: Mail, headers: tuple[Header, ...], body: bytes, plan: Plan
     ) -> list[FeatureOutcome]:
         outcomes: list[FeatureOutcome] = []
-        plain = tuple(header for header in headers if not _is_override(header))
+        plain = tuple(header for header in headers if not is_override(header.name))
         asked = in_force(plan.features)
         for name, value in asked.items():
             share = ""
@@ -220,10 +220,6 @@ class Explainer:
 def _after(message: Message, plan: Plan) -> Message:
     headers = (*reversed(plan.top), *apply_header_edits(message.headers, plan.header_edits))
     return Message(headers, message.body if plan.body is None else plan.body)
-
-
-def _is_override(header: Header) -> bool:
-    return header.name.decode("latin-1").strip().lower().startswith(PREFIXES)
 
 
 def _postfix_notes(mail: Mail, headers: tuple[Header, ...], settings: Settings) -> list[str]:

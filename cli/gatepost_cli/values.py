@@ -19,6 +19,7 @@ from gatepost_core.features import FeatureError, FeatureValue, parse_options
 from gatepost_core.rules import normal_address, normal_network
 from gatepost_core.store import StoreError
 from gatepost_core.store.domains import checked
+from gatepost_core.store.errors import shown
 
 _NAME_MOST = 255
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
@@ -42,7 +43,7 @@ def overlap(_ctx: click.Context, _param: click.Parameter, text: str) -> timedelt
     """Return the span of ``--overlap``, such as ``24h``; ``0h`` is none at all. An option callback."""
     span = duration(text)
     if span is None:
-        raise click.BadParameter(f"{text!r} is not a time span; expected something like 24h, 90m or 7d")
+        raise click.BadParameter(f"{shown(text)} is not a time span; expected something like 24h, 90m or 7d")
     return span
 
 
@@ -60,7 +61,8 @@ def resolver_address(
         host, _, port = host.partition(":")
     if not _is_address(host) or not port.isdecimal() or not 0 < int(port) < 65536:
         raise click.BadParameter(
-            f"{text!r} is not the address of a DNS server; expected something like 192.0.2.1 or 192.0.2.1:53"
+            f"{shown(text)} is not the address of a DNS server; "
+            "expected something like 192.0.2.1 or 192.0.2.1:53"
         )
     return host, int(port)
 
@@ -82,11 +84,11 @@ def expiry(_ctx: click.Context, _param: click.Parameter, text: str | None) -> da
         when = _moment(text.strip(), now)
     except (ValueError, OverflowError) as error:
         raise click.BadParameter(
-            f"{text!r} is not a time; expected 2027-01-31, 2027-01-31T18:00 (UTC unless it says otherwise), "
-            "90d or never"
+            f"{shown(text)} is not a time; "
+            "expected 2027-01-31, 2027-01-31T18:00 (UTC unless it says otherwise), 90d or never"
         ) from error
     if when <= now:
-        raise click.BadParameter(f"{text!r} lies in the past; 'gatepost credential disable' ends it now")
+        raise click.BadParameter(f"{shown(text)} lies in the past; 'gatepost credential disable' ends it now")
     return when
 
 
@@ -121,7 +123,7 @@ def _network(text: str) -> str:
         return normal_network(text)
     except ValueError as error:
         raise click.BadParameter(
-            f"{text!r} is not a network ({error}); expected 192.0.2.0/24, 2001:db8::/32 or one address"
+            f"{shown(text)} is not a network ({error}); expected 192.0.2.0/24, 2001:db8::/32 or one address"
         ) from error
 
 
@@ -132,7 +134,7 @@ def username(_ctx: click.Context, _param: click.Parameter, text: str | None) -> 
     name = " ".join(unicodedata.normalize("NFKC", text).split())
     if not name or len(name) > _NAME_MOST or not name.isprintable():
         raise click.BadParameter(
-            f"{text!r} cannot be a user name; at most {_NAME_MOST} characters, all visible"
+            f"{shown(text)} cannot be a user name; at most {_NAME_MOST} characters, all visible"
         )
     return name
 
@@ -159,5 +161,5 @@ def sender_pattern(text: str) -> str:
     except StoreError:
         usable = False
     if not usable:
-        raise click.BadParameter(f"{text!r} cannot be used as a sender; expected {_PATTERN}")
+        raise click.BadParameter(f"{shown(text)} cannot be used as a sender; expected {_PATTERN}")
     return pattern

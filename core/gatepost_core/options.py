@@ -37,7 +37,7 @@ _RESERVED = frozenset(
         "received-spf",
     )
 )
-_RESERVED_PREFIXES = ("content-", "resent-", "arc-", "x-gatepost-", "x-smtpeter-")
+_RESERVED_PREFIXES = ("content-", "resent-", "arc-", "x-gatepost", "x-smtpeter")
 
 
 class OptionsError(ValueError):
@@ -84,7 +84,7 @@ def header_name(text: str) -> str:
     if not _NAME.fullmatch(name):
         raise OptionsError(f"{text!r} is no header field's name; expected something like X-Campaign")
     lowered = name.lower()
-    if lowered in _RESERVED or lowered.startswith(_RESERVED_PREFIXES):
+    if lowered in _RESERVED or lowered.replace("_", "-").startswith(_RESERVED_PREFIXES):
         raise OptionsError(f"{name} is a field that mail and its trace depend on; it is left alone")
     return name
 

@@ -18,6 +18,8 @@ import idna
 from gatepost_core.decision import Decision, Pass, Reject
 from gatepost_core.model import Credential, State
 
+# Stands for a From address that cannot be read for sure. Without "@", so that no rule matches it.
+UNREADABLE = "unreadable From"
 TLS_REQUIRED = Reject(530, "5.7.0", "Authentication required; issue STARTTLS, then AUTH", "no TLS")
 
 
@@ -68,8 +70,8 @@ def check_envelope_sender(credential: Credential, sender: str) -> Decision:
 def check_from_header(credential: Credential, addresses: Iterable[str]) -> Decision:
     """Refuse a message unless every From address may be used by the credential.
 
-    ``addresses`` holds those of all From header fields (RFC 5322 section 3.6.2). A restricted
-    credential's message without one readable From address is refused as well.
+    ``addresses`` holds those of all From header fields (RFC 5322 section 3.6.2), ``UNREADABLE`` for what
+    is none. A restricted credential's message with such a one, or without any, is refused as well.
     """
     if not credential.rules.senders:
         return Pass("senders unrestricted")
@@ -81,6 +83,14 @@ def check_from_header(credential: Credential, addresses: Iterable[str]) -> Decis
             "The From header holds no address that can be read, and credential "
             f"{credential.username} is held to its senders",
             "no From address",
+        )
+    if UNREADABLE in listed:
+        return Reject(
+            550,
+            "5.7.1",
+            "The From header holds something that cannot be read as an address; expected addresses like "
+            f"Name <user@example.com>, as credential {credential.username} is held to its senders",
+            "unreadable From address",
         )
     for address in listed:
         if not sender_allowed(credential.rules.senders, address):

@@ -1,20 +1,22 @@
 """The addresses of a message's From fields, read strictly (RFC 5322 sections 3.4 and 3.6.2).
 
 Senders are held to these, so nothing may slip by: every From field, every address, members of groups and
-addresses hidden in display names (RFC 2047 words included) count. What cannot be read for sure
-becomes ``UNREADABLE``, a text without "@" that no rule matches. Never raises.
+addresses in angle brackets in a display name (RFC 2047 words included), which programs have taken for the
+address, count. A bare address in a display name is only a name ("x@example.org via List"). What cannot be
+read for sure becomes ``UNREADABLE``, a text without "@" that no rule matches. Never raises.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 
+from gatepost_core.rules import UNREADABLE, normal_address
 from gatepost_milter.message import Header
 
-UNREADABLE = "unreadable From"
 # More text than this in From fields is no list of authors.
 _SIZE_MOST = 65536
 _ATOM = r"[^\x00-\x20\x7f()<>@,;:\\\".\[\]]+"
@@ -25,6 +27,7 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _HIDDEN = re.compile(r"<([^<>]*@[^<>]*)>")
+_PAIR = re.compile(r"\\(.)", re.DOTALL)
 _DOMAIN = re.compile(rf"{_DOMAIN_CHARACTERS}(?:\.{_DOMAIN_CHARACTERS})*|\[[^\[\]\\]*\]")
 
 _DOT_ATOM = rb"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*"
@@ -122,7 +125,8 @@ def _members(tokens: list[_Token]) -> list[list[_Token]]:
         elif token[1] == ":" and not in_group:
             in_group = True
             # The group's name is a display name; an address in it is none that we can read.
-            if any(kind == "special" and text in "<>@" for kind, text in members[-1]):
+            name = members[-1]
+            if any(kind == "special" and text in "<>@" for kind, text in name) or _hidden(name):
                 members.append([])
             else:
                 members[-1] = []
@@ -135,7 +139,7 @@ def _members(tokens: list[_Token]) -> list[list[_Token]]:
 
 
 def _mailbox(tokens: list[_Token]) -> list[str]:
-    """Return the address of one mailbox, after those hidden in its display name."""
+    """Return the address of one mailbox, then those in angle brackets in its display name."""
     tokens = _trimmed(tokens)
     if not tokens:
         return []
@@ -147,8 +151,20 @@ def _mailbox(tokens: list[_Token]) -> list[str]:
         return [UNREADABLE]
     if any(kind in ("special", "literal") and text != "." for kind, text in display):
         return [UNREADABLE]
-    hidden = _HIDDEN.findall(_shown("".join(text for _, text in display)))
-    return [*(part.strip() for part in hidden), _address(_trimmed(rest[:-1]))]
+    address = _address(_trimmed(rest[:-1]))
+    own = normal_address(address)
+    return [address, *(other for other in _hidden(display) if normal_address(other) != own)]
+
+
+def _hidden(display: list[_Token]) -> list[str]:
+    """Return the addresses in angle brackets in a display name, each once."""
+    text = _shown("".join(_PAIR.sub(r"\1", part) if kind == "quoted" else part for kind, part in display))
+    # What looks like "@" and "." counts as such, and what nobody sees is left out.
+    text = unicodedata.normalize("NFKC", text)
+    text = "".join(sign for sign in text if unicodedata.category(sign) != "Cf")
+    if "@" not in text:
+        return []
+    return list(dict.fromkeys(part.strip() for part in _HIDDEN.findall(text)))
 
 
 def _trimmed(tokens: list[_Token]) -> list[_Token]:

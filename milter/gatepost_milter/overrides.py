@@ -1,9 +1,9 @@
 """Header fields that override a credential's features for one message.
 
-``X-Gatepost-<Feature>`` and ``X-SMTPeter-<Feature>``, in any case. Every field under either prefix is removed
-before the message leaves. A name or value that is not understood, or two that contradict each other, refuse
-the message: ``550 5.6.0`` naming header and value, never a guess. A credential may have them ignored:
-removed unread.
+``X-Gatepost-<Feature>`` and ``X-SMTPeter-<Feature>``, in any case. Every field whose name begins with one of
+these words, the hyphen forgotten or "_" in its place, is removed before the message leaves. A name or value
+that is not understood, or two that contradict each other, refuse the message: ``550 5.6.0`` naming
+header and value, never a guess. A credential may have them ignored: removed unread.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from gatepost_core.decision import Reject
 from gatepost_core.features import CATALOGUE, Feature, FeatureError, FeatureValue
 from gatepost_milter.message import Header, HeaderEdit
 
-PREFIXES = ("x-gatepost-", "x-smtpeter-")
+_PREFIXES = ("x-gatepost-", "x-smtpeter-")
+# What may be meant as one; a name that only resembles an override must not leave with the message.
+_RESEMBLING = (b"x-gatepost", b"x-smtpeter")
+_BEGINNINGS = (b"X-", b"x-", b"X_", b"x_")
 _BY_HEADER = {feature.header.lower(): feature for feature in CATALOGUE.values() if feature.header}
 _SHOWN = 60
 
@@ -30,6 +33,11 @@ class Overrides:
     ignored: tuple[str, ...] = ()
 
 
+def is_override(name: bytes) -> bool:
+    """Say whether a field of this name is an override, or meant as one: such a field is never sent on."""
+    return name[:2] in _BEGINNINGS and name.lower().replace(b"_", b"-").startswith(_RESEMBLING)
+
+
 def read(headers: tuple[Header, ...], *, ignore: bool = False) -> Overrides | Reject:
     """Return the overrides among ``headers``, or the refusal of one that is not understood.
 
@@ -40,11 +48,9 @@ def read(headers: tuple[Header, ...], *, ignore: bool = False) -> Overrides | Re
     counts: dict[bytes, int] = {}
     ignored: list[str] = []
     for header in headers:
-        if header.name[:2] not in (b"X-", b"x-"):
+        if not is_override(header.name):
             continue
         word = header.name.decode("latin-1").strip().lower()
-        if not word.startswith(PREFIXES):
-            continue
         key = header.name.lower()
         counts[key] = counts.get(key, 0) + 1
         edits.append(HeaderEdit(header.name, counts[key], None))
@@ -68,7 +74,7 @@ def read(headers: tuple[Header, ...], *, ignore: bool = False) -> Overrides | Re
 
 def _parse(header: Header, word: str) -> tuple[Feature, FeatureValue]:
     """Return the feature and value that a field asks for. Raises FeatureError."""
-    feature = _BY_HEADER.get(word[len(PREFIXES[0]) :])
+    feature = _BY_HEADER.get(word[len(_PREFIXES[0]) :]) if word.startswith(_PREFIXES) else None
     if feature is None:
         known = ", ".join(f"X-Gatepost-{feature.header}" for feature in _BY_HEADER.values())
         raise FeatureError(

@@ -19,6 +19,7 @@ from types import FrameType
 from typing import NoReturn
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 
 from gatepost_core.features import CATALOGUE, FeatureError, FeatureValues, parse_options
@@ -97,6 +98,8 @@ def main(  # noqa: PLR0913, PLR0917 - one argument an option
 ) -> None:
     """Check what was asked for, then run it."""
     features = _features(options)
+    if file is None:
+        _refuse_options_of_once()
     request = _request(file, int(port), mechanism, sender, recipients) if file else None
     if os.geteuid() != 0:
         _fail("Postfix's master needs root: run script/server as root")
@@ -113,6 +116,19 @@ def main(  # noqa: PLR0913, PLR0917 - one argument an option
         sys.exit(1)
     except (StackError, OSError) as error:
         _fail(str(error))
+
+
+def _refuse_options_of_once() -> None:
+    """Raise UsageError when an option that only ``--once`` heeds is given without it."""
+    context = click.get_current_context()
+    for name, option in (
+        ("port", "--port"),
+        ("mechanism", "--mechanism"),
+        ("sender", "--from"),
+        ("recipients", "--to"),
+    ):
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            raise click.UsageError(f"{option} goes with --once FILE.eml; it says how that message is sent")
 
 
 def _features(options: tuple[str, ...]) -> FeatureValues:

@@ -31,6 +31,7 @@ WITHOUT_8BITMIME = "without-8bitmime"
 _EIGHT_BIT = ("8BITMIME", "SMTPUTF8")
 # Not the name of the Postfix that talks to it: Postfix takes that for a mail loop.
 _HOSTNAME = "sink.invalid"
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Sink:
@@ -95,12 +96,14 @@ async def serve(maildir: Path, listener: socket.socket, hidden: tuple[str, ...] 
     """Accept messages on ``listener`` until SIGTERM."""
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _SIGNALS:
         loop.add_signal_handler(number, stopped.set)
     sink = Sink(maildir, hidden)
     server = await loop.create_server(lambda: _session(sink), sock=listener)
     ready()
     await stopped.wait()
+    # A second one would find the loop half closed, and asyncio's pipe for signals gone.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     server.close()
 
 

@@ -26,6 +26,29 @@ def test_0_when_done(gatepost: Gatepost) -> None:
     assert gatepost.process("account", "list", "--json").code == 0
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("account", "add", "LONG"),
+        ("account", "remove", "LONG"),
+        ("credential", "show", "LONG"),
+        ("credential", "add", "--account", "LONG"),
+        ("credential", "add", "--account", "acme", "--sender", "LONG"),
+        ("credential", "add", "--account", "acme", "--username", "LONG"),
+        ("domain", "show", "LONG"),
+        ("domain", "add", "LONG", "--account", "acme"),
+        ("message", "show", "LONG"),
+    ],
+)
+def test_an_error_does_not_repeat_a_name_that_fills_the_screen(
+    gatepost: Gatepost, words: tuple[str, ...]
+) -> None:
+    said = gatepost.process(*("x" * 5000 if word == "LONG" else word for word in words))
+    assert said.code in (1, 2, 3)
+    assert "x" * 40 in said.err
+    assert len(said.err) < 800
+
+
 def test_1_when_it_failed(gatepost: Gatepost) -> None:
     taken = gatepost.process("account", "add", "acme", "--json")
     assert (taken.code, taken.out, taken.error) == (1, "", "account 'acme' exists already")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from gatepost_core.decision import Pass, Reject
 from gatepost_core.model import Credential, Rules, State
 from gatepost_core.rules import (
+    UNREADABLE,
     check_envelope_sender,
     check_from_header,
     check_state,
@@ -143,3 +144,13 @@ def test_a_credential_is_good_until_the_moment_it_expires() -> None:
 def test_mail_without_tls_is_refused() -> None:
     assert isinstance(check_tls(True), Pass)
     assert str(check_tls(False)).startswith("530 5.7.0 ")
+
+
+def test_an_unreadable_from_address_is_refused_with_a_text_of_its_own():
+    """The reply says what happened and what was expected, also beside an address that is allowed."""
+    answer = check_from_header(credential("example.test"), ["a@example.test", UNREADABLE])
+    assert isinstance(answer, Reject)
+    assert str(answer).startswith(
+        "550 5.7.1 The From header holds something that cannot be read as an address; expected "
+    )
+    assert UNREADABLE not in answer.text

@@ -267,6 +267,16 @@ def test_an_unknown_feature_is_a_usage_error_that_names_it(var: Path) -> None:
     assert "sparkle" in failed.stderr.decode()
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--port", "2587"), ("--mechanism", "login"), ("--from", "a@x.test"), ("--to", "b@x.test")],
+)
+def test_an_option_of_once_is_not_ignored_without_it(var: Path, option: str, value: str) -> None:
+    failed = run("--var", str(var), option, value)
+    assert failed.returncode == 2
+    assert f"{option} goes with --once" in failed.stderr.decode()
+
+
 def test_without_root_it_says_so_in_one_line(tmp_path: Path) -> None:
     script = tmp_path / "script/server"
     script.parent.mkdir()

@@ -35,9 +35,15 @@ def addresses(*values: str | bytes) -> list[str]:
         (" Ann <a@exämple.test>", ["a@exämple.test"]),
         (
             " =?utf-8?q?Boss_=3Cboss=40example=2Eorg=3E?= <a@example.test>",
-            ["boss@example.org", "a@example.test"],
+            ["a@example.test", "boss@example.org"],
         ),
-        (' "Boss <boss@example.org>" <a@example.test>', ["boss@example.org", "a@example.test"]),
+        (' "Boss <boss@example.org>" <a@example.test>', ["a@example.test", "boss@example.org"]),
+        (r' "Boss \<boss@example.org\>" <a@example.test>', ["a@example.test", "boss@example.org"]),
+        (' "Boss <boss\uff20example.org>" <a@example.test>', ["a@example.test", "boss@example.org"]),
+        (' "Boss <boss@\u200bexample.org>" <a@example.test>', ["a@example.test", "boss@example.org"]),
+        (' "A <A@Example.test>" <a@example.test>', ["a@example.test"]),
+        (" \"'boss@example.org' via List\" <a@example.test>", ["a@example.test"]),
+        (' "M@tt of Team @ Acme, @acme" <a@example.test>', ["a@example.test"]),
     ],
 )
 def test_every_address_of_a_from_field_is_found(value: str | bytes, expected: list[str]):
@@ -61,6 +67,7 @@ def test_every_address_of_a_from_field_is_found(value: str | bytes, expected: li
         " a@example.test;b@example.org",
         b" a@ex\xe9mple.test\x00",
         " a@example.test\r b@example.org",
+        ' "Boss <boss@example.org>": a@example.test;',
     ],
 )
 def test_what_is_no_clear_address_yields_a_token_that_matches_no_rule(value: str | bytes):

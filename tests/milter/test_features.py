@@ -153,7 +153,7 @@ def test_a_rule_is_written_in_front_of_an_elements_own_style(before: str, after:
         ("a:link{color:red}", "<a href=#>", '<a style="color: red" href=#>'),
         ("#i.c{color:red}", "<p id=i class='b c'>", "<p style=\"color: red\" id=i class='b c'>"),
         ("div>p{color:red}", "<div><b></b><p></div>", '<div><b></b><p style="color: red"></div>'),
-        ('p{font-family:"A\'B"}', "<p>", "<p>"),
+        ('p{font-family:"A\'B"}', "<p>", r"""<p style="font-family: 'A\27 B'">"""),
         ("p{font:1px\r\n  a}", "<p>", '<p style="font: 1px a">'),
         ('p{font-family:"A B"}', "<p style='x:y'>", "<p style='font-family: &#39;A B&#39;;x:y'>"),
         ("p{background:url(a?b&c)}", "<p>", '<p style="background: url(a?b&amp;c)">'),
@@ -162,6 +162,23 @@ def test_a_rule_is_written_in_front_of_an_elements_own_style(before: str, after:
 def test_the_cascade_is_kept(css: str, before: str, after: str):
     style = f"<style>{css}</style>"
     assert edited(style + before, "inlinecss") == style + after
+
+
+@pytest.mark.parametrize(
+    ("css", "style"),
+    [
+        ("""p{background:url('x"y');color:red}""", r"background: url('x\22 y');color: red"),
+        ("""p{content:"it's";color:red}""", r"content: 'it\27 s';color: red"),
+        (r"""p{content:'\'\"a\62 ';color:red}""", r"content: '\27 \22 a\62 ';color: red"),
+        (r"""p{background:url(x\'y)}""", r"background: url(x\27 y)"),
+        ("""p{content:"a\\\nb"}""", "content: 'ab'"),
+        (r"p{c\olor:red}@media all{v\:p:hover{color:red}}", "color: red"),
+        ("""p/*"*/{/*'*/color:red}p{content:"a"}""", "color: red;content: 'a'"),
+    ],
+)
+def test_quotes_and_escapes_in_a_sheet_mean_the_same_in_the_attribute(css: str, style: str):
+    html = f"<style>{css}</style>"
+    assert edited(html + "<p>x", "inlinecss") == f'{html}<p style="{style}">x'
 
 
 def test_rules_in_a_conditional_comment_reach_only_what_is_in_conditional_comments():
@@ -184,6 +201,11 @@ def test_no_file_is_read(tmp_path: Path):
     [
         ("<p>x", "no <style> rule"),
         ("<style>q{color:red}</style><p>x", "no rule that applies"),
+        (
+            r"<style>p{color:red;c\:x:1}</style><p>x",
+            r"the property name 'c\\:x' cannot be written in a style attribute",
+        ),
+        ("""<style>p{color:red;background:url(x"y)}</style><p>x""", "a quote in <style> that is not closed"),
         (RULE + "<div>" * 2000, "elements nested more than 1000 deep"),
         (RULE + "<p></p>" * 20001, "more than 20000 elements"),
         (f"<style>{'p{color:red}' * 30000}</style><p>x", "more than 262144 characters of CSS"),

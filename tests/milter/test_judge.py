@@ -94,7 +94,7 @@ def test_an_end_date_counts_to_the_second(store: Store) -> None:
         ([("From", b" Boss <boss@example.test>")], "<boss@example.test>"),
         ([("From", b" b@bob.test, boss@example.test")], "<boss@example.test>"),
         ([("From", b" b@bob.test"), ("From", b" boss@example.test")], "<boss@example.test>"),
-        ([("From", b' "boss@example.test" <b@bob.test')], "unreadable"),
+        ([("From", b' "boss@example.test" <b@bob.test')], "cannot be read as an address"),
         ([], "no address"),
     ],
 )

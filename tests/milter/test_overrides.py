@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from gatepost_core.decision import Reject
 from gatepost_core.features import in_force
+from gatepost_core.options import Options
 from gatepost_milter.message import Context, Header, Message, Plan, apply_header_edits
 from gatepost_milter.pipeline import process
 
@@ -50,6 +51,35 @@ def test_what_is_not_understood_refuses_the_message_naming_header_and_value(line
     assert isinstance(answer, Reject)
     assert (answer.code, answer.enhanced) == (550, "5.6.0")
     assert answer.text.startswith(text)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "X-Gatepost_TrackClicks",
+        "X_Gatepost_TrackClicks",
+        "x_smtpeter-trackclicks",
+        "X-GatepostTags",
+        "X-Gatepost",
+        "X-SMTPETERTRACKCLICKS",
+        "X-Gatepost-",
+    ],
+)
+def test_a_misspelt_override_is_refused_by_name_and_stripped_where_overrides_are_ignored(name: str):
+    answer = run(f"{name}: off")
+    assert isinstance(answer, Reject)
+    assert str(answer).startswith(
+        f"550 5.6.0 {name}: 'off' is not understood; no such header, known are X-Gatepost-"
+    )
+    headers = (Header(name.encode(), b" off"), Header(b"X-Other", b" off"))
+    plan = process(Message(headers, b""), Context(in_force(), options=Options(overrides="ignored")))
+    assert isinstance(plan, Plan)
+    assert apply_header_edits(headers, plan.header_edits) == headers[1:]
+
+
+@pytest.mark.parametrize("name", ["X-Gate", "X-Gatepos_t", "Gatepost-Tags", "X--Gatepost-Tags"])
+def test_another_field_is_left_alone(name: str):
+    assert planned(f"{name}: off").header_edits == ()
 
 
 def test_two_overrides_that_contradict_each_other_refuse_the_message():

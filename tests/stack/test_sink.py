@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import smtplib
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -51,3 +55,33 @@ def test_a_message_that_cannot_be_kept_is_answered_with_4xx(sink: int, tmp_path:
         with pytest.raises(smtplib.SMTPDataError) as caught:
             client.sendmail("a@x.test", ["b@x.test"], b"x\r\n")
         assert caught.value.smtp_code == 451
+
+
+def _started(maildir: Path, listener: socket.socket, notify: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "gatepost_stack.sink", str(maildir)]
+    return subprocess.Popen(
+        ["sh", "-c", 'export LISTEN_PID=$$ LISTEN_FDS=1; exec "$@" 3<&0', "sh", *command],
+        stdin=listener,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "NOTIFY_SOCKET": notify},
+    )
+
+
+def test_signals_in_any_number_end_it_without_a_word(tmp_path: Path) -> None:
+    for part in ("tmp", "new", "cur"):
+        (tmp_path / part).mkdir()
+    address = str(tmp_path / "notify")
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify,
+    ):
+        notify.bind(address)
+        notify.settimeout(30)
+        for _ in range(5):
+            process = _started(tmp_path, listener, address)
+            assert notify.recv(100).startswith(b"READY=1")
+            while process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+                with suppress(subprocess.TimeoutExpired):  # some hundred at most: more fill asyncio's pipe
+                    process.wait(0.001)
+            assert (process.returncode, process.communicate()[1]) == (0, b"")

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from gatepost_core.model import Account
-from gatepost_core.store.errors import Conflict, NotFound, StoreError
+from gatepost_core.store.errors import Conflict, NotFound, StoreError, shown
 from gatepost_core.store.schema import accounts, credentials, sender_domains
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -22,13 +22,13 @@ def add(connection: Connection, name: str, now: datetime) -> Account:
     """Make an account. Raises StoreError for a name that cannot be used, Conflict for one that is taken."""
     if not _NAME.fullmatch(name):
         raise StoreError(
-            f"account name {name!r} cannot be used; expected up to 64 letters, digits, '.', '_' or '-', "
+            f"account name {shown(name)} cannot be used; expected up to 64 letters, digits, '.', '_' or '-', "
             "beginning with a letter or digit"
         )
     try:
         result = connection.execute(insert(accounts).values(name=name, created_at=now))
     except IntegrityError as error:
-        raise Conflict(f"account {name!r} exists already") from error
+        raise Conflict(f"account {shown(name)} exists already") from error
     return Account(_new_id(result.inserted_primary_key), name, now)
 
 
@@ -36,7 +36,7 @@ def get(connection: Connection, name: str) -> Account:
     """Return an account by name. Raises NotFound."""
     row = connection.execute(select(accounts).where(accounts.c.name == name)).first()
     if row is None:
-        raise NotFound(f"no account {name!r}; make it with 'gatepost account add {name}'")
+        raise NotFound(f"no account {shown(name)}; make it with 'gatepost account add {shown(name)[1:-1]}'")
     return Account(row.id, row.name, row.created_at)
 
 
@@ -51,7 +51,7 @@ def remove(connection: Connection, name: str) -> None:
     account = get(connection, name)
     for table, what in ((credentials, "credentials"), (sender_domains, "sender domains")):
         if connection.execute(select(table.c.id).where(table.c.account_id == account.id)).first():
-            raise Conflict(f"account {name!r} still has {what}; remove them first")
+            raise Conflict(f"account {shown(name)} still has {what}; remove them first")
     connection.execute(delete(accounts).where(accounts.c.id == account.id))
 
 

@@ -18,7 +18,7 @@ from gatepost_core.model import Credential, ImportedSecret, Rules, Secret, Sourc
 from gatepost_core.options import Options
 from gatepost_core.passwords import Derived
 from gatepost_core.store import accounts as account_rows
-from gatepost_core.store.errors import Conflict, NotFound, StoreError
+from gatepost_core.store.errors import Conflict, NotFound, StoreError, shown
 from gatepost_core.store.schema import accounts, credentials, secrets
 
 _SELECT = select(credentials, accounts.c.name.label("account")).join(accounts)
@@ -60,7 +60,7 @@ def add(  # noqa: PLR0913 - a credential is what it is made of
     try:
         result = connection.execute(insert(credentials).values(values))
     except IntegrityError as error:
-        raise Conflict(f"credential {username!r} exists already") from error
+        raise Conflict(f"credential {shown(username)} exists already") from error
     credential_id = result.inserted_primary_key[0]  # type: ignore[index]  # an INSERT has one
     if derived is not None:
         add_secret(connection, credential_id, derived, now)
@@ -94,7 +94,8 @@ def rotate(
     credential = get(connection, username)
     if credential.source is not Source.STORE:
         raise StoreError(
-            f"the password of credential {username!r} is kept by {credential.source.value}; change it there"
+            f"the password of credential {shown(username)} is kept by {credential.source.value}; "
+            "change it there"
         )
     if credential.imported is not None:
         _end_imported(connection, credential, now, overlap_ends)
@@ -150,7 +151,7 @@ def get(connection: Connection, username: str) -> Credential:
     """Return a credential with its secrets. Raises NotFound."""
     found = find(connection, username)
     if found is None:
-        raise NotFound(f"no credential {username!r}; 'gatepost credential list' shows all")
+        raise NotFound(f"no credential {shown(username)}; 'gatepost credential list' shows all")
     return found
 
 

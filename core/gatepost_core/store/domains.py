@@ -17,7 +17,7 @@ from gatepost_core.dkim_keys import NewKey
 from gatepost_core.model import DkimKey, SenderDomain
 from gatepost_core.rules import normal_domain
 from gatepost_core.store import accounts as account_rows
-from gatepost_core.store.errors import Conflict, NotFound, StoreError
+from gatepost_core.store.errors import Conflict, NotFound, StoreError, shown
 from gatepost_core.store.schema import accounts, dkim_keys, sender_domains
 
 _HOST = re.compile(
@@ -48,7 +48,7 @@ def add(
     ]
     if hosts[2] == hosts[0]:
         raise StoreError(
-            f"the bounce domain must not be the sender domain {hosts[0]!r} itself, "
+            f"the bounce domain must not be the sender domain {shown(hosts[0])} itself, "
             "or replies would go to the bounce intake; a name below it serves"
         )
     try:
@@ -62,7 +62,7 @@ def add(
             )
         )
     except IntegrityError as error:
-        raise Conflict(f"sender domain {hosts[0]!r} exists already") from error
+        raise Conflict(f"sender domain {shown(hosts[0])} exists already") from error
     domain_id = result.inserted_primary_key[0]  # type: ignore[index]  # an INSERT has one
     _insert_keys(connection, domain_id, keys, now, None)
     return get(connection, hosts[0])
@@ -126,7 +126,7 @@ def checked(host: str, what: str) -> str:
     """Return a host name in lower-case A-labels. Raises StoreError, naming it, when it is none."""
     normal = normal_domain(host)
     if not _HOST.fullmatch(normal):
-        raise StoreError(f"{what} {host!r} is not a host name; expected something like 'example.com'")
+        raise StoreError(f"{what} {shown(host)} is not a host name; expected something like 'example.com'")
     return normal
 
 
@@ -134,7 +134,7 @@ def get(connection: Connection, name: str) -> SenderDomain:
     """Return a domain with its keys. Raises NotFound."""
     found = find(connection, name)
     if found is None:
-        raise NotFound(f"no sender domain {name!r}; 'gatepost domain list' shows all")
+        raise NotFound(f"no sender domain {shown(name)}; 'gatepost domain list' shows all")
     return found
 
 

@@ -1,5 +1,12 @@
 """What can go wrong with the store, told apart by whose fault it is."""
 
+_SHOWN = 80
+
+
+def shown(name: str) -> str:
+    """Return a name in quotes for an error's text, cut at 80 characters."""
+    return repr(name if len(name) <= _SHOWN else name[:_SHOWN] + "...")
+
 
 class StoreError(Exception):
     """The store refuses what was asked; the text says what and why."""

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, desc, select
 from gatepost_core.model import MessageRecord
 from gatepost_core.store.bulk import BulkInsert
 from gatepost_core.store.engine import faults, file_identity, open_engine
-from gatepost_core.store.errors import NotFound, StoreUnavailable
+from gatepost_core.store.errors import NotFound, StoreUnavailable, shown
 from gatepost_core.store.schema import messages
 
 _BATCH = 200
@@ -124,7 +124,7 @@ def get(connection: Connection, name: str) -> MessageRecord:
     query = select(messages).where((messages.c.id == name) | (messages.c.queue_id == name))
     row = connection.execute(query.order_by(desc(messages.c.id))).first()
     if row is None:
-        raise NotFound(f"no message {name!r}; expected a message id or Postfix's queue id")
+        raise NotFound(f"no message {shown(name)}; expected a message id or Postfix's queue id")
     return _record(row._asdict())
 
 

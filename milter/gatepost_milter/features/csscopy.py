@@ -15,6 +15,7 @@ from functools import lru_cache
 
 from css_inline import CSSInliner
 
+from gatepost_milter.features.csstext import CssTextError, plain_quotes
 from gatepost_milter.html.attributes import Finder, decode
 from gatepost_milter.html.nesting import UNMEASURED, too_deep
 from gatepost_milter.html.scanner import ATTRIBUTE, Scan, Style, Tag
@@ -195,13 +196,19 @@ class BareCopy:
             number = int(word)
             if number in wanted:
                 result.setdefault(number, style)  # an element that the parser cloned comes again
-        return {number: _as_value(style) for number, style in result.items() if _sound(style)}
+        if not all(map(_sound, result.values())):
+            raise CalculatorError("a quote in <style> that is not closed")
+        return {number: _as_value(style) for number, style in result.items()}
 
     def _text(self) -> str:
         blocks = "".join(self._pieces).split(_SHEET)
         pieces = [blocks[0]]
+        try:
+            sheets = [plain_quotes(sheet) for sheet in self._sheets]
+        except CssTextError as error:
+            raise CalculatorError(str(error)) from error
         for place, block in enumerate(blocks[1:]):
-            sheet = self._sheets[place] if place < len(self._sheets) else ""
+            sheet = sheets[place] if place < len(sheets) else ""
             pieces += ("<style>", sheet, "</style>", block)
         return "".join(pieces)
 

@@ -13,7 +13,7 @@ from email.header import Header as EncodedHeader
 
 from gatepost_core.features import FeatureValues
 from gatepost_milter.message import Context, Header, HeaderEdit
-from gatepost_milter.overrides import PREFIXES
+from gatepost_milter.overrides import is_override
 from gatepost_milter.surgery import Record
 
 # What a mail program, a web mailer or a script tells of itself, its user and its machine.
@@ -87,7 +87,7 @@ def _dropped(
     places: set[int] = set()
     for place, header in enumerate(headers):
         name = header.name.decode("latin-1").rstrip().lower()
-        if name in wanted and not name.startswith(PREFIXES):
+        if name in wanted and not is_override(header.name):
             places.add(place)
             record.count(OWN if name in own else "privacy", 1)
     if features["privacy"] and "privacy" not in record.applied:
