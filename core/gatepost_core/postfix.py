@@ -198,7 +198,7 @@ def _restrictions(settings: Settings, bounce_domains: Iterable[str]) -> _Rows:
     )
     yield (
         "smtpd_command_filter",
-        "regexp:{{/^(RCPT[[:space:]]+TO:[[:space:]]*<?)\"?postmaster\"?(([>[:space:]].*)?)$$/ "
+        'regexp:{{/^(RCPT[[:space:]]+TO:[[:space:]]*<?)"?postmaster"?(([>[:space:]].*)?)$$/ '
         "$$(1)postmaster@$myhostname$$(2)}}",
         "smtpd takes <postmaster> before any restriction; with a domain it is asked about like any other, "
         "and refused at RCPT. Unusual spellings get past this, and are refused at DATA.",
