@@ -143,7 +143,7 @@ class Explainer:
         )
 
     def _policy(self, mail: Mail) -> list[tuple[str, Decision]]:
-        """Return gatepost-policy's answers at RCPT, for each recipient, and at DATA."""
+        """Return gatepost-policy's answers at RCPT, for each recipient, and at DATA if one is left."""
         policy = self._settings.policy
         questions = Questions(
             self._reader, BounceTokens(self._keyring), policy.bounce_ports, lambda: self._now
@@ -158,7 +158,8 @@ class Explainer:
         for recipient in mail.recipients:
             request = {**common, "protocol_state": "RCPT", "recipient": recipient}
             answers.append((f"RCPT <{recipient}>", questions.decide(request)))
-        answers.append(("DATA", questions.decide({**common, "protocol_state": "DATA", "recipient": ""})))
+        if not answers or any(isinstance(answer, Pass) for _, answer in answers):
+            answers.append(("DATA", questions.decide({**common, "protocol_state": "DATA", "recipient": ""})))
         return answers
 
     def _decide(

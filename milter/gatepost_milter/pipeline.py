@@ -37,8 +37,10 @@ __all__ = [
 _HTML_FEATURES = ("inlinecss", "trackclicks", "trackopens", "preventscam", "images")
 # Skip these words in reasons: a part without HTML is no failure worth a sentence of its own.
 _NO_HTML = "no HTML part"
-# With a milter, cleanup(8) drops what a header field has beyond this (KLUDGE_HEADER_LIMIT, cleanup_message.c).
+# With a milter, cleanup(8) drops the lines of a header field that go beyond this (KLUDGE_HEADER_LIMIT in
+# cleanup_message.c). A line is a record, of at most line_length_limit bytes, and goes as a whole.
 _FIELD_LIMIT = 60_000
+_RECORD = 2_048
 
 
 def process(message: Message, context: Context) -> Plan | Reject:
@@ -71,13 +73,13 @@ def process(message: Message, context: Context) -> Plan | Reject:
 
 
 def _cut_fields(headers: tuple[Header, ...]) -> list[str]:
-    """Return a note for each field so long that Postfix has cut it, or was about to."""
-    # The limit counts name, colon and value, folded with LF, and is met with the line that crosses it.
+    """Return a note for each field so long that Postfix may have cut it; nothing else tells."""
+    # The limit counts name, colon and value, folded with LF.
     return [
-        f"{header.name.decode('ascii', 'backslashreplace')[:80]} has {size} bytes: "
+        f"{header.name.decode('ascii', 'backslashreplace')[:80]} has {size} bytes and may have been cut: "
         f"Postfix drops a header field's lines beyond {_FIELD_LIMIT} bytes when there is a milter"
         for header in headers
-        if (size := len(header.name) + 1 + len(header.value)) >= _FIELD_LIMIT
+        if (size := len(header.name) + 1 + len(header.value)) > _FIELD_LIMIT - _RECORD
     ]
 
 

@@ -49,12 +49,12 @@ def test_a_header_field_that_postfix_cuts_because_there_is_a_milter_is_noted_in_
     gateway: Gateway,
 ) -> None:
     line = b" " + b"x" * 69 + b"\r\n"
-    short = leaves(gateway, HEAD + b"X-Long:" + line * 840 + b"\r\nbody\r\n")
-    assert short.count(b"x" * 69) == 840
+    short = leaves(gateway, HEAD + b"X-Long:" + line * 800 + b"\r\nbody\r\n")
+    assert short.count(b"x" * 69) == 800
     assert "X-Long has" not in gateway.log("milter")
     long = leaves(gateway, HEAD + b"X-Long:" + line * 2500 + b"\r\nbody\r\n")
     assert 800 < long.count(b"x" * 69) < 2500
-    assert "X-Long has 60002 bytes: Postfix drops" in gateway.log("milter")
+    assert re.search(r"X-Long has 5\d{4} bytes and may have been cut", gateway.log("milter"))
 
 
 @pytest.mark.parametrize("name", CASES)
