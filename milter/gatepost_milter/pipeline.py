@@ -11,8 +11,9 @@ from time import perf_counter
 
 from gatepost_core.decision import Reject
 from gatepost_core.features import CATALOGUE, FeatureValues, in_force
+from gatepost_core.rules import UNREADABLE
 from gatepost_milter import overrides
-from gatepost_milter.addresses import UNREADABLE, from_addresses
+from gatepost_milter.addresses import from_addresses
 from gatepost_milter.edits import Edit, ordered, splice
 from gatepost_milter.features.hostedimages import HostedImages
 from gatepost_milter.message import ClickRewriter, Context, Header, HeaderEdit, Message, Plan, render

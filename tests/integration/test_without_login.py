@@ -1,4 +1,4 @@
-"""What comes in without a login: a bounce with a valid token on port 25, and nothing else however spelt."""
+"""What comes in without a login: a bounce with a valid token on port 25, nothing else."""
 
 from __future__ import annotations
 

@@ -15,9 +15,8 @@ from gatepost_core.decision import Defer, Reject
 from gatepost_core.dkim_keys import active_keys
 from gatepost_core.keyring import Keyring, KeyringError
 from gatepost_core.model import Credential, SenderDomain
-from gatepost_core.rules import normal_domain
+from gatepost_core.rules import UNREADABLE, normal_domain
 from gatepost_core.settings import DkimSettings
-from gatepost_milter.addresses import UNREADABLE
 from gatepost_milter.dkim.keys import KeyCache
 from gatepost_milter.dkim.signature import SignatureError, signatures
 from gatepost_milter.dkim.transport import prepare
