@@ -121,7 +121,7 @@ def test_a_hostile_message_costs_bounded_time_and_memory_and_passes(name: str) -
     spent = time.process_time() - began
     assert spent < CPU_MOST
     if isinstance(plan, Plan):
-        assert plan.notes == ()
+        assert all("may have been cut" in note for note in plan.notes)
         assert set(plan.skipped) | set(plan.applied)
         assert sum(map(len, plan.skipped.values())) < 4_000
         assert len(render(msg, plan)) >= 0

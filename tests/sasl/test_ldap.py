@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from ldap3.operation.search import MATCH_EQUAL, parse_filter
 from ldap3.utils.dn import parse_dn
@@ -304,6 +304,8 @@ def test_any_name_makes_a_filter_with_that_one_value(name: str) -> None:
 
 
 @given(st.text(min_size=1).filter(lambda name: name.isprintable()))
+@example("0#")
+@example("# \\#")
 def test_any_name_makes_a_distinguished_name_of_as_many_parts(name: str) -> None:
     made = BindName(DIRECT).of(name)
     assert made is not None

@@ -68,6 +68,14 @@ class GroupFilter:
         return _fill(self._text, {"dn": escape_filter_chars(dn), "user": escape_filter_chars(name)})
 
 
+def _escaped(value: str) -> str:
+    """Return an attribute value as it stands in a distinguished name (RFC 4514 section 2.4).
+
+    ldap3 escapes a number sign only where it must be, at the beginning, and takes none elsewhere.
+    """
+    return "\\#".join(escape_rdn(part) for part in value.split("#"))
+
+
 class BindName:
     """Makes what to bind as, directly: a distinguished name, or user@domain as Active Directory takes it."""
 
@@ -93,7 +101,7 @@ class BindName:
         if not all(used.values()):
             return None
         if self.is_dn:
-            return _fill(self._template, {key: escape_rdn(value) for key, value in used.items()})
+            return _fill(self._template, {key: _escaped(value) for key, value in used.items()})
         if any(_NOT_IN_A_PRINCIPAL.search(value) for value in used.values()):
             return None
         return _fill(self._template, used)
