@@ -73,7 +73,7 @@ def _escaped(value: str) -> str:
 
     ldap3 escapes a number sign only where it must be, at the beginning, and takes none elsewhere.
     """
-    return "\\#".join(escape_rdn(part) for part in value.split("#"))
+    return "\\#".join(part and escape_rdn(part) for part in value.split("#"))
 
 
 class BindName:
