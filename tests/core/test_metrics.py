@@ -24,7 +24,7 @@ def work(context):
     granted.inc(3)
     gauge.inc()
     seconds.observe(0.002)
-    print(f"counted {context.slot} {os.getpid()}", file=sys.stderr)
+    os.write(2, f"counted {context.slot} {os.getpid()}\\n".encode())
     context.wait_for_drain()
 print(f"folder {metrics.folder}", file=sys.stderr)
 hooks = prefork.Hooks(in_child=metrics.in_child, died=metrics.died, ended=metrics.close)
