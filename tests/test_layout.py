@@ -193,6 +193,7 @@ def test_checkers_and_the_build_name_every_root() -> None:
     tools = PROJECT["tool"]
     assert set(ROOTS) <= set(tools["ruff"]["src"])
     assert {*ROOTS, "typings"} <= set(tools["mypy"]["mypy_path"])
+    assert set(ROOTS) == set(tools["hatch"]["build"]["dev-mode-dirs"])
     assert {f"gatepost_{root}" for root in ROOTS} <= set(tools["mypy"]["packages"])
     shipped = {f"{root}/gatepost_{root}" for root in set(ROOTS) - NOT_SHIPPED}
     assert set(tools["hatch"]["build"]["targets"]["wheel"]["packages"]) == shipped
