@@ -1,0 +1,35 @@
+"""Typed settings: one definition with prose, default and check for each field.
+
+Sections are defined in ``storage``, ``daemons``, ``external`` and ``mail``; ``tree`` puts them together,
+``loading`` reads the file, variables and flags, and raises ``SettingsError`` for what it cannot use.
+"""
+
+from gatepost_core.settings.daemons import MilterSettings, PolicySettings, SaslSettings
+from gatepost_core.settings.external import LdapSettings, PamSettings
+from gatepost_core.settings.loading import DEFAULT_FILE, SettingsError, load
+from gatepost_core.settings.mail import DkimSettings, PostfixSettings, TrackingSettings
+from gatepost_core.settings.storage import ImagesSettings, KeysSettings, LogSettings, StoreSettings
+from gatepost_core.settings.tree import Settings, fields, is_secret, sections, variable
+
+__all__ = [
+    "DEFAULT_FILE",
+    "DkimSettings",
+    "ImagesSettings",
+    "KeysSettings",
+    "LdapSettings",
+    "LogSettings",
+    "MilterSettings",
+    "PamSettings",
+    "PolicySettings",
+    "PostfixSettings",
+    "SaslSettings",
+    "Settings",
+    "SettingsError",
+    "StoreSettings",
+    "TrackingSettings",
+    "fields",
+    "is_secret",
+    "load",
+    "sections",
+    "variable",
+]

@@ -1,0 +1,129 @@
+"""Sections of the daemons that Postfix talks to: sasl, policy, milter."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Annotated
+
+from pydantic import Field, field_validator
+
+from gatepost_core.settings.base import Daemon, Port
+
+_MECHANISMS = ("PLAIN", "LOGIN", "SCRAM-SHA-256")
+
+
+class SaslSettings(Daemon):
+    """gatepost-sasl: who may log in."""
+
+    listen: str = Field(
+        default="unix:/var/spool/postfix/gatepost/sasl",
+        description="Socket, as unix:/PATH or inet:HOST:PORT, unless the supervisor hands one over.",
+    )
+    mechanisms: tuple[str, ...] = Field(
+        default=("PLAIN", "LOGIN"),
+        description="SASL mechanisms on offer: PLAIN, LOGIN, SCRAM-SHA-256 (generated passwords only: users "
+        "of other back ends cannot use it, and clients choose it where it is on offer).",
+    )
+    failure_delay: Annotated[float, Field(ge=0, le=5)] = Field(
+        default=0.25,
+        description="A refused login is answered this many seconds after the request, whatever was wrong, "
+        "so that time tells nothing and guessing is slow. At most 5: Postfix waits 10 seconds in all. From "
+        "a user's third failure in a network on, each takes twice as long, up to 4 seconds.",
+    )
+    guess_limit: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        default=10, description="Failures after which a user is locked out in one network; 0: never."
+    )
+    guess_network_limit: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        default=100,
+        description="Failures, whoever's, after which a network is locked out for every user; 0: never.",
+    )
+    guess_lockout: Annotated[float, Field(ge=1, le=86_400)] = Field(
+        default=900.0,
+        description="Seconds that a lock-out lasts. Then one attempt is let through; if that fails too, "
+        "it begins anew. Failures are forgotten after four times as long without one.",
+    )
+    guess_ipv4_prefix: Annotated[int, Field(ge=8, le=32)] = Field(
+        default=32,
+        description="Length of the prefix that is one network in IPv4. A shorter one slows a guesser who "
+        "has many addresses, and lets him lock out his neighbours.",
+    )
+    guess_ipv6_prefix: Annotated[int, Field(ge=16, le=128)] = Field(
+        default=64, description="The same in IPv6, where one host has a /64 at the least."
+    )
+    guess_shared_networks: tuple[str, ...] = Field(
+        default=("127.0.0.0/8", "::1/128"),
+        description="Networks that are not locked out as a whole, only user by user: hosts that log in for "
+        "many people, such as a webmail.",
+    )
+
+    backends: tuple[str, ...] = Field(
+        default=("store",),
+        description="Back ends in the order in which they are asked: store, pam, ldap. The first whose "
+        "names claim a user name decides; no other is asked after it, whatever it answers.",
+    )
+    store_names: tuple[str, ...] = Field(
+        default=("*",),
+        description="User names that the store claims. A pattern is held against the whole name, without "
+        "case; * stands for any characters, also none. Generated user names match gp*.",
+    )
+
+    @field_validator("backends")
+    @classmethod
+    def _known_backends(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in ("store", "pam", "ldap"):
+                raise ValueError(f"unknown back end {name!r}; known are store, pam, ldap")
+        if not names or len(set(names)) < len(names):
+            raise ValueError("expected one or more of store, pam, ldap, each at most once")
+        return names
+
+    @field_validator("mechanisms")
+    @classmethod
+    def _known_mechanisms(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        upper = tuple(dict.fromkeys(name.upper() for name in names))
+        for name in upper:
+            if name not in _MECHANISMS:
+                raise ValueError(f"unknown mechanism {name!r}; known are {', '.join(_MECHANISMS)}")
+        if not upper:
+            raise ValueError(f"at least one mechanism is needed; known are {', '.join(_MECHANISMS)}")
+        return upper
+
+    @field_validator("guess_shared_networks")
+    @classmethod
+    def _networks(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        for text in texts:
+            try:
+                ipaddress.ip_network(text)
+            except ValueError as error:
+                raise ValueError(f"{text!r} is no network, such as 192.0.2.0/24 ({error})") from error
+        return texts
+
+
+class PolicySettings(Daemon):
+    """gatepost-policy: what a credential may send."""
+
+    listen: str = Field(
+        default="unix:/var/spool/postfix/gatepost/policy",
+        description="Socket, as unix:/PATH or inet:HOST:PORT, unless the supervisor hands one over.",
+    )
+    bounce_ports: tuple[Port, ...] = Field(
+        default=(25,),
+        description="SMTP ports on which bounces are taken without a login, at the bounce domains only.",
+    )
+
+
+class MilterSettings(Daemon):
+    """gatepost-milter: what happens to a message."""
+
+    listen: str = Field(
+        default="unix:/var/spool/postfix/gatepost/milter",
+        description="Socket, as unix:/PATH or inet:HOST:PORT. libmilter makes it itself.",
+    )
+    threads: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=4, description="Threads per worker that edit messages; libmilter's own threads only collect."
+    )
+    edit_size_limit: Annotated[int, Field(ge=1)] = Field(
+        default=10_000_000,
+        description="Messages with more bytes than this pass without changes to their HTML, "
+        "and the log says so.",
+    )

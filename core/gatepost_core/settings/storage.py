@@ -1,0 +1,77 @@
+"""Sections of what is kept on disk: the store, the keys, hosted images; and of the log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from gatepost_core.settings.base import SECRET, Section
+
+
+class StoreSettings(Section):
+    """Where accounts, credentials, domains and messages are kept."""
+
+    url: str = Field(
+        default="sqlite:////var/lib/gatepost/directory.db",
+        description="Database of accounts, credentials and sender domains, as an SQLAlchemy URL.",
+        json_schema_extra=SECRET,
+    )
+    journal_url: str = Field(
+        default="",
+        description="Database of messages, events and last use. Empty: for SQLite, journal.db beside the "
+        "first file (a second file, because every message writes to it).",
+        json_schema_extra=SECRET,
+    )
+    synchronous: Literal["full", "normal"] = Field(
+        default="full",
+        description="SQLite: 'full' has a message record on disk before the client hears 250, as Postfix "
+        "has the message; 'normal' may lose the last records, never messages, in a power cut.",
+    )
+
+    @field_validator("url", "journal_url")
+    @classmethod
+    def _known_database(cls, url: str) -> str:
+        if url and not url.startswith("sqlite:///"):
+            scheme = url.partition(":")[0]
+            raise ValueError(f"the store is SQLite, sqlite:////path/to/file.db; {scheme!r} is not supported")
+        return url
+
+    @property
+    def journal(self) -> str:
+        """The URL of the second database in force."""
+        return self.journal_url or self.url.rpartition("/")[0] + "/journal.db"
+
+
+class KeysSettings(Section):
+    """Where the keys are: those that hash passwords, sign tokens and seal private DKIM keys."""
+
+    directory: Path = Field(
+        default=Path("/var/lib/gatepost/keys"),
+        description="Directory of key files, readable by the daemons only. It belongs to every backup.",
+    )
+
+
+class ImagesSettings(Section):
+    """Hosted images: where embedded images go that are referenced by URL."""
+
+    directory: Path = Field(
+        default=Path("/var/lib/gatepost/images"),
+        description="Directory of hosted images, named after their content. Shared or replicated between "
+        "nodes, and part of every backup.",
+    )
+    size_limit: Annotated[int, Field(ge=1)] = Field(
+        default=5_000_000, description="Larger images, in bytes, stay embedded."
+    )
+
+
+class LogSettings(Section):
+    """Log lines, always on standard error."""
+
+    format: Literal["logfmt", "json"] = Field(
+        default="logfmt", description="One line per event, as logfmt or JSON."
+    )
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least level logged."
+    )

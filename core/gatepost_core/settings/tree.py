@@ -1,0 +1,67 @@
+"""All sections as one tree, and what can be asked about it without reading any file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from pydantic import BaseModel, Field, PrivateAttr
+from pydantic.fields import FieldInfo
+
+from gatepost_core.settings.base import SECRET, Section
+from gatepost_core.settings.daemons import MilterSettings, PolicySettings, SaslSettings
+from gatepost_core.settings.external import LdapSettings, PamSettings
+from gatepost_core.settings.mail import DkimSettings, PostfixSettings, TrackingSettings
+from gatepost_core.settings.storage import ImagesSettings, KeysSettings, LogSettings, StoreSettings
+
+PREFIX = "GATEPOST_"
+
+
+class Settings(Section):
+    """All settings, a section each. ``origin`` tells where a value came from."""
+
+    store: StoreSettings = Field(default_factory=StoreSettings)
+    keys: KeysSettings = Field(default_factory=KeysSettings)
+    log: LogSettings = Field(default_factory=LogSettings)
+    sasl: SaslSettings = Field(default_factory=SaslSettings)
+    pam: PamSettings = Field(default_factory=PamSettings)
+    ldap: LdapSettings = Field(default_factory=LdapSettings)
+    policy: PolicySettings = Field(default_factory=PolicySettings)
+    milter: MilterSettings = Field(default_factory=MilterSettings)
+    tracking: TrackingSettings = Field(default_factory=TrackingSettings)
+    images: ImagesSettings = Field(default_factory=ImagesSettings)
+    dkim: DkimSettings = Field(default_factory=DkimSettings)
+    postfix: PostfixSettings = Field(default_factory=PostfixSettings)
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    def came_from(self, origins: Mapping[str, str]) -> None:
+        """Remember where values came from, as ``section.field``: text."""
+        self._origins.update(origins)
+
+    def origin(self, name: str) -> str:
+        """Return where ``section.field`` got its value: a file, a variable, a flag or ``default``."""
+        return self._origins.get(name, "default")
+
+
+def sections() -> Iterator[tuple[str, type[BaseModel], str]]:
+    """Yield each section's name, model and prose, in the order of the sample file."""
+    for name, info in Settings.model_fields.items():
+        model = info.annotation
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            yield name, model, (model.__doc__ or "").strip()
+
+
+def fields() -> Iterator[tuple[str, FieldInfo]]:
+    """Yield every setting as ``section.field`` with its definition."""
+    for section, model, _ in sections():
+        for name, info in model.model_fields.items():
+            yield f"{section}.{name}", info
+
+
+def is_secret(info: FieldInfo) -> bool:
+    """Say whether a field's value must not be printed, and may be read from ``<field>_file``."""
+    return info.json_schema_extra is SECRET
+
+
+def variable(name: str) -> str:
+    """Return the environment variable that overrides ``section.field``."""
+    return PREFIX + name.replace(".", "_").upper()
