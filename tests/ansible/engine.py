@@ -32,6 +32,8 @@ STOP_SECONDS = 30.0
 # The helper that removes the containers of a dead run has to be pulled; the tests remove their own.
 os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
 
+_use = contextlib.ExitStack()  # holds the lock file open that says who uses the engine
+
 
 class EngineMissingError(Exception):
     """No container engine can run the hosts here; the text says why and what to do."""
@@ -48,6 +50,9 @@ def locked(name: str) -> Iterator[None]:
 
 def ensure() -> docker.DockerClient:
     """A client of an engine that answers; sets DOCKER_HOST for testcontainers and for programs started."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    _use.enter_context(handle := (CACHE / "users.lock").open("w"))
+    fcntl.flock(handle, fcntl.LOCK_SH)
     if (client := _answering(os.environ.get("DOCKER_HOST") or SYSTEM)) is not None:
         return client
     with locked("engine"):
@@ -57,8 +62,13 @@ def ensure() -> docker.DockerClient:
 
 
 def release() -> None:
-    """Stop the tests' own dockerd unless a container still runs in it; any other engine is left alone."""
-    with locked("engine"):
+    """Stop the tests' own dockerd unless a container or another run needs it; any other is left alone."""
+    _use.close()
+    with locked("engine"), (CACHE / "users.lock").open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
         client = _answering(OURS)
         if client is None:
             return
