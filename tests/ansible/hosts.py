@@ -262,8 +262,8 @@ def main() -> int:
             for host in _by_hand(client):
                 if given.all or host.name in given.name:
                     host.remove()
-            if not _by_hand(client):
-                network.network.remove()
+        if not _by_hand(client):
+            network.network.remove()
     engine.release()
     return 0
 
