@@ -53,13 +53,10 @@ def run(session: Session, user: str, password: str, address: str) -> int:
     ``address`` is where the login would come from; empty where that is not known. Raises NotFound for a
     user name of the store that does not exist, SettingsError for back ends that cannot work.
     """
-    reader = Reader(session.settings.store.url)
-    try:
+    with session.reader() as reader:
         who = _prepared(user, password)
         answer = _asked(session, reader, who, Peer(address, secured=True))
         credential = reader.credential(answer.username)
-    finally:
-        reader.close()
     if credential is None and answer.backend == "store":
         raise NotFound(f"no credential {shown(user)}; 'gatepost credential list' shows all")
     data = _data(answer, credential, session.now)
