@@ -110,6 +110,7 @@ def _data(answer: _Answer, credential: Credential | None, now: datetime) -> dict
         "reason": answer.reason or None,
         "smtp_reply": _REPLIES[answer.result],
         "state": None,
+        "mode": None,
         "expires_at": None,
         "networks": [],
         "senders": [],
@@ -118,6 +119,7 @@ def _data(answer: _Answer, credential: Credential | None, now: datetime) -> dict
     if credential is not None:
         expired = credential.expires_at is not None and credential.expires_at <= now
         data |= {
+            "mode": credential.mode.value,
             "state": "expired" if expired else credential.state.value,
             "expires_at": stamp(credential.expires_at),
             "networks": list(credential.rules.networks),
@@ -136,6 +138,7 @@ def _table(data: dict[str, Any]) -> Table:
             ("answer", f"{data['result']}{why}"),
             ("the client would read", data["smtp_reply"]),
             ("state", data["state"] or "no credential"),
+            ("mode", data["mode"] or ""),
             ("expires", data["expires_at"] or "never"),
             ("may log in from", ", ".join(data["networks"]) or "anywhere"),
             ("then may send as", ", ".join(data["senders"]) or "anybody"),

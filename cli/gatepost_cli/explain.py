@@ -136,6 +136,7 @@ def _data(mail: Mail, found: Explanation) -> dict[str, Any]:
         "sender": mail.sender,
         "recipients": list(mail.recipients),
         "accepted": found.accepted,
+        "delivered": found.accepted and found.delivered,
         "answers": [
             {
                 "stage": stage,
