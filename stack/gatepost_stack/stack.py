@@ -35,7 +35,8 @@ class Stack:
     ``ports`` are those of port 25's, 587's and 465's role, in this order; None takes free ones.
     ``extra`` main.cf parameters and ``tables`` of settings win over the stack's own. ``at_end`` gets the
     directory of log files when everything has stopped, before it may be removed. ``sink_options`` are
-    words for the sink's command line. ``others`` are services that are not Gatepost's, on the port of their name.
+    words for the sink's command line. ``others`` are services that are not Gatepost's, each on
+    the port of its name.
     """
 
     def __init__(

@@ -96,7 +96,7 @@ def test_every_submission_port_demands_tls_and_a_login() -> None:
             assert (options["smtpd_tls_wrappermode"] == "yes") == (service.role == "submissions")
 
 
-def test_relay_domains_keeps_what_the_host_has(tmp_path: Path) -> None:
+def test_relay_domains_keeps_what_the_host_has() -> None:
     (row,) = [one for one in main_cf(scoped(ports="25"), DOMAINS) if one.name == "relay_domains"]
     assert (row.match, row.value) == ("include", "$gatepost_bounce_domains")
     assert all(one.name != "relay_domains" for one in main_cf(scoped(), DOMAINS))

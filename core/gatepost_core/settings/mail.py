@@ -61,9 +61,9 @@ class PostfixSettings(Section):
     )
     ports: tuple[Port, ...] = Field(
         default=(),
-        description="The ports to serve. 25: submission, and the bounce domains' mail; 465: TLS from the first "
-        "byte; any other: STARTTLS demanded. Empty: 25, 587, 2525 and 465 in scope host; 587, 2525 and 465 in "
-        "scope ports.",
+        description="The ports to serve. 25: submission, and the bounce domains' mail; 465: TLS from the "
+        "first byte; any other: STARTTLS demanded. Empty: 25, 587, 2525 and 465 in scope host; 587, 2525 "
+        "and 465 in scope ports.",
     )
     milters_before: tuple[str, ...] = Field(
         default=(),
@@ -72,7 +72,7 @@ class PostfixSettings(Section):
     )
     milters_after: tuple[str, ...] = Field(
         default=(),
-        description="Milters that see a message after Gatepost's, edited and signed: they must not change it.",
+        description="Milters that see a message after Gatepost's, edited and signed: none may change it.",
     )
     hide_client_address: bool = Field(
         default=False,
