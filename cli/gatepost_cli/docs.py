@@ -89,7 +89,8 @@ def _options(command: click.Command) -> Iterator[str]:
 
 def _settings() -> Iterator[str]:
     yield "Read from `/etc/gatepost/gatepost.toml` (or the file that `--config` or `GATEPOST_CONFIG` names),"
-    yield "overridden by variables, overridden by `--set section.field=value`. An unknown name is an error."
+    yield "overridden by the files `gatepost.d/*.toml` beside it, overridden by variables, overridden by"
+    yield "`--set section.field=value`. An unknown name is an error."
     yield "`gatepost settings` prints the values in force, `gatepost settings --sample` a file to start from."
     yield ""
     for section, _, prose in sections():
