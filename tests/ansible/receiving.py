@@ -93,7 +93,7 @@ class Receiver:
         return cls(host)
 
     def publish(self, records: Iterable[tuple[str, str, str]]) -> None:
-        """Publish DNS records (name, type, value): TXT, CNAME, MX with preference, A."""
+        """Publish these DNS records (name, type, value) and no others: TXT, CNAME, MX with preference, A."""
         lines = [_dnsmasq(name.rstrip("."), kind, value) for name, kind, value in records]
         self.host.put("/etc/dnsmasq.d/records.conf", "\n".join([*lines, ""]))
         self.host.run("systemctl restart dnsmasq")

@@ -16,7 +16,7 @@ from typing import Any
 
 import docker
 
-from tests.ansible import hosts, releases
+from tests.ansible import handmade, hosts, releases
 from tests.ansible.certificates import Authority
 from tests.ansible.hosts import Host
 from tests.ansible.play import Control, Played
@@ -55,6 +55,7 @@ class World:
     wheelhouse: Path
     runs: dict[str, Played] = field(default_factory=dict)
     left_by_check: str = ""
+    client_before: dict[str, str] = field(default_factory=dict)
 
     def gateway_variables(self, **more: Any) -> dict[str, Any]:
         """The variables of group gatepost_gateways, with `more` on top."""
@@ -94,6 +95,8 @@ class World:
     def converge(self) -> None:
         """Bring the bare hosts to what the variables say; each run is kept in `runs`."""
         play = self.control.play
+        if self.plan is PLANS[1]:
+            self.client_before = handmade.postfix(self.client)
         self.runs["bare check"] = play("site", check=True)
         self.runs["bare client check"] = play("smarthost", check=True)
         paths = "/opt/gatepost /etc/gatepost /var/lib/gatepost /etc/postfix /var/lib/gatepost-deploy"
@@ -118,7 +121,7 @@ class World:
         """Publish the records that `gatepost domain show` prints for the sender domain."""
         shown = self.gatepost(f"domain show {SENDER_DOMAIN}")
         records = [(one["name"], one["type"], one["value"]) for one in shown["dns"]]
-        self.receiver.publish(records)
+        self.receiver.publish([(self.gateway.full_name, "A", self.gateway.address), *records])
 
 
 @contextmanager
