@@ -242,7 +242,7 @@ def test_completion_offers_nothing_when_the_store_is_not_there(tmp_path: Path) -
 def test_a_terminal_gets_a_table_and_a_pipe_gets_columns_parted_by_tabs(gatepost: Gatepost) -> None:
     gatepost.add_credential("--label", "[bold]shop[/bold]")
     piped = gatepost.process("credential", "list").out
-    assert all(line.count("\t") == 6 for line in piped.splitlines())
+    assert all(line.count("\t") == 7 for line in piped.splitlines())
     ours, theirs = pty.openpty()
     environ = os.environ | {"COLUMNS": "200", "TERM": "xterm"}
     words = [sys.executable, "-m", "gatepost_cli", "--config", str(gatepost.config), "credential", "list"]
