@@ -20,16 +20,33 @@ _PER_SESSION = 5
 _PAUSE = 0.05
 
 
-@dataclass(slots=True)
-class Load:
-    """What the load saw: `accepted` tokens (250 after DATA), `deferred` attempts (4xx), `violations`."""
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """Where and as whom to submit: `name` is what the certificate at `address` must say, by `authority`."""
 
     address: str
     username: str
     password: str
-    sender: str
     authority: str
     name: str
+
+    @contextmanager
+    def session(self) -> Iterator[smtplib.SMTP]:
+        """A session on port 587, encrypted and logged in."""
+        context = ssl.create_default_context(cadata=self.authority)
+        with smtplib.SMTP(self.address, 587, timeout=90) as session:
+            session._host = self.name  # what starttls() verifies
+            session.starttls(context=context)
+            session.login(self.username, self.password)
+            yield session
+
+
+@dataclass(slots=True)
+class Load:
+    """What the load saw: `accepted` tokens (250 after DATA), `deferred` attempts (4xx), `violations`."""
+
+    submission: Submission
+    sender: str
     accepted: list[str] = field(default_factory=list)
     deferred: list[str] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
@@ -79,11 +96,7 @@ class Load:
             self._end.wait(_PAUSE)
 
     def _session(self) -> None:
-        context = ssl.create_default_context(cadata=self.authority)
-        with smtplib.SMTP(self.address, 587, timeout=90) as session:
-            session._host = self.name  # the name that the certificate must have
-            session.starttls(context=context)
-            session.login(self.username, self.password)
+        with self.submission.session() as session:
             for _ in range(_PER_SESSION):
                 if self._end.is_set():
                     return
