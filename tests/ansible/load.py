@@ -6,6 +6,7 @@ connection that ends, is what RFC 5321 has clients try again; anything else the 
 
 from __future__ import annotations
 
+import secrets
 import smtplib
 import ssl
 import threading
@@ -53,6 +54,7 @@ class Load:
     _end: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _workers: list[threading.Thread] = field(default_factory=list)
+    _run: str = field(default_factory=lambda: secrets.token_hex(4))
     _number: int = 0
 
     @contextmanager
@@ -111,7 +113,7 @@ class Load:
     def _token(self) -> str:
         with self._lock:
             self._number += 1
-            return f"token-{self._number:06d}-end"
+            return f"{self._run}-{self._number:06d}-end"
 
     def _answered(self, code: int, text: str) -> None:
         self._note(self.deferred if 400 <= code < 500 else self.violations, f"{code} {text}")
