@@ -39,7 +39,7 @@ class Directory(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The message passes with this plan, once ``record`` is committed."""
+    """The message passes with this plan, once ``record`` is committed; in sandbox mode it goes no further."""
 
     plan: Plan
     record: MessageRecord
@@ -126,6 +126,7 @@ def _record(
         applied=plan.applied,
         skipped=plan.skipped,
         seconds=plan.seconds,
+        mode=credential.mode,
     )
 
 

@@ -21,6 +21,7 @@ from gatepost_milter.pipeline import process
 from gatepost_milter.transfer import TransferError, open_part
 from tests.milter.making import message as parsed_message
 
+from .letters import letter
 from .maker import COUNT, message
 from .undoing import comparable, context, undone, without_images
 
@@ -58,7 +59,7 @@ ADDED = {
     "inlinecss": {b"content-transfer-encoding"},
 }
 ADDED["all"] |= {b"content-transfer-encoding"}
-PRIVATE = {b"x-mailer", b"user-agent", b"x-originating-ip"}
+PRIVATE = {b"x-mailer", b"user-agent", b"x-originating-ip", b"x-php-originating-script"}
 
 
 def as_milter_sees(raw: bytes) -> Message:
@@ -67,7 +68,9 @@ def as_milter_sees(raw: bytes) -> Message:
     return Message(parsed_message(head + blank).headers, body)
 
 
+LETTERS = 42
 MESSAGES = [as_milter_sees(message(seed)) for seed in range(COUNT)]
+MESSAGES += [as_milter_sees(letter(number)) for number in range(LETTERS)]
 
 
 def html_parts(msg: Message, body: bytes) -> list[Part]:
@@ -168,8 +171,8 @@ def test_every_feature_acts_on_some_messages_of_the_corpus() -> None:
         for name in plan.applied:
             counts[name] = counts.get(name, 0) + 1
     assert set(counts) >= set(FEATURES["all"]), counts
-    assert min(counts[name] for name in FEATURES["all"]) >= 10, counts
-    assert counts["trackclicks"] > 80, counts
+    assert min(counts[name] for name in FEATURES["all"]) >= LETTERS, counts
+    assert counts["trackclicks"] > 120, counts
 
 
 def test_the_standard_library_reads_the_same_structure_before_and_after() -> None:

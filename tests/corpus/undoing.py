@@ -16,7 +16,7 @@ PIXEL = "https://click.example.test/o/P.gif"
 _REWRITTEN = re.compile(r"https://click\.example\.test/[ko]-([0-9a-f]+)")
 _PIXEL = f'<img src="{PIXEL}" width="1" height="1" alt="">'
 _DECLARATIONS = r"(?:x-gp-\w: \w(?: !important)?;?)+"
-_STYLE = re.compile(rf' style="{_DECLARATIONS}"|(?<=["\']){_DECLARATIONS}(?=[^"\']*["\'])')
+STYLE = re.compile(rf' style="{_DECLARATIONS}"|(?<=["\']){_DECLARATIONS}(?=[^"\']*["\'])')
 _SCHEME = re.compile(r"https?://[^/?#\"'<> ]*", re.IGNORECASE)
 _HOSTED = re.compile(r"https://click\.example\.test/i/[0-9a-f]+\.png")
 
@@ -47,7 +47,7 @@ def context(**features: FeatureValue) -> Context:
 def undone(html: str) -> str:
     """Return HTML as it was before any of the features; schemes and hosts in lower case."""
     html = _REWRITTEN.sub(lambda match: bytes.fromhex(match[1]).decode(), html)
-    html = _STYLE.sub("", html.replace(_PIXEL, ""))
+    html = STYLE.sub("", html.replace(_PIXEL, ""))
     return comparable(html)
 
 

@@ -49,7 +49,7 @@ def postfix_master_cf(context: Context) -> Iterator[Finding]:
     options: dict[str, dict[str, str]] = {
         " ".join(line.split()[:2]).replace(" ", "/"): {}
         for line in _postconf(context.postfix_config, "-M").splitlines()
-        if line.split()[1:2] == ["inet"] and "smtpd" in line.split()[7:8]
+        if line.split()[7:8] in (["smtpd"], ["cleanup"])
     }
     for name, value in _settings(context.postfix_config, "-P").items():
         entry, _, option = name.rpartition("/")
@@ -62,9 +62,11 @@ def postfix_master_cf(context: Context) -> Iterator[Finding]:
 def _service(service: Service, options: dict[str, dict[str, str]]) -> Iterator[Finding]:
     """Compare a service under its own name, or else find one that does the same under another."""
     where = f"master.cf, {service.name}"
-    own = options.get(f"{service.name}/inet")
+    own = options.get(f"{service.name}/{service.type}")
     if own is None:
-        same = [name for name, found in options.items() if _fits(service, found)]
+        same = [
+            name for name, found in options.items() if service.role != "cleanup" and _fits(service, found)
+        ]
         if same:
             yield good(where, f"served by {same[0]}")
         else:
@@ -91,9 +93,9 @@ def _differs(where: str, parameter: Parameter, value: str | None) -> Finding:
 
 
 def _alike(parameter: Parameter, value: str) -> bool:
-    """Compare as Postfix reads lists; more relay domains than the bounce domains are nobody's fault."""
+    """Compare as Postfix reads lists; one that others are in charge of too may hold more than ours."""
     wanted, found = (_SEPARATORS.sub(" ", text).strip() for text in (parameter.value, value))
-    if parameter.name == "relay_domains":
+    if parameter.match == "include":
         return set(wanted.split()) <= set(found.split())
     return wanted == found
 

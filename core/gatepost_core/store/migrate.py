@@ -33,7 +33,7 @@ def upgrade(settings: StoreSettings) -> dict[Line, tuple[str | None, str | None]
 
     Raises StoreUnavailable when a file cannot be made or written.
     """
-    return {line: _upgrade(line, url_of(settings, line)) for line in LINES}
+    return {line: upgrade_line(settings, line) for line in LINES}
 
 
 def pending(settings: StoreSettings) -> list[Line]:
@@ -52,7 +52,9 @@ def pending(settings: StoreSettings) -> list[Line]:
     return behind
 
 
-def _upgrade(line: Line, url: str) -> tuple[str | None, str | None]:
+def upgrade_line(settings: StoreSettings, line: Line) -> tuple[str | None, str | None]:
+    """Create or upgrade one database; return its revision before and after. Raises StoreUnavailable."""
+    url = url_of(settings, line)
     with faults(url):
         _create_file(database_file(url))
         engine = open_engine(url)
