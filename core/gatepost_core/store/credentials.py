@@ -173,6 +173,12 @@ def everyone(connection: Connection, account: str | None = None) -> list[Credent
     return [_credential(row, ()) for row in connection.execute(query)]
 
 
+def labelled(connection: Connection, label: str) -> list[Credential]:
+    """Return the credentials with exactly this label, without secrets."""
+    rows = connection.execute(_SELECT.where(credentials.c.label == label).order_by(credentials.c.id))
+    return [_credential(row, ()) for row in rows]
+
+
 def _secrets(connection: Connection, credential_id: int) -> tuple[Secret, ...]:
     query = select(secrets).where(secrets.c.credential_id == credential_id).order_by(secrets.c.id)
     return tuple(_secret(row) for row in connection.execute(query))
