@@ -25,6 +25,7 @@ _MADE_BY = ("requirements-runtime.lock", "script/wheelhouse")
 _SOURCES = (
     "*/gatepost_*",
     "*/systemd",
+    "*/tmpfiles.d",
     "*/README.md",
     "pyproject.toml",
     "README.md",
