@@ -22,9 +22,11 @@ description:
   - Nothing is reloaded; RV(reload) and RV(restart) say what Postfix needs.
 options:
   state:
-    description: Whether the parameters and services are to be there, or what was there before.
+    description:
+      - Whether the parameters and services are to be there, or what was there before.
+      - V(checked) only looks whether O(ports) are free, also where no Postfix is installed.
     type: str
-    choices: [present, absent]
+    choices: [present, absent, checked]
     default: present
   parameters:
     description: Parameters of main.cf. Needed with O(state=present).
@@ -43,8 +45,9 @@ options:
         description:
           - V(equal) sets the parameter.
           - V(include) adds the value to the end of a list (of domains, or of tables) that others are in charge of too.
+          - V(unless_set) sets the parameter when main.cf says nothing of it.
         type: str
-        choices: [equal, include]
+        choices: [equal, include, unless_set]
         default: equal
       reason:
         description: Why; not used.
@@ -68,6 +71,11 @@ options:
         description: The whole entry, as it stands in master.cf.
         type: str
         required: true
+  ports:
+    description: The ports to look at with O(state=checked).
+    type: list
+    elements: int
+    default: []
   ports_from:
     description: The variable that the ports come from, named when one of them is taken.
     type: str
@@ -156,7 +164,7 @@ def main() -> None:
     parameter = {
         "name": {"type": "str", "required": True},
         "value": {"type": "str", "required": True},
-        "match": {"type": "str", "choices": ["equal", "include"], "default": "equal"},
+        "match": {"type": "str", "choices": ["equal", "include", "unless_set"], "default": "equal"},
         "reason": {"type": "str"},
     }
     service = {
@@ -166,9 +174,10 @@ def main() -> None:
     }
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "state": {"type": "str", "choices": ["present", "absent", "checked"], "default": "present"},
             "parameters": {"type": "list", "elements": "dict", "options": parameter},
             "services": {"type": "list", "elements": "dict", "options": service, "default": []},
+            "ports": {"type": "list", "elements": "int", "default": []},
             "ports_from": {"type": "str", "default": "services"},
             "config_directory": {"type": "path", "default": "/etc/postfix"},
             "state_file": {"type": "path", "required": True},
@@ -189,6 +198,8 @@ class Run:
 
     def run(self) -> None:
         """Plan, check, land, say what changed."""
+        if self.module.params["state"] == "checked":
+            self._check_ports()
         if not shutil.which("postconf", path="/usr/sbin:/usr/bin"):
             self._without_postfix()
         before = {name: self._read(name) for name in _FILES.values()}
@@ -214,6 +225,25 @@ class Run:
             ],
         )
 
+    def _check_ports(self) -> None:
+        """End after a look at the ports."""
+        file = self.directory / "master.cf"
+        master = ConfigFile.parse("master", self._read("master.cf") if file.exists() else "")
+        plan = Plan(ConfigFile("main"), master, self._state())
+        ports = [{"name": str(port), "type": "inet", "entry": ""} for port in self.module.params["ports"]]
+        try:
+            self._check_listeners(plan, ports)
+            plan.check_ports(ports)
+        except Conflict as conflict:
+            self._taken(conflict)
+        self.module.exit_json(changed=False, names=[], kept=[], restart=False, reload=False)
+
+    def _taken(self, conflict: Conflict) -> None:
+        self.module.fail_json(
+            msg=f"{self.module.params['ports_from']}: {conflict}. Nothing was changed; name another port, "
+            "or remove that service"
+        )
+
     def _without_postfix(self) -> None:
         """End where no Postfix is installed: nothing to take back, or a host that check mode looks at."""
         present = self.module.params["state"] == "present"
@@ -232,10 +262,7 @@ class Run:
             self._check_listeners(plan, services)
             plan.apply(self.module.params["parameters"], services, self._default)
         except Conflict as conflict:
-            self.module.fail_json(
-                msg=f"{self.module.params['ports_from']}: {conflict}. Nothing was changed; name another port, "
-                "or remove that service"
-            )
+            self._taken(conflict)
         return plan
 
     def _check_listeners(self, plan: Plan, services: list[dict[str, Any]]) -> None:
