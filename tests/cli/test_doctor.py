@@ -333,6 +333,11 @@ def test_settings_and_keys_that_the_daemons_user_cannot_read_are_a_fault(place: 
     (found,) = faulty(place, CHECKS["release"])
     assert (found.looked_at, found.found) == (str(place.config), "nobody cannot read it")
     assert any("nobody cannot read it" in one.found for one in faulty(place, CHECKS["keys"]))
+    for path in (place.folder / "keys").iterdir():
+        os.chown(path, 1, 65534)
+    third = [one for one in faulty(place, CHECKS["keys"]) if "belongs to" in one.found]
+    assert len(third) == 3
+    assert "chown nobody" in third[0].advice
 
 
 def test_a_chain_in_disorder_or_of_another_name_is_a_fault(place: Gatepost, tmp_path: Path) -> None:
