@@ -27,6 +27,7 @@ _RANDOM = 32
 _CHECKSUM = 6
 _FORM = re.compile(f"{PASSWORD_PREFIX}([0-9A-Za-z]{{{_RANDOM}}})([0-9A-Za-z]{{{_CHECKSUM}}})")
 _SALT = 16
+_NOTHING = bytes(32)
 _ITERATIONS = 4096  # RFC 7677 section 4; more would protect nothing at 190 bits
 
 
@@ -101,15 +102,15 @@ def verify(keyring: Keyring, credential: Credential | None, password: str, now: 
     presented = password.encode("utf-8", "surrogatepass")
     matched = False
     if credential is None or not credential.secrets:
-        _, key = keyring.current("password")
-        hmac.compare_digest(hmac.digest(key, presented, "sha256"), bytes(32))
+        keyed = keyring.keyed("password", max(keyring.keys["password"]))
+        hmac.compare_digest(keyed(presented) if keyed else b"", _NOTHING)
         if credential is None:
             return False
     for secret in credential.secrets:
-        secret_key = keyring.get("password", secret.key_id)
-        if secret_key is None:
+        keyed = keyring.keyed("password", secret.key_id)
+        if keyed is None:
             raise LookupError(f"password key {secret.key_id!r} is not in the key directory")
-        same = hmac.compare_digest(hmac.digest(secret_key, presented, "sha256"), secret.digest)
+        same = hmac.compare_digest(keyed(presented), secret.digest)
         if same and (secret.expires_at is None or now < secret.expires_at):
             matched = True
     imported = credential.imported

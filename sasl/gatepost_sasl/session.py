@@ -229,7 +229,8 @@ class Session:
         """Return what the back end says, None when it needs time."""
         if who.__class__ is Done:
             return self._configuration.authenticator.at_once(who.username, who.password, exchange.peer)
-        assert isinstance(who, Proof) and self._configuration.scram is not None  # noqa: S101
+        assert isinstance(who, Proof)  # noqa: S101 - there is no third kind
+        assert self._configuration.scram is not None  # noqa: S101 - a Proof comes of its mechanism
         return self._configuration.scram.conclude(who, exchange.peer)
 
     def _concluded(

@@ -90,7 +90,7 @@ def _external(
     settings: Settings,
     parts: Parts,
 ) -> ExternalAuthenticator:
-    maker = Maker(settings.store.url, source, _template(section), parts.now) if section.account else None
+    maker = _maker(source, section, settings, parts) if section.account else None
     return ExternalAuthenticator(
         source,
         password_check,
@@ -102,6 +102,12 @@ def _external(
         maker=maker,
         fold_case=section.fold_case,
     )
+
+
+def _maker(source: Source, section: PamSettings | LdapSettings, settings: Settings, parts: Parts) -> Maker:
+    from gatepost_sasl.backends.maker import TemplateMaker  # noqa: PLC0415 - loads SQLAlchemy
+
+    return TemplateMaker(settings.store.url, source, _template(section), parts.now)
 
 
 def _template(section: PamSettings | LdapSettings) -> Template:
