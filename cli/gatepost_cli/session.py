@@ -54,13 +54,13 @@ class Session:
     @contextmanager
     def directory(self, *, write: bool = False) -> Iterator[Connection]:
         """Open the database of accounts, credentials and domains; ``write`` commits at the end."""
-        with _opened(self.settings.store.url, write) as connection:
+        with opened(self.settings.store.url, write=write) as connection:
             yield connection
 
     @contextmanager
     def journal(self) -> Iterator[Connection]:
         """Open the database of messages and last use, for reading."""
-        with _opened(self.settings.store.journal, False) as connection:
+        with opened(self.settings.store.journal) as connection:
             yield connection
 
     @contextmanager
@@ -97,7 +97,8 @@ def _remember(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
 
 
 @contextmanager
-def _opened(url: str, write: bool) -> Iterator[Connection]:
+def opened(url: str, *, write: bool = False) -> Iterator[Connection]:
+    """Open a database as its owner; ``write`` commits at the end. Raises StoreUnavailable."""
     engines, errors = _core("store.engine"), _core("store.errors")
     file = engines.database_file(url)
     with engines.faults(url):

@@ -36,15 +36,30 @@ class Authority:
         """The authority's own certificate."""
         return self._certificate.public_bytes(_PEM).decode()
 
-    def issue(self, name: str, *, ends_in_days: int = 90) -> tuple[str, str]:
-        """Private key and certificate (PEM) for a server; a negative number of days makes an expired one."""
+    def issue(self, name: str) -> tuple[str, str]:
+        """Private key and certificate (PEM) for a server of that name."""
         key = ec.generate_private_key(ec.SECP256R1())
+        private = key.private_bytes(
+            _PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ).decode()
+        return private, self._certify(key.public_key(), name, ends_in_days=90)
+
+    def expired(self, pem: str) -> str:
+        """A certificate for the same key and name as that one, which ended yesterday."""
+        other = x509.load_pem_x509_certificate(pem.encode())
+        key = other.public_key()
+        if not isinstance(key, ec.EllipticCurvePublicKey):
+            raise TypeError(f"{type(key)}: expected a certificate of this authority")
+        name = other.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value
+        return self._certify(key, str(name), ends_in_days=-1)
+
+    def _certify(self, key: ec.EllipticCurvePublicKey, name: str, *, ends_in_days: int) -> str:
         now = datetime.datetime.now(datetime.UTC)
         certificate = (
             x509.CertificateBuilder()
             .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
             .issuer_name(self._name)
-            .public_key(key.public_key())
+            .public_key(key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - datetime.timedelta(days=30))
             .not_valid_after(now + datetime.timedelta(days=ends_in_days))
@@ -52,7 +67,4 @@ class Authority:
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .sign(self._key, hashes.SHA256())
         )
-        private = key.private_bytes(
-            _PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        ).decode()
-        return private, certificate.public_bytes(_PEM).decode()
+        return certificate.public_bytes(_PEM).decode()

@@ -127,8 +127,8 @@ def _base(client: docker.DockerClient, release: str) -> str:
     try:
         client.images.get(tag)
     except docker.errors.ImageNotFound:
-        tree = _tree(release)
-        client.api.import_image_from_file(str(tree), repository=REPOSITORY, tag=f"{release}-bare")
+        tar = tree(release)
+        client.api.import_image_from_file(str(tar), repository=REPOSITORY, tag=f"{release}-bare")
     return tag
 
 
@@ -145,7 +145,7 @@ def _pulled(client: docker.DockerClient, name: str) -> str:
     return name
 
 
-def _tree(release: str) -> Path:
+def tree(release: str) -> Path:
     """A tar of a debootstrap tree, from the cache when it is not too old."""
     tar = CACHE / f"{release}.tar"
     if tar.exists() and time.time() - tar.stat().st_mtime < TREE_DAYS * 86400:

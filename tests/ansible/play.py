@@ -21,6 +21,15 @@ from tests.ansible.hosts import Host
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 PLAY_SECONDS = 900.0
+SETTINGS = """[defaults]
+collections_path = {collections}
+nocolor = true
+retry_files_enabled = false
+[connection]
+pipelining = true
+[ssh_connection]
+ssh_args = -o ControlMaster=auto -o ControlPersist=30s
+"""
 RECAP = re.compile(r"^(\S+)\s+: (ok=\d+.*)$", re.M)
 
 
@@ -73,6 +82,7 @@ class Control:
         place = folder / "collections" / "ansible_collections" / "gatepost"
         place.mkdir(parents=True)
         (place / "gatepost").symlink_to(ROOT / "ansible")
+        (folder / "ansible.cfg").write_text(SETTINGS.format(collections=folder / "collections"))
         self.inventory(groups)
 
     def inventory(self, groups: Mapping[str, Sequence[Host]]) -> None:
@@ -114,16 +124,9 @@ class Control:
 
     def _environment(self) -> dict[str, str]:
         return {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")},
             "PATH": f"{BIN}:{os.environ['PATH']}",
             "ANSIBLE_HOME": str(self.folder / "home"),
-            "ANSIBLE_CONFIG": "/dev/null",
-            "ANSIBLE_COLLECTIONS_PATH": str(self.folder / "collections"),
-            "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_PIPELINING": "1",
-            "ANSIBLE_GATHER_SUBSET": "!hardware,!facter,!ohai",
-            "ANSIBLE_SSH_ARGS": "-o ControlMaster=auto -o ControlPersist=30s",
-            "ANSIBLE_RETRY_FILES_ENABLED": "0",
         }
 
     def close(self) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import email
 import email.message
 import email.policy
-import shlex
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -94,16 +93,16 @@ class Receiver:
         return cls(host)
 
     def publish(self, records: Iterable[tuple[str, str, str]]) -> None:
-        """Publish DNS records (name, type, value): TXT, CNAME, MX with preference, A."""
+        """Publish these DNS records (name, type, value) and no others: TXT, CNAME, MX with preference, A."""
         lines = [_dnsmasq(name.rstrip("."), kind, value) for name, kind, value in records]
         self.host.put("/etc/dnsmasq.d/records.conf", "\n".join([*lines, ""]))
         self.host.run("systemctl restart dnsmasq")
 
-    def txt(self, name: str) -> bytes:
-        """The TXT record of a name, as this DNS answers it (for a DKIM verifier)."""
+    def lookup(self, name: bytes, timeout: float = 5) -> bytes:
+        """The TXT record of a name, as this DNS answers it; what dkimpy asks for."""
         resolver = dns.resolver.Resolver(configure=False)
         resolver.nameservers = [self.host.address]
-        answer = resolver.resolve(name.rstrip("."), "TXT", lifetime=10)
+        answer = resolver.resolve(name.decode().rstrip("."), "TXT", lifetime=timeout)
         return b"".join(next(iter(answer)).strings)
 
     def messages(self) -> list[Arrived]:
@@ -126,9 +125,19 @@ class Receiver:
             time.sleep(0.2)
         return found[0]
 
-    def count(self, pattern: str) -> int:
-        """How many messages that arrived hold a line that matches the basic regular expression."""
-        return int(self.host.run(f"grep -rl -e {shlex.quote(pattern)} {_MAILDIR} | wc -l").out)
+    def arrived_all(self, texts: Iterable[str], *, seconds: float = 120.0) -> None:
+        """Wait until there is a message for each of `texts`; else HostFailedError names those missing."""
+        wanted, deadline = set(texts), time.monotonic() + seconds
+        while missing := wanted - self._holding(wanted):
+            if time.monotonic() > deadline:
+                raise HostFailedError(
+                    f"{len(missing)} of {len(wanted)} never arrived: {sorted(missing)[:10]}"
+                )
+            time.sleep(0.5)
+
+    def _holding(self, texts: set[str]) -> set[str]:
+        everything = b"\0".join(one.raw for one in self.messages())
+        return {text for text in texts if text.encode() in everything}
 
 
 def _dnsmasq(name: str, kind: str, value: str) -> str:

@@ -16,7 +16,7 @@ import pytest
 from gatepost_cli.checks import CHECKS
 from gatepost_cli.checks.base import Context
 from gatepost_cli.checks.certificate import tls_certificate
-from gatepost_cli.checks.parameters import _postconf, postfix_main_cf, postfix_master_cf
+from gatepost_cli.checks.parameters import postfix_main_cf, postfix_master_cf
 from gatepost_cli.doctor import name
 from gatepost_core.postfix import main_cf, master_cf
 from gatepost_core.settings import load
@@ -245,7 +245,6 @@ def test_beside_other_work_only_our_own_services_and_names_are_looked_at(place: 
     entries[-1] = entries[-1].replace("always_add_missing_headers = yes", "always_add_missing_headers = no")
     (place.folder / "master.cf").write_text("\n".join(entries) + "\n")
     (place.folder / "main.cf").write_text("\n".join([*main, own[0], "relay_domains = other.example"]) + "\n")
-    _postconf.cache_clear()
     found = [*findings(place, postfix_main_cf), *findings(place, postfix_master_cf)]
     assert [one.looked_at for one in found if one.status == "fault"] == [
         "main.cf, gatepost_bounce_domains",  # unknown to postconf(1) when nothing refers to it

@@ -112,8 +112,8 @@ def _multipart(kind: str, boundary: str, *parts: bytes) -> bytes:
     return head.encode() + body + f"--{boundary}--\r\n".encode()
 
 
-def letter(number: int) -> bytes:
-    """Return a letter as a client sends it after DATA (no dot stuffing)."""
+def letter(number: int, attached: int = 0) -> bytes:
+    """Return a letter as a client sends it after DATA; ``attached``: bytes of a file that comes with it."""
     charset, word, encoding = _TEXTS[number % len(_TEXTS)]
     html = _leaf("text/html", html_of(number), charset, encoding)
     text = _leaf("text/plain", f"{word} {number} https://example.org/\r\n", charset, encoding)
@@ -123,9 +123,11 @@ def letter(number: int) -> bytes:
     ]
     related = _multipart("related", f"=_r{number}", html, *images)
     both = _multipart("alternative", f"=_a{number}", text, related)
-    pdf = _file("application/pdf", b"%PDF" + bytes(900), "Content-Disposition: attachment; filename=a.pdf")
+    pdf = _file(
+        "application/pdf", b"%PDF" + bytes(attached or 900), "Content-Disposition: attachment; filename=a.pdf"
+    )
     shapes = (related, both, _multipart("mixed", f"=_m{number}", both, pdf))
-    entity = shapes[number // len(_TEXTS) % len(shapes)]
+    entity = shapes[2 if attached else number // len(_TEXTS) % len(shapes)]
     head = (
         f"{_PRIVATE[number % len(_PRIVATE)].format(number % 256)}From: Alice <alice@example.test>\r\n"
         f"To: bob@example.org\r\nSubject: letter {number}\r\nDate: Sun, 1 Mar 2026 12:00:00 +0100\r\n"

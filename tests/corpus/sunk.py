@@ -40,9 +40,9 @@ def split(raw: bytes) -> Message:
     return Message(tuple(headers), body)
 
 
-def check(number: int, raw: bytes, features: Features) -> Message:
+def check(number: int, raw: bytes, features: Features, attached: int = 0) -> Message:
     """Hold a delivered letter to what was sent and to the features that were on; return it taken apart."""
-    sent, got = split(letter(number)), split(raw)
+    sent, got = split(letter(number, attached)), split(raw)
     _check_headers(sent, got, features)
     hosted = features.get("images") == "hosted"
     before = _leaves(sent, number, hosted)

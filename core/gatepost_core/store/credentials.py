@@ -173,6 +173,12 @@ def everyone(connection: Connection, account: str | None = None) -> list[Credent
     return [rows.credential(row._mapping, ()) for row in connection.execute(query)]
 
 
+def labelled(connection: Connection, label: str) -> list[Credential]:
+    """Return the credentials with exactly this label, without secrets."""
+    found = connection.execute(_SELECT.where(credentials.c.label == label).order_by(credentials.c.id))
+    return [rows.credential(row._mapping, ()) for row in found]
+
+
 def _secrets(connection: Connection, credential_id: int) -> list[rows.Row]:
     query = select(secrets).where(secrets.c.credential_id == credential_id).order_by(secrets.c.id)
     return [row._mapping for row in connection.execute(query)]

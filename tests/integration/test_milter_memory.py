@@ -1,0 +1,72 @@
+"""What a worker of gatepost-milter holds: flat over many messages, a bounded multiple of a large one.
+
+Driven by the milter protocol directly, because Postfix would only make it slower.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from gatepost_stack.provision import Login
+from tests.corpus.letters import letter
+from tests.corpus.sunk import check, split
+from tests.integration.harness import SENDER
+from tests.integration.lone import ALL, Lone, lone_milter
+from tests.integration.processes import all_pss
+
+SESSIONS = 5
+MANY = 100_000
+# Caches are bounded, and full long before a fifth of the messages has passed.
+GROWTH_MOST = 3_000_000
+
+
+@pytest.fixture
+def lone(tmp_path: Path) -> Iterator[Lone]:
+    with lone_milter(tmp_path) as running:
+        yield running
+
+
+def send_letters(lone: Lone, login: Login, numbers: range, seen: Callable[[], None]) -> None:
+    """Send letters in one session; every hundredth answer is held to what was sent."""
+    with lone.client(login) as client:
+        for number in numbers:
+            answer = client.send(split(letter(number)), SENDER, ["bob@example.org"])
+            assert answer.action == "accept", answer.reply
+            if number % 100 == 0:
+                check(number, answer.raw, ALL)
+            seen()
+
+
+@pytest.mark.measurement
+@pytest.mark.timeout(3600)
+def test_100_000_messages_leave_the_workers_as_large_as_20_000_do(lone: Lone) -> None:
+    login = lone.provision.credential(ALL)
+    before, began = lone.workers(), time.monotonic()
+    lock, count = threading.Lock(), [0]
+    series: list[dict[int, int]] = []
+
+    def seen() -> None:
+        with lock:
+            count[0] += 1
+            if count[0] % 10_000 == 0:
+                series.append(dict(all_pss(before)))
+                sizes = " ".join(f"{size / 1e6:.1f}" for size in series[-1].values())
+                print(
+                    f"{count[0]} messages, {time.monotonic() - began:.0f} s, PSS in MB: {sizes}", flush=True
+                )
+
+    shares = [range(first, MANY, SESSIONS) for first in range(SESSIONS)]
+    threads = [threading.Thread(target=send_letters, args=(lone, login, share, seen)) for share in shares]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert count[0] == MANY
+    assert lone.workers() == before
+    for pid in before:
+        assert series[-1][pid] - series[1][pid] < GROWTH_MOST
