@@ -13,6 +13,7 @@ import hmac
 import re
 import secrets
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -92,9 +93,20 @@ def scram_decoy(keyring: Keyring, username: str) -> tuple[bytes, int]:
     ], _ITERATIONS
 
 
-def verify(keyring: Keyring, credential: Credential | None, password: str, now: datetime) -> bool:
+def _unheard(seconds: float) -> None:
+    del seconds
+
+
+def verify(
+    keyring: Keyring,
+    credential: Credential | None,
+    password: str,
+    now: datetime,
+    took: Callable[[float], object] = _unheard,
+) -> bool:
     """Say whether ``password`` is one of the credential's valid secrets.
 
+    ``took`` is told the seconds that an imported hash took.
     An unknown user (None) costs the same work as a known one. Raises LookupError when a
     secret's key is gone or an imported hash cannot be checked now: that is our fault,
     not the client's, and must not become a 535.
@@ -118,7 +130,7 @@ def verify(keyring: Keyring, credential: Credential | None, password: str, now: 
         return matched
     from gatepost_core import argon2id  # noqa: PLC0415 - 20 ms and a C library that few stores need
 
-    return argon2id.matches(imported.argon2id, presented)
+    return argon2id.matches(imported.argon2id, presented, took)
 
 
 def _checksum(body: str) -> str:

@@ -36,6 +36,8 @@ _DOMAIN = _OWNED.format("sender_domains", "name")
 _KEYS = "SELECT * FROM dkim_keys WHERE domain_id = ? ORDER BY id"
 _BOUNCE = "SELECT 1 FROM sender_domains WHERE bounce_domain = ? LIMIT 1"
 
+_IMPORTED = "SELECT imported_hash FROM credentials WHERE imported_hash IS NOT NULL"
+
 
 class Lookups:
     """Reads one SQLite file. For one thread at a time; each method raises what sqlite.FAULTS names.
@@ -73,6 +75,11 @@ class Lookups:
     def bounce_domain(self, name: str) -> bool:
         """Say whether bounces of a sender domain arrive at that name."""
         return self._row(_BOUNCE, normal_domain(name)) is not None
+
+    def imported_hashes(self) -> list[str]:
+        """Return all imported password hashes, in no order."""
+        assert self._connection is not None  # noqa: S101 - changed() goes first
+        return [text for (text,) in self._connection.execute(_IMPORTED)]
 
     def close(self) -> None:
         """Close what is open; the next look-up opens it again."""

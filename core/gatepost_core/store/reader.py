@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from gatepost_core.model import Credential, SenderDomain
 from gatepost_core.store.lookups import Lookups
-from gatepost_core.store.sqlite import FAULTS, unavailable
+from gatepost_core.store.sqlite import FAULTS, faults, unavailable
 
 _ENTRIES = 20_000
 _T = TypeVar("_T")
@@ -51,6 +51,12 @@ class Reader:
     def bounce_domain(self, name: str) -> bool:
         """Say whether bounces of a sender domain arrive at that name. Raises StoreUnavailable."""
         return self._get("bounce", name, self._lookups.bounce_domain)
+
+    def imported_hashes(self) -> list[str]:
+        """Return all imported password hashes; not cached. Raises StoreUnavailable."""
+        with self._lock, faults(self._url):
+            self._lookups.changed()
+            return self._lookups.imported_hashes()
 
     def close(self) -> None:
         """Close the connection; a later look-up opens it again."""
