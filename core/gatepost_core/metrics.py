@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 _BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 10.0)
 _CLIENT_SECONDS = 2.0
 _BATCH_SECONDS = 1.0
+_WAITING_MOST = 200_000
 T = TypeVar("T")
 
 
@@ -91,7 +92,7 @@ class Metrics:
         fraction of what it does between two requests. Call it before the fork; a worker that is killed
         takes its last second along.
         """
-        waiting: deque[T] = deque()
+        waiting: deque[T] = deque(maxlen=_WAITING_MOST)
         self._batches.append(lambda: _take_all(waiting, take))
         return waiting.append
 
@@ -105,7 +106,10 @@ class Metrics:
         while True:
             time.sleep(_BATCH_SECONDS)
             for batch in self._batches:
-                batch()
+                try:
+                    batch()
+                except Exception as error:  # noqa: BLE001 - counting must go on; what waits is bounded
+                    get_logger().error("cannot count", error=repr(error))
 
     def died(self, slot: int) -> None:
         """Take a dead child's gauges out of the sums, and count its end."""
