@@ -200,7 +200,8 @@ def _with_lf(raw: bytes) -> tuple[bytes, bool]:
     if ends == 0 and b"\r" not in raw:
         # A body of one line gets the line ends that mail has.
         return raw, b"\n" not in raw
-    if ends != raw.count(b"\n") or ends != raw.count(b"\r"):
+    # A bare CR is a character like any other; a bare LF among CRLFs would not come out as it was.
+    if ends != raw.count(b"\n"):
         raise TransferError("has mixed line ends")
     return raw.replace(b"\r\n", b"\n"), True
 

@@ -80,6 +80,10 @@ HOSTILE: dict[str, Callable[[], Message]] = {
         "<link rel=stylesheet href=file:///etc/passwd><style>@import 'file:///etc/passwd';p{color:red}</style><p>"
     ),
     "huge CSS": lambda: html_message(f"<style>{'p{color:red}' * 80_000}</style><p>x"),
+    "CSS comments that never end": lambda: html_message(f"<style>p{{a:url(x)}}{'/* ' * 80_000}</style><p>"),
+    "HTML comments with another end": lambda: html_message(
+        f"<a href='https://x.test/'>x.{'<!-- --!>' * 60_000}</a>{RULE}<p>{'<? <!-- >' * 30_000}</body>"
+    ),
     "costly selectors": lambda: html_message(
         f"<style>{':not(:has(p *)) > p{a:b}' * 150}</style>" + "<p>" * 900
     ),
