@@ -9,6 +9,7 @@ _F = TypeVar("_F", bound=Callable[..., int])
 
 ACCEPT: int
 CONTINUE: int
+DISCARD: int
 REJECT: int
 TEMPFAIL: int
 ADDHDRS: int

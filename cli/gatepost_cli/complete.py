@@ -44,9 +44,10 @@ def _rows(ctx: click.Context, table: str) -> Iterable[Any]:
     # The root's callback does not run for a completion, so its parameters are read here.
     options = ctx.find_root().params
     session = Session(options.get("config"), options.get("overrides") or {})
-    with suppress(Exception), session.directory() as connection:
+    with suppress(Exception):
         module = importlib.import_module(f"gatepost_core.store.{table}")
-        return list(module.everyone(connection))
+        with session.directory() as connection:
+            return list(module.everyone(connection))
     return []
 
 

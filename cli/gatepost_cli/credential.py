@@ -16,12 +16,12 @@ import click
 
 from gatepost_cli import credential_options, credential_test, values
 from gatepost_cli.complete import account_names, credential_names, feature_names
-from gatepost_cli.credential_view import credential_data, credential_facts, credential_table
+from gatepost_cli.credential_view import credential_data, credential_facts, credential_table, own_use
 from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import emit, facts, note, stamp
 from gatepost_cli.session import Session, json_option, pass_session
 from gatepost_core.features import FeatureValue
-from gatepost_core.model import ImportedSecret, Rules, Source, State
+from gatepost_core.model import ImportedSecret, Mode, Rules, Source, State
 from gatepost_core.options import Options
 from gatepost_core.passwords import derive, new_password, new_username
 from gatepost_core.store import credentials, usage
@@ -62,6 +62,8 @@ _hash = click.option(
     callback=values.password_hash,
     help="A password hash from another system, $argon2id$...; - reads it from standard input.",
 )
+_MODES = click.Choice([mode.value for mode in Mode])
+_mode_help = "live, or sandbox: messages are accepted and recorded, and not delivered."
 _expires = click.option(
     "--expires",
     metavar="DATE|never",
@@ -95,6 +97,7 @@ def command() -> None:
 )
 @_hash
 @_label
+@click.option("--mode", type=_MODES, default=Mode.LIVE.value, show_default=True, help=_mode_help)
 @_feature
 @_sender
 @_network
@@ -109,6 +112,7 @@ def add(  # noqa: PLR0913, PLR0917 - a credential is what it is made of
     source: str,
     password_hash: str | None,
     label: str | None,
+    mode: str,
     features: dict[str, FeatureValue],
     senders: tuple[str, ...],
     networks: tuple[str, ...],
@@ -135,6 +139,7 @@ def add(  # noqa: PLR0913, PLR0917 - a credential is what it is made of
             rules=Rules(senders=senders, networks=networks),
             options=wanted.over(Options()),
             expires_at=_end(expires),
+            mode=Mode(mode),
             source=origin,
             imported=None if password_hash is None else ImportedSecret(password_hash),
         )
@@ -154,7 +159,7 @@ def list_(session: Session, account: str | None) -> None:
         found = credentials.everyone(connection, account)
     with session.journal() as connection:
         used = usage.read(connection)
-    rows = [(credential, used.get(credential.id)) for credential in found]
+    rows = [(credential, own_use(credential, used.get(credential.id))) for credential in found]
     data = [credential_data(credential, use, session.now) for credential, use in rows]
     emit(session, data, credential_table(rows, session.now))
 
@@ -171,6 +176,7 @@ def show(session: Session, user: str) -> None:
 @command.command("set")
 @_user
 @_label
+@click.option("--mode", type=_MODES, help=_mode_help)
 @_feature
 @_sender
 @click.option("--no-senders", is_flag=True, help="Lift the restriction: any sender may be used.")
@@ -185,6 +191,7 @@ def set_(  # noqa: PLR0913, PLR0917 - what can be changed
     session: Session,
     user: str,
     label: str | None,
+    mode: str | None,
     features: dict[str, FeatureValue],
     senders: tuple[str, ...],
     no_senders: bool,
@@ -202,11 +209,14 @@ def set_(  # noqa: PLR0913, PLR0917 - what can be changed
     changes: dict[str, Any] = {}
     if label is not None:
         changes["label"] = _checked_label(label)
+    if mode is not None:
+        changes["mode"] = Mode(mode)
     if expires is not None:
         changes["expires_at"] = _end(expires)
     if not changes and not features and not rules and not wanted and password_hash is None:
         raise click.UsageError(
-            "nothing to change; give --label, --feature, --sender, --network, --password-hash or --expires"
+            "nothing to change; give --label, --mode, --feature, --sender, --network, --password-hash or "
+            "--expires"
         )
     with session.directory(write=True) as connection:
         before = credentials.get(connection, user)
@@ -327,7 +337,7 @@ def _show(session: Session, user: str) -> None:
     with session.directory() as connection:
         credential = credentials.get(connection, user)
     with session.journal() as connection:
-        use = usage.of(connection, credential.id)
+        use = own_use(credential, usage.of(connection, credential.id))
     emit(
         session,
         credential_data(credential, use, session.now),

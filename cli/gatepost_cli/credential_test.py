@@ -53,13 +53,10 @@ def run(session: Session, user: str, password: str, address: str) -> int:
     ``address`` is where the login would come from; empty where that is not known. Raises NotFound for a
     user name of the store that does not exist, SettingsError for back ends that cannot work.
     """
-    reader = Reader(session.settings.store.url)
-    try:
+    with session.reader() as reader:
         who = _prepared(user, password)
         answer = _asked(session, reader, who, Peer(address, secured=True))
         credential = reader.credential(answer.username)
-    finally:
-        reader.close()
     if credential is None and answer.backend == "store":
         raise NotFound(f"no credential {shown(user)}; 'gatepost credential list' shows all")
     data = _data(answer, credential, session.now)
@@ -113,6 +110,7 @@ def _data(answer: _Answer, credential: Credential | None, now: datetime) -> dict
         "reason": answer.reason or None,
         "smtp_reply": _REPLIES[answer.result],
         "state": None,
+        "mode": None,
         "expires_at": None,
         "networks": [],
         "senders": [],
@@ -121,6 +119,7 @@ def _data(answer: _Answer, credential: Credential | None, now: datetime) -> dict
     if credential is not None:
         expired = credential.expires_at is not None and credential.expires_at <= now
         data |= {
+            "mode": credential.mode.value,
             "state": "expired" if expired else credential.state.value,
             "expires_at": stamp(credential.expires_at),
             "networks": list(credential.rules.networks),
@@ -139,6 +138,7 @@ def _table(data: dict[str, Any]) -> Table:
             ("answer", f"{data['result']}{why}"),
             ("the client would read", data["smtp_reply"]),
             ("state", data["state"] or "no credential"),
+            ("mode", data["mode"] or ""),
             ("expires", data["expires_at"] or "never"),
             ("may log in from", ", ".join(data["networks"]) or "anywhere"),
             ("then may send as", ", ".join(data["senders"]) or "anybody"),

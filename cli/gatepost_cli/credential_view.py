@@ -12,7 +12,7 @@ from gatepost_core.features import CATALOGUE, FeatureValue, FeatureValues, in_fo
 from gatepost_core.model import Credential
 from gatepost_core.store.usage import Usage
 
-_COLUMNS = ("user name", "account", "label", "state", "features", "created", "last used")
+_COLUMNS = ("user name", "account", "label", "state", "mode", "features", "created", "last used")
 
 
 def credential_data(credential: Credential, used: Usage | None, now: datetime) -> dict[str, Any]:
@@ -23,6 +23,7 @@ def credential_data(credential: Credential, used: Usage | None, now: datetime) -
         "account": credential.account,
         "label": credential.label,
         "state": credential.state.value,
+        "mode": credential.mode.value,
         "expires_at": stamp(credential.expires_at),
         "expired": _expired(credential, now),
         "features": {name: _plain(value) for name, value in features.items()},
@@ -56,6 +57,11 @@ def credential_facts(credential: Credential, used: Usage | None, now: datetime) 
     )
 
 
+def own_use(credential: Credential, use: Usage | None) -> Usage | None:
+    """Return a credential's last use: SQLite may have given it the id of one that was removed."""
+    return use if use is not None and use.at >= credential.created_at else None
+
+
 def features_text(values: FeatureValues) -> str:
     """Return the features that are on, as ``--feature`` takes them."""
     shown = [
@@ -72,6 +78,7 @@ def _row(credential: Credential, used: Usage | None, now: datetime) -> tuple[str
         credential.account,
         credential.label,
         "expired" if _expired(credential, now) else credential.state.value,
+        credential.mode.value,
         features_text(in_force(credential.features)),
         stamp(credential.created_at) or "",
         (stamp(used.at) or "") if used else "never",

@@ -55,6 +55,9 @@ def _cli() -> Iterator[str]:
     yield "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 bad configuration, 5 a check found faults."
     yield 'With `--json` an error is `{"error": "..."}` on standard error.'
     yield ""
+    yield "Run by root, it uses databases and key directory as the user who owns them, so that no file of"
+    yield "root's gets in the daemons' way; files that it reads or writes for the caller stay the caller's."
+    yield ""
     yield from _options(main)
     for words, command in commands(main):
         yield f"## gatepost {words}"
@@ -86,7 +89,8 @@ def _options(command: click.Command) -> Iterator[str]:
 
 def _settings() -> Iterator[str]:
     yield "Read from `/etc/gatepost/gatepost.toml` (or the file that `--config` or `GATEPOST_CONFIG` names),"
-    yield "overridden by variables, overridden by `--set section.field=value`. An unknown name is an error."
+    yield "overridden by the files `gatepost.d/*.toml` beside it, overridden by variables, overridden by"
+    yield "`--set section.field=value`. An unknown name is an error."
     yield "`gatepost settings` prints the values in force, `gatepost settings --sample` a file to start from."
     yield ""
     for section, _, prose in sections():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from contextlib import closing
 from email.utils import getaddresses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,11 +52,11 @@ def command(
 ) -> None:
     """Explain one message."""
     explaining = importlib.import_module("gatepost_cli.explaining")
-    reader_module = importlib.import_module("gatepost_core.store.reader")
+    rows = importlib.import_module("gatepost_core.store.credentials")
     mail = _mail(explaining, file.read_bytes(), credential, sender, recipients)
     with session.directory() as connection:
-        importlib.import_module("gatepost_core.store.credentials").get(connection, credential)
-    with closing(reader_module.Reader(session.settings.store.url)) as reader:
+        rows.get(connection, credential)
+    with session.reader() as reader:
         explainer = explaining.Explainer(session.settings, session.keyring, reader, session.now)
         found: Explanation = explainer.explain(mail)
     if output is not None and found.accepted:
@@ -137,6 +136,7 @@ def _data(mail: Mail, found: Explanation) -> dict[str, Any]:
         "sender": mail.sender,
         "recipients": list(mail.recipients),
         "accepted": found.accepted,
+        "delivered": found.accepted and found.delivered,
         "answers": [
             {
                 "stage": stage,

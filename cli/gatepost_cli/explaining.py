@@ -16,7 +16,7 @@ from gatepost_core.decision import Decision, Defer, Pass, Reject
 from gatepost_core.features import CATALOGUE, FeatureValues, in_force
 from gatepost_core.images import image_name
 from gatepost_core.keyring import Keyring
-from gatepost_core.model import Credential, SenderDomain
+from gatepost_core.model import Credential, Mode, SenderDomain
 from gatepost_core.postfix import queue_size_limit
 from gatepost_core.settings import Settings
 from gatepost_core.store.reader import Reader
@@ -55,13 +55,17 @@ class FeatureOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Everything that would happen. ``message`` are the bytes after the milter; empty when it is refused."""
+    """Everything that would happen. ``message`` are the bytes after the milter; empty when it is refused.
+
+    In sandbox mode they are what a live credential would send, and ``delivered`` is false.
+    """
 
     answers: list[tuple[str, Decision]]
     features: list[FeatureOutcome] = field(default_factory=list[FeatureOutcome])
     changes: list[Change] = field(default_factory=list[Change])
     notes: list[str] = field(default_factory=list[str])
     message: bytes = b""
+    delivered: bool = True
 
     @property
     def accepted(self) -> bool:
@@ -133,13 +137,16 @@ class Explainer:
         if not isinstance(plan, Plan):
             return Explanation([*answers, ("end of message", plan)])
         message = Message(headers, body)
-        passed = ("end of message", Pass("edited and recorded" if plan.applied else "passes as it is"))
+        credential = self._reader.credential(mail.username)
+        sandbox = credential is not None and credential.mode is Mode.SANDBOX
+        passed = ("end of message", Pass(_passed(plan, sandbox=sandbox)))
         return Explanation(
             [*answers, passed],
             self._features(mail, headers, body, plan),
             changes(message, _after(message, plan)),
             [*plan.notes, *_postfix_notes(mail, headers, self._settings)],
             render(message, plan),
+            delivered=not sandbox,
         )
 
     def _policy(self, mail: Mail) -> list[tuple[str, Decision]]:
@@ -216,6 +223,12 @@ class Explainer:
                 return ""
             outcomes.append(_after(message, plan))
         return summary(changes(*outcomes)) or "nothing in the message"
+
+
+def _passed(plan: Plan, *, sandbox: bool) -> str:
+    if sandbox:
+        return "recorded and discarded, for the credential is in sandbox mode; live, it would be as shown"
+    return "edited and recorded" if plan.applied else "passes as it is"
 
 
 def _after(message: Message, plan: Plan) -> Message:

@@ -11,8 +11,10 @@ from gatepost_cli.complete import credential_names
 from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import Table, emit, facts, stamp
 from gatepost_cli.session import Session, json_option, pass_session
-from gatepost_core.model import MessageRecord
+from gatepost_core.model import MessageRecord, Mode
 from gatepost_core.store import journal
+
+_MODES = {Mode.LIVE: "live", Mode.SANDBOX: "sandbox: not delivered"}
 
 
 @click.group(help=NOUNS["message"].help)
@@ -36,7 +38,7 @@ def list_(session: Session, limit: int, credential: str | None) -> None:
     """Show the newest messages."""
     with session.journal() as connection:
         found = journal.recent(connection, limit=limit, username=credential)
-    columns = ("time", "id", "queue id", "credential", "sender", "recipients", "size", "applied")
+    columns = ("time", "id", "queue id", "credential", "mode", "sender", "recipients", "size", "applied")
     emit(session, [_data(record) for record in found], Table(columns, [_row(record) for record in found]))
 
 
@@ -57,6 +59,7 @@ def _row(record: MessageRecord) -> tuple[str, ...]:
         record.id,
         record.queue_id,
         record.username,
+        record.mode.value,
         f"<{record.sender}>",
         " ".join(record.recipients),
         str(record.size),
@@ -70,6 +73,7 @@ def _pairs(record: MessageRecord) -> list[tuple[str, str]]:
         ("queue id", record.queue_id),
         ("time", stamp(record.created_at) or ""),
         ("credential", record.username),
+        ("mode", _MODES[record.mode]),
         ("sender", f"<{record.sender}>"),
         ("recipients", " ".join(record.recipients)),
         ("From", record.header_from),

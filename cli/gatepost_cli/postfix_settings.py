@@ -62,20 +62,34 @@ def as_text(main: list[Parameter], master: list[Service]) -> Iterator[str]:
 def as_commands(main: list[Parameter], master: list[Service]) -> Iterator[str]:
     """Yield shell commands that set the same, one a line (postconf(1) -e and -M).
 
-    Options stand in the entry: ``postconf -P`` takes no value with a space in it.
+    Options stand in the entry: ``postconf -P`` takes no value with a space in it. Services come first, so
+    that postconf knows names of our own by their use.
     """
-    for parameter in main:
-        yield f"postconf -e {shlex.quote(parameter.line)}"
     for service in master:
         entry = " ".join(service.entry.split())
-        yield f"postconf -M {shlex.quote(f'{service.name}/inet={entry}')}"
+        yield f"postconf -M {shlex.quote(f'{service.name}/{service.type}={entry}')}"
+    for parameter in main:
+        yield _command(parameter)
+
+
+def _command(parameter: Parameter) -> str:
+    if parameter.match == "equal" or not parameter.value.startswith("$"):
+        return f"postconf -e {shlex.quote(parameter.line)}"
+    # A list that others are in charge of too: what is there stays.
+    name, value = parameter.name, shlex.quote(parameter.value)
+    there = f"postconf -h {name} | grep -qF {value}"
+    return f'{there} || postconf -e {name}="$(postconf -h {name}) "{value}'
 
 
 def _data(main: list[Parameter], master: list[Service]) -> dict[str, Any]:
     return {
         "main_cf": [asdict(parameter) for parameter in main],
-        "master_cf": [asdict(service) | {"entry": service.entry} for service in master],
+        "master_cf": [_service(service) for service in master],
     }
+
+
+def _service(service: Service) -> dict[str, Any]:
+    return {**asdict(service), "type": service.type, "words": service.words, "entry": service.entry}
 
 
 def _comment(text: str) -> Iterator[str]:

@@ -1,14 +1,14 @@
 """What one run of the command works with: settings, databases and keys, each opened when needed.
 
 Everything here raises the core's own errors (SettingsError, StoreUnavailable, KeyringError);
-``main`` turns them into texts and exit codes.
+``main`` turns them into texts and exit codes. Run by root, the databases are used as their owner.
 """
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -16,11 +16,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from gatepost_cli.owner import as_owner_of
+
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from gatepost_core.keyring import Keyring
     from gatepost_core.settings import Settings
+    from gatepost_core.store.reader import Reader
 
 
 @dataclass
@@ -51,14 +54,24 @@ class Session:
     @contextmanager
     def directory(self, *, write: bool = False) -> Iterator[Connection]:
         """Open the database of accounts, credentials and domains; ``write`` commits at the end."""
-        with _opened(self.settings.store.url, write) as connection:
+        with opened(self.settings.store.url, write=write) as connection:
             yield connection
 
     @contextmanager
     def journal(self) -> Iterator[Connection]:
         """Open the database of messages and last use, for reading."""
-        with _opened(self.settings.store.journal, False) as connection:
+        with opened(self.settings.store.journal) as connection:
             yield connection
+
+    @contextmanager
+    def reader(self) -> Iterator[Reader]:
+        """Open the daemons' own view of credentials and domains. Raises StoreUnavailable."""
+        url = self.settings.store.url
+        directory = _core("store.engine").database_file(url).parent
+        with closing(_core("store.reader").Reader(url)) as reader:
+            with as_owner_of(directory):
+                reader.credential("")  # the connection is made now, and kept
+            yield reader
 
 
 pass_session = click.make_pass_decorator(Session)
@@ -84,7 +97,8 @@ def _remember(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
 
 
 @contextmanager
-def _opened(url: str, write: bool) -> Iterator[Connection]:
+def opened(url: str, *, write: bool = False) -> Iterator[Connection]:
+    """Open a database as its owner; ``write`` commits at the end. Raises StoreUnavailable."""
     engines, errors = _core("store.engine"), _core("store.errors")
     file = engines.database_file(url)
     with engines.faults(url):
@@ -92,11 +106,12 @@ def _opened(url: str, write: bool) -> Iterator[Connection]:
     if missing:  # SQLite would make an empty one
         raise errors.StoreUnavailable(f"{file}: does not exist; run 'gatepost store upgrade' to make it")
     engine = engines.open_engine(url, reading=not write)
-    try:
-        with engines.faults(url), engine.begin() if write else engine.connect() as connection:
-            yield connection
-    finally:
-        engine.dispose()
+    with as_owner_of(file.parent):
+        try:
+            with engines.faults(url), engine.begin() if write else engine.connect() as connection:
+                yield connection
+        finally:
+            engine.dispose()
 
 
 def _core(module: str) -> Any:

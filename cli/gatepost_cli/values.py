@@ -50,9 +50,15 @@ def overlap(_ctx: click.Context, _param: click.Parameter, text: str) -> timedelt
 def resolver_address(
     _ctx: click.Context, _param: click.Parameter, text: str | None
 ) -> tuple[str, int] | None:
-    """Return address and port of ``--resolver``: 192.0.2.1, 192.0.2.1:5353, [2001:db8::1]:53. A callback."""
-    if text is None:
-        return None
+    """Return address and port of ``--resolver``. A callback."""
+    try:
+        return None if text is None else name_server(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def name_server(text: str) -> tuple[str, int]:
+    """Return address and port of 192.0.2.1, 192.0.2.1:5353 or [2001:db8::1]:53. Raises ValueError."""
     host, port = text.strip(), "53"
     if host.startswith("["):
         host, _, rest = host[1:].partition("]")
@@ -60,7 +66,7 @@ def resolver_address(
     elif host.count(":") == 1:
         host, _, port = host.partition(":")
     if not _is_address(host) or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise click.BadParameter(
+        raise ValueError(
             f"{shown(text)} is not the address of a DNS server; "
             "expected something like 192.0.2.1 or 192.0.2.1:53"
         )

@@ -22,6 +22,13 @@ class State(StrEnum):
     DISABLED = "disabled"
 
 
+class Mode(StrEnum):
+    """What becomes of a credential's messages: delivered, or recorded and discarded."""
+
+    LIVE = "live"
+    SANDBOX = "sandbox"
+
+
 class Source(StrEnum):
     """Which back end knows a credential's password."""
 
@@ -98,6 +105,7 @@ class Credential:
     source: Source = Source.STORE
     imported: ImportedSecret | None = field(default=None, repr=False)
     options: Options = field(default_factory=Options)
+    mode: Mode = Mode.LIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +146,7 @@ class MessageRecord:
     """What is kept of an accepted message: committed before the client hears 250.
 
     ``id`` is the message's own id (``gatepost_core.ids``), ``skipped`` maps a feature that was
-    asked for and not applied to the reason why.
+    asked for and not applied to the reason why. ``mode`` ``sandbox``: it was accepted and not delivered.
     """
 
     id: str
@@ -157,3 +165,4 @@ class MessageRecord:
     applied: tuple[str, ...]
     skipped: Mapping[str, str]
     seconds: Mapping[str, float] = field(default_factory=dict)
+    mode: Mode = Mode.LIVE

@@ -40,7 +40,7 @@ class Directory(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The message passes with this plan, once ``record`` is committed."""
+    """The message passes with this plan, once ``record`` is committed; in sandbox mode it goes no further."""
 
     plan: Plan
     record: MessageRecord
@@ -147,6 +147,7 @@ def _record(
         applied=plan.applied,
         skipped=plan.skipped,
         seconds=plan.seconds,
+        mode=credential.mode,
     )
 
 

@@ -83,7 +83,9 @@ class Worker:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR2)
 
     def _observer(self) -> shell.Observer:
-        counts = {name: self._answers.labels(name) for name in ("accepted", "rejected", "deferred")}
+        counts = {
+            name: self._answers.labels(name) for name in ("accepted", "discarded", "rejected", "deferred")
+        }
         histogram = self._seconds
 
         def observe(result: str, seconds: float) -> None:

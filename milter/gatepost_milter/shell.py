@@ -5,7 +5,9 @@ them; an exception there would leave Postfix waiting for minutes, so such a call
 everything, and the message ends in 451. The work is done in threads that Python owns. A
 message without ``{auth_authen}`` is none of ours and passes as it is.
 
-Edits go out in the order that libmilter demands: body, headers, envelope; then the answer.
+Edits go out in the order that libmilter demands: body, headers, envelope; then the answer. A message of a
+credential in sandbox mode is recorded like any other, and then discarded (SMFIR_DISCARD): the client
+reads 250, nothing is queued.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import milter
 
 from gatepost_core.decision import Defer, Reject
 from gatepost_core.log import get_logger
-from gatepost_core.model import MessageRecord
+from gatepost_core.model import MessageRecord, Mode
 from gatepost_core.store.errors import StoreUnavailable
 from gatepost_milter.crew import Crew, Ticket
 from gatepost_milter.judge import Accepted, Verdict
@@ -57,7 +59,7 @@ class Observer(Protocol):
     """Who hears of every answer: the metrics."""
 
     def __call__(self, result: str, seconds: float) -> None:
-        """Note an answer (accepted, rejected, deferred) and how long it took."""
+        """Note an answer (accepted, discarded, rejected, deferred) and how long it took."""
         ...
 
 
@@ -175,7 +177,7 @@ class Session(Milter.Base):
         with self.service.message() as go:
             try:
                 verdict = self._verdict(transaction, queue_id) if go else _DRAINING
-                if isinstance(verdict, Accepted):
+                if isinstance(verdict, Accepted) and verdict.record.mode is Mode.LIVE:
                     self._apply(verdict.plan)
             except (StoreUnavailable, TimeoutError) as error:
                 verdict = Defer(451, "4.3.0", _STORE_DOWN.text, f"store: {error}")
@@ -225,9 +227,10 @@ class Session(Milter.Base):
             "seconds": seconds,
         }
         if isinstance(verdict, Accepted):
-            plan = verdict.plan
+            plan, live = verdict.plan, verdict.record.mode is Mode.LIVE
+            result = "accepted" if live else "discarded"
             log.info(
-                "accepted",
+                result,
                 message_id=verdict.record.id,
                 applied=",".join(plan.applied),
                 skipped="; ".join(f"{name}: {why}" for name, why in plan.skipped.items()),
@@ -235,8 +238,8 @@ class Session(Milter.Base):
                 notes="; ".join(plan.notes),
                 **common,
             )
-            self.service.observe("accepted", seconds)
-            return Milter.ACCEPT
+            self.service.observe(result, seconds)
+            return Milter.ACCEPT if live else Milter.DISCARD
         result = "rejected" if isinstance(verdict, Reject) else "deferred"
         log.info(result, reply=str(verdict), reason=verdict.reason, **common)
         self.service.observe(result, seconds)

@@ -9,18 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """Where a login comes from, as Postfix tells it: IP addresses, the service, TLS or not."""
-
-    remote_ip: str
-    local_ip: str = ""
-    service: str = "smtp"
-    secured: bool = False
+from gatepost_sasl.peer import Peer
 
 
-@dataclass(frozen=True, slots=True)
+__all__ = ["Authenticator", "BackendUnavailable", "Denied", "Granted", "Peer", "Verdict"]
+
+
+@dataclass(slots=True)
 class Granted:
     """The login is good; ``username`` is the credential's own, ``note`` is for the log only."""
 
@@ -28,7 +23,7 @@ class Granted:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Denied:
     """The login is refused; ``reason`` is for the log only."""
 
@@ -45,8 +40,8 @@ class BackendUnavailable(Exception):  # noqa: N818 - a condition that passes, no
 class Authenticator(Protocol):
     """A back end. Called by many threads at once."""
 
-    def blocks(self, username: str) -> bool:
-        """Say whether ``authenticate`` may take long for this name, so that no event loop must wait for it.
+    def at_once(self, username: str, password: str, peer: Peer) -> Verdict | None:
+        """Say what ``authenticate`` would, when that takes no waiting; None when an event loop should not.
 
         Raises StoreUnavailable or BackendUnavailable.
         """

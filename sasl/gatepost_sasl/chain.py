@@ -15,6 +15,8 @@ from typing import Protocol, runtime_checkable
 from gatepost_sasl.authenticator import Authenticator, Denied, Peer, Verdict
 from gatepost_sasl.names import Names
 
+_UNCLAIMED = Denied("unknown user: no back end claims the name")
+
 
 @runtime_checkable
 class Closing(Protocol):
@@ -42,7 +44,10 @@ class Chain:
 
     def claimant(self, username: str) -> Link | None:
         """Return the back end that decides about a name, None when none claims it."""
-        return next((link for link in self._links if username in link.names), None)
+        for link in self._links:
+            if link.names.every or username in link.names:
+                return link
+        return None
 
     def close(self) -> None:
         """End what the back ends have open: threads, connections."""
@@ -50,16 +55,16 @@ class Chain:
             if isinstance(link.authenticator, Closing):
                 link.authenticator.close()
 
-    def blocks(self, username: str) -> bool:
+    def at_once(self, username: str, password: str, peer: Peer) -> Verdict | None:
         """See Authenticator."""
         link = self.claimant(username)
-        return link is not None and link.authenticator.blocks(username)
+        return _UNCLAIMED if link is None else link.authenticator.at_once(username, password, peer)
 
     def authenticate(self, username: str, password: str, peer: Peer) -> Verdict:
         """See Authenticator. A name that nobody claims is an unknown user."""
         link = self.claimant(username)
         if link is None:
-            return Denied("unknown user: no back end claims the name")
+            return _UNCLAIMED
         return link.authenticator.authenticate(username, password, peer)
 
 

@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
+
+from gatepost_sasl.peer import Peer
 
 MAJOR: Final = 1
 MINOR: Final = 0
 # Postfix cuts a client's response at 12,288 bytes; the rest of an AUTH line is short.
 LINE_LIMIT: Final = 20_000
 _ID_MOST = 2**32 - 1
+# Longer parameters than Postfix ever sends are not kept.
+_USUAL = 300
 
 
 class ProtocolError(Exception):
@@ -41,10 +46,7 @@ class Auth:
 
     id: int
     mechanism: str
-    service: str = ""
-    local_ip: str = ""
-    remote_ip: str = ""
-    secured: bool = False
+    peer: Peer
     response: bytes | None = field(default=None, repr=False)
 
 
@@ -85,10 +87,12 @@ class Decoder:
 
 def decode(line: bytes) -> Command | None:
     """Return the command on a line, None for one that is not known. Raises ProtocolError."""
+    if line.startswith(b"AUTH\t"):
+        return _auth(line)
     fields = line.split(b"\t")
     word = fields[0]
     if word == b"AUTH":
-        return _auth(fields)
+        raise ProtocolError("AUTH without a mechanism")
     if word == b"CONT":
         return Cont(_number("CONT id", fields, 1), b"\t".join(fields[2:]))
     if word == b"VERSION":
@@ -98,23 +102,41 @@ def decode(line: bytes) -> Command | None:
     return None
 
 
-def _auth(fields: list[bytes]) -> Auth:
+def _auth(line: bytes) -> Auth:
+    """Take ``resp=`` for the last parameter, as the protocol has it: what a client sent is in it.
+
+    So no tab in that can bring parameters of the client's own; what follows one is left out.
+    """
+    head, given, response = line.partition(b"\tresp=")
+    if b"\t" in response:
+        response = response[: response.index(b"\t")]
+    fields = head.split(b"\t", 3)
     if len(fields) < 3 or not fields[2]:
         raise ProtocolError("AUTH without a mechanism")
-    auth = Auth(_number("AUTH id", fields, 1), fields[2].decode("ascii", "replace").upper())
-    for parameter in fields[3:]:
-        name, _, value = parameter.partition(b"=")
-        if name == b"rip":
-            auth.remote_ip = value.decode("ascii", "replace")
-        elif name == b"lip":
-            auth.local_ip = value.decode("ascii", "replace")
-        elif name == b"service":
-            auth.service = value.decode("ascii", "replace")
-        elif name == b"secured":
-            auth.secured = True
-        elif name == b"resp":
-            auth.response = value
-    return auth
+    return Auth(
+        _number("AUTH id", fields, 1),
+        fields[2].decode("ascii", "replace").upper(),
+        _peer(fields[3] if len(fields) > 3 else b""),
+        response if given else None,
+    )
+
+
+def _peer(parameters: bytes) -> Peer:
+    """Return what the parameters say of the peer; a peer that comes again is not read again."""
+    return _read_peer(parameters) if len(parameters) > _USUAL else _known_peer(parameters)
+
+
+def _read_peer(parameters: bytes) -> Peer:
+    values: dict[str, str] = {}
+    for parameter in parameters.split(b"\t"):
+        name, _, value = parameter.decode("ascii", "replace").partition("=")
+        values[name] = value
+    return Peer(
+        values.get("rip", ""), values.get("lip", ""), values.get("service", ""), secured="secured" in values
+    )
+
+
+_known_peer = functools.lru_cache(maxsize=1024)(_read_peer)
 
 
 def _number(what: str, fields: list[bytes], at: int) -> int:

@@ -51,7 +51,7 @@ _PENDING_MOST = 16
 Result: TypeAlias = Literal["granted", "denied", "locked", "malformed", "unavailable"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Login:
     """One login that has ended, for log and metrics. ``reason`` is never shown to the client.
 
@@ -142,6 +142,8 @@ class Session:
 
     def _command(self, line: bytes, now: float) -> Output | None:
         command = protocol.decode(line)
+        if command.__class__ is Auth and self._open:  # most of what ever comes
+            return self._auth(command, now)
         if isinstance(command, Version):
             if command.major != protocol.MAJOR:
                 raise ProtocolError(f"version {command.major}, expected {protocol.MAJOR}")
@@ -150,8 +152,6 @@ class Session:
             return None
         elif not self._open:
             raise ProtocolError(f"{type(command).__name__.upper()} before VERSION")
-        elif isinstance(command, Auth):
-            return self._auth(command, now)
         elif isinstance(command, Cont):
             return self._cont(command, now)
         elif isinstance(command, Cancel):
@@ -159,14 +159,14 @@ class Session:
         return None
 
     def _auth(self, request: Auth, now: float) -> Output:
-        earlier = self._pending.pop(request.id, None)
+        earlier = self._pending.pop(request.id, None) if self._pending else None
         if earlier is not None and earlier.expires > now:
             raise ProtocolError(f"AUTH id {request.id} is in use")
-        peer = Peer(request.remote_ip, request.local_ip, request.service, request.secured)
+        peer = request.peer
         maker = self._mechanisms.get(request.mechanism)
         if maker is None:
             return self._malformed(request, peer, NO_MECHANISM, now)
-        if not request.secured:
+        if not peer.secured:
             return self._malformed(request, peer, NOT_ENCRYPTED, now)
         return self._step(_Exchange(request, maker(), peer, now + _PENDING_SECONDS), request.response, now)
 
@@ -203,31 +203,40 @@ class Session:
             self._report("locked", who.username, exchange, f"{attempt.locked} locked out", attempt.locked)
             return self._fail(exchange.request.id, REFUSED, now, guard.refused(attempt))
         try:
-            blocks = isinstance(who, Done) and self._configuration.authenticator.blocks(who.username)
+            verdict = self._at_once(exchange, who)
         except (StoreUnavailable, BackendUnavailable) as error:
             self._report("unavailable", who.username, exchange, str(error))
             raise
-        if blocks:
+        if verdict is None:
             return Later(lambda: self._concluded_later(exchange, who, attempt, now))
-        return self._concluded(exchange, who, attempt, now)
+        return self._concluded(exchange, who, attempt, verdict, now)
 
     def _concluded_later(
         self, exchange: _Exchange, who: Done | Proof, attempt: Attempt, now: float
     ) -> Sequence[Send | Close]:
         """Conclude in a thread of the line server's; what cannot be told closes the connection as well."""
+        assert isinstance(who, Done)  # noqa: S101 - a Proof is concluded at once
         try:
-            return [self._concluded(exchange, who, attempt, now)]
-        except (StoreUnavailable, BackendUnavailable) as error:
-            return [Close(f"no answer: {error}", fault=True)]
-
-    def _concluded(self, exchange: _Exchange, who: Done | Proof, attempt: Attempt, now: float) -> Send:
-        """Return the answer that the back end gives."""
-        guard = self._configuration.guard
-        try:
-            verdict = self._ask(exchange, who)
+            verdict = self._configuration.authenticator.authenticate(
+                who.username, who.password, exchange.peer
+            )
         except (StoreUnavailable, BackendUnavailable) as error:
             self._report("unavailable", who.username, exchange, str(error))
-            raise
+            return [Close(f"no answer: {error}", fault=True)]
+        return [self._concluded(exchange, who, attempt, verdict, now)]
+
+    def _at_once(self, exchange: _Exchange, who: Done | Proof) -> Verdict | None:
+        """Return what the back end says, None when it needs time."""
+        if who.__class__ is Done:
+            return self._configuration.authenticator.at_once(who.username, who.password, exchange.peer)
+        assert isinstance(who, Proof) and self._configuration.scram is not None  # noqa: S101
+        return self._configuration.scram.conclude(who, exchange.peer)
+
+    def _concluded(
+        self, exchange: _Exchange, who: Done | Proof, attempt: Attempt, verdict: Verdict, now: float
+    ) -> Send:
+        """Return the answer that follows from what the back end says."""
+        guard = self._configuration.guard
         if isinstance(verdict, Denied):
             hold = guard.failed(attempt, now)
             self._report("denied", who.username, exchange, verdict.reason, hold.lockout)
@@ -238,13 +247,6 @@ class Session:
             self._remember(exchange, now)
             return Send(protocol.challenge(exchange.request.id, who.data))
         return self._grant(exchange, verdict)
-
-    def _ask(self, exchange: _Exchange, who: Done | Proof) -> Verdict:
-        if isinstance(who, Done):
-            authenticator = self._configuration.authenticator
-            return authenticator.authenticate(who.username, who.password, exchange.peer)
-        assert self._configuration.scram is not None  # noqa: S101 - a Proof comes of its mechanism
-        return self._configuration.scram.conclude(who, exchange.peer)
 
     def _taken(self, exchange: _Exchange, granted: Granted, response: bytes | None, now: float) -> Output:
         """Grant what waits only for the client's empty answer to our proof."""

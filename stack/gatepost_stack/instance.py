@@ -75,12 +75,16 @@ class Postfix:
         self.log = places.logs / "postfix.log"
 
     def configure(
-        self, settings: Settings, bounce_domains: Iterable[str], extra: Iterable[Parameter] = ()
+        self,
+        settings: Settings,
+        bounce_domains: Iterable[str],
+        extra: Iterable[Parameter] = (),
+        others: Iterable[Service] = (),
     ) -> None:
-        """Write main.cf and master.cf; ``extra`` parameters come last and win."""
+        """Write main.cf and master.cf; ``extra`` parameters come last and win, ``others`` are services."""
         parameters = {parameter.name: parameter for parameter in main_cf(settings, bounce_domains)}
         parameters.update((parameter.name, parameter) for parameter in (*self._private(), *extra))
-        services = [self._on_loopback(service) for service in master_cf(settings)]
+        services = [self._on_loopback(service) for service in (*master_cf(settings), *others)]
         entries = [entry for entry in services if entry]
         self._write("main.cf", [parameter.line for parameter in parameters.values()])
         self._write("master.cf", [*entries, _INTERNAL_SERVICES.rstrip()])
@@ -151,6 +155,8 @@ class Postfix:
         return [Parameter(name, value, "private") for name, value in rows.items()]
 
     def _on_loopback(self, service: Service) -> str:
+        if service.type == "unix":
+            return service.entry
         if service.name not in self._ports:
             return ""
         name, _, rest = service.entry.partition(" ")

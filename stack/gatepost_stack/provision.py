@@ -17,7 +17,7 @@ from sqlalchemy import Connection, delete
 
 from gatepost_core import dkim_keys, keyring, passwords
 from gatepost_core.features import FeatureValues
-from gatepost_core.model import Rules, SenderDomain, Source, State
+from gatepost_core.model import Mode, Rules, SenderDomain, Source, State
 from gatepost_core.settings import Settings
 from gatepost_core.store import accounts, credentials, domains, migrate, schema
 from gatepost_core.store.engine import open_engine
@@ -95,6 +95,7 @@ class Provision:
         senders: tuple[str, ...] = (),
         label: str = "",
         expires_at: datetime | None = None,
+        mode: Mode = Mode.LIVE,
     ) -> Login:
         """Make a credential of the account ``demo`` and return its login."""
         if self._keys is None:
@@ -111,6 +112,7 @@ class Provision:
                 features=features or {},
                 rules=Rules(senders=senders),
                 expires_at=expires_at,
+                mode=mode,
             )
         return login
 
@@ -131,6 +133,11 @@ class Provision:
         with self._directory() as connection:
             rules = replace(credentials.get(connection, username).rules, networks=networks)
             credentials.change(connection, username, rules=rules)
+
+    def set_mode(self, username: str, mode: Mode) -> None:
+        """Have the credential's messages delivered from now on, or not."""
+        with self._directory() as connection:
+            credentials.change(connection, username, mode=mode)
 
     def enable(self, username: str) -> None:
         """Let the credential be used again."""

@@ -16,7 +16,7 @@ from types import TracebackType
 
 from gatepost_core import settings as core_settings
 from gatepost_core.listen import UnixAddress, bind
-from gatepost_core.postfix import Parameter
+from gatepost_core.postfix import Parameter, Service
 from gatepost_stack import certificate, layout, provision
 from gatepost_stack.daemons import Daemon, Supervisor
 from gatepost_stack.instance import HOST, Postfix, end_left_over
@@ -35,7 +35,8 @@ class Stack:
     ``ports`` are those of port 25's, 587's and 465's role, in this order; None takes free ones.
     ``extra`` main.cf parameters and ``tables`` of settings win over the stack's own. ``at_end`` gets the
     directory of log files when everything has stopped, before it may be removed. ``sink_options`` are
-    words for the sink's command line.
+    words for the sink's command line. ``others`` are services that are not Gatepost's, each on
+    the port of its name.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Stack:
         tables: Mapping[str, Mapping[str, Value]] | None = None,
         at_end: Callable[[Path], None] | None = None,
         sink_options: Iterable[str] = (),
+        others: Iterable[Service] = (),
     ) -> None:
         self._var = var
         self.ports = ports or free_ports()
@@ -56,6 +58,7 @@ class Stack:
         self._tables = tables or {}
         self._at_end = at_end
         self._sink_options = list(sink_options)
+        self._others = list(others)
         self._exit = ExitStack()
         self.layout: layout.Layout
         self.settings: core_settings.Settings
@@ -94,7 +97,8 @@ class Stack:
         self.supervisor.start()
         services: dict[str, int] = dict(zip(SERVICES, self.ports, strict=True))
         self.postfix = Postfix(self.layout, services, sink.getsockname()[1])
-        self.postfix.configure(self.settings, self.provision.bounce_domains(), self._own_parameters())
+        domains, own = self.provision.bounce_domains(), self._own_parameters()
+        self.postfix.configure(self.settings, domains, own, self._others)
         self._exit.callback(self.postfix.stop)
         self.postfix.start()
 

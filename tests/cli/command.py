@@ -51,10 +51,11 @@ class Gatepost:
             raise result.exception
         return Result(result.exit_code, result.stdout, result.stderr)
 
-    def process(self, *words: str) -> Result:
+    def process(self, *words: str, stdin: str = "") -> Result:
         """Run the real command."""
         done = subprocess.run(
             [sys.executable, "-m", "gatepost_cli", "--config", self.config, *words],
+            input=stdin,
             capture_output=True,
             text=True,
             timeout=60,

@@ -72,7 +72,7 @@ def test_list_shows_label_state_features_and_last_use(gatepost: Gatepost) -> Non
     user = gatepost.add_credential("--label", "shop", "--feature", "inlinecss", "--feature", "tags=a,b")[
         "username"
     ]
-    now = datetime.now(UTC).replace(microsecond=0)
+    now = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
     last_used = LastUsed(f"sqlite:///{gatepost.folder}/store/journal.db")
     last_used.record(stored(gatepost, user).id, "192.0.2.7", now)
     last_used.close()
@@ -92,11 +92,35 @@ def test_list_shows_label_state_features_and_last_use(gatepost: Gatepost) -> Non
         "account",
         "label",
         "state",
+        "mode",
         "features",
         "created",
         "last used",
     ]
-    assert row.split("\t")[:5] == [user, "acme", "shop", "active", "inlinecss tags=a,b"]
+    assert row.split("\t")[:6] == [user, "acme", "shop", "active", "live", "inlinecss tags=a,b"]
+
+
+def test_the_last_use_of_a_removed_credential_is_not_the_next_one_s(gatepost: Gatepost) -> None:
+    first = gatepost.add_credential()["username"]
+    number = stored(gatepost, first).id
+    last_used = LastUsed(f"sqlite:///{gatepost.folder}/store/journal.db")
+    last_used.record(number, "192.0.2.7", datetime.now(UTC))
+    last_used.close()
+    assert gatepost("credential", "show", first, "--json").data["last_used_ip"] == "192.0.2.7"
+    gatepost("credential", "remove", first)
+    second = gatepost.add_credential()["username"]
+    assert stored(gatepost, second).id == number
+    assert gatepost("credential", "show", second, "--json").data["last_used_ip"] is None
+    assert gatepost("credential", "list", "--json").data[0]["last_used_at"] is None
+
+
+def test_sandbox_mode_is_set_shown_and_ended(gatepost: Gatepost) -> None:
+    user = gatepost.add_credential("--mode", "sandbox")["username"]
+    assert gatepost("credential", "show", user, "--json").data["mode"] == "sandbox"
+    assert gatepost("credential", "set", user, "--label", "x", "--json").data["mode"] == "sandbox"
+    assert gatepost("credential", "set", user, "--mode", "live", "--json").data["mode"] == "live"
+    assert gatepost("credential", "set", user, "--mode", "hold").code == 2
+    assert gatepost("credential", "list").out.splitlines()[1].split("\t")[4] == "live"
 
 
 def test_set_changes_what_is_named_and_leaves_the_rest(gatepost: Gatepost) -> None:

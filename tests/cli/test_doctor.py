@@ -230,3 +230,24 @@ def test_back_ends_that_cannot_work_are_a_fault(place: Gatepost) -> None:
     place.config.write_text(place.config.read_text().replace("[sasl]", '[sasl]\nbackends = ["ldap"]'))
     (found,) = faults(doctor(place), "backends")
     assert "ldap.servers" in found["found"]
+
+
+def test_beside_other_work_only_our_own_services_and_names_are_looked_at(place: Gatepost) -> None:
+    place.config.write_text(place.config.read_text() + 'scope = "ports"\nports = [25, 587]\n')
+    settings = load(place.config, environ={})
+    main = [one.line for one in main_cf(settings, ()) if one.name != "relay_domains"]
+    own = ["smtpd_milters = inet:127.0.0.1:8891", "relay_domains = other.example, $gatepost_bounce_domains"]
+    entries = [one.entry for one in master_cf(settings)]
+    (place.folder / "main.cf").write_text("\n".join([*main, *own]) + "\n")
+    (place.folder / "master.cf").write_text("\n".join(entries) + "\n")
+    found = [*findings(place, postfix_main_cf), *findings(place, postfix_master_cf)]
+    assert [one.looked_at for one in found if one.status != "good"] == []
+    entries[-1] = entries[-1].replace("always_add_missing_headers = yes", "always_add_missing_headers = no")
+    (place.folder / "master.cf").write_text("\n".join(entries) + "\n")
+    (place.folder / "main.cf").write_text("\n".join([*main, own[0], "relay_domains = other.example"]) + "\n")
+    found = [*findings(place, postfix_main_cf), *findings(place, postfix_master_cf)]
+    assert [one.looked_at for one in found if one.status == "fault"] == [
+        "main.cf, gatepost_bounce_domains",  # unknown to postconf(1) when nothing refers to it
+        "main.cf, relay_domains",
+        "master.cf, gatepost-cleanup, always_add_missing_headers",
+    ]

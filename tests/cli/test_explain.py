@@ -145,6 +145,14 @@ def test_a_refusal_is_told_with_its_stage_and_reply(
     assert reply in refused["reply"]
 
 
+def test_a_sandbox_credential_s_message_is_told_to_be_discarded(gatepost: Gatepost) -> None:
+    found = explain(gatepost, NEWSLETTER, user(gatepost, "--mode", "sandbox", "--feature", "dkim"))
+    assert (found["accepted"], found["delivered"]) == (True, False)
+    assert "discarded" in found["answers"][-1]["reason"]
+    assert next(one for one in found["features"] if one["name"] == "dkim")["applied"]
+    assert explain(gatepost, NEWSLETTER, user(gatepost))["delivered"] is True
+
+
 def test_a_disabled_credential_and_an_unknown_one(gatepost: Gatepost) -> None:
     name = user(gatepost)
     gatepost("credential", "disable", name)

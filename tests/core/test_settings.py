@@ -125,3 +125,19 @@ def test_any_text_for_a_setting_is_taken_or_refused_with_its_name(name: str, tex
     except SettingsError as error:
         text_of_error = str(error)
     assert not text_of_error or name in text_of_error
+
+
+def test_further_files_beside_the_settings_file_win_in_the_order_of_their_names(tmp_path: Path) -> None:
+    main = tmp_path / "gatepost.toml"
+    main.write_text("[milter]\nworkers = 3\n[sasl]\nworkers = 3\n[policy]\nworkers = 3\n")
+    further = tmp_path / "gatepost.d"
+    further.mkdir()
+    (further / "10-a.toml").write_text("[sasl]\nworkers = 4\n[policy]\nworkers = 4\n")
+    (further / "20-b.toml").write_text("[policy]\nworkers = 5\n")
+    (further / "notes.txt").write_text("not a settings file")
+    settings = load(main, environ={})
+    assert (settings.milter.workers, settings.sasl.workers, settings.policy.workers) == (3, 4, 5)
+    assert settings.origin("policy.workers") == str(further / "20-b.toml")
+    (further / "30-c.toml").write_text("[policy]\nwrokers = 5\n")
+    with pytest.raises(SettingsError, match=r"30-c\.toml: policy\.wrokers"):
+        load(main, environ={})

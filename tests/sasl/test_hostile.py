@@ -35,9 +35,8 @@ class Directory:
         self._filter = UserFilter("(&(uid={user})(mail={local}@{domain}))")
         self._names = (BindName("uid={user},dc=example"), BindName("{local}@example.org"))
 
-    def blocks(self, username: str) -> bool:
-        del username
-        return False
+    def at_once(self, username: str, password: str, peer: Peer) -> Verdict:
+        return self.authenticate(username, password, peer)
 
     def authenticate(self, username: str, password: str, peer: Peer) -> Verdict:
         del password, peer
@@ -55,9 +54,8 @@ class Guarded:
         self._directory = directory
         self._breaker = Breaker("ldap", 2, 0.001, time.monotonic)
 
-    def blocks(self, username: str) -> bool:
-        del username
-        return False
+    def at_once(self, username: str, password: str, peer: Peer) -> Verdict:
+        return self.authenticate(username, password, peer)
 
     def authenticate(self, username: str, password: str, peer: Peer) -> Verdict:
         return self._breaker.call(lambda: self._directory.authenticate(username, password, peer))

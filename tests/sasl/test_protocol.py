@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatepost_sasl import protocol
+from gatepost_sasl.peer import Peer
 from gatepost_sasl.protocol import Auth, Cancel, Cont, Decoder, ProtocolError, Version
 
 WORDS = st.sampled_from(
@@ -19,7 +20,16 @@ LINES = st.one_of(st.binary(max_size=60), st.lists(WORDS, max_size=8).map(b"\t".
 
 def test_every_field_of_a_request_is_read() -> None:
     line = b"AUTH\t7\tplain\tservice=smtp\tnologin\tlip=192.0.2.1\trip=2001:db8::1\tsecured\tresp=AGE="
-    assert protocol.decode(line) == Auth(7, "PLAIN", "smtp", "192.0.2.1", "2001:db8::1", True, b"AGE=")
+    peer = Peer("2001:db8::1", "192.0.2.1", "smtp", secured=True)
+    assert protocol.decode(line) == Auth(7, "PLAIN", peer, b"AGE=")
+
+
+@pytest.mark.parametrize("size", [0, 400])  # short ones are kept, long ones read each time
+def test_nothing_in_a_response_passes_for_a_parameter(size: int) -> None:
+    """A client's own words are in it: were there a tab, it must not say where the client is."""
+    line = b"AUTH\t7\tPLAIN\tx=%s\trip=192.0.2.7\tresp=AGE=\trip=10.0.0.1\tsecured\tresp=AGI="
+    for _ in range(2):
+        assert protocol.decode(line % (b"x" * size)) == Auth(7, "PLAIN", Peer("192.0.2.7", "", ""), b"AGE=")
 
 
 @pytest.mark.parametrize(
@@ -87,4 +97,6 @@ def test_answers_are_one_line_each(data: bytes) -> None:
 
 
 def test_requests_do_not_show_responses_when_printed() -> None:
-    assert "c2VjcmV0" not in repr(Auth(1, "PLAIN", response=b"c2VjcmV0")) + repr(Cont(1, b"c2VjcmV0"))
+    assert "c2VjcmV0" not in repr(Auth(1, "PLAIN", Peer("192.0.2.1"), b"c2VjcmV0")) + repr(
+        Cont(1, b"c2VjcmV0")
+    )

@@ -1,7 +1,9 @@
 """What ``gatepost doctor`` looks at: one function a check, all of them listed here, in the order to run.
 
-A check takes the context and yields findings. To add one, write the function and put it in the list.
-What it raises of the core's own errors, or OSError, becomes a finding too.
+The order is the way of a message, from what everything stands on to the probe that takes it, so the first
+fault is likely the one to mend first. A check takes the context and yields findings. To add one, write the
+function, put it in the list and describe it in docs/doctor.md. What it raises of the core's own errors, or
+OSError, becomes a finding too.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,23 +11,41 @@ from collections.abc import Callable, Iterator
 from gatepost_cli.checks.backends import backends
 from gatepost_cli.checks.base import Context, Finding
 from gatepost_cli.checks.certificate import tls_certificate
+from gatepost_cli.checks.clock import clock
+from gatepost_cli.checks.daemons import daemons
+from gatepost_cli.checks.disk import disk
 from gatepost_cli.checks.keys import keys
 from gatepost_cli.checks.parameters import postfix_main_cf, postfix_master_cf
+from gatepost_cli.checks.ports import ports
+from gatepost_cli.checks.postfix import postfix
+from gatepost_cli.checks.probe import probe
+from gatepost_cli.checks.records import dns
+from gatepost_cli.checks.release import release
 from gatepost_cli.checks.sockets import milter_socket, policy_socket, sasl_socket
 from gatepost_cli.checks.stores import store
 
 Check = Callable[[Context], Iterator[Finding]]
 
-CHECKS: tuple[Check, ...] = (
+_IN_ORDER: tuple[Check, ...] = (
+    disk,
+    clock,
+    release,
     store,
     keys,
     backends,
+    daemons,
     sasl_socket,
     policy_socket,
     milter_socket,
+    postfix,
     postfix_main_cf,
     postfix_master_cf,
     tls_certificate,
+    ports,
+    dns,
+    probe,
 )
+# By the names that --only and --skip take.
+CHECKS: dict[str, Check] = {check.__name__.replace("_", "-"): check for check in _IN_ORDER}
 
 __all__ = ["CHECKS", "Check", "Context", "Finding"]

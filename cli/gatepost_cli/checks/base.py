@@ -2,23 +2,79 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+from gatepost_cli.session import opened
 from gatepost_core.settings import Settings
 
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
 Status = Literal["good", "note", "fault"]
+_POSTFIX_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The settings in force, Postfix's configuration directory (None: its own default), the time (UTC)."""
+    """The settings in force, Postfix's configuration directory (None: its own default), the time (UTC).
+
+    ``resolver`` is the DNS server to ask, address and port; None is this host's.
+    """
 
     settings: Settings
     postfix_config: Path | None
     now: datetime
+    resolver: tuple[str, int] | None = None
+    _asked: dict[tuple[str, ...], str] = field(default_factory=dict[tuple[str, ...], str], repr=False)
+
+    @property
+    def hostname(self) -> str:
+        """The gateway's public name, in lower case: ``postfix.hostname``, or else Postfix's own."""
+        name = self.settings.postfix.hostname or self.postconf("-h", "myhostname").strip()
+        return name.rstrip(".").lower()
+
+    @contextmanager
+    def directory(self, *, write: bool = False) -> Iterator[Connection]:
+        """Open the database of accounts, credentials and domains. Raises StoreUnavailable."""
+        with opened(self.settings.store.url, write=write) as connection:
+            yield connection
+
+    @contextmanager
+    def journal(self) -> Iterator[Connection]:
+        """Open the database of messages. Raises StoreUnavailable."""
+        with opened(self.settings.store.journal) as connection:
+            yield connection
+
+    def postconf(self, *words: str) -> str:
+        """Return what postconf(1) says, asked once a run. Raises OSError when it cannot, with its words."""
+        if words not in self._asked:
+            done = self.postfix("postconf", *words)
+            if done.returncode:
+                raise OSError(done.stderr.strip().removeprefix("postconf: "))
+            self._asked[words] = done.stdout
+        return self._asked[words]
+
+    def parameters(self, *words: str) -> dict[str, str]:
+        """Return the lines of postconf(1) as name and value. Raises OSError."""
+        lines = self.postconf(*words).splitlines()
+        return {name.strip(): value.strip() for name, _, value in (line.partition("=") for line in lines)}
+
+    def postfix(self, program: str, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run one of Postfix's commands with the configuration directory. Raises OSError."""
+        where = ["-c", str(self.postfix_config)] if self.postfix_config else []
+        command = [f"/usr/sbin/{program}", *where, *words]
+        try:
+            return subprocess.run(
+                command, capture_output=True, text=True, check=False, timeout=_POSTFIX_SECONDS
+            )
+        except subprocess.TimeoutExpired as error:
+            raise OSError(f"{program} did not end within {_POSTFIX_SECONDS} s") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +98,11 @@ class Finding:
 def good(looked_at: str, found: str) -> Finding:
     """Return a finding that all is well."""
     return Finding(looked_at, "good", found)
+
+
+def note(looked_at: str, found: str, expected: str, advice: str) -> Finding:
+    """Return a finding that is worth a look, and may be right."""
+    return Finding(looked_at, "note", found, expected, advice)
 
 
 def fault(looked_at: str, found: str, expected: str, advice: str) -> Finding:

@@ -1,21 +1,25 @@
-"""The SMTP server's certificate: readable, in its time, and of the key beside it."""
+"""The SMTP server's certificate file: chain in order, in time, for this host's name, of the key beside it.
+
+What a port really presents is another check's (``ports``): Postfix may not have read the file again.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import pairwise
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from gatepost_cli.checks.base import Context, Finding, fault, good
 
-_SOON = timedelta(days=14)
 _RENEW = "renew it, put it in the same place, then 'postfix reload'"
 
 
 def tls_certificate(context: Context) -> Iterator[Finding]:
-    """Look at the chain's certificates, then at the key."""
+    """Look at the chain's certificates, at the name, then at the key."""
     file = context.settings.postfix.tls_certificate_file
     try:
         chain = x509.load_pem_x509_certificates(file.read_bytes())
@@ -24,21 +28,60 @@ def tls_certificate(context: Context) -> Iterator[Finding]:
         yield fault(str(file), found or "", "the certificate chain, PEM", "set postfix.tls_certificate_file")
         return
     for certificate in chain:
-        yield _in_time(context, str(file), certificate)
+        yield in_time(context, str(file), certificate)
+    yield _order(str(file), chain)
+    yield named(str(file), chain[0], context.hostname)
     yield _key(context, chain[0])
 
 
-def _in_time(context: Context, file: str, certificate: x509.Certificate) -> Finding:
+def in_time(context: Context, where: str, certificate: x509.Certificate) -> Finding:
+    """Hold a certificate's time against the clock and ``doctor.certificate_days``."""
+    soon = timedelta(days=context.settings.doctor.certificate_days)
     begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     name = certificate.subject.rfc4514_string() or "without a name"
-    found = f"{name}: valid until {ends:%Y-%m-%d}"
     if context.now < begins:
-        return fault(file, f"{name}: valid from {begins:%Y-%m-%d}", "valid now", "look at the host's clock")
+        return fault(where, f"{name}: valid from {begins:%Y-%m-%d}", "valid now", "look at the host's clock")
     if context.now >= ends:
-        return fault(file, f"{name}: expired on {ends:%Y-%m-%d}", "valid now", _RENEW)
-    if context.now + _SOON >= ends:
-        return fault(file, found, f"valid for {_SOON.days} more days", _RENEW)
-    return good(file, found)
+        return fault(where, f"{name}: expired on {ends:%Y-%m-%d}", "valid now", _RENEW)
+    left = (ends - context.now).days
+    found = f"{name}: valid until {ends:%Y-%m-%d}, {left} days"
+    if context.now + soon >= ends:
+        return fault(where, found, f"valid for {soon.days} more days", _RENEW)
+    return good(where, found)
+
+
+def named(where: str, certificate: x509.Certificate, hostname: str) -> Finding:
+    """Say whether a certificate is for a host name (RFC 9525: subject alternative names alone count)."""
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        names = [name.lower() for name in extension.value.get_values_for_type(x509.DNSName)]
+    except x509.ExtensionNotFound:
+        names = []
+    wildcard = f"*.{hostname.partition('.')[2]}"
+    if hostname in names or wildcard in names:
+        return good(where, f"for {hostname}")
+    return fault(
+        where,
+        f"for {', '.join(names) or 'no DNS name'}",
+        f"for {hostname}, the name that clients connect to",
+        f"get a certificate with {hostname} among its names, or set postfix.hostname to the name that it has",
+    )
+
+
+def _order(file: str, chain: list[x509.Certificate]) -> Finding:
+    """Say whether each certificate was issued by the next one (RFC 8446 section 4.4.2)."""
+    for number, (certificate, issuer) in enumerate(pairwise(chain), start=1):
+        try:
+            certificate.verify_directly_issued_by(issuer)
+        except (ValueError, TypeError, InvalidSignature):
+            return fault(
+                file,
+                f"number {number} ({certificate.subject.rfc4514_string()}) is not issued by the next one "
+                f"({issuer.subject.rfc4514_string()})",
+                "the server's certificate first, then each one's issuer",
+                "put the file's certificates in that order, then 'postfix reload'",
+            )
+    return good(file, "alone in its file" if len(chain) == 1 else f"a chain of {len(chain)}, in order")
 
 
 def _key(context: Context, certificate: x509.Certificate) -> Finding:

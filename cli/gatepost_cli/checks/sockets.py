@@ -1,8 +1,9 @@
-"""The daemons' sockets: whose they are, and whether what is there answers in its protocol."""
+"""The daemons' sockets: whose they are, whether Postfix gets there, and what answers in its protocol."""
 
 from __future__ import annotations
 
 import grp
+import pwd
 import socket
 import stat
 import struct
@@ -12,7 +13,7 @@ from pathlib import Path
 from gatepost_cli.checks.base import Context, Finding, fault, good
 from gatepost_core.listen import UnixAddress, parse_address
 
-_SECONDS = 10.0  # what Postfix waits for
+_USER = "postfix"
 _GROUP = "postfix"
 _MODE = 0o660
 # sendmail's libmilter/mfdef.h: SMFIC_OPTNEG with protocol version 6, all actions, no steps; SMFIC_QUIT.
@@ -22,20 +23,22 @@ _QUIT = struct.pack(">Ic", 1, b"Q")
 
 def sasl_socket(context: Context) -> Iterator[Finding]:
     """Greet gatepost-sasl as an smtpd does (Dovecot authentication protocol)."""
-    yield from _daemon("sasl", context.settings.sasl.listen, _greet)
+    yield from _daemon(context, "sasl", context.settings.sasl.listen, _greet)
 
 
 def policy_socket(context: Context) -> Iterator[Finding]:
     """Ask gatepost-policy a question that decides nothing."""
-    yield from _daemon("policy", context.settings.policy.listen, _ask)
+    yield from _daemon(context, "policy", context.settings.policy.listen, _ask)
 
 
 def milter_socket(context: Context) -> Iterator[Finding]:
     """Negotiate with gatepost-milter, and quit."""
-    yield from _daemon("milter", context.settings.milter.listen, _negotiate)
+    yield from _daemon(context, "milter", context.settings.milter.listen, _negotiate)
 
 
-def _daemon(name: str, listen: str, talk: Callable[[socket.socket], str]) -> Iterator[Finding]:
+def _daemon(
+    context: Context, name: str, listen: str, talk: Callable[[socket.socket], str]
+) -> Iterator[Finding]:
     address = parse_address(listen)
     start = f"run 'systemctl start gatepost-{name}.socket gatepost-{name}.service', and look at its log"
     if isinstance(address, UnixAddress):
@@ -46,13 +49,30 @@ def _daemon(name: str, listen: str, talk: Callable[[socket.socket], str]) -> Ite
             yield fault(listen, "no such socket", f"gatepost-{name} listening", start)
             return
         yield _owner(path, status.st_mode, status.st_gid)
+        yield from _way(path)
     try:
-        with _connect(address) as connection:
+        with _connect(address, context.settings.doctor.timeout) as connection:
             yield good(listen, talk(connection))
     except PermissionError:
         yield fault(listen, "may not connect", "a connection", "run as root, or as a member of group postfix")
+    except ConnectionRefusedError:
+        found = "nobody listens: it was left by a daemon that ended"
+        yield fault(listen, found, f"gatepost-{name} listening", start)
     except (OSError, ValueError) as error:
         yield fault(listen, f"no answer: {error}", f"gatepost-{name} answering", start)
+
+
+def _way(path: Path) -> Iterator[Finding]:
+    """Say which directory above a socket lets Postfix's own user not through."""
+    user = pwd.getpwnam(_USER)
+    groups = {user.pw_gid, *(one.gr_gid for one in grp.getgrall() if _USER in one.gr_mem)}
+    for place in reversed(path.parents):
+        status = place.stat()
+        bit = 0o100 if status.st_uid == user.pw_uid else 0o010 if status.st_gid in groups else 0o001
+        if not status.st_mode & bit:
+            found = f"mode {stat.S_IMODE(status.st_mode):04o}: {_USER} does not get through"
+            expected = f"a directory that {_USER} gets through, for {path}"
+            yield fault(str(place), found, expected, f"run 'chgrp {_GROUP} {place}' and 'chmod g+x {place}'")
 
 
 def _owner(path: Path, mode: int, gid: int) -> Finding:
@@ -71,10 +91,10 @@ def _owner(path: Path, mode: int, gid: int) -> Finding:
     )
 
 
-def _connect(address: object) -> socket.socket:
+def _connect(address: object, seconds: float) -> socket.socket:
     if isinstance(address, UnixAddress):
         connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(_SECONDS)
+        connection.settimeout(seconds)
         try:
             connection.connect(address.path)
         except BaseException:
@@ -82,7 +102,7 @@ def _connect(address: object) -> socket.socket:
             raise
         return connection
     host, port = getattr(address, "host", ""), getattr(address, "port", 0)
-    return socket.create_connection((host, port), timeout=_SECONDS)
+    return socket.create_connection((host, port), timeout=seconds)
 
 
 def _greet(connection: socket.socket) -> str:

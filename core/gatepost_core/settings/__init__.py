@@ -1,10 +1,11 @@
 """Typed settings: one definition with prose, default and check for each field.
 
-Sections are defined in ``storage``, ``daemons``, ``external`` and ``mail``; ``tree`` puts them together,
-``loading`` reads the file, variables and flags, and raises ``SettingsError`` for what it cannot use.
+Sections are defined in ``storage``, ``daemons``, ``external``, ``mail`` and ``doctor``; ``tree`` puts them
+together, ``loading`` reads files, variables and flags, and raises ``SettingsError`` for what it cannot use.
 """
 
 from gatepost_core.settings.daemons import MilterSettings, PolicySettings, SaslSettings
+from gatepost_core.settings.doctor import DoctorSettings
 from gatepost_core.settings.external import LdapSettings, PamSettings
 from gatepost_core.settings.loading import DEFAULT_FILE, SettingsError, load
 from gatepost_core.settings.mail import DkimSettings, PostfixSettings, TrackingSettings
@@ -14,6 +15,7 @@ from gatepost_core.settings.tree import Settings, fields, is_secret, sections, v
 __all__ = [
     "DEFAULT_FILE",
     "DkimSettings",
+    "DoctorSettings",
     "ImagesSettings",
     "KeysSettings",
     "LdapSettings",

@@ -1,4 +1,8 @@
-"""Read the settings: a TOML file, overridden by ``GATEPOST_*`` variables, overridden by flags.
+"""Read the settings: a TOML file, further files, ``GATEPOST_*`` variables, flags; the later wins.
+
+The further files are those in the directory beside the file that has its name and ends in ``.d``
+(``gatepost.toml``: ``gatepost.d/*.toml``), in the order of their names: there, a tool can keep
+what it is in charge of.
 
 An unknown key or a value that does not fit raises ``SettingsError``, whose text names the
 setting, its value and where it came from; a secret's value is never in it.
@@ -42,6 +46,8 @@ def load(
     path = Path(named) if named else DEFAULT_FILE
     if named or path.exists():
         values.update(_from_file(path))
+    for further in sorted(path.with_suffix(".d").glob("*.toml")):
+        values.update(_from_file(further))
     values.update(_from_variables(environ))
     for name, text in (overrides or {}).items():
         values.update(_checked(name, text, f"flag {name}"))  # without its text: it may be a secret

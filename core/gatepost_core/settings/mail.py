@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from gatepost_core.settings.base import Section
+from gatepost_core.settings.base import Port, Section
 
 
 class TrackingSettings(Section):
@@ -53,6 +53,31 @@ class DkimSettings(Section):
 class PostfixSettings(Section):
     """What `gatepost postfix-settings` writes into main.cf and master.cf."""
 
+    scope: Literal["host", "ports"] = Field(
+        default="host",
+        description="How much of Postfix is Gatepost's. host: all of it, settings are main.cf's. ports: only "
+        "the services named in postfix.ports, settings are their options; the Postfix around them keeps its "
+        "own port 25, mailboxes, milters and filters.",
+    )
+    ports: tuple[Port, ...] = Field(
+        default=(),
+        description="The ports to serve. 25: submission, and the bounce domains' mail; 465: TLS from the "
+        "first byte; any other: STARTTLS demanded. Empty: 25, 587, 2525 and 465 in scope host; 587, 2525 "
+        "and 465 in scope ports.",
+    )
+    milters_before: tuple[str, ...] = Field(
+        default=(),
+        description="Milters that see a message before Gatepost's, as Postfix names them, in their order: a "
+        "virus or spam filter. None of them may sign: Gatepost's edits would break the signature.",
+    )
+    milters_after: tuple[str, ...] = Field(
+        default=(),
+        description="Milters that see a message after Gatepost's, edited and signed: none may change it.",
+    )
+    hide_client_address: bool = Field(
+        default=False,
+        description="Take the client's name and address out of the Received line that Postfix adds.",
+    )
     queue_directory: Path = Field(
         default=Path("/var/spool/postfix"),
         description="Postfix's queue directory; the sockets are in gatepost/ in it.",
@@ -70,3 +95,10 @@ class PostfixSettings(Section):
     tls_key_file: Path = Field(
         default=Path("/etc/gatepost/tls/privkey.pem"), description="Its private key, PEM."
     )
+
+    @field_validator("ports")
+    @classmethod
+    def _each_port_once(cls, ports: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(ports)) < len(ports):
+            raise ValueError("expected each port once")
+        return ports

@@ -9,6 +9,7 @@ from pydantic.fields import FieldInfo
 
 from gatepost_core.settings.base import SECRET, Section
 from gatepost_core.settings.daemons import MilterSettings, PolicySettings, SaslSettings
+from gatepost_core.settings.doctor import DoctorSettings
 from gatepost_core.settings.external import LdapSettings, PamSettings
 from gatepost_core.settings.mail import DkimSettings, PostfixSettings, TrackingSettings
 from gatepost_core.settings.storage import ImagesSettings, KeysSettings, LogSettings, StoreSettings
@@ -31,6 +32,7 @@ class Settings(Section):
     images: ImagesSettings = Field(default_factory=ImagesSettings)
     dkim: DkimSettings = Field(default_factory=DkimSettings)
     postfix: PostfixSettings = Field(default_factory=PostfixSettings)
+    doctor: DoctorSettings = Field(default_factory=DoctorSettings)
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 
     def came_from(self, origins: Mapping[str, str]) -> None:

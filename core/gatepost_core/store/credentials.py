@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from gatepost_core.features import FeatureValue, FeatureValues
-from gatepost_core.model import Credential, ImportedSecret, Rules, Secret, Source, State
+from gatepost_core.model import Credential, ImportedSecret, Mode, Rules, Secret, Source, State
 from gatepost_core.options import Options
 from gatepost_core.passwords import Derived
 from gatepost_core.store import accounts as account_rows
@@ -38,6 +38,7 @@ def add(  # noqa: PLR0913 - a credential is what it is made of
     expires_at: datetime | None = None,
     source: Source = Source.STORE,
     imported: ImportedSecret | None = None,
+    mode: Mode = Mode.LIVE,
 ) -> Credential:
     """Make a credential with its first secret; ``derived`` is None when its password is known elsewhere.
 
@@ -55,6 +56,7 @@ def add(  # noqa: PLR0913 - a credential is what it is made of
         "created_at": now,
         "expires_at": expires_at,
         "source": source.value,
+        "mode": mode.value,
         **_imported_out(imported),
     }
     try:
@@ -120,7 +122,7 @@ def _end_imported(connection: Connection, credential: Credential, now: datetime,
 
 
 def change(connection: Connection, username: str, **changes: Any) -> Credential:
-    """Set ``label``, ``state``, ``features``, ``rules``, ``options``, ``expires_at`` or ``imported``.
+    """Set ``label``, ``state``, ``mode``, ``features``, ``rules``, ``options``, ``expires_at``, ``imported``.
 
     Raises NotFound.
     """
@@ -133,6 +135,8 @@ def change(connection: Connection, username: str, **changes: Any) -> Credential:
         changes["options"] = changes["options"].to_json()
     if "state" in changes:
         changes["state"] = State(changes["state"]).value
+    if "mode" in changes:
+        changes["mode"] = Mode(changes["mode"]).value
     if "imported" in changes:
         changes |= _imported_out(changes.pop("imported"))
     if changes:
@@ -167,6 +171,12 @@ def everyone(connection: Connection, account: str | None = None) -> list[Credent
     if account is not None:
         query = query.where(credentials.c.account_id == account_rows.get(connection, account).id)
     return [_credential(row, ()) for row in connection.execute(query)]
+
+
+def labelled(connection: Connection, label: str) -> list[Credential]:
+    """Return the credentials with exactly this label, without secrets."""
+    rows = connection.execute(_SELECT.where(credentials.c.label == label).order_by(credentials.c.id))
+    return [_credential(row, ()) for row in rows]
 
 
 def _secrets(connection: Connection, credential_id: int) -> tuple[Secret, ...]:
@@ -206,6 +216,7 @@ def _credential(row: Row[Any], own_secrets: Iterable[Secret]) -> Credential:
         source=Source(row.source),
         imported=ImportedSecret(row.imported_hash, row.imported_expires_at) if row.imported_hash else None,
         options=Options.from_json(row.options),
+        mode=Mode(row.mode),
     )
 
 

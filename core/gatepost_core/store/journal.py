@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Engine, desc, select
 
-from gatepost_core.model import MessageRecord
+from gatepost_core.model import MessageRecord, Mode
 from gatepost_core.store.bulk import BulkInsert
 from gatepost_core.store.engine import faults, file_identity, open_engine
 from gatepost_core.store.errors import NotFound, StoreUnavailable, shown
@@ -131,4 +131,5 @@ def get(connection: Connection, name: str) -> MessageRecord:
 def _record(row: dict[str, Any]) -> MessageRecord:
     for name in ("recipients", "tags", "features", "applied"):
         row[name] = tuple(row[name])
+    row["mode"] = Mode(row["mode"])
     return MessageRecord(**row)

@@ -33,26 +33,25 @@ def upgrade(settings: StoreSettings) -> dict[Line, tuple[str | None, str | None]
 
     Raises StoreUnavailable when a file cannot be made or written.
     """
-    return {line: _upgrade(line, url_of(settings, line)) for line in LINES}
+    return {line: upgrade_line(settings, line) for line in LINES}
 
 
-def pending(settings: StoreSettings) -> list[Line]:
-    """Return the databases that are not at this release's schema. Raises StoreUnavailable."""
-    behind: list[Line] = []
-    for line in LINES:
-        url = url_of(settings, line)
-        if not database_file(url).exists():
-            behind.append(line)
-            continue
-        engine = open_engine(url, reading=True)
+def behind(settings: StoreSettings, line: Line) -> bool:
+    """Say whether a database is missing, or not at this release's schema. Raises StoreUnavailable."""
+    url = url_of(settings, line)
+    if not database_file(url).exists():
+        return True
+    engine = open_engine(url, reading=True)
+    try:
         with faults(url):
-            if _revision(engine) != _scripts(line).get_current_head():
-                behind.append(line)
+            return _revision(engine) != _scripts(line).get_current_head()
+    finally:
         engine.dispose()
-    return behind
 
 
-def _upgrade(line: Line, url: str) -> tuple[str | None, str | None]:
+def upgrade_line(settings: StoreSettings, line: Line) -> tuple[str | None, str | None]:
+    """Create or upgrade one database; return its revision before and after. Raises StoreUnavailable."""
+    url = url_of(settings, line)
     with faults(url):
         _create_file(database_file(url))
         engine = open_engine(url)

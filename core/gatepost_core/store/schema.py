@@ -85,6 +85,8 @@ credentials = Table(
     # A password hash of another system (argon2id), beside the generated secrets.
     Column("imported_hash", Text),
     Column("imported_expires_at", UtcDateTime),
+    # live, or sandbox: accepted and recorded, not delivered.
+    Column("mode", String(16), nullable=False, server_default="live"),
 )
 
 secrets = Table(
@@ -148,6 +150,7 @@ messages = Table(
     Column("applied", JSON, nullable=False),
     Column("skipped", JSON, nullable=False),
     Column("seconds", JSON, nullable=False),
+    Column("mode", String(16), nullable=False, server_default="live"),
 )
 
 credential_usage = Table(

@@ -45,10 +45,19 @@ class StoreAuthenticator:
         self._last_used = last_used
         self._now = now
 
+    def at_once(self, username: str, password: str, peer: Peer) -> Verdict | None:
+        """See Authenticator: an imported argon2id hash takes some tenths of a second."""
+        credential = self._credentials.credential(username)
+        if credential is not None and credential.imported is not None:
+            return None
+        return self._checked(credential, password, peer)
+
     def authenticate(self, username: str, password: str, peer: Peer) -> Verdict:
         """See Authenticator. A secret whose key is gone is our fault: BackendUnavailable."""
+        return self._checked(self._credentials.credential(username), password, peer)
+
+    def _checked(self, credential: Credential | None, password: str, peer: Peer) -> Verdict:
         now = self._now()
-        credential = self._credentials.credential(username)
         try:
             matches = verify(self._keyring, credential, password, now)
         except LookupError as error:
@@ -58,11 +67,6 @@ class StoreAuthenticator:
         if not matches:
             return Denied("wrong password")
         return self.admit(credential, peer, now)
-
-    def blocks(self, username: str) -> bool:
-        """See Authenticator: an imported argon2id hash takes some tenths of a second."""
-        credential = self._credentials.credential(username)
-        return credential is not None and credential.imported is not None
 
     def admit(self, credential: Credential, peer: Peer, now: datetime) -> Verdict:
         """Say whether a credential may be used by somebody who has shown to know its password."""

@@ -23,7 +23,7 @@ class Challenge:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Done:
     """Who the client says it is, both prepared by SASLprep (RFC 4013)."""
 

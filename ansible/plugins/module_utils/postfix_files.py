@@ -1,0 +1,135 @@
+# Copyright: the Gatepost authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""main.cf and master.cf as texts that are changed entry by entry, everything else byte for byte as it was.
+
+The format is that of postconf(5) and master(5): a line that begins with white space continues the
+one before, comments and empty lines may stand in between, and of several entries of one name the
+last holds. Pure: texts come in, texts go out.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from dataclasses import dataclass, field
+
+_SEPARATORS = re.compile(r"[,\s]+")
+
+
+@dataclass(eq=False)
+class Entry:
+    """A logical line as it stands in the file, or what stands between two of them (``key`` is empty)."""
+
+    key: str
+    text: str
+
+
+@dataclass
+class ConfigFile:
+    """A file's entries in their order. ``kind`` is ``main`` or ``master``: how an entry is named."""
+
+    kind: str
+    entries: list[Entry] = field(default_factory=list)
+
+    @classmethod
+    def parse(cls, kind: str, text: str) -> ConfigFile:
+        """Read a file; nothing of its text is lost."""
+        found = cls(kind)
+        between = ""
+        for line in text.splitlines(keepends=True):
+            if not line.strip() or line.lstrip().startswith("#"):
+                between += line
+            elif line[0].isspace() and found.entries and found.entries[-1].key:
+                found.entries[-1].text += between + line
+                between = ""
+            else:
+                found._between(between)
+                found.entries.append(Entry(found._key(line), line))
+                between = ""
+        found._between(between)
+        return found
+
+    def get(self, key: str) -> str | None:
+        """Return the text of the entry that holds for ``key``, or None."""
+        return next((entry.text for entry in reversed(self.entries) if entry.key == key), None)
+
+    def put(self, key: str, text: str | None) -> None:
+        """Put ``text`` in the place of the entry that holds for ``key``, or at the end; None removes it."""
+        for entry in reversed(self.entries):
+            if entry.key == key:
+                if text is None:
+                    self.entries.remove(entry)
+                else:
+                    entry.text = text
+                return
+        if text is not None:
+            self._close_last_line()
+            self.entries.append(Entry(key, text))
+
+    @property
+    def text(self) -> str:
+        """The whole file."""
+        return "".join(entry.text for entry in self.entries)
+
+    def _between(self, text: str) -> None:
+        if text:
+            self.entries.append(Entry("", text))
+
+    def _close_last_line(self) -> None:
+        if self.entries and not self.entries[-1].text.endswith("\n"):
+            self.entries[-1].text += "\n"
+
+    def _key(self, line: str) -> str:
+        if self.kind == "main":
+            return line.partition("=")[0].strip()
+        return "/".join(line.split()[:2])
+
+
+def value(text: str | None) -> str | None:
+    """Return the value of a main.cf entry as Postfix reads it, without its line ends and comments."""
+    return None if text is None else _joined(text).partition("=")[2].strip()
+
+
+def same(first: str | None, second: str | None) -> bool:
+    """Say whether two entries mean the same: white space apart."""
+    if first is None or second is None:
+        return first is second
+    return re.sub(r"\s*=\s*", "=", _joined(first), count=1) == re.sub(r"\s*=\s*", "=", _joined(second), count=1)
+
+
+def includes(listed: str, item: str) -> bool:
+    """Say whether ``item`` is in a list of Postfix's."""
+    return item in _SEPARATORS.split(listed)
+
+
+def with_item(listed: str, item: str) -> str:
+    """Return a list with ``item`` at its end, so that what was there before is asked first."""
+    return f"{listed.rstrip(', ')}, {item}" if listed.strip() else item
+
+
+def without_item(listed: str, item: str) -> str:
+    """Return a list without ``item``."""
+    return re.sub(rf"[,\s]*(?<!\S){re.escape(item)}(?![^,\s])", "", listed, count=1).lstrip(", ")
+
+
+def port_of(name: str) -> int | None:
+    """Return the port of an inet service's name: 587, submission, 192.0.2.1:587, [::1]:submission."""
+    service = name.rpartition(":")[2]
+    if service.isdigit():
+        return int(service)
+    try:
+        return socket.getservbyname(service, "tcp")
+    except OSError:
+        return None
+
+
+def as_the_package_has_it(text: str) -> bool:
+    """Say whether a port 25 entry is the one that Postfix comes with: smtpd(8) without any option."""
+    words = _joined(text).split()
+    fixed = words[:4] + words[5:]
+    return len(words) == 8 and fixed == ["smtp", "inet", "n", "-", "-", "-", "smtpd"]
+
+
+def _joined(text: str) -> str:
+    lines = (line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    return " ".join(" ".join(lines).split())

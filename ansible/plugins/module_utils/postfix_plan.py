@@ -1,0 +1,150 @@
+# Copyright: the Gatepost authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What becomes of main.cf and master.cf: wanted entries in, earlier ones kept for the way back.
+
+``State`` is what a state file holds: for each entry that was set, how it was before and how it was
+left. Pure: files come in as ConfigFile and are changed in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.gatepost.gatepost.plugins.module_utils.postfix_files import (
+    ConfigFile,
+    as_the_package_has_it,
+    includes,
+    port_of,
+    same,
+    value,
+    with_item,
+    without_item,
+)
+
+# What master(8) reads only when it starts (postconf(5) says so of each).
+NEEDS_RESTART = frozenset(
+    {
+        "data_directory",
+        "inet_interfaces",
+        "inet_protocols",
+        "mail_owner",
+        "master_service_disable",
+        "multi_instance_name",
+        "queue_directory",
+        "setgid_group",
+    }
+)
+_KINDS = ("main", "master")
+
+
+class Conflict(Exception):
+    """A service made by hand has a port that is wanted. The text is for people."""
+
+
+@dataclass
+class State:
+    """Entries that were set, by kind and key: ``before`` and ``after`` as texts, ``item`` of a list."""
+
+    entries: dict[str, dict[str, dict[str, Any]]] = field(default_factory=lambda: {kind: {} for kind in _KINDS})
+
+    def remember(self, kind: str, key: str, before: str | None, after: str, item: str | None = None) -> None:
+        """Note a change; what was there before the first one stays."""
+        known = self.entries[kind].get(key)
+        first = known["before"] if known else before
+        self.entries[kind][key] = {"before": first, "after": after, "item": item}
+
+
+@dataclass
+class Plan:
+    """Both files while they are changed, and what was done to them."""
+
+    main: ConfigFile
+    master: ConfigFile
+    state: State
+    changed: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+
+    def apply(
+        self,
+        parameters: Iterable[dict[str, Any]],
+        services: Iterable[dict[str, Any]],
+        default: Callable[[str], str],
+    ) -> None:
+        """Set what is wanted, put back what is no longer. Raises Conflict before anything changes."""
+        parameters, services = list(parameters), list(services)
+        for service in services:
+            self._check_port(service)
+        wanted = {("main", one["name"]) for one in parameters}
+        wanted |= {("master", f"{one['name']}/{one['type']}") for one in services}
+        self.restore(except_for=wanted)
+        for one in parameters:
+            self._set_parameter(one, default)
+        for one in services:
+            self._set("master", f"{one['name']}/{one['type']}", one["entry"] + "\n")
+
+    def restore(self, except_for: Iterable[tuple[str, str]] = ()) -> None:
+        """Put back what was there before, where it is still as it was left."""
+        keep = set(except_for)
+        for kind in _KINDS:
+            for key, known in list(self.state.entries[kind].items()):
+                if (kind, key) not in keep:
+                    self._put_back(kind, key, known)
+                    del self.state.entries[kind][key]
+
+    @property
+    def restart(self) -> bool:
+        """Whether a reload is not enough for what changed."""
+        return any(name in NEEDS_RESTART for name in self.changed)
+
+    def _file(self, kind: str) -> ConfigFile:
+        return self.main if kind == "main" else self.master
+
+    def _set_parameter(self, one: dict[str, Any], default: Callable[[str], str]) -> None:
+        name, wanted = one["name"], one["value"]
+        if one.get("match", "equal") == "equal":
+            self._set("main", name, f"{name} = {wanted}".rstrip() + "\n")
+            return
+        found = value(self.main.get(name))
+        listed = default(name) if found is None else found
+        after = listed if includes(listed, wanted) else with_item(listed, wanted)
+        self._set("main", name, f"{name} = {after}\n", wanted)
+
+    def _set(self, kind: str, key: str, text: str, item: str | None = None) -> None:
+        file = self._file(kind)
+        before = file.get(key)
+        if same(before, text):
+            known = self.state.entries[kind].get(key)
+            if known is not None:  # without it, somebody set the same by hand, and it stays theirs
+                known["after"] = before
+            return
+        file.put(key, text)
+        self.state.remember(kind, key, before, text, item)
+        self.changed.append(key)
+
+    def _put_back(self, kind: str, key: str, known: dict[str, Any]) -> None:
+        file = self._file(kind)
+        found = file.get(key)
+        if same(found, known["after"]):
+            file.put(key, known["before"])
+        elif known["item"] and found is not None and includes(value(found) or "", known["item"]):
+            rest = without_item(value(found) or "", known["item"])
+            file.put(key, f"{key} = {rest}".rstrip() + "\n")
+        else:
+            self.kept.append(key)
+            return
+        self.changed.append(key)
+
+    def _check_port(self, service: dict[str, Any]) -> None:
+        if service["type"] != "inet":
+            return
+        key, port = f"{service['name']}/inet", port_of(service["name"])
+        for entry in self.master.entries:
+            name, _, kind = entry.key.partition("/")
+            if kind != "inet" or port_of(name) != port or entry.key in self.state.entries["master"]:
+                continue
+            if entry.key == key and (same(entry.text, service["entry"]) or as_the_package_has_it(entry.text)):
+                continue
+            first = entry.text.splitlines()[0].strip()
+            raise Conflict(f"port {port} belongs to a service that is already in master.cf: {first!r}")

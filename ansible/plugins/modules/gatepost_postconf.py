@@ -1,0 +1,339 @@
+#!/usr/bin/python
+# Copyright: the Gatepost authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Apply parameters and services to a Postfix configuration directory, and take them back."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: gatepost_postconf
+short_description: Set named parameters and services of a Postfix, and take them back
+version_added: 0.1.0
+author: The Gatepost authors
+description:
+  - Sets the main.cf parameters and master.cf services that C(gatepost postfix-settings --json) prints, and
+    others in the same form. What is not named stays byte for byte as it was.
+  - Each is compared first, as Postfix reads it; a file is written only when something differs.
+  - What was there before is kept in O(state_file); O(state=absent) puts it back, and so does a later run that no
+    longer names a parameter. What somebody else changed since is left alone.
+  - The new files are read by postconf(1) before they land and held to C(postfix check) after; a remark that was not
+    made before, such as a misspelt parameter, fails the task, and the files are as they were.
+  - Nothing is reloaded; RV(reload) and RV(restart) say what Postfix needs.
+options:
+  state:
+    description: Whether the parameters and services are to be there, or what was there before.
+    type: str
+    choices: [present, absent]
+    default: present
+  parameters:
+    description: Parameters of main.cf. Needed with O(state=present).
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: The parameter.
+        type: str
+        required: true
+      value:
+        description: Its value; empty is a value.
+        type: str
+        required: true
+      match:
+        description:
+          - V(equal) sets the parameter.
+          - V(include) adds the value to the end of a list (of domains, or of tables) that others are in charge of too.
+        type: str
+        choices: [equal, include]
+        default: equal
+      reason:
+        description: Why; not used.
+        type: str
+  services:
+    description: Services of master.cf.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: The service, as V(submission) or V(2525).
+        type: str
+        required: true
+      type:
+        description: Its type.
+        type: str
+        choices: [inet, unix]
+        required: true
+      entry:
+        description: The whole entry, as it stands in master.cf.
+        type: str
+        required: true
+  ports_from:
+    description: The variable that the ports come from, named when one of them is taken.
+    type: str
+    default: services
+  config_directory:
+    description: The configuration directory of Postfix.
+    type: path
+    default: /etc/postfix
+  state_file:
+    description: Where what was there before is kept, as JSON.
+    type: path
+    required: true
+attributes:
+  check_mode:
+    description: Says what would change, postconf's remarks included, and changes nothing.
+    support: full
+  diff_mode:
+    description: Shows both files before and after.
+    support: full
+notes:
+  - A port of a service that is already in master.cf, made by hand, stops the task before any change. Port 25 as the
+    package has it, without options, is replaced when port 25 is wanted.
+  - So does a port on which another program listens.
+"""
+
+EXAMPLES = r"""
+- name: Read what Gatepost needs
+  ansible.builtin.command: gatepost postfix-settings --json
+  register: wanted
+  changed_when: false
+  check_mode: false
+
+- name: Tell Postfix
+  gatepost.gatepost.gatepost_postconf:
+    parameters: "{{ (wanted.stdout | from_json).main_cf }}"
+    services: "{{ (wanted.stdout | from_json).master_cf }}"
+    state_file: /var/lib/gatepost-deploy/postfix.json
+  notify: Reload Postfix
+
+- name: Take it back
+  gatepost.gatepost.gatepost_postconf:
+    state: absent
+    state_file: /var/lib/gatepost-deploy/postfix.json
+  notify: Reload Postfix
+"""
+
+RETURN = r"""
+names:
+  description: Parameters and services that changed.
+  type: list
+  elements: str
+  returned: always
+  sample: [smtp_tls_security_level, submission/inet]
+kept:
+  description: Parameters and services that somebody else changed since, and that were left alone.
+  type: list
+  elements: str
+  returned: always
+restart:
+  description: Whether Postfix has to be restarted for what changed.
+  type: bool
+  returned: always
+reload:
+  description: Whether a reload is enough.
+  type: bool
+  returned: always
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.gatepost.gatepost.plugins.module_utils.postfix_files import ConfigFile, port_of
+from ansible_collections.gatepost.gatepost.plugins.module_utils.postfix_plan import Conflict, Plan, State
+
+_FILES = {"main": "main.cf", "master": "master.cf"}
+_LISTEN = "0A"  # proc_pid_net(5): TCP_LISTEN
+
+
+def main() -> None:
+    """Run the module."""
+    parameter = {
+        "name": {"type": "str", "required": True},
+        "value": {"type": "str", "required": True},
+        "match": {"type": "str", "choices": ["equal", "include"], "default": "equal"},
+        "reason": {"type": "str"},
+    }
+    service = {
+        "name": {"type": "str", "required": True},
+        "type": {"type": "str", "choices": ["inet", "unix"], "required": True},
+        "entry": {"type": "str", "required": True},
+    }
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "parameters": {"type": "list", "elements": "dict", "options": parameter},
+            "services": {"type": "list", "elements": "dict", "options": service, "default": []},
+            "ports_from": {"type": "str", "default": "services"},
+            "config_directory": {"type": "path", "default": "/etc/postfix"},
+            "state_file": {"type": "path", "required": True},
+        },
+        required_if=[("state", "present", ["parameters"])],
+        supports_check_mode=True,
+    )
+    Run(module).run()
+
+
+class Run:
+    """One run of the module against one configuration directory."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self.module = module
+        self.directory = Path(module.params["config_directory"])
+        self.state_file = Path(module.params["state_file"])
+
+    def run(self) -> None:
+        """Plan, check, land, say what changed."""
+        if not shutil.which("postconf", path="/usr/sbin:/usr/bin"):
+            self._without_postfix()
+        before = {name: self._read(name) for name in _FILES.values()}
+        plan = self._plan(before)
+        after = {"main.cf": plan.main.text, "master.cf": plan.master.text}
+        if plan.changed:
+            self._check_remarks(before, after)
+        if not self.module.check_mode:
+            self._land(before, after)
+            self._write_state(plan.state)
+        for name in plan.kept:
+            self.module.warn(f"{name} was changed since by somebody else, and stays as it is")
+        self.module.exit_json(
+            changed=bool(plan.changed),
+            names=sorted(set(plan.changed)),
+            kept=plan.kept,
+            restart=plan.restart,
+            reload=bool(plan.changed) and not plan.restart,
+            diff=[
+                {"before_header": name, "after_header": name, "before": before[name], "after": after[name]}
+                for name in after
+                if before[name] != after[name]
+            ],
+        )
+
+    def _without_postfix(self) -> None:
+        """End where no Postfix is installed: nothing to take back, or a host that check mode looks at."""
+        present = self.module.params["state"] == "present"
+        if present and not self.module.check_mode:
+            self.module.fail_json(msg="postconf was not found; install the package postfix first")
+        self.module.exit_json(changed=present, names=[], kept=[], restart=False, reload=False)
+
+    def _plan(self, before: dict[str, str]) -> Plan:
+        main, master = (ConfigFile.parse(kind, before[name]) for kind, name in _FILES.items())
+        plan = Plan(main, master, self._state())
+        if self.module.params["state"] == "absent":
+            plan.restore()
+            return plan
+        services = self.module.params["services"]
+        try:
+            self._check_listeners(plan, services)
+            plan.apply(self.module.params["parameters"], services, self._default)
+        except Conflict as conflict:
+            self.module.fail_json(
+                msg=f"{self.module.params['ports_from']}: {conflict}. Nothing was changed; name another port, "
+                "or remove that service"
+            )
+        return plan
+
+    def _check_listeners(self, plan: Plan, services: list[dict[str, Any]]) -> None:
+        """Refuse a port on which a program listens that is not this Postfix."""
+        served = {port_of(entry.key.rpartition("/")[0]) for entry in plan.master.entries if "/inet" in entry.key}
+        for service in services:
+            port = port_of(service["name"])
+            if service["type"] == "inet" and port not in served and port in listened():
+                raise Conflict(f"port {port} is taken by another program ('ss -ltnp sport = :{port}' names it)")
+
+    def _check_remarks(self, before: dict[str, str], after: dict[str, str]) -> None:
+        """Let postconf(1) read the new files; what it says of them must have been so before."""
+        known = self._remarks(before)
+        new = [line for line in self._remarks(after) if line not in known]
+        if new:
+            self.module.fail_json(msg="Postfix does not take the parameters; nothing was changed", remarks=new)
+
+    def _remarks(self, texts: dict[str, str]) -> list[str]:
+        with tempfile.TemporaryDirectory(dir=self.module.tmpdir) as folder:
+            for name, text in texts.items():
+                file = Path(folder) / name
+                file.write_text(text, encoding="utf-8", errors="surrogateescape")
+                # Postfix's programs wait for a file to settle that has just been changed.
+                os.utime(file, (0, 0))
+            lines: list[str] = []
+            for option in ("-n", "-M", "-P"):
+                code, _, said = self.module.run_command(["postconf", "-c", folder, option])
+                lines += said.replace(folder, str(self.directory)).splitlines()
+                if code:
+                    lines.append(f"postconf {option} ended with status {code}")
+            return lines
+
+    def _land(self, before: dict[str, str], after: dict[str, str]) -> None:
+        """Write what changed, and put it back when ``postfix check`` finds it unusable."""
+        changed = [name for name in after if after[name] != before[name]]
+        for name in changed:
+            self._write(self.directory / name, after[name])
+        if not changed:
+            return
+        code, out, said = self.module.run_command(["postfix", "-c", str(self.directory), "check"])
+        if code:
+            for name in changed:
+                self._write(self.directory / name, before[name])
+            self.module.fail_json(
+                msg=f"postfix check refuses the new settings; main.cf and master.cf are as before: {said or out}"
+            )
+
+    def _default(self, name: str) -> str:
+        _, out, _ = self.module.run_command(["postconf", "-dh", name], check_rc=True)
+        return str(out).strip()
+
+    def _read(self, name: str) -> str:
+        try:
+            return (self.directory / name).read_text(encoding="utf-8", errors="surrogateescape")
+        except OSError as error:
+            self.module.fail_json(msg=f"{self.directory / name} cannot be read: {error.strerror}")
+            raise
+
+    def _state(self) -> State:
+        if not self.state_file.exists():
+            return State()
+        try:
+            return State(json.loads(self.state_file.read_text(encoding="utf-8"))["entries"])
+        except (OSError, ValueError, KeyError) as error:
+            self.module.fail_json(msg=f"{self.state_file} is not a state file of this module: {error}")
+            raise
+
+    def _write_state(self, state: State) -> None:
+        if any(state.entries.values()):
+            text = json.dumps({"entries": state.entries}, indent=1)
+            if not self.state_file.exists() or self.state_file.read_text(encoding="utf-8") != text:
+                self.state_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                fresh = self.state_file.with_suffix(".new")
+                fresh.unlink(missing_ok=True)
+                fresh.touch(mode=0o600)
+                fresh.write_text(text, encoding="utf-8")
+                fresh.replace(self.state_file)
+        else:
+            self.state_file.unlink(missing_ok=True)
+
+    def _write(self, path: Path, text: str) -> None:
+        handle, name = tempfile.mkstemp(dir=self.module.tmpdir)
+        with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(text)
+        self.module.atomic_move(name, str(path))
+
+
+def listened() -> set[int]:
+    """Return the TCP ports on which somebody listens on this host (proc_pid_net(5))."""
+    ports = set()
+    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
+        if table.exists():
+            for line in table.read_text(encoding="ascii").splitlines()[1:]:
+                words = line.split()
+                if words[3] == _LISTEN:
+                    ports.add(int(words[1].rpartition(":")[2], 16))
+    return ports
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""Each port that clients use, asked as a client asks: greeting, STARTTLS, certificate, AUTH on offer."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterator
+
+from cryptography import x509
+
+from gatepost_cli import smtp
+from gatepost_cli.checks.base import Context, Finding, fault, good, note
+from gatepost_cli.checks.certificate import in_time
+from gatepost_cli.checks.services import endpoint, entries, serving
+from gatepost_cli.checks.tls import first_certificate, no_trust, own_trust, public_trust, said
+from gatepost_core.postfix import Service, master_cf
+
+_RELOAD = "run 'postfix reload': smtpd goes on with the certificate that it read"
+
+
+def ports(context: Context) -> Iterator[Finding]:
+    """Ask each port of master.cf that is wanted; one that is missing there is another check's finding."""
+    listed = entries(context)
+    asked: set[tuple[str, int]] = set()
+    for service in master_cf(context.settings):
+        entry = serving(service, listed)
+        if service.role == "cleanup" or entry is None:
+            continue
+        address = endpoint(context, entry)
+        if address not in asked:
+            yield from _Port(context, service, *address).findings(first=not asked)
+            asked.add(address)
+
+
+class _Port:
+    """One port: its sessions, and what they find."""
+
+    def __init__(self, context: Context, service: Service, host: str, port: int) -> None:
+        self._context = context
+        self._service = service
+        self._address = host, port
+        self._where = f"{host}:{port}" if ":" not in host else f"[{host}]:{port}"
+
+    def findings(self, *, first: bool) -> Iterator[Finding]:
+        """Look without trust first: what is presented, and what is on offer; then verify it.
+
+        Whether the public trusts it is told at the ``first`` port only: all have the same certificate.
+        """
+        try:
+            presented = self._session(no_trust(), self._offers)
+        except (smtp.Refused, OSError) as error:
+            yield self._silent(error)
+            return
+        certificate, offered = presented
+        yield from offered
+        yield self._same(certificate)
+        yield in_time(
+            self._context, f"{self._where}, certificate", x509.load_der_x509_certificate(certificate)
+        )
+        verified = self._verified()
+        yield verified
+        if first and verified.status == "good":
+            yield self._trusted()
+
+    def _session(
+        self, trust: ssl.SSLContext, look: Callable[[smtp.Client, dict[str, str]], list[Finding]]
+    ) -> tuple[bytes, list[Finding]]:
+        """Return the certificate presented, and what ``look`` finds inside TLS; it gets EHLO before."""
+        hostname = self._context.hostname
+        with smtp.connect(*self._address, self._context.settings.doctor.timeout) as client:
+            before: dict[str, str] = {}
+            if self._service.role == "submissions":
+                certificate = client.encrypt(trust, hostname)
+                client.greeting()
+            else:
+                client.greeting()
+                before = client.hello(hostname)
+                client.command("STARTTLS", 220)
+                certificate = client.encrypt(trust, hostname)
+            found = look(client, before)
+            client.command("QUIT", 221)
+            return certificate, found
+
+    def _offers(self, client: smtp.Client, before: dict[str, str]) -> list[Finding]:
+        found: list[Finding] = []
+        if "AUTH" in before:
+            found.append(
+                fault(
+                    f"{self._where}, EHLO",
+                    "AUTH on offer before STARTTLS",
+                    "AUTH inside TLS only",
+                    "set smtpd_tls_auth_only = yes, as 'gatepost postfix-settings' prints it",
+                )
+            )
+        mechanisms = set(client.hello(self._context.hostname).get("AUTH", "").split())
+        wanted = set(self._context.settings.sasl.mechanisms)
+        if wanted <= mechanisms:
+            found.append(good(f"{self._where}, AUTH", f"on offer inside TLS: {' '.join(sorted(mechanisms))}"))
+        else:
+            found.append(
+                fault(
+                    f"{self._where}, AUTH",
+                    f"on offer inside TLS: {' '.join(sorted(mechanisms)) or 'nothing'}",
+                    " ".join(sorted(wanted)),
+                    "look at the checks of sasl-socket and of smtpd_sasl_ in main.cf and master.cf",
+                )
+            )
+        return found
+
+    def _silent(self, error: Exception) -> Finding:
+        advice = "look whether Postfix runs and what its log says of this port; run 'postfix start'"
+        if isinstance(error, TimeoutError):
+            advice = (
+                "look at Postfix's log: master(8) holds back a port for a minute when smtpd cannot reach "
+                "gatepost-sasl"
+            )
+        if isinstance(error, ssl.SSLError):
+            advice = "look at smtpd_tls_ in main.cf and master.cf, and whether Postfix can read the key"
+        found = said(error) if isinstance(error, OSError) else str(error)
+        return fault(self._where, f"no session: {found}", "a greeting, then TLS", advice)
+
+    def _same(self, presented: bytes) -> Finding:
+        file = self._context.settings.postfix.tls_certificate_file
+        where = f"{self._where}, certificate"
+        try:
+            same = first_certificate(file) == presented
+        except (OSError, ValueError):  # the file's own check says so
+            return note(where, "cannot be compared", f"the first one of {file}", "mend that file first")
+        if same:
+            return good(where, f"that of {file}")
+        return fault(where, "another one than in the file", f"the first one of {file}", _RELOAD)
+
+    def _verified(self) -> Finding:
+        where, file = f"{self._where}, chain", self._context.settings.postfix.tls_certificate_file
+        try:
+            self._session(own_trust(self._context), lambda _client, _before: [])
+        except (smtp.Refused, OSError, ValueError) as error:
+            found = said(error) if isinstance(error, OSError) else str(error)
+            expected = f"a chain that leads to the last certificate of {file}, for {self._context.hostname}"
+            return fault(where, found, expected, f"mend the file, then {_RELOAD}")
+        return good(where, f"verified, for {self._context.hostname}")
+
+    def _trusted(self) -> Finding:
+        where = f"{self._where}, authority"
+        try:
+            self._session(public_trust(), lambda _client, _before: [])
+        except (smtp.Refused, OSError) as error:
+            found = said(error) if isinstance(error, OSError) else str(error)
+            return note(
+                where,
+                f"this host's authorities do not vouch for it: {found}",
+                "a certificate of a public authority, for clients that verify",
+                "give clients the authority's certificate, or get one of a public authority",
+            )
+        return good(where, "one that this host trusts")

@@ -1,0 +1,61 @@
+"""Postfix itself: it runs, finds nothing wrong with its own configuration, and its queue is where we look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from gatepost_cli.checks.base import Context, Finding, fault, good, note
+
+_MOST = 10
+
+
+def postfix(context: Context) -> Iterator[Finding]:
+    """Ask postfix(1) and postconf(1)."""
+    yield _queue(context)
+    yield _running(context)
+    yield from _checked(context)
+    yield from _unused(context)
+
+
+def _queue(context: Context) -> Finding:
+    found = Path(context.postconf("-h", "queue_directory").strip())
+    wanted = context.settings.postfix.queue_directory
+    if found == wanted:
+        return good("queue_directory", str(found))
+    advice = "set postfix.queue_directory, or Postfix's queue_directory"
+    return fault("queue_directory", str(found), f"{wanted}, as the sockets' names are relative to it", advice)
+
+
+def _running(context: Context) -> Finding:
+    done = context.postfix("postfix", "status")
+    if done.returncode:
+        advice = "run 'postfix start' (systemctl start postfix); its log says why it does not run"
+        return fault("master(8)", _lines(done.stderr)[-1], "Postfix running", advice)
+    return good("master(8)", "runs")
+
+
+def _checked(context: Context) -> Iterator[Finding]:
+    """Carry out ``postfix check``; what it says without failing may be right."""
+    done = context.postfix("postfix", "check")
+    said = _lines(done.stderr) if done.returncode or done.stderr.strip() else []
+    for line in said[:_MOST]:
+        if done.returncode and "warning" not in line:
+            yield fault("postfix check", line, "nothing to complain of", "mend what it names")
+        else:
+            yield note("postfix check", line, "nothing to complain of", "look at what it names")
+    if not said:
+        yield good("postfix check", "nothing to complain of")
+
+
+def _unused(context: Context) -> Iterator[Finding]:
+    """Note what postconf(1) warns of: a misspelt parameter does nothing, and fails nowhere."""
+    for line in _lines(context.postfix("postconf", "-n").stderr, "")[:_MOST]:
+        if line:
+            yield note("main.cf", line, "parameters that Postfix knows", "look for a misspelt name")
+
+
+def _lines(text: str, silent: str = "no reason given") -> list[str]:
+    """Return what was said, a line each, without the name of the program that said it."""
+    lines = [line.partition(": ")[2] or line for line in text.strip().splitlines()]
+    return [line for line in lines if line] or [silent]

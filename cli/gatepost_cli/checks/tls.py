@@ -1,0 +1,55 @@
+"""How doctor makes TLS with the gateway's own ports: trusting this installation's certificate file."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from gatepost_cli.checks.base import Context
+
+
+def own_trust(context: Context) -> ssl.SSLContext:
+    """Return a context that verifies name, time and chain up to the last certificate of the file.
+
+    That one is trusted whoever issued it, so what is verified is what the server has to send. Raises OSError
+    and ValueError for a file that cannot be used.
+    """
+    chain = x509.load_pem_x509_certificates(context.settings.postfix.tls_certificate_file.read_bytes())
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made.minimum_version = ssl.TLSVersion.TLSv1_2
+    made.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    made.load_verify_locations(cadata=chain[-1].public_bytes(Encoding.PEM).decode("ascii"))
+    return made
+
+
+def public_trust() -> ssl.SSLContext:
+    """Return a context that trusts the authorities of this host, as most clients do."""
+    made = ssl.create_default_context()
+    made.minimum_version = ssl.TLSVersion.TLSv1_2
+    return made
+
+
+def no_trust() -> ssl.SSLContext:
+    """Return a context that verifies nothing: to look at what a server presents."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made.minimum_version = ssl.TLSVersion.TLSv1_2
+    made.check_hostname = False
+    made.verify_mode = ssl.CERT_NONE
+    return made
+
+
+def first_certificate(file: Path) -> bytes:
+    """Return the first certificate of a PEM file, DER. Raises OSError, ValueError."""
+    return x509.load_pem_x509_certificates(file.read_bytes())[0].public_bytes(Encoding.DER)
+
+
+def said(error: OSError) -> str:
+    """Return what went wrong in a handshake, in OpenSSL's words without its numbers."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return error.reason.lower().replace("_", " ")
+    return str(error)

@@ -1,0 +1,52 @@
+"""Root works as the owner of what it touches: no file of root's is left among the daemons' files.
+
+While a database or a key directory is made or used, the process's effective user, group and
+supplementary groups are those of its owner (credentials(7)); files for the caller, such as
+``explain --output``, are read and written as the caller. Other users than root stay who they are.
+A directory that root owns is root's: nothing changes then.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def as_owner_of(directory: Path) -> Iterator[None]:
+    """Work as the owner of ``directory``, or of the one above it that exists.
+
+    It holds for all threads of the process (setuid(2), C library/kernel differences). Raises OSError.
+    """
+    status = _existing(directory).stat()
+    if os.geteuid() != 0 or status.st_uid == 0:
+        yield
+        return
+    groups, gid = os.getgroups(), os.getegid()
+    try:
+        _become(status.st_uid, status.st_gid)
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(gid)
+        os.setgroups(groups)
+
+
+def _become(uid: int, gid: int) -> None:
+    """Take on a user with the groups that /etc/group gives, and the directory's for new files."""
+    try:
+        user = pwd.getpwuid(uid)
+    except KeyError:
+        os.setgroups([gid])
+    else:
+        os.initgroups(user.pw_name, user.pw_gid)
+    os.setegid(gid)
+    os.seteuid(uid)
+
+
+def _existing(directory: Path) -> Path:
+    absolute = directory.absolute()
+    return next(place for place in (absolute, *absolute.parents) if place.exists())

@@ -1,0 +1,1 @@
+"""The Ansible collection against real systemd hosts (containers), from bare images to mail that arrives."""

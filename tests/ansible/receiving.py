@@ -1,0 +1,152 @@
+"""The receiving side of the private network: an MX that keeps what arrives, and the DNS of the test domains.
+
+The MX is a systemd host with Debian's Postfix (TLS by the test authority, every recipient into one Maildir)
+and dnsmasq. Hosts that name it as their resolver find the MX of `DOMAIN` and the records that were published.
+"""
+
+from __future__ import annotations
+
+import email
+import email.message
+import email.policy
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import dns.resolver
+
+from tests.ansible.certificates import Authority
+from tests.ansible.hosts import Host, HostFailedError
+
+DOMAIN = "customers.test"
+_MAILDIR = "/var/mail/arrived"
+_MAIN_CF = """
+compatibility_level = 3.6
+myhostname = {name}
+mydestination =
+inet_interfaces = all
+inet_protocols = ipv4
+maillog_file =
+virtual_mailbox_domains = {domain}
+virtual_mailbox_maps = static:all/
+virtual_mailbox_base = {maildir}
+virtual_minimum_uid = 1
+virtual_uid_maps = static:8
+virtual_gid_maps = static:8
+virtual_mailbox_limit = 0
+smtpd_tls_security_level = may
+smtpd_tls_key_file = /etc/postfix/mx.key
+smtpd_tls_cert_file = /etc/postfix/mx.crt
+smtpd_tls_received_header = yes
+smtpd_client_connection_count_limit = 0
+smtpd_client_connection_rate_limit = 0
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """One message that the MX delivered: as it lies in the Maildir, and parsed."""
+
+    raw: bytes
+
+    @property
+    def message(self) -> email.message.EmailMessage:
+        """The message without the three lines that delivery put on top."""
+        parsed = email.message_from_bytes(self.raw, policy=email.policy.default)
+        if not isinstance(parsed, email.message.EmailMessage):
+            raise TypeError(f"{type(parsed)}: expected an EmailMessage")
+        return parsed
+
+    @property
+    def sent(self) -> bytes:
+        """The message with CRLF line ends and without the MX's own delivery fields, for DKIM."""
+        lines = self.raw.replace(b"\r\n", b"\n").split(b"\n")
+        while lines and lines[0].startswith((b"Return-Path:", b"X-Original-To:", b"Delivered-To:")):
+            lines.pop(0)
+        return b"\r\n".join(lines)
+
+
+@dataclass(slots=True)
+class Receiver:
+    """The MX and its DNS: `publish` records, wait for mail that `arrived`."""
+
+    host: Host
+
+    @classmethod
+    def install(cls, host: Host, authority: Authority) -> Receiver:
+        """Make an MX and DNS server of a bare host."""
+        host.wait_running()
+        install = "apt-get install -y -q --no-install-recommends postfix dnsmasq"
+        host.run(f"export DEBIAN_FRONTEND=noninteractive; {install} || {{ apt-get update -q && {install}; }}")
+        key, certificate = authority.issue(host.full_name)
+        host.put("/etc/postfix/mx.key", key, mode=0o600)
+        host.put("/etc/postfix/mx.crt", certificate)
+        host.put(
+            "/etc/postfix/main.cf", _MAIN_CF.format(name=host.full_name, domain=DOMAIN, maildir=_MAILDIR)
+        )
+        host.run(f"install -d -o mail -g mail {_MAILDIR}/all")
+        host.put(
+            "/etc/dnsmasq.d/base.conf",
+            f"no-resolv\nserver=127.0.0.11\nmx-host={DOMAIN},{host.full_name},10\n",
+        )
+        host.run("systemctl restart postfix dnsmasq")
+        return cls(host)
+
+    def publish(self, records: Iterable[tuple[str, str, str]]) -> None:
+        """Publish these DNS records (name, type, value) and no others: TXT, CNAME, MX with preference, A."""
+        lines = [_dnsmasq(name.rstrip("."), kind, value) for name, kind, value in records]
+        self.host.put("/etc/dnsmasq.d/records.conf", "\n".join([*lines, ""]))
+        self.host.run("systemctl restart dnsmasq")
+
+    def lookup(self, name: bytes, timeout: float = 5) -> bytes:
+        """The TXT record of a name, as this DNS answers it; what dkimpy asks for."""
+        resolver = dns.resolver.Resolver(configure=False)
+        resolver.nameservers = [self.host.address]
+        answer = resolver.resolve(name.decode().rstrip("."), "TXT", lifetime=timeout)
+        return b"".join(next(iter(answer)).strings)
+
+    def messages(self) -> list[Arrived]:
+        """Everything that arrived so far, in no order."""
+        each = r"""for f in *; do [ ! -f "$f" ] || { cat "$f"; printf '\\000'; }; done"""
+        script = f"cd {_MAILDIR}/all/new 2>/dev/null && {each}"
+        _, output = self.host.container.exec_run(["/bin/sh", "-c", script], stderr=False)
+        return [Arrived(raw) for raw in (output or b"").split(b"\0") if raw]
+
+    def arrived(self, text: str, *, seconds: float = 60.0) -> Arrived:
+        """Wait for the message that holds `text`."""
+        deadline = time.monotonic() + seconds
+        wanted = text.encode()
+        while not (found := [one for one in self.messages() if wanted in one.raw]):
+            if time.monotonic() > deadline:
+                log = self.host.run("journalctl -u 'postfix*' -n 30 --no-pager").out
+                raise HostFailedError(
+                    f"nothing with {text!r} arrived within {seconds:.0f} s; the MX's log:\n{log}"
+                )
+            time.sleep(0.2)
+        return found[0]
+
+    def arrived_all(self, texts: Iterable[str], *, seconds: float = 120.0) -> None:
+        """Wait until there is a message for each of `texts`; else HostFailedError names those missing."""
+        wanted, deadline = set(texts), time.monotonic() + seconds
+        while missing := wanted - self._holding(wanted):
+            if time.monotonic() > deadline:
+                raise HostFailedError(
+                    f"{len(missing)} of {len(wanted)} never arrived: {sorted(missing)[:10]}"
+                )
+            time.sleep(0.5)
+
+    def _holding(self, texts: set[str]) -> set[str]:
+        everything = b"\0".join(one.raw for one in self.messages())
+        return {text for text in texts if text.encode() in everything}
+
+
+def _dnsmasq(name: str, kind: str, value: str) -> str:
+    if kind == "TXT":
+        parts = [value[start : start + 250] for start in range(0, len(value), 250)]
+        return ",".join([f"txt-record={name}", *(f'"{part}"' for part in parts)])
+    forms: dict[str, Callable[[], str]] = {
+        "CNAME": lambda: f"cname={name},{value.rstrip('.')}",
+        "MX": lambda: "mx-host={0},{2},{1}".format(name, *value.rstrip(".").split()),
+        "A": lambda: f"host-record={name},{value}",
+    }
+    return forms[kind]()

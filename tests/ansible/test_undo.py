@@ -1,0 +1,34 @@
+"""One variable undoes: gateway and client are as they were before, but for Debian's packages and the data."""
+
+from __future__ import annotations
+
+from tests.ansible.conftest import only
+from tests.ansible.world import PLANS, World
+
+UNDO = {"gatepost_state": "absent"}
+
+
+def test_the_client_is_as_before_and_a_second_undo_changes_nothing(deployment: World) -> None:
+    deployment.control.play("smarthost", extra=UNDO).passed()
+    assert deployment.control.play("smarthost", extra=UNDO).passed().changed == []
+    assert deployment.client.run("postconf -h relayhost").out.strip() == ""
+    assert (
+        deployment.client.run(f"grep -rl {deployment.gateway.full_name} /etc/postfix", check=False).out == ""
+    )
+
+
+@only(PLANS[1])
+def test_the_clients_hand_made_files_are_as_before_byte_for_byte(deployment: World) -> None:
+    for path, content in deployment.client_before.items():
+        assert deployment.client.get(path) == content
+
+
+def test_the_gateway_is_gone_and_its_data_stays(deployment: World) -> None:
+    deployment.control.play("site", extra=UNDO).passed()
+    assert deployment.control.play("site", extra=UNDO).passed().changed == []
+    gateway = deployment.gateway
+    left = "/opt/gatepost /etc/gatepost /usr/local/bin/gatepost /etc/systemd/system/gatepost-*"
+    assert gateway.run(f"ls -d {left} 2>/dev/null", check=False).out == ""
+    assert "gatepost" not in gateway.run("postconf -n; postconf -M").out
+    assert gateway.run("ls /var/lib/gatepost/directory.db").status == 0
+    gateway.reboot()

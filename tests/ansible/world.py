@@ -1,0 +1,152 @@
+"""One deployment to test: gateway, client and receiving MX on a private network, and the control node.
+
+`World.converge` does what an administrator does, in that order, and keeps what each run printed: check mode
+on the bare hosts, site.yml, the DNS records published, smarthost.yml, both again, both in check mode.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import docker
+
+from tests.ansible import handmade, hosts, releases
+from tests.ansible.certificates import Authority
+from tests.ansible.hosts import Host
+from tests.ansible.play import Control, Played
+from tests.ansible.receiving import Receiver
+
+SENDER_DOMAIN = "shop.test"
+ACCOUNT = "shop"
+FEATURES = ["inlinecss", "feedbackid", "dkim"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which Debian release each host runs."""
+
+    gateway: str
+    client: str
+
+    def __str__(self) -> str:
+        return f"gateway-{self.gateway}"
+
+
+PLANS = (Plan(gateway="bookworm", client="trixie"), Plan(gateway="trixie", client="bookworm"))
+
+
+@dataclass(slots=True)
+class World:
+    """The hosts of one plan, the control node, and the runs that converged them (by name)."""
+
+    plan: Plan
+    network: hosts.PrivateNetwork
+    receiver: Receiver
+    gateway: Host
+    client: Host
+    control: Control
+    authority: Authority
+    wheelhouse: Path
+    runs: dict[str, Played] = field(default_factory=dict)
+    left_by_check: str = ""
+    client_before: dict[str, str] = field(default_factory=dict)
+
+    def gateway_variables(self, **more: Any) -> dict[str, Any]:
+        """The variables of group gatepost_gateways, with `more` on top."""
+        key, certificate = self.control.folder / "gateway.key", self.control.folder / "gateway.crt"
+        return {
+            "gateway_wheelhouse": str(self.wheelhouse),
+            "gateway_private_users": False,
+            "gateway_accounts": [ACCOUNT],
+            "gateway_domains": [{"name": SENDER_DOMAIN, "account": ACCOUNT}],
+            "postfix_hostname": self.gateway.full_name,
+            "postfix_tls_mode": "files",
+            "postfix_tls_key_file": str(key),
+            "postfix_tls_cert_file": str(certificate),
+            "postfix_outbound_tls": "verify",
+            **more,
+        }
+
+    def client_variables(self, **more: Any) -> dict[str, Any]:
+        """The variables of group gatepost_clients, with `more` on top."""
+        return {
+            "smarthost_client_gateway": self.gateway.full_name,
+            "smarthost_client_ca_file": str(self.control.folder / "authority.crt"),
+            "smarthost_client_account": ACCOUNT,
+            "smarthost_client_features": FEATURES,
+            **more,
+        }
+
+    def write_variables(self) -> None:
+        """Write both groups' variables, and the files they name on the control node."""
+        key, certificate = self.authority.issue(self.gateway.full_name)
+        (self.control.folder / "gateway.key").write_text(key)
+        (self.control.folder / "gateway.crt").write_text(certificate)
+        (self.control.folder / "authority.crt").write_text(self.authority.pem)
+        self.control.variables("gatepost_gateways", self.gateway_variables())
+        self.control.variables("gatepost_clients", self.client_variables())
+
+    def converge(self) -> None:
+        """Bring the bare hosts to what the variables say; each run is kept in `runs`."""
+        play = self.control.play
+        if self.plan is PLANS[1]:
+            self.client_before = handmade.postfix(self.client)
+        self.runs["bare check"] = play("site", check=True)
+        self.runs["bare client check"] = play("smarthost", check=True)
+        paths = "/opt/gatepost /etc/gatepost /var/lib/gatepost /etc/postfix /var/lib/gatepost-deploy"
+        self.left_by_check = self.gateway.run(f"ls -d {paths} 2>/dev/null", check=False).out
+        self.runs["site"] = play("site").passed()
+        self.publish()
+        self.runs["smarthost"] = play("smarthost").passed()
+        self.runs["site again"] = play("site")
+        self.runs["smarthost again"] = play("smarthost")
+        self.runs["site check"] = play("site", check=True)
+        self.runs["smarthost check"] = play("smarthost", check=True)
+
+    def gatepost(self, arguments: str) -> Any:
+        """What `gatepost ... --json` on the gateway prints, parsed."""
+        return json.loads(self.gateway.run(f"gatepost {arguments} --json").out)
+
+    def username(self) -> str:
+        """The user name of the credential that the play made for the client."""
+        return str(self.gatepost("credential list")[0]["username"])
+
+    def publish(self) -> None:
+        """Publish the records that `gatepost domain show` prints for the sender domain."""
+        shown = self.gatepost(f"domain show {SENDER_DOMAIN}")
+        records = [(one["name"], one["type"], one["value"]) for one in shown["dns"]]
+        self.receiver.publish([(self.gateway.full_name, "A", self.gateway.address), *records])
+
+
+@contextmanager
+def world(client: docker.DockerClient, plan: Plan, folder: Path) -> Iterator[World]:
+    """The three hosts of a plan, bare and booted, and a control node in `folder`; gone afterwards."""
+    authority = Authority()
+    wheelhouse = releases.make(folder, "0.1.0", {plan.gateway})
+    with hosts.PrivateNetwork.make(client, f"gatepost-{plan}") as network:
+        machine = network.host("mx", "bookworm")
+        receiver = Receiver.install(machine, authority)
+        gateway = network.host("gateway", plan.gateway, dns=[machine.address])
+        sender = network.host("client", plan.client, dns=[machine.address])
+        trust(gateway.wait_running(), authority)
+        sender.wait_running()
+        control = Control(folder, {"gatepost_gateways": [gateway], "gatepost_clients": [sender]})
+        made = World(plan, network, receiver, gateway, sender, control, authority, wheelhouse)
+        made.write_variables()
+        try:
+            yield made
+        finally:
+            control.close()
+    shutil.rmtree(wheelhouse)
+
+
+def trust(host: Host, authority: Authority) -> None:
+    """Have a host trust the test authority, as if it were one of the public ones."""
+    host.put("/usr/local/share/ca-certificates/test-authority.crt", authority.pem)
+    host.run("update-ca-certificates")

@@ -1,0 +1,1 @@
+"""The collection's modules, run as Ansible runs them, against real Postfix configuration directories."""

@@ -1,0 +1,51 @@
+"""A credential in sandbox mode: its messages are accepted and recorded like others, and never delivered."""
+
+from __future__ import annotations
+
+from gatepost_core.model import MessageRecord, Mode
+from gatepost_core.store import journal
+from gatepost_core.store.engine import open_engine
+from gatepost_stack.provision import Login
+from tests.integration.harness import SENDER, Gateway, fresh_recipient, text_message
+
+
+def records(gateway: Gateway, username: str) -> list[MessageRecord]:
+    engine = open_engine(gateway.stack.settings.store.journal, reading=True)
+    with engine.connect() as connection:
+        found = journal.recent(connection, limit=10, username=username)
+    engine.dispose()
+    return found
+
+
+def test_a_message_is_accepted_and_recorded_with_its_features_and_not_delivered(gateway: Gateway) -> None:
+    sandbox = gateway.stack.provision.credential({"dkim": True, "trackbounces": True}, mode=Mode.SANDBOX)
+    live = gateway.stack.provision.credential()
+    recipients = [fresh_recipient() for _ in range(3)]
+    with gateway.logged_in(sandbox) as connection:
+        for recipient in recipients[:2]:
+            assert connection.sendmail(SENDER, [recipient], text_message(recipient)) == {}
+        # What it is, is asked anew for each message.
+        gateway.stack.provision.set_mode(sandbox.username, Mode.LIVE)
+        connection.sendmail(SENDER, [recipients[2]], text_message())
+    gateway.delivered(recipients[2])
+    last = fresh_recipient()
+    with gateway.logged_in(live) as connection:
+        connection.sendmail(SENDER, [last], text_message())
+    gateway.delivered(last)
+    third, second, first = records(gateway, sandbox.username)
+    assert [one.mode for one in (first, second, third)] == [Mode.SANDBOX, Mode.SANDBOX, Mode.LIVE]
+    assert first.recipients == (recipients[0],)
+    assert set(first.applied) == {"dkim", "trackbounces"}
+    arrived = {address for item in gateway.all_delivered() for address in item.recipients}
+    assert not arrived & set(recipients[:2])
+    line = next(line for line in gateway.log("milter").splitlines() if first.queue_id in line)
+    assert "discarded" in line
+    assert not any(f"{first.queue_id}: removed" in line for line in gateway.log("postfix").splitlines())
+
+
+def test_what_is_refused_live_is_refused_in_the_sandbox_too(gateway: Gateway) -> None:
+    made = gateway.stack.provision.credential(senders=("other.test",), mode=Mode.SANDBOX)
+    with gateway.logged_in(Login(made.username, made.password)) as connection:
+        connection.mail(SENDER)
+        assert connection.rcpt(fresh_recipient())[0] == 550
+    assert records(gateway, made.username) == []
