@@ -20,9 +20,12 @@ from gatepost_milter.contexts import ContextMaker
 from gatepost_milter.dkim.signing import FEATURE, Choice, Signing
 from gatepost_milter.message import Context, Message, Plan, size_change
 from gatepost_milter.pipeline import from_addresses, process
-from gatepost_milter.transaction import Transaction
+from gatepost_milter.transaction import FIELDS_MOST, Transaction
 
 UNSUBSCRIBE = "unsubscribe"
+_TOO_MANY_FIELDS = Reject(
+    550, "5.6.0", f"The message has more than {FIELDS_MOST} header fields", "too many header fields"
+)
 _SUBJECT_KEPT = 500
 
 
@@ -73,6 +76,8 @@ class Judge:
         if not isinstance(state, Pass):
             return state
         assert credential is not None  # noqa: S101  # check_state refuses a login that is gone
+        if transaction.fields > FIELDS_MOST:
+            return _TOO_MANY_FIELDS
         message = transaction.message()
         authors = from_addresses(message.headers)
         allowed = rules.check_from_header(credential, authors)

@@ -124,5 +124,6 @@ def test_2_000_messages_keep_the_processes_and_reach_the_sink_whole(soaked: Gate
 
 
 @pytest.mark.measurement
+@pytest.mark.timeout(3600)
 def test_10_000_messages_keep_the_processes_and_reach_the_sink_whole(soaked: Gateway, tmp_path: Path) -> None:
     soak(soaked, 10_000, tmp_path)
