@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from gatepost_core.dkim_keys import txt_record
 from gatepost_milter.dkim.transport import has_long_line
-from gatepost_milter.message import Message
-from tests.integration.harness import SENDER
+from gatepost_milter.message import Message, Plan, render
+from gatepost_stack.stack import Stack
+from tests.integration.harness import SENDER, Gateway
 from tests.integration.lone import ALL, Lone, lone_milter
 from tests.integration.processes import peak, reset_peak, resident
+from tests.milter.dkim.judges import BOTH, by_opendkim
 from tests.milter.making import message as parsed
 
 SIZE = 40_000_000
@@ -57,7 +60,7 @@ def with_attachment(size: int) -> Message:
         + b"--r--\r\n"
     )
     pdf = b"Content-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n"
-    pdf += in_base64(bytes((size - len(png)) * 3 // 4))
+    pdf += in_base64(bytes((size - len(png)) * 57 // 78))
     headers = parsed(f'{HEAD}Content-Type: multipart/mixed; boundary="m"\n\n').headers
     return Message(headers, b"--m\r\n" + related + b"\r\n--m\r\n" + pdf + b"--m--\r\n")
 
@@ -65,7 +68,7 @@ def with_attachment(size: int) -> Message:
 LARGE: dict[str, Callable[[int], Message]] = {
     "text": lambda size: single("text/plain", "7bit", filled(b"A line of text.\r\n", size)),
     "HTML": lambda size: single("text/html", "8bit", filled(HTML, size)),
-    "HTML in base64": lambda size: single("text/html", "base64", in_base64(filled(HTML, size * 3 // 4))),
+    "HTML in base64": lambda size: single("text/html", "base64", in_base64(filled(HTML, size * 57 // 78))),
     "HTML and a file, all features": with_attachment,
     "one line": lambda size: single("text/plain", "7bit", b"x" * size + b"\r\n"),
     "one line of 8-bit bytes": lambda size: single("application/pdf", "8bit", b"\xe9" * size + b"\r\n"),
@@ -119,3 +122,22 @@ def test_the_largest_that_is_edited_costs_a_bounded_multiple(lone: Lone, name: s
     multiple = costs(lone, LARGE[name](EDITED))
     print(f"{name}: {multiple:.1f} times 10 MB and {FLOOR // 1_000_000} MB")
     assert multiple < EDITED_MULTIPLE_MOST
+
+
+def test_40_mb_with_all_features_reach_the_sink_with_signatures_that_hold(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    message = LARGE["HTML and a file, all features"](SIZE)
+    with Stack(tmp_path_factory.mktemp("large")) as stack:
+        gateway = Gateway(stack)
+        recipient = "large@example.org"
+        with gateway.logged_in(stack.provision.credential(ALL)) as connection:
+            connection.sendmail(SENDER, [recipient], render(message, Plan()))
+        raw = gateway.delivered(recipient, 120).message.replace(b"\n", b"\r\n")
+        domain = stack.provision.domain()
+    keys = {
+        f"{key.selector}._domainkey.{domain.name}": txt_record(key.algorithm, key.public)
+        for key in domain.keys
+    }
+    assert raw.endswith(message.body)
+    assert by_opendkim(raw, keys, tmp_path) == BOTH
