@@ -282,18 +282,24 @@ class Run:
 
     def _check_listeners(self, plan: Plan, services: list[dict[str, Any]]) -> None:
         """Refuse a port on which a program listens that is not this Postfix."""
-        served = {port_of(entry.key.rpartition("/")[0]) for entry in plan.master.entries if "/inet" in entry.key}
+        served = {
+            port_of(entry.key.rpartition("/")[0]) for entry in plan.master.entries if "/inet" in entry.key
+        }
         for service in services:
             port = port_of(service["name"])
             if service["type"] == "inet" and port not in served and port in listened():
-                raise Conflict(f"port {port} is taken by another program ('ss -ltnp sport = :{port}' names it)")
+                raise Conflict(
+                    f"port {port} is taken by another program ('ss -ltnp sport = :{port}' names it)"
+                )
 
     def _check_remarks(self, before: dict[str, str], after: dict[str, str]) -> None:
         """Let postconf(1) read the new files; what it says of them must have been so before."""
         known = self._remarks(before)
         new = [line for line in self._remarks(after) if line not in known]
         if new:
-            self.module.fail_json(msg="Postfix does not take the parameters; nothing was changed", remarks=new)
+            self.module.fail_json(
+                msg="Postfix does not take the parameters; nothing was changed", remarks=new
+            )
 
     def _remarks(self, texts: dict[str, str]) -> list[str]:
         with tempfile.TemporaryDirectory(dir=self.module.tmpdir) as folder:
