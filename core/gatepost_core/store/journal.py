@@ -87,6 +87,7 @@ class JournalWriter:
             going = None not in batch
             self._commit([item for item in batch if item is not None])
             ended = time.monotonic()
+            del batch  # what is to be called holds a message, and the next one may be long in coming
 
     def _commit(self, batch: list[_Waiting]) -> None:
         if not batch:
