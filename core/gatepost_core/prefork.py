@@ -37,6 +37,7 @@ _BACKOFF_FIRST = 0.1
 _BACKOFF_MOST = 2.0
 # While nobody of a role is left, one is due within this many seconds: mail is waiting.
 _ALONE_MOST = 1.0
+_STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _PARENT_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 # Loaded before the fork: a child of a process that may have been preempted should not load libraries.
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -302,8 +303,11 @@ class _Signals:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # A second SIGTERM while the daemon ends must not make a failure of that: as before, but not deadly.
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            signal.signal(
+                number, signal.SIG_IGN if handler is signal.SIG_DFL and number in _STOP else handler
+            )
         signal.set_wakeup_fd(self._before_fd)
         os.close(self._read)
         os.close(self._write)
