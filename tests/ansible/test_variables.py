@@ -1,4 +1,4 @@
-"""Wrong variables of the role ``gateway``: told by name, value and what they may be, before anything changes."""
+"""Wrong variables of the role ``gateway`` are told by name, value and what they may be; nothing changes."""
 
 from __future__ import annotations
 
