@@ -134,7 +134,7 @@ CATALOGUE: Mapping[str, Feature] = MappingProxyType(
                 "flag",
                 "Unsubscribe",
                 "One-click List-Unsubscribe fields (RFC 8058) are added to a message for one recipient "
-                "that has none of its own.",
+                "that has none of its own and is signed (dkim).",
             ),
             Feature(
                 "privacy",

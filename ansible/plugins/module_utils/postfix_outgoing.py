@@ -48,7 +48,8 @@ def outgoing(values: Mapping[str, Any], domains: Iterable[Mapping[str, Any]], fo
         *_relay_parameters(values, used),
         *_tls_parameters(values.get("outbound_tls") or {}, used),
         *_throttle_parameters(groups, used),
-        *_own_parameters(values),
+        *([{"name": "inet_interfaces", "value": values["inet_interfaces"]}] if values.get("inet_interfaces") else []),
+        *own_parameters(values.get("parameters") or {}),
     ]
     return {
         # Of two rows of one name the later wins.
@@ -170,6 +171,7 @@ def _tls_parameters(outbound: Mapping[str, Any], used: Mapping[str, str]) -> Ite
     levels = [outbound.get("level") or "", *(one["level"] for one in outbound.get("policies") or [])]
     if outbound.get("level"):
         yield {"name": "smtp_tls_security_level", "value": outbound["level"]}
+        yield {"name": "smtp_tls_loglevel", "value": "1", "match": "unless_set"}
     if any(level.startswith("dane") for level in levels):
         yield {"name": "smtp_dns_support_level", "value": "dnssec"}
     if "tls_policies" in used:
@@ -195,10 +197,9 @@ def _throttle_parameters(groups: Rows, used: Mapping[str, str]) -> Iterator[dict
         yield {"name": "transport_maps", "value": used["transports"], "match": "include"}
 
 
-def _own_parameters(values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    if values.get("inet_interfaces"):
-        yield {"name": "inet_interfaces", "value": values["inet_interfaces"]}
-    for name, value in (values.get("parameters") or {}).items():
+def own_parameters(parameters: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield parameters that are given as name and value; YAML's booleans are Postfix's yes and no."""
+    for name, value in parameters.items():
         yield {"name": name, "value": ("yes" if value else "no") if isinstance(value, bool) else str(value)}
 
 

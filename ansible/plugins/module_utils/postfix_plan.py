@@ -47,7 +47,9 @@ class Conflict(Exception):
 class State:
     """Entries that were set, by kind and key: ``before`` and ``after`` as texts, ``item`` of a list."""
 
-    entries: dict[str, dict[str, dict[str, Any]]] = field(default_factory=lambda: {kind: {} for kind in _KINDS})
+    entries: dict[str, dict[str, dict[str, Any]]] = field(
+        default_factory=lambda: {kind: {} for kind in _KINDS}
+    )
 
     def remember(self, kind: str, key: str, before: str | None, after: str, item: str | None = None) -> None:
         """Note a change; what was there before the first one stays."""

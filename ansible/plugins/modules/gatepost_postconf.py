@@ -28,10 +28,15 @@ options:
     type: str
     choices: [present, absent, checked]
     default: present
+  settings:
+    description: What C(gatepost postfix-settings --json) printed; O(parameters) and O(services) come beside it.
+    type: dict
+    default: {}
   parameters:
-    description: Parameters of main.cf. Needed with O(state=present).
+    description: Parameters of main.cf.
     type: list
     elements: dict
+    default: []
     suboptions:
       name:
         description: The parameter.
@@ -49,9 +54,6 @@ options:
         type: str
         choices: [equal, include, unless_set]
         default: equal
-      reason:
-        description: Why; not used.
-        type: str
   services:
     description: Services of master.cf.
     type: list
@@ -110,8 +112,10 @@ EXAMPLES = r"""
 
 - name: Tell Postfix
   gatepost.gatepost.gatepost_postconf:
-    parameters: "{{ (wanted.stdout | from_json).main_cf }}"
-    services: "{{ (wanted.stdout | from_json).master_cf }}"
+    settings: "{{ wanted.stdout | from_json }}"
+    parameters:
+      - name: smtp_tls_security_level
+        value: dane
     state_file: /var/lib/gatepost-deploy/postfix.json
   notify: Reload Postfix
 
@@ -165,7 +169,6 @@ def main() -> None:
         "name": {"type": "str", "required": True},
         "value": {"type": "str", "required": True},
         "match": {"type": "str", "choices": ["equal", "include", "unless_set"], "default": "equal"},
-        "reason": {"type": "str"},
     }
     service = {
         "name": {"type": "str", "required": True},
@@ -175,14 +178,14 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "state": {"type": "str", "choices": ["present", "absent", "checked"], "default": "present"},
-            "parameters": {"type": "list", "elements": "dict", "options": parameter},
+            "parameters": {"type": "list", "elements": "dict", "options": parameter, "default": []},
+            "settings": {"type": "dict", "default": {}},
             "services": {"type": "list", "elements": "dict", "options": service, "default": []},
             "ports": {"type": "list", "elements": "int", "default": []},
             "ports_from": {"type": "str", "default": "services"},
             "config_directory": {"type": "path", "default": "/etc/postfix"},
             "state_file": {"type": "path", "required": True},
         },
-        required_if=[("state", "present", ["parameters"])],
         supports_check_mode=True,
     )
     Run(module).run()
@@ -257,28 +260,46 @@ class Run:
         if self.module.params["state"] == "absent":
             plan.restore()
             return plan
-        services = self.module.params["services"]
+        given = self.module.params
+        parameters = [*self._rows("main_cf", {"name", "value"}), *given["parameters"]]
+        services = [*self._rows("master_cf", {"name", "type", "entry"}), *given["services"]]
         try:
             self._check_listeners(plan, services)
-            plan.apply(self.module.params["parameters"], services, self._default)
+            plan.apply(parameters, services, self._default)
         except Conflict as conflict:
             self._taken(conflict)
         return plan
 
+    def _rows(self, name: str, needed: set[str]) -> list[dict[str, Any]]:
+        """Return a part of the settings; a release may print more of each row than is used here."""
+        rows = self.module.params["settings"].get(name, [])
+        if not all(isinstance(row, dict) and needed <= row.keys() for row in rows):
+            self.module.fail_json(
+                msg=f"settings: {name} is not a list of rows with {', '.join(sorted(needed))}; expected what "
+                "'gatepost postfix-settings --json' prints"
+            )
+        return list(rows)
+
     def _check_listeners(self, plan: Plan, services: list[dict[str, Any]]) -> None:
         """Refuse a port on which a program listens that is not this Postfix."""
-        served = {port_of(entry.key.rpartition("/")[0]) for entry in plan.master.entries if "/inet" in entry.key}
+        served = {
+            port_of(entry.key.rpartition("/")[0]) for entry in plan.master.entries if "/inet" in entry.key
+        }
         for service in services:
             port = port_of(service["name"])
             if service["type"] == "inet" and port not in served and port in listened():
-                raise Conflict(f"port {port} is taken by another program ('ss -ltnp sport = :{port}' names it)")
+                raise Conflict(
+                    f"port {port} is taken by another program ('ss -ltnp sport = :{port}' names it)"
+                )
 
     def _check_remarks(self, before: dict[str, str], after: dict[str, str]) -> None:
         """Let postconf(1) read the new files; what it says of them must have been so before."""
         known = self._remarks(before)
         new = [line for line in self._remarks(after) if line not in known]
         if new:
-            self.module.fail_json(msg="Postfix does not take the parameters; nothing was changed", remarks=new)
+            self.module.fail_json(
+                msg="Postfix does not take the parameters; nothing was changed", remarks=new
+            )
 
     def _remarks(self, texts: dict[str, str]) -> list[str]:
         with tempfile.TemporaryDirectory(dir=self.module.tmpdir) as folder:

@@ -21,13 +21,13 @@ WS = r"[ \t\n\f\r]"
 VALUE = r"""(?:"[^"]*+"|'[^']*+'|[^ \t\n\f\r>"'][^ \t\n\f\r>]*+|(?=>))"""
 # An attribute with what stands before it. A name followed by "=" must have a value: an open quote never ends.
 ATTRIBUTE = rf"[ \t\n\f\r/]*+[^ \t\n\f\r/>][^ \t\n\f\r/>=]*+(?:{WS}*+={WS}*+{VALUE}|(?!{WS}*+=))"
-_ATTRIBUTES = rf"(?:{ATTRIBUTE})*[ \t\n\f\r/]*+"
-_NAME = r"[a-zA-Z][^ \t\n\f\r/>]*+"
-_COMMENT_REST = r"(?:-?>|(?:[^-]++|-(?!-!?>))*--!?>)"
+ATTRIBUTES = rf"(?:{ATTRIBUTE})*[ \t\n\f\r/]*+"
+NAME = r"[a-zA-Z][^ \t\n\f\r/>]*+"
+COMMENT_REST = r"(?:-?>|(?:[^-]++|-(?!-!?>))*--!?>)"
 _GAP = (
     # Most end tags are just a name; the look-ahead keeps the two forms apart.
-    rf"(?:[^<]++|</{_NAME}(?:>|(?=[ \t\n\f\r/]){_ATTRIBUTES}>)"
-    rf"|<!--(?!\[[iI][fF]){_COMMENT_REST}|<!(?!--)[^>]*+>|<\?[^>]*+>"
+    rf"(?:[^<]++|</{NAME}(?:>|(?=[ \t\n\f\r/]){ATTRIBUTES}>)"
+    rf"|<!--(?!\[[iI][fF]){COMMENT_REST}|<!(?!--)[^>]*+>|<\?[^>]*+>"
     r"|</[^a-zA-Z>][^>]*+>|</>|<+(?=<)|<(?![a-zA-Z/!?]))*"
 )
 # noscript is none of them: mail programs run no scripts, and show what stands in it.
@@ -37,8 +37,8 @@ _RAW = (
     r"(?i:script|style|title|textarea|xmp|iframe|noembed|noframes|plaintext)(?=[ \t\n\f\r/>])"
 )
 _TOKEN = re.compile(
-    rf"({_GAP})(?:<({_RAW})({_ATTRIBUTES})>((?:[^<]++|<(?!/(?i:\2)[ \t\n\f\r/>]))*)"
-    rf"|<({_NAME})({_ATTRIBUTES})>|(<!--\[(?i:if){_COMMENT_REST})|([\s\S]*+))"
+    rf"({_GAP})(?:<({_RAW})({ATTRIBUTES})>((?:[^<]++|<(?!/(?i:\2)[ \t\n\f\r/>]))*)"
+    rf"|<({NAME})({ATTRIBUTES})>|(<!--\[(?i:if){COMMENT_REST})|([\s\S]*+))"
 )
 _CONDITION = re.compile(r"<!--\[[iI][fF][^\]>]*+\]>")
 
