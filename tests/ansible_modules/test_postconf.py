@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -79,7 +78,9 @@ def test_what_is_no_longer_wanted_is_put_back(run: Run, house: House) -> None:
 
 
 def test_what_somebody_changed_since_is_left_alone(run: Run, house: House) -> None:
-    apply(run, house, parameters=[parameter("smtp_tls_security_level", "may"), parameter("mydestination", "")])
+    apply(
+        run, house, parameters=[parameter("smtp_tls_security_level", "may"), parameter("mydestination", "")]
+    )
     main, master = house.files
     house.write(main.replace("smtp_tls_security_level = may", "smtp_tls_security_level = dane"), master)
     result = apply(run, house, state="absent")
@@ -93,10 +94,14 @@ def test_a_list_that_others_add_to_loses_only_our_item(run: Run, house: House) -
     assert house.postconf("-h", "transport_maps") == "inline:{a.example=error:no}, texthash:/etc/ours"
     main, master = house.files
     house.write(main.replace("texthash:/etc/ours", "texthash:/etc/ours, texthash:/etc/theirs"), master)
-    assert not apply(run, house, parameters=[parameter("transport_maps", "texthash:/etc/ours", "include")])["changed"]
+    assert not apply(run, house, parameters=[parameter("transport_maps", "texthash:/etc/ours", "include")])[
+        "changed"
+    ]
     house.write(*(text.replace("error:no}", "error:really-no}") for text in house.files))
     apply(run, house, state="absent")
-    assert house.postconf("-h", "transport_maps") == "inline:{a.example=error:really-no}, texthash:/etc/theirs"
+    assert (
+        house.postconf("-h", "transport_maps") == "inline:{a.example=error:really-no}, texthash:/etc/theirs"
+    )
 
 
 def test_check_mode_says_what_would_change_and_changes_nothing(run: Run, house: House) -> None:
@@ -143,7 +148,9 @@ def test_a_port_that_a_service_made_by_hand_has_stops_before_any_change(
     before = house.files
     result = apply(run, house, **wanted())
     assert result["failed"]
-    assert result["msg"].startswith("postfix_ports: port 587 belongs to a service that is already in master.cf")
+    assert result["msg"].startswith(
+        "postfix_ports: port 587 belongs to a service that is already in master.cf"
+    )
     assert house.files == before
 
 
@@ -171,7 +178,7 @@ def test_a_change_that_needs_a_restart_says_so(run: Run, house: House) -> None:
     assert (result["reload"], result["restart"]) == (False, True)
 
 
-def test_a_state_file_that_is_none_is_named(run: Run, house: House, tmp_path: Path) -> None:
+def test_a_state_file_that_is_none_is_named(run: Run, house: House) -> None:
     house.state.parent.mkdir()
     house.state.write_text("{")
     assert "is not a state file" in apply(run, house, parameters=[])["msg"]
