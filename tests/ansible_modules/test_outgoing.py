@@ -1,4 +1,4 @@
-"""Relays, throttling and outbound TLS: what Postfix reads of them, and what is refused by its variable's name."""
+"""Relays, throttling and outbound TLS: what Postfix reads of them, and what is refused, by its variable."""
 
 from __future__ import annotations
 
