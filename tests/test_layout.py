@@ -14,6 +14,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ DAEMONS = {"sasl", "policy", "milter", "tracker", "bounces"}
 NOT_SHIPPED = {"stack", "bench"}  # for script/server, the tests and the measurements
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+RUNTIME = (ROOT / "requirements-runtime.lock").read_text(encoding="utf-8")
 
 # Of our own packages, what each may import beside itself.
 MAY_IMPORT = {
@@ -199,8 +201,8 @@ def test_checkers_and_the_build_name_every_root() -> None:
     assert set(tools["hatch"]["build"]["targets"]["wheel"]["packages"]) == shipped
 
 
-def locked() -> dict[str, Version]:
-    pins = re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^ ;\\]+)", LOCK, re.MULTILINE)
+def locked(text: str = LOCK) -> dict[str, Version]:
+    pins = re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^ ;\\]+)", text, re.MULTILINE)
     return {canonicalize_name(name): Version(version) for name, version in pins}
 
 
@@ -213,13 +215,41 @@ def test_the_lock_file_satisfies_the_project() -> None:
         assert pin in wanted.specifier, f"{wanted} but {pin} is locked"
 
 
-def test_every_locked_library_has_hashes_and_the_file_no_address() -> None:
-    blocks = re.split(r"\n(?=[A-Za-z0-9])", LOCK)
+@pytest.mark.parametrize("text", [LOCK, RUNTIME], ids=["development", "runtime"])
+def test_every_locked_library_has_hashes_and_the_file_no_address(text: str) -> None:
+    blocks = re.split(r"\n(?=[A-Za-z0-9])", text)
     pinned = [block for block in blocks if re.match(r"[A-Za-z0-9._-]+(\[.*\])?==", block)]
-    assert len(pinned) == len(locked()) > 20
+    assert len(pinned) == len(locked(text)) > 20
     assert all(re.search(r"--hash=sha256:[0-9a-f]{64}", block) for block in pinned)
-    assert "://" not in LOCK
-    assert not re.search(r"^\s*(-i|--(extra-)?index-url|--find-links)\b", LOCK, re.MULTILINE)
+    assert "://" not in text
+    assert not re.search(r"^\s*(-i|--(extra-)?index-url|--find-links)\b", text, re.MULTILINE)
+
+
+def test_what_a_release_installs_is_what_was_tested_with() -> None:
+    """The runtime lock is the part of the development lock that the project's dependencies lead to."""
+    runtime = locked(RUNTIME)
+    assert {name: version for name, version in locked().items() if name in runtime} == runtime
+    direct = {canonicalize_name(Requirement(text).name) for text in PROJECT["project"]["dependencies"]}
+    assert direct <= set(runtime)
+    only_development = {
+        canonicalize_name(Requirement(text).name) for text in PROJECT["dependency-groups"]["dev"]
+    }
+    assert not only_development & set(runtime) - direct
+    assert set(runtime) == closure(direct)
+
+
+def closure(names: set[str]) -> set[str]:
+    """Return these libraries and all that they need here, as their installed metadata say."""
+    found: set[str] = set()
+    left = set(names)
+    while left:
+        name = left.pop()
+        found.add(name)
+        for text in metadata.requires(name) or []:
+            needed = Requirement(text)
+            if needed.marker is None or needed.marker.evaluate({"extra": ""}):
+                left |= {canonicalize_name(needed.name)} - found
+    return found
 
 
 def tracked_texts() -> Iterator[tuple[Path, str]]:

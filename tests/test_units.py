@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def copies(tmp_path: Path) -> Path:
     for name in DAEMONS:
         for kind in ("socket", "service"):
             text = unit(name, kind).read_text(encoding="utf-8")
-            text = re.sub(r"(?m)^ExecStart=.*", "ExecStart=/bin/true", text)
+            text = re.sub(r"(?m)^(Exec\w+)=/opt/.*", r"\1=/bin/true", text)
             (tmp_path / unit(name, kind).name).write_text(text, encoding="utf-8")
     return tmp_path
 
@@ -96,3 +97,37 @@ def test_a_daemon_is_given_the_time_that_its_settings_give_it_to_drain(name: str
 def test_a_worker_s_descriptors_are_allowed_without_asking_for_more(name: str) -> None:
     """The system-call filter denies setrlimit(2), which a lower limit would make a worker call."""
     assert int(Unit(unit(name, "service"))["Service"]["LimitNOFILE"]) >= 2000 + 64
+
+
+@pytest.mark.parametrize("name", DAEMONS)
+def test_a_reload_checks_the_settings_first_and_sends_no_signal_that_libmilter_would_stop_on(
+    name: str,
+) -> None:
+    reload = re.findall(r"(?m)^ExecReload=(.*)", unit(name, "service").read_text(encoding="utf-8"))
+    assert reload == [
+        f"/opt/gatepost/current/bin/gatepost-{name} --check",
+        "/bin/sh -c 'kill -TERM $MAINPID'",
+    ]
+    assert Unit(unit(name, "service"))["Service"]["Restart"] == "always"
+
+
+@pytest.mark.parametrize("name", DAEMONS)
+def test_a_daemon_that_leaks_is_ended_before_the_host_is_out_of_memory(name: str) -> None:
+    service = Unit(unit(name, "service"))["Service"]
+    assert re.fullmatch(r"\d+[MG]", service["MemoryMax"])
+    assert service["OOMPolicy"] == "continue"  # the worker is replaced, the daemon goes on
+    assert int(service["WatchdogSec"]) >= 10
+
+
+def test_the_wheel_ships_every_unit_and_what_systemd_tmpfiles_keeps() -> None:
+    shared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"][
+        "targets"
+    ]["wheel"]["shared-data"]
+    units = {folder.relative_to(ROOT).as_posix() for folder in ROOT.glob("*/systemd")}
+    assert {source for source, target in shared.items() if target == "share/gatepost/systemd"} == units
+    assert shared["core/tmpfiles.d"] == "share/gatepost/tmpfiles.d"
+    folders = re.findall(
+        r"(?m)^d\s+(\S+)", (ROOT / "core/tmpfiles.d/gatepost.conf").read_text(encoding="utf-8")
+    )
+    assert str(SETTINGS.images.directory) in folders
+    assert str(SETTINGS.keys.directory.parent) in folders

@@ -5,6 +5,7 @@ Imported only after something went wrong, so that a command that succeeds does n
 
 from __future__ import annotations
 
+from gatepost_core.backup import BackupError
 from gatepost_core.keyring import KeyringError
 from gatepost_core.settings import SettingsError
 from gatepost_core.store import Conflict, NotFound, StoreError, StoreUnavailable
@@ -17,6 +18,7 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
     (StoreUnavailable, 1),
     (SettingsError, 4),
     (KeyringError, 4),
+    (BackupError, 1),
     (OSError, 1),
 )
 

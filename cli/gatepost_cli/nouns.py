@@ -25,6 +25,7 @@ NOUNS: Mapping[str, Noun] = MappingProxyType(
         "settings": Noun("settings", "The settings in force, and where each came from."),
         "postfix-settings": Noun("postfix_settings", "What to set in main.cf and master.cf, and why."),
         "doctor": Noun("doctor", "What is wrong with this installation, and what to do about it."),
+        "backup": Noun("backup", "Everything that cannot be made again, in one archive; and back from it."),
         "store": Noun("store", "The databases and the key directory."),
         "completion": Noun("completion", "Shell completion of commands, options and names."),
     }

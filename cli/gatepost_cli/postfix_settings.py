@@ -89,7 +89,7 @@ def _data(main: list[Parameter], master: list[Service]) -> dict[str, Any]:
 
 
 def _service(service: Service) -> dict[str, Any]:
-    return {**asdict(service), "type": service.type, "words": service.words, "entry": service.entry}
+    return {**asdict(service), "type": service.type, "entry": service.entry}
 
 
 def _comment(text: str) -> Iterator[str]:

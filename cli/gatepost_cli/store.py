@@ -1,4 +1,4 @@
-"""``gatepost store``: making and upgrading the databases and the key directory."""
+"""``gatepost store``: making, upgrading and downgrading the databases, making the keys."""
 
 from __future__ import annotations
 
@@ -16,6 +16,19 @@ from gatepost_core.store import migrate
 from gatepost_core.store.engine import database_file
 
 Revisions: TypeAlias = dict[migrate.Line, tuple[str | None, str | None]]
+
+
+def _targets(_ctx: click.Context, _param: click.Parameter, texts: tuple[str, ...]) -> dict[migrate.Line, str]:
+    targets: dict[migrate.Line, str] = {}
+    for text in texts:
+        name, equals, schema = text.partition("=")
+        line = next((line for line in migrate.LINES if line == name), None)
+        if line is None or not (equals and schema):
+            raise click.BadParameter(
+                f"{text!r}: expected directory=SCHEMA or journal=SCHEMA, such as journal=0001"
+            )
+        targets[line] = schema
+    return targets
 
 
 @click.group(help=NOUNS["store"].help)
@@ -48,6 +61,50 @@ def upgrade(session: Session) -> None:
     rows = [(str(entry["file"]), _done(entry["before"], entry["after"])) for entry in databases.values()]
     rows += [(path, "made") for path in made] or [(str(settings.keys.directory), "no key was missing")]
     emit(session, {"databases": databases, "keys_made": made}, Table(("file", "done"), rows))
+
+
+@command.command("status")
+@json_option
+@pass_session
+def status(session: Session) -> None:
+    """Show each database's schema beside the one that this release works with."""
+    data, rows = {}, []
+    for line in migrate.LINES:
+        file = database_file(migrate.url_of(session.settings.store, line))
+        with as_owner_of(file.parent):
+            schema = migrate.revision(session.settings.store, line)
+        state = _state(line, schema)
+        data[line] = {"file": str(file), "schema": schema, "release": migrate.head(line), "state": state}
+        rows.append((str(file), schema or "none", migrate.head(line), state))
+    emit(session, data, Table(("file", "schema", "this release's", "state"), rows))
+
+
+def _state(line: migrate.Line, schema: str | None) -> str:
+    """Return ``missing``, ``current``, ``behind``, or ``ahead`` for a schema of a newer release."""
+    if schema is None:
+        return "missing"
+    if schema == migrate.head(line):
+        return "current"
+    return "behind" if migrate.knows(line, schema) else "ahead"
+
+
+@command.command("downgrade")
+@click.argument("schemas", nargs=-1, required=True, metavar="DATABASE=SCHEMA...", callback=_targets)
+@json_option
+@pass_session
+def downgrade(session: Session, schemas: dict[migrate.Line, str]) -> None:
+    """Take databases back to the schema of an older release, which is to be installed next.
+
+    Each as directory=SCHEMA or journal=SCHEMA; the older release's 'gatepost store status' shows which. What
+    only the newer schema can hold is lost: make a backup first.
+    """
+    done = {}
+    for line, target in schemas.items():
+        with as_owner_of(database_file(migrate.url_of(session.settings.store, line)).parent):
+            before, after = migrate.downgrade_line(session.settings.store, line, target)
+        done[line] = {"before": before, "after": after}
+    rows = [(line, f"from schema {one['before']} to {one['after']}") for line, one in done.items()]
+    emit(session, done, Table(("database", "done"), rows))
 
 
 def _upgraded(settings: StoreSettings, line: migrate.Line) -> tuple[str | None, str | None]:

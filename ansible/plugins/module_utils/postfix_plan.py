@@ -76,8 +76,7 @@ class Plan:
     ) -> None:
         """Set what is wanted, put back what is no longer. Raises Conflict before anything changes."""
         parameters, services = list(parameters), list(services)
-        for service in services:
-            self._check_port(service)
+        self.check_ports(services)
         wanted = {("main", one["name"]) for one in parameters}
         wanted |= {("master", f"{one['name']}/{one['type']}") for one in services}
         self.restore(except_for=wanted)
@@ -85,6 +84,11 @@ class Plan:
             self._set_parameter(one, default)
         for one in services:
             self._set("master", f"{one['name']}/{one['type']}", one["entry"] + "\n")
+
+    def check_ports(self, services: Iterable[dict[str, Any]]) -> None:
+        """Raise Conflict when a service made by hand has a port that one of ``services`` is to have."""
+        for service in services:
+            self._check_port(service)
 
     def restore(self, except_for: Iterable[tuple[str, str]] = ()) -> None:
         """Put back what was there before, where it is still as it was left."""
@@ -104,8 +108,11 @@ class Plan:
         return self.main if kind == "main" else self.master
 
     def _set_parameter(self, one: dict[str, Any], default: Callable[[str], str]) -> None:
-        name, wanted = one["name"], one["value"]
-        if one.get("match", "equal") == "equal":
+        name, wanted, match = one["name"], one["value"], one.get("match") or "equal"
+        theirs = self.main.get(name) is not None and name not in self.state.entries["main"]
+        if match == "unless_set" and theirs:
+            return
+        if match != "include":
             self._set("main", name, f"{name} = {wanted}".rstrip() + "\n")
             return
         found = value(self.main.get(name))
@@ -146,7 +153,9 @@ class Plan:
             name, _, kind = entry.key.partition("/")
             if kind != "inet" or port_of(name) != port or entry.key in self.state.entries["master"]:
                 continue
-            if entry.key == key and (same(entry.text, service["entry"]) or as_the_package_has_it(entry.text)):
+            if entry.key == key and same(entry.text, service["entry"]):
+                continue
+            if as_the_package_has_it(entry.text):
                 continue
             first = entry.text.splitlines()[0].strip()
             raise Conflict(f"port {port} belongs to a service that is already in master.cf: {first!r}")

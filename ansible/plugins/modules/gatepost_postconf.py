@@ -22,14 +22,21 @@ description:
   - Nothing is reloaded; RV(reload) and RV(restart) say what Postfix needs.
 options:
   state:
-    description: Whether the parameters and services are to be there, or what was there before.
+    description:
+      - Whether the parameters and services are to be there, or what was there before.
+      - V(checked) only looks whether O(ports) are free, also where no Postfix is installed.
     type: str
-    choices: [present, absent]
+    choices: [present, absent, checked]
     default: present
+  settings:
+    description: What C(gatepost postfix-settings --json) printed; O(parameters) and O(services) come beside it.
+    type: dict
+    default: {}
   parameters:
-    description: Parameters of main.cf. Needed with O(state=present).
+    description: Parameters of main.cf.
     type: list
     elements: dict
+    default: []
     suboptions:
       name:
         description: The parameter.
@@ -43,12 +50,10 @@ options:
         description:
           - V(equal) sets the parameter.
           - V(include) adds the value to the end of a list (of domains, or of tables) that others are in charge of too.
+          - V(unless_set) sets the parameter when main.cf says nothing of it.
         type: str
-        choices: [equal, include]
+        choices: [equal, include, unless_set]
         default: equal
-      reason:
-        description: Why; not used.
-        type: str
   services:
     description: Services of master.cf.
     type: list
@@ -68,6 +73,11 @@ options:
         description: The whole entry, as it stands in master.cf.
         type: str
         required: true
+  ports:
+    description: The ports to look at with O(state=checked).
+    type: list
+    elements: int
+    default: []
   ports_from:
     description: The variable that the ports come from, named when one of them is taken.
     type: str
@@ -102,8 +112,10 @@ EXAMPLES = r"""
 
 - name: Tell Postfix
   gatepost.gatepost.gatepost_postconf:
-    parameters: "{{ (wanted.stdout | from_json).main_cf }}"
-    services: "{{ (wanted.stdout | from_json).master_cf }}"
+    settings: "{{ wanted.stdout | from_json }}"
+    parameters:
+      - name: smtp_tls_security_level
+        value: dane
     state_file: /var/lib/gatepost-deploy/postfix.json
   notify: Reload Postfix
 
@@ -156,8 +168,7 @@ def main() -> None:
     parameter = {
         "name": {"type": "str", "required": True},
         "value": {"type": "str", "required": True},
-        "match": {"type": "str", "choices": ["equal", "include"], "default": "equal"},
-        "reason": {"type": "str"},
+        "match": {"type": "str", "choices": ["equal", "include", "unless_set"], "default": "equal"},
     }
     service = {
         "name": {"type": "str", "required": True},
@@ -166,14 +177,15 @@ def main() -> None:
     }
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "parameters": {"type": "list", "elements": "dict", "options": parameter},
+            "state": {"type": "str", "choices": ["present", "absent", "checked"], "default": "present"},
+            "parameters": {"type": "list", "elements": "dict", "options": parameter, "default": []},
+            "settings": {"type": "dict", "default": {}},
             "services": {"type": "list", "elements": "dict", "options": service, "default": []},
+            "ports": {"type": "list", "elements": "int", "default": []},
             "ports_from": {"type": "str", "default": "services"},
             "config_directory": {"type": "path", "default": "/etc/postfix"},
             "state_file": {"type": "path", "required": True},
         },
-        required_if=[("state", "present", ["parameters"])],
         supports_check_mode=True,
     )
     Run(module).run()
@@ -189,6 +201,8 @@ class Run:
 
     def run(self) -> None:
         """Plan, check, land, say what changed."""
+        if self.module.params["state"] == "checked":
+            self._check_ports()
         if not shutil.which("postconf", path="/usr/sbin:/usr/bin"):
             self._without_postfix()
         before = {name: self._read(name) for name in _FILES.values()}
@@ -214,6 +228,25 @@ class Run:
             ],
         )
 
+    def _check_ports(self) -> None:
+        """End after a look at the ports."""
+        file = self.directory / "master.cf"
+        master = ConfigFile.parse("master", self._read("master.cf") if file.exists() else "")
+        plan = Plan(ConfigFile("main"), master, self._state())
+        ports = [{"name": str(port), "type": "inet", "entry": ""} for port in self.module.params["ports"]]
+        try:
+            self._check_listeners(plan, ports)
+            plan.check_ports(ports)
+        except Conflict as conflict:
+            self._taken(conflict)
+        self.module.exit_json(changed=False, names=[], kept=[], restart=False, reload=False)
+
+    def _taken(self, conflict: Conflict) -> None:
+        self.module.fail_json(
+            msg=f"{self.module.params['ports_from']}: {conflict}. Nothing was changed; name another port, "
+            "or remove that service"
+        )
+
     def _without_postfix(self) -> None:
         """End where no Postfix is installed: nothing to take back, or a host that check mode looks at."""
         present = self.module.params["state"] == "present"
@@ -227,16 +260,25 @@ class Run:
         if self.module.params["state"] == "absent":
             plan.restore()
             return plan
-        services = self.module.params["services"]
+        given = self.module.params
+        parameters = [*self._rows("main_cf", {"name", "value"}), *given["parameters"]]
+        services = [*self._rows("master_cf", {"name", "type", "entry"}), *given["services"]]
         try:
             self._check_listeners(plan, services)
-            plan.apply(self.module.params["parameters"], services, self._default)
+            plan.apply(parameters, services, self._default)
         except Conflict as conflict:
-            self.module.fail_json(
-                msg=f"{self.module.params['ports_from']}: {conflict}. Nothing was changed; name another port, "
-                "or remove that service"
-            )
+            self._taken(conflict)
         return plan
+
+    def _rows(self, name: str, needed: set[str]) -> list[dict[str, Any]]:
+        """Return a part of the settings; a release may print more of each row than is used here."""
+        rows = self.module.params["settings"].get(name, [])
+        if not all(isinstance(row, dict) and needed <= row.keys() for row in rows):
+            self.module.fail_json(
+                msg=f"settings: {name} is not a list of rows with {', '.join(sorted(needed))}; expected what "
+                "'gatepost postfix-settings --json' prints"
+            )
+        return list(rows)
 
     def _check_listeners(self, plan: Plan, services: list[dict[str, Any]]) -> None:
         """Refuse a port on which a program listens that is not this Postfix."""

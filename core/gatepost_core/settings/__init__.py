@@ -7,7 +7,7 @@ together, ``loading`` reads files, variables and flags, and raises ``SettingsErr
 from gatepost_core.settings.daemons import MilterSettings, PolicySettings, SaslSettings
 from gatepost_core.settings.doctor import DoctorSettings
 from gatepost_core.settings.external import LdapSettings, PamSettings
-from gatepost_core.settings.loading import DEFAULT_FILE, SettingsError, load
+from gatepost_core.settings.loading import DEFAULT_FILE, SettingsError, file_of, load
 from gatepost_core.settings.mail import DkimSettings, PostfixSettings, TrackingSettings
 from gatepost_core.settings.storage import ImagesSettings, KeysSettings, LogSettings, StoreSettings
 from gatepost_core.settings.tree import Settings, fields, is_secret, sections, variable
@@ -30,6 +30,7 @@ __all__ = [
     "StoreSettings",
     "TrackingSettings",
     "fields",
+    "file_of",
     "is_secret",
     "load",
     "sections",

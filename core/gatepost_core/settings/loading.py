@@ -42,9 +42,8 @@ def load(
     """
     environ = os.environ if environ is None else environ
     values: dict[str, tuple[Any, str]] = {}
-    named = config_file or environ.get(_FILE_VARIABLE)
-    path = Path(named) if named else DEFAULT_FILE
-    if named or path.exists():
+    path = file_of(config_file, environ)
+    if path != DEFAULT_FILE or path.exists():
         values.update(_from_file(path))
     for further in sorted(path.with_suffix(".d").glob("*.toml")):
         values.update(_from_file(further))
@@ -52,6 +51,12 @@ def load(
     for name, text in (overrides or {}).items():
         values.update(_checked(name, text, f"flag {name}"))  # without its text: it may be a secret
     return _build(_with_secrets(values))
+
+
+def file_of(config_file: Path | str | None = None, environ: Mapping[str, str] | None = None) -> Path:
+    """Return the settings file in force: the one given, GATEPOST_CONFIG's, or the default one."""
+    named = config_file or (os.environ if environ is None else environ).get(_FILE_VARIABLE)
+    return Path(named) if named else DEFAULT_FILE
 
 
 def _from_file(path: Path) -> dict[str, tuple[Any, str]]:

@@ -12,15 +12,16 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, TypeAlias
-
-from sqlalchemy import Connection, Engine, desc, select
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gatepost_core.model import MessageRecord, Mode
 from gatepost_core.store.bulk import BulkInsert
-from gatepost_core.store.engine import faults, file_identity, open_engine
 from gatepost_core.store.errors import NotFound, StoreUnavailable, shown
-from gatepost_core.store.schema import messages
+from gatepost_core.store.locate import file_identity
+from gatepost_core.store.sqlite import faults
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 _BATCH = 200
 # When commits follow close on each other, waiting a little puts more records into each (PostgreSQL's
@@ -40,8 +41,7 @@ class JournalWriter:
 
     def __init__(self, url: str, *, synchronous: str = "full") -> None:
         self._url = url
-        self._engine: Engine = open_engine(url, synchronous=synchronous)
-        self._statement = BulkInsert(self._engine, messages)
+        self._statement = BulkInsert(url, "messages", MessageRecord, synchronous=synchronous)
         self._file: tuple[int, int] | None = None
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._starting = threading.Lock()
@@ -69,7 +69,6 @@ class JournalWriter:
             self._queue.put(None)
             self._thread.join()
         self._statement.close()
-        self._engine.dispose()
 
     def _start(self) -> None:
         with self._starting:
@@ -114,6 +113,10 @@ class JournalWriter:
 
 def recent(connection: Connection, *, limit: int, username: str | None = None) -> list[MessageRecord]:
     """Return the newest records first, at most ``limit``, of one credential if it is named."""
+    from sqlalchemy import desc, select  # noqa: PLC0415 - for commands; the writer does without
+
+    from gatepost_core.store.schema import messages  # noqa: PLC0415
+
     query = select(messages).order_by(desc(messages.c.id)).limit(limit)
     if username is not None:
         query = query.where(messages.c.username == username)
@@ -122,6 +125,10 @@ def recent(connection: Connection, *, limit: int, username: str | None = None) -
 
 def get(connection: Connection, name: str) -> MessageRecord:
     """Return the record of a message id or a queue id. Raises NotFound."""
+    from sqlalchemy import desc, select  # noqa: PLC0415 - for commands; the writer does without
+
+    from gatepost_core.store.schema import messages  # noqa: PLC0415
+
     query = select(messages).where((messages.c.id == name) | (messages.c.queue_id == name))
     row = connection.execute(query.order_by(desc(messages.c.id))).first()
     if row is None:

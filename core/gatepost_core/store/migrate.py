@@ -1,7 +1,9 @@
 """Bringing the databases to this release's schema, with Alembic.
 
 Each database has its own line of migrations. Running it twice changes nothing. New files
-are made with mode 0640 and belong to the owner of their directory.
+are made with mode 0640 and belong to the owner of their directory. A way back is part of every migration:
+the newer release takes a database back to the schema of the one before it. Migrations only add what has a
+default, so that the release before can go on while the next one is put in.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from alembic import command
+from alembic import command, util
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -18,6 +20,7 @@ from sqlalchemy import Engine
 
 from gatepost_core.settings import StoreSettings
 from gatepost_core.store.engine import database_file, faults, open_engine
+from gatepost_core.store.errors import NotFound, StoreError
 
 Line = Literal["directory", "journal"]
 LINES: tuple[Line, ...] = ("directory", "journal")
@@ -64,6 +67,52 @@ def upgrade_line(settings: StoreSettings, line: Line) -> tuple[str | None, str |
             return before, _revision(engine)
         finally:
             engine.dispose()
+
+
+def revision(settings: StoreSettings, line: Line) -> str | None:
+    """Return the schema that a database has, None when there is none. Raises StoreUnavailable."""
+    url = url_of(settings, line)
+    if not database_file(url).exists():
+        return None
+    engine = open_engine(url, reading=True)
+    try:
+        with faults(url):
+            return _revision(engine)
+    finally:
+        engine.dispose()
+
+
+def head(line: Line) -> str:
+    """Return the schema that this release works with."""
+    return _scripts(line).get_current_head() or ""
+
+
+def knows(line: Line, name: str) -> bool:
+    """Say whether this release has a way from and to a schema."""
+    return name in {script.revision for script in _scripts(line).walk_revisions()}
+
+
+def downgrade_line(settings: StoreSettings, line: Line, target: str) -> tuple[str, str]:
+    """Take one database back to an older schema; return its revision before and after.
+
+    What only the newer schema can hold is lost. Raises NotFound for a schema that this release does not
+    know, StoreError for one that is newer than the database's, StoreUnavailable.
+    """
+    url = url_of(settings, line)
+    before = revision(settings, line)
+    if before is None or not knows(line, target):
+        raise NotFound(f"{line}: this release has no way from schema {before} to {target}")
+    engine = open_engine(url)
+    try:
+        config = _config(line)
+        with faults(url), engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.downgrade(config, target)
+    except util.CommandError as error:
+        raise StoreError(f"{line}: {target} is not older than {before}, the schema it has") from error
+    finally:
+        engine.dispose()
+    return before, target
 
 
 def _create_file(path: Path) -> None:

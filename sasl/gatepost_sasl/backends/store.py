@@ -1,8 +1,8 @@
 """The store as a back end: generated passwords, kept as keyed hashes, and imported argon2id hashes.
 
-An unknown user costs the same work as a known one (but for an imported hash, which a long enough fixed
-delay of refusals hides), and state, expiry and network are looked at only after the password, so that nobody
-learns from a refusal which user names exist.
+An unknown user costs the same work as a known one (but for an imported hash, which the fixed time of
+refusals hides: slowest.py), and state, expiry and network are looked at only after the password, so
+that nobody learns from a refusal which user names exist.
 """
 
 from __future__ import annotations
@@ -34,16 +34,26 @@ class LastUsed(Protocol):
         ...
 
 
+def _unheard(seconds: float) -> None:
+    del seconds
+
+
 class StoreAuthenticator:
-    """Checks passwords against the store. ``now`` gives the time in UTC."""
+    """Checks passwords against the store. ``now`` gives the time in UTC; ``took``: see Slowest."""
 
     def __init__(
-        self, credentials: Credentials, keyring: Keyring, last_used: LastUsed, now: Callable[[], datetime]
+        self,
+        credentials: Credentials,
+        keyring: Keyring,
+        last_used: LastUsed,
+        now: Callable[[], datetime],
+        took: Callable[[float], object] = _unheard,
     ) -> None:
         self._credentials = credentials
         self._keyring = keyring
         self._last_used = last_used
         self._now = now
+        self._took = took
 
     def at_once(self, username: str, password: str, peer: Peer) -> Verdict | None:
         """See Authenticator: an imported argon2id hash takes some tenths of a second."""
@@ -59,7 +69,7 @@ class StoreAuthenticator:
     def _checked(self, credential: Credential | None, password: str, peer: Peer) -> Verdict:
         now = self._now()
         try:
-            matches = verify(self._keyring, credential, password, now)
+            matches = verify(self._keyring, credential, password, now, self._took)
         except LookupError as error:
             raise BackendUnavailable(str(error)) from error
         if credential is None:
