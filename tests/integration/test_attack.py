@@ -53,7 +53,7 @@ _VALUES = (
     b" \x1b\x01\x7f",
     b" " + "😀".encode() * 400,
 )
-# No space before the colon: dkimpy does not read it, and opendkim no bare CR, so that nobody would judge both.
+# No space before the colon: dkimpy does not read it, and opendkim no bare CR; nobody would judge both.
 _ODD_NAMES = (
     b"X-Gatepost-Tags",
     b"x-gatepost-TrackClicks",
