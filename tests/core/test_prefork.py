@@ -92,6 +92,14 @@ def test_the_watchdog_is_fed_and_stopping_told(tmp_path: Path) -> None:
         daemon.wait_notice("STOPPING=1")
 
 
+def test_the_watchdog_is_not_fed_while_all_workers_die_at_once(tmp_path: Path) -> None:
+    with Running(["-c", FAILING], tmp_path, environ={"WATCHDOG_USEC": "100000"}) as daemon:
+        daemon.wait_log('event="worker died"', times=2)
+        daemon.notices()
+        daemon.wait_log('event="worker died"', times=5)
+        assert "WATCHDOG=1" not in daemon.notices()
+
+
 def test_a_daemon_without_workers_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         Supervisor("none", 0, lambda _: None, drain_seconds=1)
