@@ -245,6 +245,15 @@ def test_a_service_account_that_is_not_let_in_is_named(
     assert "127.0.0.1:1" in down["found"]
 
 
+def test_a_mechanism_that_some_users_cannot_use_is_noted(place: Gatepost) -> None:
+    changed = '[sasl]\nbackends = ["store", "pam"]\nmechanisms = ["PLAIN", "SCRAM-SHA-256"]'
+    place.config.write_text(
+        place.config.read_text().replace("[sasl]", changed) + '[pam]\nservice = "login"\n'
+    )
+    (note,) = [one for one in doctor(place).data if one["check"] == "backends" and one["status"] == "note"]
+    assert "which users of pam cannot use" in note["found"]
+
+
 def test_back_ends_that_cannot_work_are_a_fault(place: Gatepost) -> None:
     place.config.write_text(place.config.read_text().replace("[sasl]", '[sasl]\nbackends = ["ldap"]'))
     (found,) = faults(doctor(place), "backends")

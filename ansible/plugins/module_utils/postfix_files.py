@@ -94,7 +94,9 @@ def same(first: str | None, second: str | None) -> bool:
     """Say whether two entries mean the same: white space apart."""
     if first is None or second is None:
         return first is second
-    return re.sub(r"\s*=\s*", "=", _joined(first), count=1) == re.sub(r"\s*=\s*", "=", _joined(second), count=1)
+    return re.sub(r"\s*=\s*", "=", _joined(first), count=1) == re.sub(
+        r"\s*=\s*", "=", _joined(second), count=1
+    )
 
 
 def includes(listed: str, item: str) -> bool:

@@ -39,7 +39,7 @@ NEEDS_RESTART = frozenset(
 _KINDS = ("main", "master")
 
 
-class Conflict(Exception):
+class ConflictError(Exception):
     """A service made by hand has a port that is wanted. The text is for people."""
 
 
@@ -47,7 +47,9 @@ class Conflict(Exception):
 class State:
     """Entries that were set, by kind and key: ``before`` and ``after`` as texts, ``item`` of a list."""
 
-    entries: dict[str, dict[str, dict[str, Any]]] = field(default_factory=lambda: {kind: {} for kind in _KINDS})
+    entries: dict[str, dict[str, dict[str, Any]]] = field(
+        default_factory=lambda: {kind: {} for kind in _KINDS}
+    )
 
     def remember(self, kind: str, key: str, before: str | None, after: str, item: str | None = None) -> None:
         """Note a change; what was there before the first one stays."""
@@ -72,7 +74,7 @@ class Plan:
         services: Iterable[dict[str, Any]],
         default: Callable[[str], str],
     ) -> None:
-        """Set what is wanted, put back what is no longer. Raises Conflict before anything changes."""
+        """Set what is wanted, put back what is no longer. Raises ConflictError before anything changes."""
         parameters, services = list(parameters), list(services)
         self.check_ports(services)
         wanted = {("main", one["name"]) for one in parameters}
@@ -84,7 +86,7 @@ class Plan:
             self._set("master", f"{one['name']}/{one['type']}", one["entry"] + "\n")
 
     def check_ports(self, services: Iterable[dict[str, Any]]) -> None:
-        """Raise Conflict when a service made by hand has a port that one of ``services`` is to have."""
+        """Raise ConflictError when a service made by hand has a port that one of ``services`` is to have."""
         for service in services:
             self._check_port(service)
 
@@ -156,4 +158,4 @@ class Plan:
             if as_the_package_has_it(entry.text):
                 continue
             first = entry.text.splitlines()[0].strip()
-            raise Conflict(f"port {port} belongs to a service that is already in master.cf: {first!r}")
+            raise ConflictError(f"port {port} belongs to a service that is already in master.cf: {first!r}")
