@@ -19,15 +19,15 @@ Revisions: TypeAlias = dict[migrate.Line, tuple[str | None, str | None]]
 
 
 def _targets(_ctx: click.Context, _param: click.Parameter, texts: tuple[str, ...]) -> dict[migrate.Line, str]:
-    lines: dict[str, migrate.Line] = {line: line for line in migrate.LINES}
     targets: dict[migrate.Line, str] = {}
     for text in texts:
         name, equals, schema = text.partition("=")
-        if name not in lines or not (equals and schema):
+        line: migrate.Line | None = next((line for line in migrate.LINES if line == name), None)
+        if line is None or not (equals and schema):
             raise click.BadParameter(
                 f"{text!r}: expected directory=SCHEMA or journal=SCHEMA, such as journal=0001"
             )
-        targets[lines[name]] = schema
+        targets[line] = schema
     return targets
 
 

@@ -7,6 +7,8 @@ same, is ``TransferError`` or ``CharsetError`` with a reason in words.
 
 from __future__ import annotations
 
+import re
+
 from gatepost_milter.charsets import CharsetError, byte_ranges, decode, insertions
 from gatepost_milter.edits import Edit, Range
 from gatepost_milter.html.part import HtmlPart
@@ -19,6 +21,13 @@ HTML_MOST = 1024 * 1024
 _KEPT_MOST = 4
 _SIZE_MOST = 65536
 _TAGS_MOST = 2000
+# Within foreign content CDATA sections are text, and raw-text elements hold markup (HTML sections 13.2.5.42
+# and 13.2.6.5); whether they stand within it takes a parser to say.
+_AMBIGUOUS = re.compile(
+    r"(?i)<!\[CDATA\[|<(style|script|title|textarea|xmp|iframe|noembed|noframes|plaintext)(?=[ \t\n\f\r/>])"
+    r"[^>]*+>[^<]*+<(?!/\1[ \t\n\f\r/>])"
+)
+_FOREIGN = re.compile(r"(?i)<(?:svg|math)[ \t\n\f\r/>]")
 
 
 class Opened:
@@ -65,6 +74,9 @@ def _opened(encoding: str, charset: str | None, raw: bytes) -> Opened:
     text, codec = decode(transfer.decoded, charset)
     if "-----BEGIN PGP" in text:
         raise TransferError("holds inline PGP")
+    foreign = _FOREIGN.search(text)
+    if foreign and _AMBIGUOUS.search(text, foreign.end()):
+        raise TransferError("holds SVG or MathML that is read in two ways")
     if codec.startswith("utf-16") and not isinstance(transfer, Base64):
         raise CharsetError("is UTF-16 and not in base64")  # its line ends are none to mail
     return Opened(transfer, HtmlPart(text, codec, scan(text)))

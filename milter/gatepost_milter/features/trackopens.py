@@ -37,8 +37,8 @@ def pixel(part: HtmlPart, address: str) -> Outcome:
     scan = part.scan
     if scan.open_end:
         return Outcome(reason="the HTML ends within a tag or an element that shows no image")
-    tail_start = len(part.text) - len(scan.tail)
-    closing = next((start for start, name in end_tags(scan.tail) if name in ("body", "html")), None)
-    at_end = max(tail_start, len(part.text.rstrip(" \t\r\n")))
-    place = at_end if closing is None else tail_start + closing
+    # Not ``scan.tail``: it leaves out conditional comments, which stand in the way of counting.
+    tail = part.text[scan.tail_start :]
+    closing = next((start for start, name in end_tags(tail) if name in ("body", "html")), None)
+    place = scan.tail_start + (len(tail.rstrip(" \t\r\n")) if closing is None else closing)
     return Outcome([(place, place, _PIXEL.format(address))])

@@ -69,11 +69,13 @@ class Scan:
     """The start tags of one text in order, and what else features ask for.
 
     Offsets count from the start of the whole part, also in the scan of a conditional comment. ``tail`` is
-    the gap after the last tag. ``open_end``: the text ends within a tag, a comment or a raw-text element.
+    the gap after the last tag, which begins at ``tail_start``. ``open_end``: the text ends within a tag, a
+    comment or a raw-text element.
     """
 
     tags: list[Tag] = field(default_factory=list[Tag])
     tail: str = ""
+    tail_start: int = 0
     styles: list[Style] = field(default_factory=list[Style])
     conditionals: list[Conditional] = field(default_factory=list[Conditional])
     open_end: bool = False
@@ -81,7 +83,7 @@ class Scan:
 
 def scan(text: str, offset: int = 0) -> Scan:
     """Return the scan of ``text``, whose first character stands at ``offset`` of the part."""
-    result = Scan()
+    result = Scan(tail_start=offset)
     tags = result.tags
     position, end = offset, offset + len(text)
     pending = ""
@@ -93,6 +95,7 @@ def scan(text: str, offset: int = 0) -> Scan:
         if name:
             tags.append((position, name.lower(), attributes, gap))
             position += len(name) + len(attributes) + 2
+            result.tail_start = position
         elif raw_name:
             tags.append((position, raw_name.lower(), raw_attributes, gap))
             position += len(raw_name) + len(raw_attributes) + 2
@@ -102,6 +105,7 @@ def scan(text: str, offset: int = 0) -> Scan:
                 result.open_end = True
                 break
             position += len(raw)
+            result.tail_start = position
             result.open_end = position == end
         else:
             pending = gap
