@@ -61,9 +61,9 @@ class Keyring:
         return self.keys[purpose].get(key_id)
 
     def keyed(self, purpose: Purpose, key_id: str) -> KeyedHash | None:
-        """Return HMAC-SHA-256 under a key, None when the key is gone."""
+        """Return HMAC-SHA-256 under a key, None when the key is gone; without an id, the current key."""
         found = self._hashes.get((purpose, key_id))
-        key = self.keys[purpose].get(key_id) if found is None else None
+        key = self.keys[purpose].get(key_id or max(self.keys[purpose])) if found is None else None
         if key is not None:
             found = self._hashes[purpose, key_id] = KeyedHash(key)
         return found

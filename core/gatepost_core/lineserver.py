@@ -159,12 +159,16 @@ class LineServer:
                 os.eventfd_read(self._woken)
             else:
                 others.add(fd)
-        self._take_done()
-        self._take_due()
+        if self._done:
+            self._take_done()
+        if self._timers:
+            self._take_due()
         return others
 
     def _timeout(self, deadline: float | None) -> float | None:
         """Return how long to wait; -1 and None are for ever."""
+        if not self._timers and deadline is None:
+            return None
         due = self._timers[0][0] if self._timers else None
         times = [one for one in (due, deadline) if one is not None]
         return max(0.0, min(times) - time.monotonic()) if times else None
@@ -271,8 +275,7 @@ class LineServer:
 
     def _send(self, connection: _Connection, output: Send) -> int:
         """Send what can be sent now; put back the rest. Return what to listen for then."""
-        now = time.monotonic()
-        if output.not_before is not None and output.not_before > now:
+        if output.not_before is not None and output.not_before > time.monotonic():
             connection.todo.appendleft(output)
             self._wake_at(connection, output.not_before)
             return _WAIT
@@ -283,6 +286,7 @@ class LineServer:
         if sent == len(output.data):
             connection.due = 0.0
             return _READ
+        now = time.monotonic()
         if connection.mask == _WRITE and sent == 0 and 0.0 < connection.due <= now:
             raise TimeoutError(f"the peer has read nothing for {_SEND_SECONDS:.0f} s")
         connection.todo.appendleft(Send(output.data[sent:]))

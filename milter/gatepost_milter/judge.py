@@ -14,11 +14,12 @@ from typing import Protocol
 
 from gatepost_core import ids, rules
 from gatepost_core.decision import Defer, Pass, Reject
-from gatepost_core.features import CATALOGUE
+from gatepost_core.features import DEFAULTS
 from gatepost_core.model import Credential, MessageRecord, SenderDomain
 from gatepost_milter.contexts import ContextMaker
 from gatepost_milter.dkim.signing import FEATURE, Choice, Signing
 from gatepost_milter.message import Context, Message, Plan, size_change
+from gatepost_milter.overrides import is_override
 from gatepost_milter.pipeline import from_addresses, process
 from gatepost_milter.transaction import FIELDS_MOST, Transaction
 
@@ -87,7 +88,8 @@ class Judge:
         if isinstance(signer, Reject):
             return signer
         message_id = ids.new(int(now.timestamp() * 1000))
-        context = self._contexts.make(credential, authors, message_id, transaction)
+        overridden = any(is_override(header.name) for header in message.headers)
+        context = self._contexts.make(credential, authors, message_id, transaction, overridden=overridden)
         plan = self._plan(message, context, signer, now)
         if not isinstance(plan, Plan):
             return plan
@@ -148,7 +150,7 @@ def _record(
         size=transaction.size,
         size_after=transaction.size + size_change(message, plan),
         tags=plan.tags,
-        features=tuple(name for name, value in plan.features.items() if value != CATALOGUE[name].default),
+        features=tuple([name for name, value in plan.features.items() if value != DEFAULTS[name]]),
         applied=plan.applied,
         skipped=plan.skipped,
         seconds=plan.seconds,

@@ -10,7 +10,7 @@ from dataclasses import replace
 from time import perf_counter
 
 from gatepost_core.decision import Reject
-from gatepost_core.features import CATALOGUE, FeatureValues, in_force
+from gatepost_core.features import DEFAULTS, FeatureValues, in_force
 from gatepost_core.rules import UNREADABLE
 from gatepost_milter import overrides
 from gatepost_milter.addresses import from_addresses
@@ -64,7 +64,7 @@ def process(message: Message, context: Context) -> Plan | Reject:
 
 def _planned(message: Message, context: Context, asked: Overrides) -> Plan:
     """Return what is to become of a message whose overrides are understood."""
-    features = in_force(context.features, asked.values)
+    features = in_force(context.features, asked.values) if asked.values else context.features
     plan = outside(message, context, features, asked)
     if cut := _cut_fields(message.headers):
         known = "; ".join(cut[:_CUT_MOST])
@@ -96,7 +96,7 @@ def _cut_fields(headers: tuple[Header, ...]) -> list[str]:
 
 
 def _wanted(features: FeatureValues) -> list[str]:
-    return [name for name in _HTML_FEATURES if features[name] != CATALOGUE[name].default]
+    return [name for name in _HTML_FEATURES if features[name] != DEFAULTS[name]]
 
 
 def _edited(message: Message, context: Context, plan: Plan) -> Plan:

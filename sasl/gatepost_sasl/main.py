@@ -64,6 +64,8 @@ def serve(settings: Settings) -> int:
     took = metrics.batched(observe)
     guard = _guard(sasl)
     slowest = Slowest(_expected(reader))
+    if slowest.delay(sasl.failure_delay) > sasl.failure_delay:
+        get_logger().info("refusals wait for imported hashes", seconds=slowest.delay(sasl.failure_delay))
 
     def work(context: WorkerContext) -> None:
         last_used = LastUsed(settings.store.journal)

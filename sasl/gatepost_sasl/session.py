@@ -144,7 +144,7 @@ class Session:
 
     def _command(self, line: bytes, now: float) -> Output | None:
         command = protocol.decode(line)
-        if command.__class__ is Auth and self._open:  # most of what ever comes
+        if isinstance(command, Auth) and self._open:  # most of what ever comes
             return self._auth(command, now)
         if isinstance(command, Version):
             if command.major != protocol.MAJOR:
@@ -229,9 +229,8 @@ class Session:
 
     def _at_once(self, exchange: _Exchange, who: Done | Proof) -> Verdict | None:
         """Return what the back end says, None when it needs time."""
-        if who.__class__ is Done:
+        if isinstance(who, Done):
             return self._configuration.authenticator.at_once(who.username, who.password, exchange.peer)
-        assert isinstance(who, Proof)  # noqa: S101 - there is no third kind
         assert self._configuration.scram is not None  # noqa: S101 - a Proof comes of its mechanism
         return self._configuration.scram.conclude(who, exchange.peer)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -42,12 +43,18 @@ smtp      inet  n       -       y       -       -       smtpd
 
 
 @pytest.fixture(scope="session")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Return a function that runs a module with its arguments; a failure is in ``failed``."""
-    collections = tmp_path_factory.mktemp("collections")
-    place = collections / "ansible_collections" / "gatepost"
+def collections(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which Python and Ansible find the collection."""
+    folder = tmp_path_factory.mktemp("collections")
+    place = folder / "ansible_collections" / "gatepost"
     place.mkdir(parents=True)
     (place / "gatepost").symlink_to(ROOT / "ansible")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def run(collections: Path) -> Run:
+    """Return a function that runs a module with its arguments; a failure is in ``failed``."""
     environment = {**os.environ, "PYTHONPATH": f"{collections}:{os.environ.get('PYTHONPATH', '')}"}
 
     def module(name: str, *, check: bool = False, **arguments: Any) -> dict[str, Any]:
@@ -90,6 +97,14 @@ class House:
     def postconf(self, *words: str) -> str:
         command = ["/usr/sbin/postconf", "-c", str(self.folder), *words]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.fixture
+def shared(collections: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+    """Return a function that imports what the collection's modules and filters share, by its name."""
+    monkeypatch.syspath_prepend(str(collections))
+    place = "ansible_collections.gatepost.gatepost.plugins.module_utils"
+    return lambda name: importlib.import_module(f"{place}.{name}")
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -179,7 +178,7 @@ def test_a_change_that_needs_a_restart_says_so(run: Run, house: House) -> None:
     assert (result["reload"], result["restart"]) == (False, True)
 
 
-def test_a_state_file_that_is_none_is_named(run: Run, house: House, tmp_path: Path) -> None:
+def test_a_state_file_that_is_none_is_named(run: Run, house: House) -> None:
     house.state.parent.mkdir()
     house.state.write_text("{")
     assert "is not a state file" in apply(run, house, parameters=[])["msg"]

@@ -30,7 +30,8 @@ options:
 """
 
 EXAMPLES = r"""
-outgoing: "{{ {'relayhost': {'host': 'smtp.example.org'}} | gatepost.gatepost.postfix_outgoing([], '/etc/postfix/x') }}"
+outgoing: "{{ {'relayhost': {'host': 'smtp.example.org'}} | gatepost.gatepost.postfix_outgoing([],
+  '/etc/postfix/x') }}"
 """
 
 RETURN = r"""
@@ -43,14 +44,14 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.gatepost.gatepost.plugins.module_utils.postfix_outgoing import Refused, outgoing
+from ansible_collections.gatepost.gatepost.plugins.module_utils.postfix_outgoing import RefusedError, outgoing
 
 
 def postfix_outgoing(values: dict[str, Any], domains: list[dict[str, Any]], folder: str) -> dict[str, Any]:
     """Return parameters, services and tables; raise AnsibleFilterError naming the variable that is wrong."""
     try:
         return outgoing(values, domains, folder)
-    except Refused as refused:
+    except RefusedError as refused:
         raise AnsibleFilterError(str(refused)) from None
 
 

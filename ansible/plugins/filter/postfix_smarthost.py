@@ -14,13 +14,15 @@ description:
     M(gatepost.gatepost.gatepost_postconf), and a table of addresses.
 options:
   _input:
-    description: C(hop), C(wrapped), C(ca_file), C(folder), C(loopback_only), C(local_mail), C(generic), C(parameters).
+    description: C(hop), C(wrapped), C(ca_file), C(folder), C(loopback_only), C(local_mail), C(generic),
+      C(parameters).
     type: dict
     required: true
 """
 
 EXAMPLES = r"""
-wanted: "{{ {'hop': '[mail.example.org]:587', 'folder': '/etc/postfix/x'} | gatepost.gatepost.postfix_smarthost }}"
+wanted: "{{ {'hop': '[mail.example.org]:587', 'folder': '/etc/postfix/x'} |
+  gatepost.gatepost.postfix_smarthost }}"
 """
 
 RETURN = r"""

@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Relays, throttling and outbound TLS as parameters, services and lookup tables of Postfix.
 
-Tables are ``texthash:`` files (DATABASE_README): they need no postmap(1), and no database type that a build of
+Tables are ``texthash:`` files (DATABASE_README): they need no postmap(1), and no database type that a
+build of
 Postfix may lack. They are put after the tables that are there, so that an entry made by hand wins.
 Parameters: postconf(5), transport(5), SASL_README, TLS_README. Pure. What cannot be meant raises
-``Refused``, whose text names the role's variable.
+``RefusedError``, whose text names the role's variable.
 """
 
 from __future__ import annotations
@@ -23,15 +24,16 @@ _DELAY = re.compile(r"\d+[smhd]?")
 Rows = list[dict[str, Any]]
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A variable is not usable: its name, what it was, what it may be."""
 
 
 def outgoing(values: Mapping[str, Any], domains: Iterable[Mapping[str, Any]], folder: str) -> dict[str, Any]:
     """Return ``parameters``, ``services`` and ``tables`` (name, lines, whether secret).
 
-    ``values`` are the role's variables without its prefix; ``domains`` is what ``gatepost domain list --json``
-    prints; ``folder`` is where the tables are. Raises Refused.
+    ``values`` are the role's variables without its prefix; ``domains`` is what ``gatepost domain list
+      --json``
+    prints; ``folder`` is where the tables are. Raises RefusedError.
     """
     relays = list(_relays(values))
     policies = list((values.get("outbound_tls") or {}).get("policies") or [])
@@ -48,7 +50,11 @@ def outgoing(values: Mapping[str, Any], domains: Iterable[Mapping[str, Any]], fo
         *_relay_parameters(values, used),
         *_tls_parameters(values.get("outbound_tls") or {}, used),
         *_throttle_parameters(groups, used),
-        *([{"name": "inet_interfaces", "value": values["inet_interfaces"]}] if values.get("inet_interfaces") else []),
+        *(
+            [{"name": "inet_interfaces", "value": values["inet_interfaces"]}]
+            if values.get("inet_interfaces")
+            else []
+        ),
         *own_parameters(values.get("parameters") or {}),
     ]
     return {
@@ -56,7 +62,12 @@ def outgoing(values: Mapping[str, Any], domains: Iterable[Mapping[str, Any]], fo
         "parameters": list({row["name"]: row for row in parameters}.values()),
         "services": [_throttled(group) for group in groups],
         "tables": [
-            {"name": name, "text": "".join(f"{line}\n" for line in lines), "secret": secret, "used": bool(lines)}
+            {
+                "name": name,
+                "text": "".join(f"{line}\n" for line in lines),
+                "secret": secret,
+                "used": bool(lines),
+            }
             for name, (lines, secret) in tables.items()
         ],
     }
@@ -77,23 +88,32 @@ def _checked(where: str, one: Mapping[str, Any]) -> dict[str, Any]:
     port, tls = int(one.get("port") or 587), one.get("tls") or "secure"
     _expect(where, "host", one.get("host"), _HOST, "the name of a server such as smtp.example.org")
     if port == 465:
-        raise Refused(f"{where}.port: 465 begins with TLS, which a relay by STARTTLS cannot; expected 587 or another")
+        raise RefusedError(
+            f"{where}.port: 465 begins with TLS, which a relay by STARTTLS cannot; expected 587 or another"
+        )
     if not 1 <= port <= 65535:
-        raise Refused(f"{where}.port: {port}; expected 1 to 65535")
+        raise RefusedError(f"{where}.port: {port}; expected 1 to 65535")
     if bool(one.get("username")) != bool(one.get("password")):
-        raise Refused(f"{where}: expected username and password, or neither")
+        raise RefusedError(f"{where}: expected username and password, or neither")
     if tls == "may" and one.get("username"):
-        raise Refused(f"{where}.tls: 'may' would send the password in the clear; expected secure or encrypt")
+        raise RefusedError(
+            f"{where}.tls: 'may' would send the password in the clear; expected secure or encrypt"
+        )
     login = f"{one['username']}:{one['password']}" if one.get("username") else ""
     if login.split("\n") != [login] or ":" in str(one.get("username") or ""):
-        raise Refused(f"{where}: expected a user name without ':' and a password on one line")
-    return {"domain": one.get("domain"), "bounce": one.get("bounce_domains"), "login": login, "tls": tls,
-            "hop": f"[{one['host']}]:{port}"}
+        raise RefusedError(f"{where}: expected a user name without ':' and a password on one line")
+    return {
+        "domain": one.get("domain"),
+        "bounce": one.get("bounce_domains"),
+        "login": login,
+        "tls": tls,
+        "hop": f"[{one['host']}]:{port}",
+    }
 
 
 def _expect(where: str, field: str, value: Any, pattern: re.Pattern[str], wanted: str) -> None:
     if not isinstance(value, str) or not pattern.fullmatch(value):
-        raise Refused(f"{where}.{field}: {value!r}; expected {wanted}")
+        raise RefusedError(f"{where}.{field}: {value!r}; expected {wanted}")
 
 
 def _senders(relay: Mapping[str, Any], domains: Iterable[Mapping[str, Any]]) -> Iterator[str]:
@@ -127,7 +147,9 @@ def _tls_policies(relays: Rows, policies: Rows) -> Iterator[str]:
         lines[relay["hop"]] = f"{relay['tls']}{match}"
     for number, one in enumerate(policies):
         if not re.fullmatch(r"\S+", one.get("domain") or ""):
-            raise Refused(f"postfix_outbound_tls_policies[{number}].domain: {one.get('domain')!r}; expected a domain")
+            raise RefusedError(
+                f"postfix_outbound_tls_policies[{number}].domain: {one.get('domain')!r}; expected a domain"
+            )
         match = f" match={one['match']}" if one.get("match") else ""
         lines[one["domain"]] = f"{one['level']}{match}"
     yield from (f"{key} {value}" for key, value in lines.items())
@@ -146,7 +168,7 @@ def _check_throttle(groups: Rows) -> None:
         where = f"postfix_throttle[{number}]"
         _expect(where, "name", group.get("name"), _NAME, "a-z, 0-9 and _")
         if names.count(group["name"]) > 1:
-            raise Refused(f"{where}.name: {group['name']!r} is there twice; expected each name once")
+            raise RefusedError(f"{where}.name: {group['name']!r} is there twice; expected each name once")
         for domain in group.get("domains") or [None]:
             _expect(where, "domains", domain, _DOMAIN, "recipient domains such as example.org")
         _expect(where, "rate_delay", str(group.get("rate_delay") or "0s"), _DELAY, "a time such as 1s")

@@ -39,7 +39,7 @@ NEEDS_RESTART = frozenset(
 _KINDS = ("main", "master")
 
 
-class Conflict(Exception):
+class ConflictError(Exception):
     """A service made by hand has a port that is wanted. The text is for people."""
 
 
@@ -74,7 +74,7 @@ class Plan:
         services: Iterable[dict[str, Any]],
         default: Callable[[str], str],
     ) -> None:
-        """Set what is wanted, put back what is no longer. Raises Conflict before anything changes."""
+        """Set what is wanted, put back what is no longer. Raises ConflictError before anything changes."""
         parameters, services = list(parameters), list(services)
         self.check_ports(services)
         wanted = {("main", one["name"]) for one in parameters}
@@ -86,7 +86,7 @@ class Plan:
             self._set("master", f"{one['name']}/{one['type']}", one["entry"] + "\n")
 
     def check_ports(self, services: Iterable[dict[str, Any]]) -> None:
-        """Raise Conflict when a service made by hand has a port that one of ``services`` is to have."""
+        """Raise ConflictError when a service made by hand has a port that one of ``services`` is to have."""
         for service in services:
             self._check_port(service)
 
@@ -158,4 +158,4 @@ class Plan:
             if as_the_package_has_it(entry.text):
                 continue
             first = entry.text.splitlines()[0].strip()
-            raise Conflict(f"port {port} belongs to a service that is already in master.cf: {first!r}")
+            raise ConflictError(f"port {port} belongs to a service that is already in master.cf: {first!r}")

@@ -7,7 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ansible_collections.gatepost.gatepost.plugins.module_utils.postfix_outgoing import CA_FILE, own_parameters
+from ansible_collections.gatepost.gatepost.plugins.module_utils.postfix_outgoing import (
+    CA_FILE,
+    own_parameters,
+)
 
 
 def smarthost(values: Mapping[str, Any]) -> dict[str, Any]:

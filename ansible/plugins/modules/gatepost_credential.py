@@ -13,7 +13,8 @@ version_added: 0.1.0
 author: The Gatepost authors
 description:
   - Runs the C(gatepost) command on the gateway, so a task for another host delegates it there.
-  - A credential is known by its account and label. User name and password are generated. The password is returned when
+  - A credential is known by its account and label. User name and password are generated. The password is
+    returned when
     it was made, and never again; with O(rotate=true) there is a new one.
   - What is not given stays as it is. A list that is given is the whole list.
 options:
@@ -31,7 +32,8 @@ options:
     type: bool
     default: false
   label:
-    description: What it is for, such as the name of the host that uses it. Only one credential of the account may have it.
+    description: What it is for, such as the name of the host that uses it. Only one credential of the
+      account may have it.
     type: str
     required: true
   features:
@@ -40,7 +42,8 @@ options:
     type: list
     elements: str
   senders:
-    description: Addresses, domains or C(*.domain) that may stand in envelope and From; V([]) lifts the restriction.
+    description: Addresses, domains or C(*.domain) that may stand in envelope and From; V([]) lifts the
+      restriction.
     type: list
     elements: str
   networks:
@@ -62,7 +65,8 @@ options:
     description: Whether mail that carries its author's DKIM signature is edited.
     type: bool
   header_add:
-    description: Header fields to add to each message, as V(Name:value) with or without a blank after the colon.
+    description: Header fields to add to each message, as V(Name:value) with or without a blank after the
+      colon.
     type: list
     elements: str
   header_drop:
@@ -77,7 +81,8 @@ options:
     type: bool
     default: false
   overlap:
-    description: How long the password until now stays valid beside a new one, such as V(24h); V(0h) ends it at once.
+    description: How long the password until now stays valid beside a new one, such as V(24h); V(0h) ends
+      it at once.
     type: str
     default: 24h
   executable:
@@ -240,7 +245,9 @@ class Run:
         found = [one for one in every if one["label"] == label]
         if len(found) > 1:
             names = ", ".join(one["username"] for one in found)
-            self.module.fail_json(msg=f"label: {len(found)} credentials of {account} are labelled {label!r}: {names}")
+            self.module.fail_json(
+                msg=f"label: {len(found)} credentials of {account} are labelled {label!r}: {names}"
+            )
         return found[0] if found else None
 
     def _add(self) -> dict[str, Any] | None:
@@ -252,7 +259,9 @@ class Run:
             one["name"] for one in self._command(["account", "list"])
         ]:
             self._command(["account", "add", account])
-        made = self._command(["credential", "add", "--account", account, "--label", label, *self._options(None)])
+        made = self._command(
+            ["credential", "add", "--account", account, "--label", label, *self._options(None)]
+        )
         self.result["password"] = made["password"]
         credential: dict[str, Any] = self._command(["credential", "show", made["username"]])
         return self._enable(credential)
@@ -302,9 +311,13 @@ class Run:
         for name, option in (("mode", "--mode"), ("overrides", "--overrides")):
             if given[name] is not None and (before is None or before[name] != given[name]):
                 words += [option, given[name]]
-        if given["edit_signed"] is not None and given["edit_signed"] != (before["edit_signed"] if before else False):
+        if given["edit_signed"] is not None and given["edit_signed"] != (
+            before["edit_signed"] if before else False
+        ):
             words.append("--edit-signed" if given["edit_signed"] else "--no-edit-signed")
-        if given["expires"] is not None and moment(given["expires"]) != (before["expires_at"] if before else None):
+        if given["expires"] is not None and moment(given["expires"]) != (
+            before["expires_at"] if before else None
+        ):
             words += ["--expires", given["expires"]]
         return words + headers(given, before)
 
@@ -325,7 +338,9 @@ def features(wanted: list[str] | None, before: dict[str, Any] | None) -> list[st
     now: dict[str, Any] = before["features"] if before else {}
     words = [
         f"{name}={value}" if "=" in text else name
-        for text, (name, value) in zip(wanted, ((t.partition("=")[0], t.partition("=")[2]) for t in wanted), strict=True)
+        for text, (name, value) in zip(
+            wanted, ((t.partition("=")[0], t.partition("=")[2]) for t in wanted), strict=True
+        )
         if name not in now or not is_so(now[name], value if "=" in text else "on")
     ]
     for name, value in now.items():
@@ -380,7 +395,9 @@ def moment(text: str) -> str | None:
 
 def shown(credential: dict[str, Any] | None) -> dict[str, Any]:
     """Return what a diff shows."""
-    return {} if credential is None else {k: v for k, v in credential.items() if not k.startswith("last_used")}
+    return (
+        {} if credential is None else {k: v for k, v in credential.items() if not k.startswith("last_used")}
+    )
 
 
 def reason(said: str) -> str:

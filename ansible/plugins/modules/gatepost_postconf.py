@@ -15,9 +15,11 @@ description:
   - Sets the main.cf parameters and master.cf services that C(gatepost postfix-settings --json) prints, and
     others in the same form. What is not named stays byte for byte as it was.
   - Each is compared first, as Postfix reads it; a file is written only when something differs.
-  - What was there before is kept in O(state_file); O(state=absent) puts it back, and so does a later run that no
+  - What was there before is kept in O(state_file); O(state=absent) puts it back, and so does a later run
+    that no
     longer names a parameter. What somebody else changed since is left alone.
-  - The new files are read by postconf(1) before they land and held to C(postfix check) after; a remark that was not
+  - The new files are read by postconf(1) before they land and held to C(postfix check) after; a remark
+    that was not
     made before, such as a misspelt parameter, fails the task, and the files are as they were.
   - Nothing is reloaded; RV(reload) and RV(restart) say what Postfix needs.
 options:
@@ -29,7 +31,8 @@ options:
     choices: [present, absent, checked]
     default: present
   settings:
-    description: What C(gatepost postfix-settings --json) printed; O(parameters) and O(services) come beside it.
+    description: What C(gatepost postfix-settings --json) printed; O(parameters) and O(services) come
+      beside it.
     type: dict
     default: {}
   parameters:
@@ -49,7 +52,8 @@ options:
       match:
         description:
           - V(equal) sets the parameter.
-          - V(include) adds the value to the end of a list (of domains, or of tables) that others are in charge of too.
+          - V(include) adds the value to the end of a list (of domains, or of tables) that others are in
+            charge of too.
           - V(unless_set) sets the parameter when main.cf says nothing of it.
         type: str
         choices: [equal, include, unless_set]
@@ -98,7 +102,8 @@ attributes:
     description: Shows both files before and after.
     support: full
 notes:
-  - A port of a service that is already in master.cf, made by hand, stops the task before any change. Port 25 as the
+  - A port of a service that is already in master.cf, made by hand, stops the task before any change.
+    Port 25 as the
     package has it, without options, is replaced when port 25 is wanted.
   - So does a port on which another program listens.
 """
@@ -157,7 +162,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.gatepost.gatepost.plugins.module_utils.postfix_files import ConfigFile, port_of
-from ansible_collections.gatepost.gatepost.plugins.module_utils.postfix_plan import Conflict, Plan, State
+from ansible_collections.gatepost.gatepost.plugins.module_utils.postfix_plan import ConflictError, Plan, State
 
 _FILES = {"main": "main.cf", "master": "master.cf"}
 _LISTEN = "0A"  # proc_pid_net(5): TCP_LISTEN
@@ -187,6 +192,8 @@ def main() -> None:
             "state_file": {"type": "path", "required": True},
         },
         supports_check_mode=True,
+        # The invocation would be pages in the host's log; what changed is logged below.
+        no_log=True,
     )
     Run(module).run()
 
@@ -213,6 +220,7 @@ class Run:
         if not self.module.check_mode:
             self._land(before, after)
             self._write_state(plan.state)
+            self.module.log(f"{self.directory}: changed {', '.join(plan.changed) or 'nothing'}")
         for name in plan.kept:
             self.module.warn(f"{name} was changed since by somebody else, and stays as it is")
         self.module.exit_json(
@@ -237,11 +245,11 @@ class Run:
         try:
             self._check_listeners(plan, ports)
             plan.check_ports(ports)
-        except Conflict as conflict:
+        except ConflictError as conflict:
             self._taken(conflict)
         self.module.exit_json(changed=False, names=[], kept=[], restart=False, reload=False)
 
-    def _taken(self, conflict: Conflict) -> None:
+    def _taken(self, conflict: ConflictError) -> None:
         self.module.fail_json(
             msg=f"{self.module.params['ports_from']}: {conflict}. Nothing was changed; name another port, "
             "or remove that service"
@@ -266,7 +274,7 @@ class Run:
         try:
             self._check_listeners(plan, services)
             plan.apply(parameters, services, self._default)
-        except Conflict as conflict:
+        except ConflictError as conflict:
             self._taken(conflict)
         return plan
 
@@ -288,7 +296,7 @@ class Run:
         for service in services:
             port = port_of(service["name"])
             if service["type"] == "inet" and port not in served and port in listened():
-                raise Conflict(
+                raise ConflictError(
                     f"port {port} is taken by another program ('ss -ltnp sport = :{port}' names it)"
                 )
 
@@ -328,7 +336,8 @@ class Run:
             for name in changed:
                 self._write(self.directory / name, before[name])
             self.module.fail_json(
-                msg=f"postfix check refuses the new settings; main.cf and master.cf are as before: {said or out}"
+                msg="postfix check refuses the new settings; main.cf and master.cf are as before: "
+                f"{said or out}"
             )
 
     def _default(self, name: str) -> str:

@@ -18,7 +18,7 @@ from gatepost_core.store.sqlite import connect, time_out, transaction
 
 
 class BulkInsert:
-    """``INSERT INTO table`` of a dataclass' values. For one thread; connects when it is needed."""
+    """``INSERT INTO table`` of a dataclass' values. For one thread at a time; connects when it is needed."""
 
     def __init__(self, url: str, table: str, kind: type, *, synchronous: str) -> None:
         self._url = url
@@ -59,6 +59,8 @@ def _out(value: Any) -> Any:
     kind = value.__class__
     if kind is str or kind is int:
         return value
+    if kind is tuple and not value:  # most of a message's lists, and as many calls of the encoder
+        return "[]"
     if isinstance(value, datetime):
         return time_out(value)
     if isinstance(value, list | tuple | Mapping):

@@ -1,21 +1,23 @@
 """The store as a back end: generated passwords, kept as keyed hashes, and imported argon2id hashes.
 
 An unknown user costs the same work as a known one (but for an imported hash, which the fixed time of
-refusals hides: slowest.py), and state, expiry and network are looked at only after the password, so
+refusals hides: slowest.py), and what state, expiry and network say counts only after the password, so
 that nobody learns from a refusal which user names exist.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol
 
 from gatepost_core.keyring import Keyring
-from gatepost_core.model import Credential, Source
+from gatepost_core.model import Credential, Rules, Source, State
 from gatepost_core.passwords import verify
 from gatepost_sasl.authenticator import BackendUnavailable, Denied, Granted, Peer, Verdict
 from gatepost_sasl.backends.admission import refusal
+
+_NOBODY = Credential(0, 0, "", "", "", State.ACTIVE, {}, Rules(), datetime.min.replace(tzinfo=UTC))
 
 
 class Credentials(Protocol):
@@ -72,16 +74,20 @@ class StoreAuthenticator:
             matches = verify(self._keyring, credential, password, now, self._took)
         except LookupError as error:
             raise BackendUnavailable(str(error)) from error
+        refused = refusal(
+            credential or _NOBODY, Source.STORE, peer, now
+        )  # for each, so that all take as long
         if credential is None:
             return Denied("unknown user")
         if not matches:
             return Denied("wrong password")
-        return self.admit(credential, peer, now)
+        return refused or self._used(credential, peer, now)
 
     def admit(self, credential: Credential, peer: Peer, now: datetime) -> Verdict:
         """Say whether a credential may be used by somebody who has shown to know its password."""
         refused = refusal(credential, Source.STORE, peer, now)
-        if refused is not None:
-            return refused
+        return refused or self._used(credential, peer, now)
+
+    def _used(self, credential: Credential, peer: Peer, now: datetime) -> Granted:
         self._last_used.record(credential.id, peer.remote_ip, now)
         return Granted(credential.username)
