@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
+from gatepost_cli.checks import CHECKS
 from gatepost_cli.docs import DIRECTORY, commands, pages
 from gatepost_cli.main import main
 from gatepost_core.features import CATALOGUE
@@ -53,6 +54,12 @@ def test_every_feature_is_described() -> None:
     for feature in CATALOGUE.values():
         assert f"| `{feature.name}` |" in text
         assert not feature.header or f"`X-Gatepost-{feature.header}`" in text
+
+
+def test_every_check_of_doctor_is_described() -> None:
+    names = {word.strip("` ") for line in page("doctor.md").splitlines() for word in line.split("|")[1:2]}
+    described = {name.strip("` ") for names_of_row in names for name in names_of_row.split(",")}
+    assert set(CHECKS) <= described
 
 
 def test_the_pages_are_written_by_the_command_that_they_name(tmp_path: Path) -> None:

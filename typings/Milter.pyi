@@ -1,11 +1,8 @@
 """pymilter's Python layer, as far as Gatepost uses it (Milter/__init__.py of pymilter 1.0.5)."""
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from milter import milterContext
-
-_F = TypeVar("_F", bound=Callable[..., int])
 
 ACCEPT: int
 CONTINUE: int
@@ -16,9 +13,22 @@ ADDHDRS: int
 CHGBODY: int
 CHGFROM: int
 CHGHDRS: int
+NOREPLY: int
 P_HDR_LEADSPC: int
+P_NOCONNECT: int
+P_NOHELO: int
+P_NODATA: int
+P_NOEOH: int
+P_NOUNKNOWN: int
+P_NR_MAIL: int
+P_NR_RCPT: int
+P_NR_HDR: int
+P_NR_BODY: int
 
 class Base:
+    _ctx: milterContext
+    _actions: int
+    _protocol: int
     def _setctx(self, ctx: milterContext | None) -> None: ...
     def negotiate(self, opts: list[int]) -> int: ...
     def getsymval(self, sym: str) -> str | None: ...
@@ -28,6 +38,4 @@ class Base:
     def chgfrom(self, sender: str, params: str | None = ...) -> None: ...
     def replacebody(self, body: bytes) -> None: ...
 
-def noreply(func: _F) -> _F: ...
-def enable_protocols(klass: type[Base], mask: int) -> type[Base]: ...
 def close_callback(ctx: milterContext) -> Any: ...

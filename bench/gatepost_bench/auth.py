@@ -1,8 +1,9 @@
 """AUTH PLAIN at gatepost-sasl and at Dovecot's auth service, over the protocol that Postfix speaks.
 
 Both get the same requests over a UNIX socket on one kept connection, one in flight, as an
-smtpd process sends them. Dovecot has a passwd-file with SHA256 hashes. CPU is that of
-the server's whole process tree.
+smtpd process sends them. Dovecot has a passwd-file with SHA256 hashes and logs no login that is
+granted, as it comes; Gatepost logs each. CPU is that of the server's whole process tree. ``floor`` is
+the least that any server in Python would take.
 """
 
 from __future__ import annotations
@@ -13,15 +14,18 @@ import os
 import secrets
 import shutil
 import socket
+import statistics
 import subprocess
+import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from gatepost_bench import accounting
+from gatepost_bench import accounting, floor
 from gatepost_bench.load import Order
 from gatepost_bench.mail import private_stack, run_load
 from gatepost_core.postfix import Parameter
@@ -66,57 +70,102 @@ class Client:
         self._socket.close()
 
 
-def measure(logins: int, sessions: int) -> dict[str, AuthFigures]:
-    """Return the figures of ``gatepost`` and ``dovecot``: on one kept connection, and ``… by Postfix``.
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Who answers: a socket, a process tree's root, whose login it knows, a Postfix that asks it."""
 
-    ``logins`` are made on the kept connection, ``sessions`` SMTP sessions with a login each by Postfix.
+    path: Path
+    pid: int
+    login: Login
+    stack: Stack
+
+
+def measure(logins: int, sessions: int, rounds: int = 5) -> dict[str, AuthFigures]:
+    """Return the figures of ``gatepost``, ``dovecot`` and ``floor``: one connection, and ``… by Postfix``.
+
+    ``logins`` are made on the kept connection, ``sessions`` SMTP sessions with a login each by Postfix, both
+    spread over the rounds. Each round asks all servers, one after the other; the medians count.
     """
-    figures = {}
-    with private_stack(milter=False, extra=[]) as stack:
-        login = stack.provision.credential({})
-        root = stack.supervisor.pid("sasl")
-        figures["gatepost"] = _run(stack.layout.sockets / "sasl", root, login, logins)
-        figures["gatepost by Postfix"] = _by_postfix(stack, root, login, sessions)
+    each: dict[str, list[AuthFigures]] = defaultdict(list)
+    with ExitStack() as exits:
+        servers = _servers(exits)
+        for server in servers.values():
+            _by_postfix(server, 60)
+        for _ in range(rounds):
+            for name, server in servers.items():
+                each[name].append(_run(server, logins // rounds))
+                each[f"{name} by Postfix"].append(_by_postfix(server, sessions // rounds))
+    return {name: _median(figures) for name, figures in each.items()}
+
+
+def _median(figures: list[AuthFigures]) -> AuthFigures:
+    return AuthFigures(
+        statistics.median(one.cpu_ms for one in figures), statistics.median(one.rate for one in figures)
+    )
+
+
+def _servers(exits: ExitStack) -> dict[str, Server]:
+    """Start all of them, each with a Postfix of its own."""
+    own = exits.enter_context(private_stack(milter=False, extra=[]))
     login = Login("bench", secrets.token_hex(20))
-    with _dovecot(login) as (path, pid):
-        figures["dovecot"] = _run(path, pid, login, logins)
-        with private_stack(
-            milter=False, extra=[Parameter("smtpd_sasl_path", str(path), "benchmark")]
-        ) as stack:
-            figures["dovecot by Postfix"] = _by_postfix(stack, pid, login, sessions)
-    return figures
+    servers = {
+        "gatepost": Server(
+            own.layout.sockets / "sasl", own.supervisor.pid("sasl"), own.provision.credential({}), own
+        )
+    }
+    for name, start in (("dovecot", _dovecot), ("floor", _floor)):
+        path, pid = exits.enter_context(start(login))
+        asks = Parameter("smtpd_sasl_path", str(path), "benchmark")
+        servers[name] = Server(
+            path, pid, login, exits.enter_context(private_stack(milter=False, extra=[asks]))
+        )
+    return servers
 
 
-def _by_postfix(stack: Stack, root: int, login: Login, sessions: int) -> AuthFigures:
+def _by_postfix(server: Server, sessions: int) -> AuthFigures:
     order = Order(
-        port=stack.ports[0],
-        ca_file=str(stack.layout.ca_file),
+        port=server.stack.ports[0],
+        ca_file=str(server.stack.layout.ca_file),
         message_file="",
         messages=sessions,
         sessions=10,
         per_connection=1,
-        username=login.username,
-        password=login.password,
+        username=server.login.username,
+        password=server.login.password,
     )
-    run_load(replace(order, messages=50))
-    before = accounting.cpu_seconds({"server": root})["server"]
+    before = accounting.cpu_seconds({"server": server.pid})["server"]
     outcome = run_load(order)
-    spent = accounting.cpu_seconds({"server": root})["server"] - before
+    spent = accounting.cpu_seconds({"server": server.pid})["server"] - before
     return AuthFigures(spent / sessions * 1000, sessions / outcome.seconds)
 
 
-def _run(path: Path, root: int, login: Login, logins: int) -> AuthFigures:
-    response = base64.b64encode(f"\0{login.username}\0{login.password}".encode()).decode()
-    client = Client(path)
+def _run(server: Server, logins: int) -> AuthFigures:
+    response = base64.b64encode(f"\0{server.login.username}\0{server.login.password}".encode()).decode()
+    client = Client(server.path)
     for number in range(1, 200):
         client.login(number, response)
-    before, began = accounting.cpu_seconds({"server": root}), time.monotonic()
+    before, began = accounting.cpu_seconds({"server": server.pid}), time.monotonic()
     for number in range(200, 200 + logins):
         client.login(number, response)
     seconds = time.monotonic() - began
-    spent = accounting.cpu_seconds({"server": root})["server"] - before["server"]
+    spent = accounting.cpu_seconds({"server": server.pid})["server"] - before["server"]
     client.close()
     return AuthFigures(spent / logins * 1000, logins / seconds)
+
+
+@contextmanager
+def _floor(login: Login) -> Iterator[tuple[Path, int]]:
+    """Run the least that Python can do; yield its socket and its pid."""
+    with tempfile.TemporaryDirectory(prefix="gatepost-floor-", dir="/var/tmp") as folder:
+        Path(folder).chmod(0o755)
+        path = Path(folder) / "socket"
+        server = subprocess.Popen([sys.executable, "-P", floor.__file__, str(path), login.username])
+        try:
+            _wait_for(path, server)
+            yield path, server.pid
+        finally:
+            server.terminate()
+            server.wait()
 
 
 @contextmanager
@@ -171,5 +220,5 @@ def _wait_for(path: Path, server: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + _READY_SECONDS
     while not path.exists():
         if server.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError("Dovecot's auth service did not start")
+            raise RuntimeError(f"{path}: the server did not start")
         time.sleep(0.02)

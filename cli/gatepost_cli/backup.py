@@ -45,7 +45,7 @@ def create(session: Session, file: Path, without: tuple[Part, ...]) -> None:
     as it is at one moment, and the copy checked. Keep it as safe as the gateway: it holds the keys.
     """
     settings = session.settings
-    parts = [part for part in backup.PARTS if part not in without]
+    parts: list[Part] = [part for part in backup.PARTS if part not in without]
     schemas = {str(line): schema for line in migrate.LINES if (schema := _schema(session, line))}
     kept = backup.trees(settings, file_of(session.config), parts)
     with _copies(session) as copies:

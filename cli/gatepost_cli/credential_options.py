@@ -66,7 +66,8 @@ _OPTIONS = (
     click.option(
         "--edit-signed/--no-edit-signed",
         default=None,
-        help="Edit mail that carries its author's DKIM signature, which breaks it; else it is left alone.",
+        help="Edit mail that carries its author's DKIM signature, and remove the signature if it breaks; "
+        "else such mail is left alone.",
     ),
     click.option(
         "--header-add",

@@ -93,11 +93,18 @@ class _Contexts(ContextMaker):
         self._message_id = ids.new(int(now.timestamp() * 1000))
 
     def make(
-        self, credential: Credential, authors: list[str], message_id: str, transaction: Transaction
+        self,
+        credential: Credential,
+        authors: list[str],
+        message_id: str,
+        transaction: Transaction,
+        *,
+        overridden: bool = True,
     ) -> Context:
         """Return the context of the message."""
         del message_id
-        return super().make(credential, authors, self._message_id, transaction)
+        own = self._message_id
+        return super().make(credential, authors, own, transaction, overridden=overridden)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,10 @@ def command(session: Session, as_sample: bool) -> None:
         text = sample()
         emit(session, {"sample": text}, text.rstrip("\n"))
         return
+    from gatepost_sasl.backends.build import remarks  # noqa: PLC0415 - for this command alone
+
+    for remark in remarks(session.settings):
+        click.echo(f"note: {remark}", err=True)
     effective = values(session.settings)
     rows = [(name, toml(entry["value"]), entry["origin"]) for name, entry in effective.items()]
     emit(session, effective, Table(("setting", "value", "from"), rows))

@@ -22,7 +22,7 @@ def _targets(_ctx: click.Context, _param: click.Parameter, texts: tuple[str, ...
     targets: dict[migrate.Line, str] = {}
     for text in texts:
         name, equals, schema = text.partition("=")
-        line = next((line for line in migrate.LINES if line == name), None)
+        line: migrate.Line | None = next((line for line in migrate.LINES if line == name), None)
         if line is None or not (equals and schema):
             raise click.BadParameter(
                 f"{text!r}: expected directory=SCHEMA or journal=SCHEMA, such as journal=0001"

@@ -1,13 +1,17 @@
 """Password hashes that other systems made: argon2id (RFC 9106), in the usual ``$argon2id$...`` text.
 
 What a hash costs to check is bounded when it is taken in, so that no login can take more memory or time
-than is known beforehand, and few are checked at once. At the bounds one takes up to half a second: a
-refusal's fixed delay (``sasl.failure_delay``) must be longer, or time tells who has an imported password.
+than is known beforehand, and few are checked at once. At the bounds one takes up to half a second; a
+refusal's fixed time must be later, or time tells who has an imported password, so ``matches`` says how
+long a check took, and ``seconds`` what is to be expected.
 """
 
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Final
 
 from argon2 import Parameters, extract_parameters
@@ -46,16 +50,38 @@ def check(text: str) -> str:
     return text
 
 
-def matches(text: str, password: bytes) -> bool:
-    """Say whether the hash is of ``password``. Raises CannotCheckError, also when too many wait for it."""
+def _unheard(seconds: float) -> None:
+    del seconds
+
+
+def matches(text: str, password: bytes, took: Callable[[float], object] = _unheard) -> bool:
+    """Say whether the hash is of ``password``. Raises CannotCheckError, also when too many wait for it.
+
+    ``took`` is told the seconds of the check itself, without the wait for a place.
+    """
     if not _places.acquire(timeout=_PATIENCE):
         raise CannotCheckError("too many imported passwords are being checked at once")
+    began = time.monotonic()
     try:
         return _verify(text, password)
     except Argon2Error as error:
         raise CannotCheckError(f"the imported password hash cannot be checked: {error}") from error
     finally:
+        took(time.monotonic() - began)
         _places.release()
+
+
+def seconds(texts: Iterable[str]) -> float:
+    """Return how long the dearest of these hashes takes to check here and now; 0 without any.
+
+    One hash is tried for each set of parameters; what is no hash is left out.
+    """
+    kinds = {text.rsplit("$", 2)[0]: text for text in texts}  # $argon2id$v=19$m=...,t=...,p=...
+    longest: list[float] = [0.0]
+    for text in kinds.values():
+        with suppress(CannotCheckError):
+            matches(text, b"", longest.append)
+    return max(longest)
 
 
 def _check_cost(cost: Parameters) -> None:

@@ -51,9 +51,9 @@ class SharedCounters:
 
     def read(self, key: bytes, now: float, forget: float) -> tuple[int, float]:
         """Return a key's count and the time of its latest event; (0, 0.0) when there is none."""
-        at, fingerprint = self._place(key)
+        at, fingerprint, mark = self._known_place(key) if len(key) <= _USUAL else self._place_of(key)
         # At every login: a search for its bytes, before eight entries are made numbers.
-        if self._table.find(fingerprint.to_bytes(8, "little"), at, at + _BUCKET.size) < 0:
+        if self._table.find(mark, at, at + _BUCKET.size) < 0:
             return 0, 0.0
         entries = _BUCKET.unpack_from(self._table, at)
         for way in range(0, 3 * _WAYS, 3):
@@ -94,13 +94,15 @@ class SharedCounters:
 
     def _place(self, key: bytes) -> tuple[int, int]:
         """Return a key's place; long keys, which only strangers make up, are not kept."""
-        return self._known_place(key) if len(key) <= _USUAL else self._place_of(key)
+        at, fingerprint, _ = self._known_place(key) if len(key) <= _USUAL else self._place_of(key)
+        return at, fingerprint
 
-    def _place_of(self, key: bytes) -> tuple[int, int]:
-        """Return a key's bucket, as an offset, and its fingerprint, which is not 0."""
+    def _place_of(self, key: bytes) -> tuple[int, int, bytes]:
+        """Return a key's bucket, as an offset, and its fingerprint, which is not 0, and as it is kept."""
         digest = hashlib.blake2b(key, key=self._secret, digest_size=16).digest()
         bucket = int.from_bytes(digest[:8], "little") % self._buckets
-        return bucket * _BUCKET.size, int.from_bytes(digest[8:], "little") or 1
+        fingerprint = int.from_bytes(digest[8:], "little") or 1
+        return bucket * _BUCKET.size, fingerprint, fingerprint.to_bytes(8, "little")
 
     def _write(self, at: int, way: int, entry: tuple[int, float, int]) -> None:
         _ENTRY.pack_into(self._table, at + way * _ENTRY.size, *entry)

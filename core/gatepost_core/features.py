@@ -134,7 +134,7 @@ CATALOGUE: Mapping[str, Feature] = MappingProxyType(
                 "flag",
                 "Unsubscribe",
                 "One-click List-Unsubscribe fields (RFC 8058) are added to a message for one recipient "
-                "that has none of its own.",
+                "that has none of its own and is signed (dkim).",
             ),
             Feature(
                 "privacy",
@@ -161,6 +161,7 @@ CATALOGUE: Mapping[str, Feature] = MappingProxyType(
         )
     }
 )
+DEFAULTS: FeatureValues = MappingProxyType({name: feature.default for name, feature in CATALOGUE.items()})
 
 
 def parse_options(options: Iterable[str]) -> dict[str, FeatureValue]:
@@ -188,7 +189,7 @@ def in_force(*layers: FeatureValues) -> dict[str, FeatureValue]:
 
     Names that the catalogue does not know (a newer release wrote the store) are left out.
     """
-    values = {feature.name: feature.default for feature in CATALOGUE.values()}
+    values = dict(DEFAULTS)
     for layer in layers:
-        values.update((name, value) for name, value in layer.items() if name in values)
+        values.update({name: value for name, value in layer.items() if name in values})
     return values

@@ -10,9 +10,11 @@ from __future__ import annotations
 import base64
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+
+from gatepost_core.keyed_hash import KeyedHash
 
 Purpose = Literal["password", "token", "seal"]
 PURPOSES: tuple[Purpose, ...] = ("password", "token", "seal")
@@ -29,6 +31,7 @@ class Keyring:
     """All keys of one directory, read once: ``{purpose: {id: 32 bytes}}``."""
 
     keys: dict[Purpose, dict[str, bytes]]
+    _hashes: dict[tuple[Purpose, str], KeyedHash] = field(default_factory=dict, init=False, compare=False)
 
     @classmethod
     def load(cls, directory: Path) -> Keyring:
@@ -56,6 +59,14 @@ class Keyring:
     def get(self, purpose: Purpose, key_id: str) -> bytes | None:
         """Return the key that a stored value or a token names, None when it is gone."""
         return self.keys[purpose].get(key_id)
+
+    def keyed(self, purpose: Purpose, key_id: str) -> KeyedHash | None:
+        """Return HMAC-SHA-256 under a key, None when the key is gone; without an id, the current key."""
+        found = self._hashes.get((purpose, key_id))
+        key = self.keys[purpose].get(key_id or max(self.keys[purpose])) if found is None else None
+        if key is not None:
+            found = self._hashes[purpose, key_id] = KeyedHash(key)
+        return found
 
 
 def create_missing(directory: Path) -> list[Path]:

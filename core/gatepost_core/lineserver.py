@@ -7,6 +7,8 @@ each other cost more than the answers. How it fails:
 
 * ``StoreUnavailable`` out of a session: logged, and the connection closed without an answer, which
   Postfix takes for a temporary fault (454 at AUTH, default_action at policy).
+* No descriptor or memory left for another connection: those that wait are tried again five times a second;
+  the others are served meanwhile.
 * Any other exception: logged with its traceback, that connection closed, the worker goes on.
 * A peer that does not read its answers for 30 s is dropped.
 * Drain: no new connections; requests that have arrived are answered, then each connection ends.
@@ -115,6 +117,7 @@ class LineServer:
         self._pool: ThreadPoolExecutor | None = None
         self._done: deque[tuple[_Connection, Sequence[Output] | BaseException]] = deque()
         self._accepting = False
+        self._accept_again: float | None = None
         self._log = get_logger()
 
     def serve(self, context: WorkerContext) -> None:
@@ -126,8 +129,8 @@ class LineServer:
         self._poll.register(context.drain_fd, _READ)
         self._poll.register(self._woken, _READ)
         self._accept_if(room=True)
-        while context.drain_fd not in self._turn(None):
-            self._accept_if(room=len(self._open) < self._limits.connections)
+        while context.drain_fd not in self._turn(self._accept_again):
+            self._accept_if(room=self._has_room())
         self._poll.unregister(context.drain_fd)
         self._drain()
         self._poll.close()
@@ -156,15 +159,26 @@ class LineServer:
                 os.eventfd_read(self._woken)
             else:
                 others.add(fd)
-        self._take_done()
-        self._take_due()
+        if self._done:
+            self._take_done()
+        if self._timers:
+            self._take_due()
         return others
 
     def _timeout(self, deadline: float | None) -> float | None:
         """Return how long to wait; -1 and None are for ever."""
+        if not self._timers and deadline is None:
+            return None
         due = self._timers[0][0] if self._timers else None
         times = [one for one in (due, deadline) if one is not None]
         return max(0.0, min(times) - time.monotonic()) if times else None
+
+    def _has_room(self) -> bool:
+        if self._accept_again is not None:
+            if time.monotonic() < self._accept_again:
+                return False
+            self._accept_again = None
+        return len(self._open) < self._limits.connections
 
     def _accept_if(self, *, room: bool) -> None:
         if room != self._accepting:
@@ -182,7 +196,7 @@ class LineServer:
             return
         except OSError as error:  # no descriptor or memory left
             self._log.error("cannot accept a connection", error=str(error))
-            time.sleep(_ACCEPT_PAUSE)
+            self._accept_again = time.monotonic() + _ACCEPT_PAUSE
             return
         accepted.setblocking(False)
         if accepted.family != socket.AF_UNIX:
@@ -261,8 +275,7 @@ class LineServer:
 
     def _send(self, connection: _Connection, output: Send) -> int:
         """Send what can be sent now; put back the rest. Return what to listen for then."""
-        now = time.monotonic()
-        if output.not_before is not None and output.not_before > now:
+        if output.not_before is not None and output.not_before > time.monotonic():
             connection.todo.appendleft(output)
             self._wake_at(connection, output.not_before)
             return _WAIT
@@ -273,6 +286,7 @@ class LineServer:
         if sent == len(output.data):
             connection.due = 0.0
             return _READ
+        now = time.monotonic()
         if connection.mask == _WRITE and sent == 0 and 0.0 < connection.due <= now:
             raise TimeoutError(f"the peer has read nothing for {_SEND_SECONDS:.0f} s")
         connection.todo.appendleft(Send(output.data[sent:]))

@@ -13,11 +13,12 @@ import hmac
 import re
 import secrets
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from gatepost_core.keyring import Keyring
-from gatepost_core.model import Credential
+from gatepost_core.model import Credential, Secret
 
 PASSWORD_PREFIX = "gps_"  # noqa: S105 - what a secret scanner looks for
 USERNAME_PREFIX = "gp"
@@ -27,6 +28,8 @@ _RANDOM = 32
 _CHECKSUM = 6
 _FORM = re.compile(f"{PASSWORD_PREFIX}([0-9A-Za-z]{{{_RANDOM}}})([0-9A-Za-z]{{{_CHECKSUM}}})")
 _SALT = 16
+# What an unknown user's password is held against, under the current key; no password fits.
+_NOBODYS = (Secret(0, "", bytes(32), b"", 0, b"", b"", datetime.min.replace(tzinfo=UTC)),)
 _ITERATIONS = 4096  # RFC 7677 section 4; more would protect nothing at 190 bits
 
 
@@ -91,33 +94,40 @@ def scram_decoy(keyring: Keyring, username: str) -> tuple[bytes, int]:
     ], _ITERATIONS
 
 
-def verify(keyring: Keyring, credential: Credential | None, password: str, now: datetime) -> bool:
+def _unheard(seconds: float) -> None:
+    del seconds
+
+
+def verify(
+    keyring: Keyring,
+    credential: Credential | None,
+    password: str,
+    now: datetime,
+    took: Callable[[float], object] = _unheard,
+) -> bool:
     """Say whether ``password`` is one of the credential's valid secrets.
 
+    ``took`` is told the seconds that an imported hash took.
     An unknown user (None) costs the same work as a known one. Raises LookupError when a
     secret's key is gone or an imported hash cannot be checked now: that is our fault,
     not the client's, and must not become a 535.
     """
     presented = password.encode("utf-8", "surrogatepass")
     matched = False
-    if credential is None or not credential.secrets:
-        _, key = keyring.current("password")
-        hmac.compare_digest(hmac.digest(key, presented, "sha256"), bytes(32))
-        if credential is None:
-            return False
-    for secret in credential.secrets:
-        secret_key = keyring.get("password", secret.key_id)
-        if secret_key is None:
+    own = () if credential is None else credential.secrets
+    for secret in own or _NOBODYS:
+        keyed = keyring.keyed("password", secret.key_id)
+        if keyed is None:
             raise LookupError(f"password key {secret.key_id!r} is not in the key directory")
-        same = hmac.compare_digest(hmac.digest(secret_key, presented, "sha256"), secret.digest)
+        same = hmac.compare_digest(keyed(presented), secret.digest)
         if same and (secret.expires_at is None or now < secret.expires_at):
             matched = True
-    imported = credential.imported
-    if matched or imported is None or (imported.expires_at is not None and imported.expires_at <= now):
-        return matched
+    imported = None if credential is None else credential.imported
+    if imported is None or matched or (imported.expires_at is not None and imported.expires_at <= now):
+        return matched and bool(own)
     from gatepost_core import argon2id  # noqa: PLC0415 - 20 ms and a C library that few stores need
 
-    return argon2id.matches(imported.argon2id, presented)
+    return argon2id.matches(imported.argon2id, presented, took)
 
 
 def _checksum(body: str) -> str:

@@ -21,6 +21,7 @@ from gatepost_core.model import Credential, State
 # Stands for a From address that cannot be read for sure. Without "@", so that no rule matches it.
 UNREADABLE = "unreadable From"
 TLS_REQUIRED = Reject(530, "5.7.0", "Authentication required; issue STARTTLS, then AUTH", "no TLS")
+_ACTIVE, _TLS, _SENDER_ALLOWED = Pass("credential active"), Pass("tls"), Pass("sender allowed")
 
 
 def check_state(credential: Credential | None, username: str, now: datetime) -> Decision:
@@ -47,18 +48,18 @@ def check_state(credential: Credential | None, username: str, now: datetime) -> 
             "ask your mail administrator for a new one",
             "credential expired",
         )
-    return Pass("credential active")
+    return _ACTIVE
 
 
 def check_tls(encrypted: bool) -> Decision:
     """Refuse mail that did not come over TLS (RFC 3207, RFC 8314)."""
-    return Pass("tls") if encrypted else TLS_REQUIRED
+    return _TLS if encrypted else TLS_REQUIRED
 
 
 def check_envelope_sender(credential: Credential, sender: str) -> Decision:
     """Refuse an envelope sender that the credential may not use. The null sender always passes."""
     if not sender or sender_allowed(credential.rules.senders, sender):
-        return Pass("sender allowed")
+        return _SENDER_ALLOWED
     return Reject(
         550,
         "5.7.1",

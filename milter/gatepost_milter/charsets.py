@@ -26,6 +26,7 @@ _SUPERSETS = {
 }
 # Codecs of Python's that are no charset of any mail, some of them quadratic.
 _REFUSED = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "utf-7"})
+_MARKED = {"utf-16": ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))}
 _ASCII_LIKE = frozenset({"utf-8", "ascii"})
 
 
@@ -52,11 +53,21 @@ def decode(data: bytes, charset: str | None) -> tuple[str, str]:
     Without a declared charset 8-bit bytes are taken as UTF-8 if they are valid as such.
     """
     name = "utf-8" if not charset else canonical(charset)
+    if name in _MARKED:
+        name = _by_mark(data, name)
     try:
         text = data.decode(name)
     except (UnicodeError, LookupError):
         raise CharsetError(f"cannot be decoded as {charset or 'utf-8'}") from None
     return text, name
+
+
+def _by_mark(data: bytes, name: str) -> str:
+    """Return the codec of UTF-16 with a byte order mark, which is then a character like others."""
+    for mark, codec in _MARKED[name]:
+        if data.startswith(mark):
+            return codec
+    raise CharsetError(f"is {name} without a byte order mark")
 
 
 def byte_edits(data: bytes, text: str, codec: str, edits: list[Edit[str]]) -> list[Edit[bytes]]:

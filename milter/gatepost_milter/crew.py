@@ -72,3 +72,4 @@ class Crew:
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
             job()
+            del job  # it holds a message, which may be large, and the next one may be long in coming

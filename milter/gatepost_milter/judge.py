@@ -8,20 +8,25 @@ raises StoreUnavailable, which the shell turns into 451: never an unprocessed me
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
 from gatepost_core import ids, rules
 from gatepost_core.decision import Defer, Pass, Reject
-from gatepost_core.features import CATALOGUE
+from gatepost_core.features import DEFAULTS
 from gatepost_core.model import Credential, MessageRecord, SenderDomain
 from gatepost_milter.contexts import ContextMaker
 from gatepost_milter.dkim.signing import FEATURE, Choice, Signing
-from gatepost_milter.message import Message, Plan, size_change
+from gatepost_milter.message import Context, Message, Plan, size_change
+from gatepost_milter.overrides import is_override
 from gatepost_milter.pipeline import from_addresses, process
-from gatepost_milter.transaction import Transaction
+from gatepost_milter.transaction import FIELDS_MOST, Transaction
 
+UNSUBSCRIBE = "unsubscribe"
+_TOO_MANY_FIELDS = Reject(
+    550, "5.6.0", f"The message has more than {FIELDS_MOST} header fields", "too many header fields"
+)
 _SUBJECT_KEPT = 500
 
 
@@ -69,8 +74,11 @@ class Judge:
         now = self._clock()
         credential = self._directory.credential(transaction.username)
         state = rules.check_state(credential, transaction.username, now)
-        if credential is None or not isinstance(state, Pass):
-            return state if not isinstance(state, Pass) else _GONE
+        if not isinstance(state, Pass):
+            return state
+        assert credential is not None  # noqa: S101  # check_state refuses a login that is gone
+        if transaction.fields > FIELDS_MOST:
+            return _TOO_MANY_FIELDS
         message = transaction.message()
         authors = from_addresses(message.headers)
         allowed = rules.check_from_header(credential, authors)
@@ -80,14 +88,29 @@ class Judge:
         if isinstance(signer, Reject):
             return signer
         message_id = ids.new(int(now.timestamp() * 1000))
-        context = self._contexts.make(credential, authors, message_id, transaction)
-        plan: Plan | Reject | Defer = process(message, context)
-        if isinstance(plan, Plan) and self._signing is not None and signer is not None:
-            plan = self._signing.apply(message, plan, signer, now)
+        overridden = any(is_override(header.name) for header in message.headers)
+        context = self._contexts.make(credential, authors, message_id, transaction, overridden=overridden)
+        plan = self._plan(message, context, signer, now)
         if not isinstance(plan, Plan):
             return plan
         record = _record(message_id, now, credential, transaction, queue_id, message, authors, plan)
         return Accepted(plan, record)
+
+    def _plan(
+        self, message: Message, context: Context, signer: Choice | None, now: datetime
+    ) -> Plan | Reject | Defer:
+        """Return what is to change, signatures included, or a refusal."""
+        if signer is None or signer.domain is None:
+            context = _without_unsubscribe(context, signer.reason if signer else "the feature dkim is off")
+        plan: Plan | Reject | Defer = process(message, context)
+        if not isinstance(plan, Plan) or self._signing is None or signer is None:
+            return plan
+        signed = self._signing.apply(message, plan, signer, now)
+        if not isinstance(signed, Plan) or FEATURE in signed.applied or UNSUBSCRIBE not in signed.applied:
+            return signed
+        # A message that cannot be signed shows it only now.
+        plan = process(message, _without_unsubscribe(context, signed.skipped[FEATURE]))
+        return self._signing.apply(message, plan, signer, now) if isinstance(plan, Plan) else plan
 
     def _signer(self, credential: Credential, authors: list[str], now: datetime) -> Choice | Reject | None:
         """Return who signs, a refusal, or None when the credential does not ask for signatures."""
@@ -96,7 +119,12 @@ class Judge:
         return self._signing.choose(self._directory.domain, credential, authors, now)
 
 
-_GONE = Reject(550, "5.7.1", "This credential does not exist any more", "unknown credential")
+def _without_unsubscribe(context: Context, why: str) -> Context:
+    """Return a context for a message that nobody signs: RFC 8058 section 4 wants its fields signed."""
+    if not context.unsubscribe:
+        return context
+    missing = {**context.missing, UNSUBSCRIBE: f"RFC 8058 asks for a DKIM signature, and {why}"}
+    return replace(context, unsubscribe="", missing=missing)
 
 
 def _record(
@@ -122,7 +150,7 @@ def _record(
         size=transaction.size,
         size_after=transaction.size + size_change(message, plan),
         tags=plan.tags,
-        features=tuple(name for name, value in plan.features.items() if value != CATALOGUE[name].default),
+        features=tuple([name for name, value in plan.features.items() if value != DEFAULTS[name]]),
         applied=plan.applied,
         skipped=plan.skipped,
         seconds=plan.seconds,

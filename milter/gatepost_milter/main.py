@@ -16,6 +16,7 @@ from types import FrameType
 import milter
 
 from gatepost_core import daemon
+from gatepost_core.heap import give_back_large_blocks
 from gatepost_core.images import FileImageStore
 from gatepost_core.keyring import Keyring
 from gatepost_core.listen import open_listener, parse_address
@@ -115,6 +116,7 @@ def context_maker(settings: Settings, keyring: Keyring, domains: Domains) -> Con
 
 def serve(settings: Settings) -> int:
     """Run the daemon; return its exit status. Raises ListenError, KeyringError."""
+    give_back_large_blocks()
     keyring = Keyring.load(settings.keys.directory)
     listener = open_listener(parse_address(settings.milter.listen))
     metrics = Metrics("milter", settings.milter.metrics_listen)

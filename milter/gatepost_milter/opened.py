@@ -7,18 +7,27 @@ same, is ``TransferError`` or ``CharsetError`` with a reason in words.
 
 from __future__ import annotations
 
-from gatepost_milter.charsets import byte_ranges, decode, insertions
+import re
+
+from gatepost_milter.charsets import CharsetError, byte_ranges, decode, insertions
 from gatepost_milter.edits import Edit, Range
 from gatepost_milter.html.part import HtmlPart
 from gatepost_milter.html.scanner import scan
 from gatepost_milter.recent import Recent
-from gatepost_milter.transfer import Transfer, TransferError, open_part
+from gatepost_milter.transfer import Base64, Transfer, TransferError, open_part
 
 # Ten times what any mail program shows whole; the scan takes up to 160 bytes for each byte of hostile text.
 HTML_MOST = 1024 * 1024
 _KEPT_MOST = 4
 _SIZE_MOST = 65536
 _TAGS_MOST = 2000
+# Within foreign content CDATA sections are text, and raw-text elements hold markup (HTML sections 13.2.5.42
+# and 13.2.6.5); whether they stand within it takes a parser to say.
+_AMBIGUOUS = re.compile(
+    r"(?i)<!\[CDATA\[|<(style|script|title|textarea|xmp|iframe|noembed|noframes|plaintext)(?=[ \t\n\f\r/>])"
+    r"[^>]*+>[^<]*+<(?!/\1[ \t\n\f\r/>])"
+)
+_FOREIGN = re.compile(r"(?i)<(?:svg|math)[ \t\n\f\r/>]")
 
 
 class Opened:
@@ -62,7 +71,12 @@ def _opened(encoding: str, charset: str | None, raw: bytes) -> Opened:
     transfer = open_part(encoding, raw)
     if len(transfer.decoded) > HTML_MOST:
         raise TransferError(f"is larger than {HTML_MOST} bytes")
-    if b"-----BEGIN PGP" in transfer.decoded:
-        raise TransferError("holds inline PGP")
     text, codec = decode(transfer.decoded, charset)
+    if "-----BEGIN PGP" in text:
+        raise TransferError("holds inline PGP")
+    foreign = _FOREIGN.search(text)
+    if foreign and _AMBIGUOUS.search(text, foreign.end()):
+        raise TransferError("holds SVG or MathML that is read in two ways")
+    if codec.startswith("utf-16") and not isinstance(transfer, Base64):
+        raise CharsetError("is UTF-16 and not in base64")  # its line ends are none to mail
     return Opened(transfer, HtmlPart(text, codec, scan(text)))

@@ -10,6 +10,7 @@ from time import perf_counter
 
 from gatepost_core.features import FeatureValues
 from gatepost_core.options import Options
+from gatepost_milter.dkim import author
 from gatepost_milter.features import headers as header_features
 from gatepost_milter.features.headers import edit_headers
 from gatepost_milter.message import Context, Message, Plan
@@ -63,6 +64,4 @@ def _touches_headers(features: FeatureValues, options: Options) -> bool:
 
 def is_signed(message: Message, context: Context) -> bool:
     """Say whether the message must not be changed for its author's signature (RFC 6376)."""
-    if context.options.edit_signed:
-        return False
-    return any(header.name.lower() == b"dkim-signature" for header in message.headers)
+    return not context.options.edit_signed and author.is_signed(message.headers)

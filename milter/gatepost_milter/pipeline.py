@@ -10,15 +10,18 @@ from dataclasses import replace
 from time import perf_counter
 
 from gatepost_core.decision import Reject
-from gatepost_core.features import CATALOGUE, FeatureValues, in_force
+from gatepost_core.features import DEFAULTS, FeatureValues, in_force
 from gatepost_core.rules import UNREADABLE
 from gatepost_milter import overrides
 from gatepost_milter.addresses import from_addresses
+from gatepost_milter.dkim.author import without_broken
 from gatepost_milter.edits import Edit, ordered, splice
+from gatepost_milter.features.headers import OWN
 from gatepost_milter.features.hostedimages import HostedImages
 from gatepost_milter.message import ClickRewriter, Context, Header, HeaderEdit, Message, Plan, render
 from gatepost_milter.mime import Part, view
 from gatepost_milter.outside import SIGNED, is_signed, outside
+from gatepost_milter.overrides import Overrides
 from gatepost_milter.surgery import Asked, NewPart, PartError, Record, operate, reasons
 
 __all__ = [
@@ -42,6 +45,7 @@ _NO_HTML = "no HTML part"
 # cleanup_message.c). A line is a record, of at most line_length_limit bytes, and goes as a whole.
 _FIELD_LIMIT = 60_000
 _RECORD = 2_048
+_CUT_MOST = 3  # named in the record
 
 
 def process(message: Message, context: Context) -> Plan | Reject:
@@ -54,10 +58,17 @@ def process(message: Message, context: Context) -> Plan | Reject:
         )
     if isinstance(asked, Reject):
         return asked
-    features = in_force(context.features, asked.values)
+    plan = _planned(message, context, asked)
+    return without_broken(message, plan) if context.options.edit_signed else plan
+
+
+def _planned(message: Message, context: Context, asked: Overrides) -> Plan:
+    """Return what is to become of a message whose overrides are understood."""
+    features = in_force(context.features, asked.values) if asked.values else context.features
     plan = outside(message, context, features, asked)
     if cut := _cut_fields(message.headers):
-        plan = replace(plan, notes=(*plan.notes, *cut))
+        known = "; ".join(cut[:_CUT_MOST])
+        plan = replace(plan, skipped={**plan.skipped, OWN: known}, notes=(*plan.notes, *cut))
     wanted = _wanted(features)
     if not wanted:
         return plan
@@ -85,7 +96,7 @@ def _cut_fields(headers: tuple[Header, ...]) -> list[str]:
 
 
 def _wanted(features: FeatureValues) -> list[str]:
-    return [name for name in _HTML_FEATURES if features[name] != CATALOGUE[name].default]
+    return [name for name in _HTML_FEATURES if features[name] != DEFAULTS[name]]
 
 
 def _edited(message: Message, context: Context, plan: Plan) -> Plan:

@@ -1,9 +1,10 @@
 """The pymilter shell: libmilter's callbacks, which only collect, and the answer at end of message.
 
-Headers, recipients and body arrive without a reply (SMFIP_NR_*), so Postfix need not wait for
+Envelope, headers and body arrive without a reply (SMFIP_NR_*), so Postfix need not wait for
 them; an exception there would leave Postfix waiting for minutes, so such a callback catches
 everything, and the message ends in 451. The work is done in threads that Python owns. A
-message without ``{auth_authen}`` is none of ours and passes as it is.
+message without ``{auth_authen}`` is none of ours and passes as it is. A dozen callbacks a message,
+each by a thread whose caches are cold: the fewer Python functions each goes through, the better.
 
 Edits go out in the order that libmilter demands: body, headers, envelope; then the answer. A message of a
 credential in sandbox mode is recorded like any other, and then discarded (SMFIR_DISCARD): the client
@@ -14,15 +15,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Protocol
 
 import Milter
 import milter
 
 from gatepost_core.decision import Defer, Reject
-from gatepost_core.log import get_logger
+from gatepost_core.log import get_logger, line
 from gatepost_core.model import MessageRecord, Mode
 from gatepost_core.store.errors import StoreUnavailable
 from gatepost_milter.crew import Crew, Ticket
@@ -50,8 +50,10 @@ class DecideFunction(Protocol):
 class Journal(Protocol):
     """Where records go: ``gatepost_core.store.journal.JournalWriter``."""
 
-    def put(self, record: MessageRecord, done: Callable[[StoreUnavailable | None], None]) -> None:
-        """Commit soon; ``done`` is called from another thread, with the reason when it failed."""
+    def put(
+        self, record: MessageRecord, done: Callable[[StoreUnavailable | None], None], *, here: bool
+    ) -> None:
+        """Commit soon, ``here`` in this thread; ``done`` is called then, with the reason when it failed."""
         ...
 
 
@@ -93,31 +95,38 @@ class Service:
                 self._journal.put(
                     verdict.record,
                     lambda error: ticket.fill(accepted) if error is None else ticket.fail(error),
+                    here=True,
                 )
             else:
                 ticket.fill(verdict)
         except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
             ticket.fail(error)
 
-    @contextmanager
-    def message(self) -> Iterator[bool]:
-        """Count a message at its end as under way; yields False when no new one is begun."""
+    def begin(self) -> bool:
+        """Count a message at its end as under way; False when no new one is begun any more."""
         with self._changed:
-            go = not self._draining
-            self._under_way += go
-        try:
-            yield go
-        finally:
-            if go:
-                with self._changed:
-                    self._under_way -= 1
-                    self._changed.notify_all()
+            if self._draining:
+                return False
+            self._under_way += 1
+            return True
+
+    def end(self) -> None:
+        """Note that a message that was begun is answered."""
+        with self._changed:
+            self._under_way -= 1
+            if self._draining:
+                self._changed.notify_all()
 
     def drain(self, seconds: float) -> bool:
         """Begin no new message; wait until those under way are answered. Says whether all were."""
         with self._changed:
             self._draining = True
             return self._changed.wait_for(lambda: not self._under_way, seconds)
+
+
+# What Postfix is asked to leave out, and what it need not be answered (libmilter's smfi_register).
+_NOT_SENT = Milter.P_NOCONNECT | Milter.P_NOHELO | Milter.P_NODATA | Milter.P_NOEOH | Milter.P_NOUNKNOWN
+_NO_REPLY = Milter.P_NR_MAIL | Milter.P_NR_RCPT | Milter.P_NR_HDR | Milter.P_NR_BODY
 
 
 class Session(Milter.Base):
@@ -128,41 +137,59 @@ class Session(Milter.Base):
     def __init__(self) -> None:
         self._transaction: Transaction | None = None
         self._broken: BaseException | None = None
+        self._collected = Milter.CONTINUE
+
+    def negotiate(self, opts: list[int]) -> int:
+        """Choose among the protocol's options that Postfix offers (SMFIC_OPTNEG)."""
+        self._actions, offered, _, _ = opts
+        wanted = _NOT_SENT | Milter.P_HDR_LEADSPC
+        # Header values come and go with their white space and folding as it is (SMFIP_HDR_LEADSPC).
+        if offered & _NO_REPLY == _NO_REPLY:
+            wanted |= _NO_REPLY
+            self._collected = Milter.NOREPLY
+        opts[1:] = [offered & wanted, 0, 0]
+        self._protocol = opts[1]
+        return Milter.CONTINUE
 
     # -- collecting: no reply is awaited, so nothing may be raised -----------------------------
 
     def envfrom(self, sender: bytes, *_parameters: bytes) -> int:
-        """MAIL FROM: begin a transaction, or let an unauthenticated one pass."""
-        self._broken = None
-        self._transaction = None
-        username = self.getsymval("{auth_authen}")
-        if not username:
-            return Milter.ACCEPT
-        self._transaction = Transaction(username, sender)
-        return Milter.CONTINUE
-
-    @Milter.noreply
-    def envrcpt(self, recipient: bytes, *_parameters: bytes) -> int:
-        """RCPT TO."""
-        return self._collect(lambda transaction: transaction.add_recipient(recipient))
-
-    @Milter.noreply
-    def header(self, name: str, value: bytes) -> int:
-        """One header field."""
-        return self._collect(lambda transaction: transaction.add_header(name, value))
-
-    @Milter.noreply
-    def body(self, chunk: bytes) -> int:
-        """One piece of the body."""
-        return self._collect(lambda transaction: transaction.add_body(chunk))
-
-    def _collect(self, put: Callable[[Transaction], None]) -> int:
+        """MAIL FROM: begin a transaction, unless nobody has logged in."""
+        self._transaction = self._broken = None
         try:
-            if self._transaction is not None:
-                put(self._transaction)
+            username = self._ctx.getsymval("{auth_authen}")
+            if username:
+                self._transaction = Transaction(username, sender)
         except BaseException as error:  # noqa: BLE001 - see the module's text
             self._broken = error
-        return Milter.CONTINUE
+        return self._collected
+
+    def envrcpt(self, recipient: bytes, *_parameters: bytes) -> int:
+        """RCPT TO."""
+        try:
+            if self._transaction is not None:
+                self._transaction.add_recipient(recipient)
+        except BaseException as error:  # noqa: BLE001 - see the module's text
+            self._broken = error
+        return self._collected
+
+    def header(self, name: str, value: bytes) -> int:
+        """One header field."""
+        try:
+            if self._transaction is not None:
+                self._transaction.add_header(name, value)
+        except BaseException as error:  # noqa: BLE001 - see the module's text
+            self._broken = error
+        return self._collected
+
+    def body(self, chunk: bytes) -> int:
+        """One piece of the body."""
+        try:
+            if self._transaction is not None:
+                self._transaction.add_body(chunk)
+        except BaseException as error:  # noqa: BLE001 - see the module's text
+            self._broken = error
+        return self._collected
 
     # -- answering -----------------------------------------------------------------------------
 
@@ -171,20 +198,43 @@ class Session(Milter.Base):
         began = time.monotonic()
         transaction, self._transaction = self._transaction, None
         if transaction is None:
-            return Milter.ACCEPT
-        queue_id = self.getsymval("i") or ""
-        verdict: Verdict = _INTERNAL
-        with self.service.message() as go:
-            try:
-                verdict = self._verdict(transaction, queue_id) if go else _DRAINING
-                if isinstance(verdict, Accepted) and verdict.record.mode is Mode.LIVE:
-                    self._apply(verdict.plan)
-            except (StoreUnavailable, TimeoutError) as error:
-                verdict = Defer(451, "4.3.0", _STORE_DOWN.text, f"store: {error}")
-            except Exception as error:
-                self.service.log.error("internal error", queue_id=queue_id, exc_info=True)
-                verdict = Defer(451, "4.3.0", _INTERNAL.text, f"internal error: {error!r}")
+            return self._without_login()
+        queue_id = self._ctx.getsymval("i") or ""
+        verdict: Verdict = _DRAINING
+        go = self.service.begin()
+        try:
+            if go:
+                verdict = self._carried_out(transaction, queue_id)
             return self._answer(transaction, queue_id, verdict, time.monotonic() - began)
+        finally:
+            if go:
+                self.service.end()
+
+    def _without_login(self) -> int:
+        """Let a message of nobody's pass, unless it is not known whose it is."""
+        if self._broken is None:
+            return Milter.ACCEPT
+        self.service.log.error("internal error", exc_info=self._broken)
+        return Milter.TEMPFAIL
+
+    def _carried_out(self, transaction: Transaction, queue_id: str) -> Verdict:
+        """Return the verdict, with its edits made; whatever goes wrong becomes a 451."""
+        try:
+            self._intact()
+            verdict = self.service.verdict(transaction, queue_id)
+            if isinstance(verdict, Accepted) and verdict.record.mode is Mode.LIVE:
+                self._apply(verdict.plan)
+        except (StoreUnavailable, TimeoutError) as error:
+            return Defer(451, "4.3.0", _STORE_DOWN.text, f"store: {error}")
+        except Exception as error:
+            self.service.log.error("internal error", queue_id=queue_id, exc_info=True)
+            return Defer(451, "4.3.0", _INTERNAL.text, f"internal error: {error!r}")
+        return verdict
+
+    def _intact(self) -> None:
+        """Raise what went wrong while the message was collected."""
+        if self._broken is not None:
+            raise self._broken
 
     def abort(self) -> int:
         """Forget a transaction that was given up."""
@@ -195,11 +245,6 @@ class Session(Milter.Base):
         """Forget the session."""
         self._transaction = None
         return Milter.CONTINUE
-
-    def _verdict(self, transaction: Transaction, queue_id: str) -> Verdict:
-        if self._broken is not None:
-            raise self._broken
-        return self.service.verdict(transaction, queue_id)
 
     def _apply(self, plan: Plan) -> None:
         if plan.body is not None:
@@ -217,39 +262,49 @@ class Session(Milter.Base):
             self.chgfrom(f"<{plan.sender}>")
 
     def _answer(self, transaction: Transaction, queue_id: str, verdict: Verdict, seconds: float) -> int:
-        log = self.service.log
-        common = {
-            "queue_id": queue_id,
-            "credential": transaction.username,
-            "sender": transaction.sender,
-            "recipients": len(transaction.recipients),
-            "size": transaction.size,
-            "seconds": seconds,
-        }
         if isinstance(verdict, Accepted):
-            plan, live = verdict.plan, verdict.record.mode is Mode.LIVE
+            live = verdict.record.mode is Mode.LIVE
             result = "accepted" if live else "discarded"
-            log.info(
+            _log_answer(
                 result,
+                transaction,
+                queue_id,
+                seconds,
                 message_id=verdict.record.id,
-                applied=",".join(plan.applied),
-                skipped="; ".join(f"{name}: {why}" for name, why in plan.skipped.items()),
-                tags=",".join(plan.tags),
-                notes="; ".join(plan.notes),
-                **common,
+                **_told(verdict.plan),
             )
             self.service.observe(result, seconds)
             return Milter.ACCEPT if live else Milter.DISCARD
         result = "rejected" if isinstance(verdict, Reject) else "deferred"
-        log.info(result, reply=str(verdict), reason=verdict.reason, **common)
+        _log_answer(result, transaction, queue_id, seconds, reply=str(verdict), reason=verdict.reason)
         self.service.observe(result, seconds)
         # libmilter takes a lone '%' for the start of a format.
         self.setreply(str(verdict.code), verdict.enhanced, verdict.text.replace("%", "%%"))
         return Milter.REJECT if isinstance(verdict, Reject) else Milter.TEMPFAIL
 
 
-# Header values come and go with their white space and folding as it is (SMFIP_HDR_LEADSPC).
-Milter.enable_protocols(Session, Milter.P_HDR_LEADSPC)
+def _told(plan: Plan) -> dict[str, str]:
+    """Return what the log says of a plan."""
+    return {
+        "applied": ",".join(plan.applied),
+        "skipped": "; ".join([f"{name}: {why}" for name, why in plan.skipped.items()]),
+        "tags": ",".join(plan.tags),
+        "notes": "; ".join(plan.notes),
+    }
+
+
+def _log_answer(result: str, transaction: Transaction, queue_id: str, seconds: float, **fields: str) -> None:
+    line(
+        "info",
+        result,
+        **fields,
+        queue_id=queue_id,
+        credential=transaction.username,
+        sender=transaction.sender,
+        recipients=len(transaction.recipients),
+        size=transaction.size,
+        seconds=seconds,
+    )
 
 
 def register(name: str) -> None:

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 from gatepost_milter.message import Header, Message
 
+# Real mail has below 200. A field of a few bytes costs some hundred here, and Postfix sets no limit.
+FIELDS_MOST = 10_000
+
 
 class Transaction:
     """Collects one mail transaction. ``username`` is the login that Postfix vouches for."""
 
-    __slots__ = ("_body", "_headers", "recipients", "sender", "size", "username")
+    __slots__ = ("_body", "_headers", "fields", "recipients", "sender", "size", "username")
 
     def __init__(self, username: str, sender: bytes) -> None:
         self.username = username
         self.sender = bare_address(sender)
         self.recipients: list[str] = []
         self.size = 0
+        self.fields = 0
         self._headers: list[Header] = []
         self._body: list[bytes] = []
 
@@ -27,9 +31,15 @@ class Transaction:
         self.recipients.append(bare_address(address))
 
     def add_header(self, name: str, value: bytes) -> None:
-        """Note a header field; ``value`` begins with its leading white space."""
+        """Note a header field; ``value`` begins with its leading white space.
+
+        Those after ``FIELDS_MOST`` are only counted: such a message has to be refused.
+        """
         raw = name.encode("utf-8", "surrogateescape")
         self.size += len(raw) + len(value) + 3
+        self.fields += 1
+        if self.fields > FIELDS_MOST:
+            return
         self._headers.append(Header(raw, value))
 
     def add_body(self, chunk: bytes) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import binascii
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
@@ -18,6 +19,7 @@ from gatepost_milter.edits import Edit, Range, splice
 
 LINE_MOST = 998  # RFC 5322 section 2.1.1, without the line end
 _USUAL = 512
+_PIECE = 512 * 1024
 _WRAP = 76  # RFC 2045 section 6.7, rule 5; the soft line break's "=" counts
 # As much of a line as fits with its soft line break, no escape cut in two; a last chunk needs no break.
 _CHUNK = re.compile(rb".{1,76}+\Z|.{75}(?<!=)(?<!=.)|.{74}(?<!=)(?<!=.)|.{73}(?<!=)(?<!=.)", re.DOTALL)
@@ -177,17 +179,31 @@ def _all_quoted(insertions: list[bytes]) -> list[bytes]:
     return [quoted(insertion) for insertion in insertions]
 
 
+def in_pieces(data: bytes) -> Iterator[bytes]:
+    """Yield whole lines (CRLF) of about half a megabyte together, so that few lines are held one by one.
+
+    A line of its own takes ten times the memory of its bytes.
+    """
+    start, length = 0, len(data)
+    while length - start > _PIECE:
+        line_end = data.find(b"\r\n", start + _PIECE)
+        if line_end < 0:
+            break
+        yield data[start : line_end + 2]
+        start = line_end + 2
+    yield data[start:] if start else data
+
+
 def to_quoted_printable(data: bytes) -> bytes:
     """Return text with CRLF line ends as quoted-printable with CRLF line ends."""
-    lines = [_whole_line(line) for line in data.split(b"\r\n")]
-    return b"\r\n".join(lines)
+    return b"".join(b"\r\n".join(map(_whole_line, piece.split(b"\r\n"))) for piece in in_pieces(data))
 
 
 def _whole_line(line: bytes) -> bytes:
     text = quoted(line)
     if text.endswith((b" ", b"\t")):
         text = text[:-1] + b"=%02X" % text[-1]
-    return _wrap(text).replace(b"\n", b"\r\n")
+    return _crlf_wrap(text)
 
 
 def _escape(match: re.Match[bytes]) -> bytes:
@@ -200,7 +216,8 @@ def _with_lf(raw: bytes) -> tuple[bytes, bool]:
     if ends == 0 and b"\r" not in raw:
         # A body of one line gets the line ends that mail has.
         return raw, b"\n" not in raw
-    if ends != raw.count(b"\n") or ends != raw.count(b"\r"):
+    # A bare CR is a character like any other; a bare LF among CRLFs would not come out as it was.
+    if ends != raw.count(b"\n"):
         raise TransferError("has mixed line ends")
     return raw.replace(b"\r\n", b"\n"), True
 
@@ -253,4 +270,8 @@ _usual_wrap = lru_cache(maxsize=2048)(_made_wrap)
 
 def wrapped_lines(encoded: bytes) -> bytes:
     """Return quoted-printable with CRLF line ends and soft line breaks in lines that are too long."""
-    return b"\r\n".join(_wrap(line).replace(b"\n", b"\r\n") for line in encoded.split(b"\r\n"))
+    return b"".join(b"\r\n".join(map(_crlf_wrap, piece.split(b"\r\n"))) for piece in in_pieces(encoded))
+
+
+def _crlf_wrap(line: bytes) -> bytes:
+    return _wrap(line).replace(b"\n", b"\r\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gatepost_core.decision import Decision, Defer, Pass
-from gatepost_core.log import get_logger
+from gatepost_core.log import Level, line
 from gatepost_core.metrics import Metrics
 from gatepost_policy.protocol import Request
 
@@ -17,21 +17,20 @@ class Reporter:
     def __init__(self, metrics: Metrics) -> None:
         counter = metrics.counter("decisions_total", "Requests answered.", ("result", "state"))
         self._counts = {
-            (result, state): counter.labels(result, state)
+            (result, state): counter.labels(result, state).inc
             for result in _RESULTS
             for state in (*_STATES, "other")
         }
-        self._log = get_logger()
 
     def __call__(self, request: Request, decision: Decision | None, reason: str) -> None:
         """Log and count. States in which nothing is decided are logged for debugging only."""
         state = request["protocol_state"]
         decided = state in _STATES
         result = _result(decision)
-        self._counts[result, state if decided else "other"].inc()
-        routine = self._log.info if decided else self._log.debug
-        say = self._log.error if decision is None else routine
-        say(
+        self._counts[result, state if decided else "other"]()
+        routine: Level = "info" if decided else "debug"
+        line(
+            "error" if decision is None else routine,
             "decision",
             stage=state,
             result=result,

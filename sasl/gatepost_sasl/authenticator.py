@@ -11,7 +11,6 @@ from typing import Protocol, TypeAlias
 
 from gatepost_sasl.peer import Peer
 
-
 __all__ = ["Authenticator", "BackendUnavailable", "Denied", "Granted", "Peer", "Verdict"]
 
 

@@ -33,6 +33,7 @@ IPNetwork: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _FORGET = 4.0
 _UNDELAYED = 2
+_USUAL = 200
 _DELAY_MOST = 4.0  # seconds; Postfix waits for 10 in all (xsasl_dovecot_server.c, AUTH_TIMEOUT)
 
 
@@ -94,13 +95,13 @@ class Guard:
         self._networks = networks
         self._rules = rules = rules or Rules()
         self._forget = _FORGET * rules.lockout
-        # By address alone, and bounded: the rules are the same for all.
-        self._network = functools.lru_cache(maxsize=4096)(functools.partial(network_of, rules=rules))
+        # The same customers log in again and again; the latest are kept.
+        self._keys = functools.lru_cache(maxsize=2048)(self._read_keys)
 
     def attempt(self, username: str, address: str, now: float) -> Attempt:
         """Say how an attempt stands, before it is made: locked out, or not."""
-        network, limit = self._network(address)
-        user = b"%s\0%s" % (_folded(username), network)
+        long = len(username) > _USUAL  # only strangers have such names: not kept
+        user, network, limit = (self._read_keys if long else self._keys)(username, address)
         failures, latest = self._users.read(user, now, self._forget) if self._rules.limit else (0, 0.0)
         locked: Scope = ""
         if self._is_locked(failures, latest, self._rules.limit, now):
@@ -110,6 +111,11 @@ class Guard:
             if self._is_locked(count, latest, limit, now):
                 locked = "network"
         return Attempt(locked, user, network, limit, failures)
+
+    def _read_keys(self, username: str, address: str) -> tuple[bytes, bytes, int]:
+        """Return the keys of a user and a network, and the network's limit."""
+        network, limit = network_of(address, self._rules)
+        return b"%s\0%s" % (_folded(username), network), network, limit
 
     def failed(self, attempt: Attempt, now: float) -> Hold:
         """Count a failure."""

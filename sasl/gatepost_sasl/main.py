@@ -14,9 +14,11 @@ from gatepost_core.daemon import command, open_reader, utc_now
 from gatepost_core.keyring import Keyring
 from gatepost_core.lineserver import Limits, LineServer, Observer
 from gatepost_core.listen import open_listener, parse_address
+from gatepost_core.log import get_logger
 from gatepost_core.metrics import Metrics
 from gatepost_core.prefork import Hooks, Supervisor, WorkerContext
 from gatepost_core.settings import SaslSettings, Settings
+from gatepost_core.store.errors import StoreUnavailable
 from gatepost_core.store.reader import Reader
 from gatepost_core.store.usage import LastUsed
 from gatepost_sasl.backends import build
@@ -25,6 +27,7 @@ from gatepost_sasl.guessing import Guard, Rules, parse_networks
 from gatepost_sasl.mechanisms import SCRAM
 from gatepost_sasl.report import Reporter
 from gatepost_sasl.session import Configuration, Scram, Session
+from gatepost_sasl.slowest import Slowest
 
 # Logins that a worker has waiting for PAM or LDAP at once. Each has a deadline of its own, and one that
 # is stuck must not keep another back end's from being asked.
@@ -34,6 +37,8 @@ _BLOCKING_LOGINS = 256
 def check(settings: Settings) -> None:
     """Raise SettingsError, ListenError or KeyringError for what cannot be used."""
     build.check(settings)
+    for text in build.remarks(settings):
+        get_logger().warning(text)
     parse_address(settings.sasl.listen)
     Keyring.load(settings.keys.directory)
 
@@ -52,12 +57,25 @@ def serve(settings: Settings) -> int:
     )
     seconds = metrics.histogram("request_seconds", "Time that an answer took, without the failure delay.")
 
+    def observe(times: list[float]) -> None:
+        for one in times:
+            seconds.observe(one)
+
+    took = metrics.batched(observe)
     guard = _guard(sasl)
+    slowest = Slowest(_expected(reader))
+    if slowest.delay(sasl.failure_delay) > sasl.failure_delay:
+        get_logger().info("refusals wait for imported hashes", seconds=slowest.delay(sasl.failure_delay))
 
     def work(context: WorkerContext) -> None:
         last_used = LastUsed(settings.store.journal)
         parts = build.Parts(
-            reader, keyring, last_used, utc_now, lambda name, change: stuck.labels(name).inc(change)
+            reader,
+            keyring,
+            last_used,
+            utc_now,
+            lambda name, change: stuck.labels(name).inc(change),
+            slowest.took,
         )
         backends = build.build(settings, parts)
         configuration = Configuration(
@@ -67,6 +85,7 @@ def serve(settings: Settings) -> int:
             failure_delay=sasl.failure_delay,
             pid=os.getpid(),
             guard=guard,
+            slowest=slowest,
             scram=_scram(sasl, StoreAuthenticator(reader, keyring, last_used, utc_now), reader, keyring),
         )
         numbers = itertools.count(1)
@@ -74,7 +93,7 @@ def serve(settings: Settings) -> int:
             listener,
             lambda: Session(configuration, next(numbers)),
             limits=Limits(join_seconds=0.8 * sasl.drain_seconds, threads=_BLOCKING_LOGINS),
-            observe=Observer(connections.inc, seconds.observe),
+            observe=Observer(connections.inc, took),
         )
         server.serve(context)
         last_used.close()
@@ -101,6 +120,21 @@ def _guard(sasl: SaslSettings) -> Guard:
         shared=parse_networks(sasl.guess_shared_networks),
     )
     return Guard(SharedCounters(), SharedCounters(), rules)
+
+
+def _expected(reader: Reader) -> float:
+    """Return the seconds that the store's dearest imported hash takes to check here."""
+    try:
+        hashes = reader.imported_hashes()
+    except StoreUnavailable:  # logged already; each login that checks one tells
+        hashes = []
+    finally:
+        reader.close()
+    if not hashes:
+        return 0.0
+    from gatepost_core.argon2id import seconds  # noqa: PLC0415 - see above
+
+    return seconds(hashes)
 
 
 def _scram(sasl: SaslSettings, store: StoreAuthenticator, reader: Reader, keyring: Keyring) -> Scram | None:

@@ -110,33 +110,28 @@ def _auth(line: bytes) -> Auth:
     head, given, response = line.partition(b"\tresp=")
     if b"\t" in response:
         response = response[: response.index(b"\t")]
-    fields = head.split(b"\t", 3)
-    if len(fields) < 3 or not fields[2]:
+    fields = head.split(b"\t", 2)
+    if len(fields) < 3:
         raise ProtocolError("AUTH without a mechanism")
-    return Auth(
-        _number("AUTH id", fields, 1),
-        fields[2].decode("ascii", "replace").upper(),
-        _peer(fields[3] if len(fields) > 3 else b""),
-        response if given else None,
-    )
+    mechanism, peer = (_known_request if len(fields[2]) <= _USUAL else _read_request)(fields[2])
+    return Auth(_number("AUTH id", fields, 1), mechanism, peer, response if given else None)
 
 
-def _peer(parameters: bytes) -> Peer:
-    """Return what the parameters say of the peer; a peer that comes again is not read again."""
-    return _read_peer(parameters) if len(parameters) > _USUAL else _known_peer(parameters)
-
-
-def _read_peer(parameters: bytes) -> Peer:
+def _read_request(text: bytes) -> tuple[str, Peer]:
+    """Return the mechanism, and what the parameters after it say of the peer. Raises ProtocolError."""
+    mechanism, *parameters = text.decode("ascii", "replace").split("\t")
+    if not mechanism:
+        raise ProtocolError("AUTH without a mechanism")
     values: dict[str, str] = {}
-    for parameter in parameters.split(b"\t"):
-        name, _, value = parameter.decode("ascii", "replace").partition("=")
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
         values[name] = value
-    return Peer(
-        values.get("rip", ""), values.get("lip", ""), values.get("service", ""), secured="secured" in values
-    )
+    peer = Peer(values.get("rip", ""), values.get("lip", ""), values.get("service", ""), "secured" in values)
+    return mechanism.upper(), peer
 
 
-_known_peer = functools.lru_cache(maxsize=1024)(_read_peer)
+# The same customers log in again and again; the latest are kept.
+_known_request = functools.lru_cache(maxsize=1024)(_read_request)
 
 
 def _number(what: str, fields: list[bytes], at: int) -> int:

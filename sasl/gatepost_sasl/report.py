@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 
 from gatepost_core.log import Prepared, prepared, write
 from gatepost_core.metrics import Metrics
@@ -19,18 +20,24 @@ class Reporter:
 
     def __init__(self, metrics: Metrics) -> None:
         counter = metrics.counter("decisions_total", "Logins that have ended.", ("result", "mechanism"))
-        self._counts = {
+        counts = {
             (result, mechanism): counter.labels(result, mechanism)
             for result in _RESULTS
             for mechanism in (*_MECHANISMS, "other")
         }
+
+        def count(logins: list[tuple[str, str]]) -> None:
+            for kind, times in Counter(logins).items():
+                counts[kind].inc(times)
+
+        self._count = metrics.batched(count)
         lockouts = metrics.counter("lockouts_total", "Users or networks locked out for guessing.", ("scope",))
         self._lockouts = {scope: lockouts.labels(scope) for scope in ("user", "network")}
 
     def __call__(self, login: Login) -> None:
         """Log and count."""
         mechanism = login.mechanism
-        self._counts[login.result, mechanism if mechanism in _MECHANISMS else "other"].inc()
+        self._count((login.result, mechanism if mechanism in _MECHANISMS else "other"))
         if login.lockout and login.result == "denied":
             self._lockouts[login.lockout].inc()
         entry = _usual_line if len(login.username) + len(login.reason) <= _USUAL else _line
@@ -39,9 +46,7 @@ class Reporter:
         )
 
 
-def _line(  # noqa: PLR0913, PLR0917 - one parameter a field
-    result: Result, username: str, ip: str, mechanism: str, reason: str, lockout: Scope
-) -> Prepared:
+def _line(result: Result, username: str, ip: str, mechanism: str, reason: str, lockout: Scope) -> Prepared:
     return prepared(
         "error" if result == "unavailable" else "info",
         "login",

@@ -35,6 +35,7 @@ from gatepost_sasl.authenticator import Authenticator, BackendUnavailable, Denie
 from gatepost_sasl.guessing import Attempt, Guard, Hold, Scope, delayed, no_guard
 from gatepost_sasl.mechanisms import MECHANISMS, SCRAM, Challenge, Done, Mechanism, MechanismError, Proof
 from gatepost_sasl.protocol import Auth, Cancel, Cont, Decoder, ProtocolError, Version
+from gatepost_sasl.slowest import Slowest
 
 # Postfix writes "535 5.7.8 Error: authentication failed: " in front.
 REFUSED = "wrong user name or password, or the credential is disabled or expired"
@@ -80,7 +81,7 @@ class Scram(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What all sessions of a daemon share. ``failure_delay`` is in seconds.
+    """What all sessions of a daemon share. ``failure_delay`` is in seconds; ``slowest`` may make it longer.
 
     Without a ``guard`` no failures are counted; ``scram`` is needed where ``mechanisms`` name it.
     """
@@ -92,6 +93,7 @@ class Configuration:
     pid: int = 1
     guard: Guard = field(default_factory=no_guard)
     scram: Scram | None = None
+    slowest: Slowest = field(default_factory=Slowest)
 
 
 @dataclass(slots=True)
@@ -142,7 +144,7 @@ class Session:
 
     def _command(self, line: bytes, now: float) -> Output | None:
         command = protocol.decode(line)
-        if command.__class__ is Auth and self._open:  # most of what ever comes
+        if isinstance(command, Auth) and self._open:  # most of what ever comes
             return self._auth(command, now)
         if isinstance(command, Version):
             if command.major != protocol.MAJOR:
@@ -227,9 +229,9 @@ class Session:
 
     def _at_once(self, exchange: _Exchange, who: Done | Proof) -> Verdict | None:
         """Return what the back end says, None when it needs time."""
-        if who.__class__ is Done:
+        if isinstance(who, Done):
             return self._configuration.authenticator.at_once(who.username, who.password, exchange.peer)
-        assert isinstance(who, Proof) and self._configuration.scram is not None  # noqa: S101
+        assert self._configuration.scram is not None  # noqa: S101 - a Proof comes of its mechanism
         return self._configuration.scram.conclude(who, exchange.peer)
 
     def _concluded(
@@ -263,7 +265,7 @@ class Session:
         return self._fail(request.id, text, now)
 
     def _fail(self, request: int, text: str, now: float, hold: Hold | None = None) -> Send:
-        delay = delayed(self._configuration.failure_delay, hold or Hold())
+        delay = delayed(self._configuration.slowest.delay(self._configuration.failure_delay), hold or Hold())
         return Send(protocol.failure(request, text), now + delay)
 
     def _report(

@@ -139,6 +139,11 @@ class Provision:
         with self._directory() as connection:
             credentials.change(connection, username, mode=mode)
 
+    def remove(self, username: str) -> None:
+        """Remove the credential for good."""
+        with self._directory() as connection:
+            credentials.remove(connection, username)
+
     def enable(self, username: str) -> None:
         """Let the credential be used again."""
         with self._directory() as connection:

@@ -89,7 +89,10 @@ class _Session(SMTP):
 
 
 def _session(sink: Sink) -> SMTP:
-    return _Session(sink, hostname=_HOSTNAME, ident="sink", enable_SMTPUTF8=True, timeout=600)
+    # What is too large is Postfix's to say: it would have to bounce what it took.
+    return _Session(
+        sink, hostname=_HOSTNAME, ident="sink", enable_SMTPUTF8=True, timeout=600, data_size_limit=None
+    )
 
 
 async def serve(maildir: Path, listener: socket.socket, hidden: tuple[str, ...] = ()) -> None:

@@ -6,6 +6,7 @@ connection that ends, is what RFC 5321 has clients try again; anything else the 
 
 from __future__ import annotations
 
+import secrets
 import smtplib
 import ssl
 import threading
@@ -20,22 +21,40 @@ _PER_SESSION = 5
 _PAUSE = 0.05
 
 
-@dataclass(slots=True)
-class Load:
-    """What the load saw: `accepted` tokens (250 after DATA), `deferred` attempts (4xx), `violations`."""
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """Where and as whom to submit: `name` is what the certificate at `address` must say, by `authority`."""
 
     address: str
     username: str
     password: str
-    sender: str
     authority: str
     name: str
+
+    @contextmanager
+    def session(self) -> Iterator[smtplib.SMTP]:
+        """A session on port 587, encrypted and logged in."""
+        context = ssl.create_default_context(cadata=self.authority)
+        with smtplib.SMTP(self.address, 587, timeout=90) as session:
+            session._host = self.name  # what starttls() verifies
+            session.starttls(context=context)
+            session.login(self.username, self.password)
+            yield session
+
+
+@dataclass(slots=True)
+class Load:
+    """What the load saw: `accepted` tokens (250 after DATA), `deferred` attempts (4xx), `violations`."""
+
+    submission: Submission
+    sender: str
     accepted: list[str] = field(default_factory=list)
     deferred: list[str] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
     _end: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _workers: list[threading.Thread] = field(default_factory=list)
+    _run: str = field(default_factory=lambda: secrets.token_hex(4))
     _number: int = 0
 
     @contextmanager
@@ -79,11 +98,7 @@ class Load:
             self._end.wait(_PAUSE)
 
     def _session(self) -> None:
-        context = ssl.create_default_context(cadata=self.authority)
-        with smtplib.SMTP(self.address, 587, timeout=90) as session:
-            session._host = self.name  # the name that the certificate must have
-            session.starttls(context=context)
-            session.login(self.username, self.password)
+        with self.submission.session() as session:
             for _ in range(_PER_SESSION):
                 if self._end.is_set():
                     return
@@ -98,7 +113,7 @@ class Load:
     def _token(self) -> str:
         with self._lock:
             self._number += 1
-            return f"token-{self._number:06d}-end"
+            return f"{self._run}-{self._number:06d}-end"
 
     def _answered(self, code: int, text: str) -> None:
         self._note(self.deferred if 400 <= code < 500 else self.violations, f"{code} {text}")

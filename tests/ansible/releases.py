@@ -22,16 +22,6 @@ from tests.ansible.engine import CACHE, locked
 
 ROOT = Path(__file__).parents[2]
 _MADE_BY = ("requirements-runtime.lock", "script/wheelhouse")
-_SOURCES = (
-    "*/gatepost_*",
-    "*/systemd",
-    "*/tmpfiles.d",
-    "*/README.md",
-    "pyproject.toml",
-    "README.md",
-    "LICENSE",
-    "CHANGELOG.md",
-)
 
 
 class WheelhouseError(Exception):
@@ -72,15 +62,14 @@ def make(
 
 def _gatepost(scratch: Path, version: str, change: Callable[[Path], None] | None) -> Path:
     tree = scratch / "tree"
-    skip = shutil.ignore_patterns("__pycache__")
-    for pattern in _SOURCES:
-        for source in ROOT.glob(pattern):
-            target = tree / source.relative_to(ROOT)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if source.is_dir():
-                shutil.copytree(source, target, ignore=skip)
-            else:
-                shutil.copy(source, target)
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    for name in listed.split("\0"):
+        if name and not name.startswith("tests/") and (ROOT / name).is_file():
+            (tree / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, tree / name)
     project = tree / "pyproject.toml"
     lines = project.read_text().splitlines()
     lines = [f'version = "{version}"' if line.startswith("version = ") else line for line in lines]

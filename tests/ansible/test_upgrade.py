@@ -9,7 +9,7 @@ import pytest
 
 from tests.ansible import releases
 from tests.ansible.conftest import only
-from tests.ansible.load import Load
+from tests.ansible.load import Load, Submission
 from tests.ansible.test_mail import send_html
 from tests.ansible.world import ACCOUNT, PLANS, SENDER_DOMAIN, World
 
@@ -26,10 +26,11 @@ def break_policy(tree: Path) -> None:
 def load(deployment: World) -> Iterator[Load]:
     """Mail load by a credential of its own, running while the test does."""
     made = deployment.gatepost(f"credential add --account {ACCOUNT} --label load")
-    load = Load(
-        deployment.gateway.address, made["username"], made["password"], f"load@{SENDER_DOMAIN}",
-        deployment.authority.pem, deployment.gateway.full_name,
+    submission = Submission(
+        deployment.gateway.address, made["username"], made["password"], deployment.authority.pem,
+        deployment.gateway.full_name,
     )  # fmt: skip
+    load = Load(submission, f"load@{SENDER_DOMAIN}")
     with load.running():
         load.wait_accepted(20)
         yield load

@@ -1,38 +1,177 @@
-"""Missing or wrong variables stop a play before it changes anything, with a text that names the variable."""
+"""Wrong variables of the role ``gateway`` are told by name, value and what they may be; nothing changes."""
 
 from __future__ import annotations
 
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.ansible.conftest import only
-from tests.ansible.world import PLANS, World
+ROOT = Path(__file__).parents[2]
+PLUGIN = ROOT / "ansible/plugins/filter/setting_faults.py"
+TABLE = json.loads((ROOT / "ansible/roles/gateway/files/settings.json").read_text(encoding="utf-8"))
 
-pytestmark = only(PLANS[0])
+# What cannot be used, and what is said; G stands for gateway_settings.
+SETTINGS = [
+    ([1], "G is [1]; expected sections"),
+    ({"sals": {}}, "G.sals: there is no such section; did you mean sasl?"),
+    ({"sasl": 3}, "G.sasl is 3; expected settings with values"),
+    ({"sasl": {"worker": 1}}, "G.sasl.worker: there is no such setting; did you mean workers?"),
+    ({"sasl": {"workers": 0}}, "G.sasl.workers is 0; expected a whole number, at least 1, at most"),
+    ({"sasl": {"workers": "two"}}, "G.sasl.workers is 'two'; expected a whole number"),
+    ({"sasl": {"workers": True}}, "G.sasl.workers is True; expected a whole number"),
+    ({"log": {"level": "loud"}}, "G.log.level is 'loud'; expected debug or info or warning or error"),
+    ({"sasl": {"backends": "pam"}}, "G.sasl.backends is 'pam'; expected a list, each a text"),
+    ({"policy": {"bounce_ports": [70000]}}, "G.policy.bounce_ports is [70000]; expected a list, each"),
+    ({"sasl": {"failure_delay": None}}, "G.sasl.failure_delay is None; expected a number, at least 0"),
+]  # fmt: skip
 
-WRONG: list[tuple[str, dict[str, Any], str]] = [
-    ("site", {"gateway_wheelhouse": ""}, "gateway_wheelhouse"),
-    ("site", {"gateway_version": "9.9.9"}, "gateway_version is 9.9.9"),
-    ("site", {"gateway_keep_releases": 1}, "gateway_keep_releases is 1"),
-    ("site", {"gateway_settings": {"milter": {"wrokers": 2}}}, "wrokers"),
-    ("site", {"postfix_tls_mode": "magic"}, "postfix_tls_mode"),
-    ("site", {"postfix_ports": [70000]}, "postfix_ports"),
-    ("smarthost", {"smarthost_client_gateway": ""}, "smarthost_client_gateway"),
-    ("smarthost", {"smarthost_client_features": ["inlinescc"]}, "inlinescc"),
+# A variable, a value that cannot be used, and what the play says.
+VARIABLES: list[tuple[str, Any, str]] = [
+    ("gateway_state", "gone", "value of gateway_state must be one of: present, absent, got: gone"),
+    (
+        "gateway_wheelhouse",
+        "/nowhere",
+        'gateway_wheelhouse is "/nowhere"; expected a folder on the control node',
+    ),
+    ("gateway_keep_releases", 1, "gateway_keep_releases is 1; expected 2 or more"),
+    ("gateway_memory_max", "lots", 'gateway_memory_max is "lots"; expected nothing, or a size such as 512M'),
+    ("gateway_drain_seconds", 9999, "gateway_drain_seconds is 9999; expected 0 to 600 seconds"),
+    ("gateway_firewall", "ufw", "value of gateway_firewall must be one of: none, nftables, got: ufw"),
+    ("gateway_firewall_ports", [0], "gateway_firewall_ports is [0]; expected port numbers from 1 to 65535"),
+    ("gateway_daemons", [{"unit": "other", "settings": "sasl"}], "expected unit gatepost-NAME"),
+    (
+        "gateway_daemons",
+        [{"unit": "gatepost-sasl"}],
+        "missing required arguments: settings found in gateway_daemons",
+    ),
+    (
+        "gateway_domains",
+        [{"name": "a.example"}],
+        "missing required arguments: account found in gateway_domains",
+    ),
+    (
+        "gateway_settings",
+        {"sasl": {"workers": 0}},
+        "gateway_settings.sasl.workers is 0; expected a whole number",
+    ),
+    (
+        "gateway_settings",
+        {"ldap": {"bind_password": "x"}},
+        "gateway_settings.ldap holds bind_password; expected the",
+    ),
+    ("gateway_secrets", {"../up": "x"}, 'gateway_secrets has the name "../up"; expected letters, digits'),
+    ("gateway_version", "9.9", 'gateway_version is "9.9"; expected "0.1.0", which the wheelhouse'),
 ]
 
 
-@pytest.mark.parametrize(("playbook", "extra", "named"), WRONG, ids=[next(iter(case[1])) for case in WRONG])
-def test_a_wrong_variable_is_named_and_nothing_changes(
-    deployment: World, playbook: str, extra: dict[str, Any], named: str
-) -> None:
-    hosts = (deployment.gateway, deployment.client)
-    for host in hosts:
-        host.run("touch /var/tmp/before")
-    played = deployment.control.play(playbook, extra=extra).refused()
-    assert named in played.text
-    assert played.changed == []
-    for host in hosts:
-        newer = "find /etc /opt /var/lib/gatepost /var/lib/gatepost-deploy -newer /var/tmp/before -type f"
-        assert host.run(f"{newer} 2>/dev/null | grep -v -e '-shm$' -e '-wal$'", check=False).out == ""
+def setting_faults(settings: Any) -> list[str]:
+    spec = importlib.util.spec_from_file_location("setting_faults", PLUGIN)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    faults: list[str] = module.FilterModule().filters()["setting_faults"](settings, TABLE)
+    return faults
+
+
+@pytest.mark.parametrize(("settings", "said"), SETTINGS, ids=[said[:60] for _, said in SETTINGS])
+def test_a_wrong_setting_is_told(settings: Any, said: str) -> None:
+    (fault,) = setting_faults(settings)
+    assert fault.replace("gateway_settings", "G").startswith(said)
+
+
+def test_settings_as_the_documentation_has_them_pass() -> None:
+    settings = {
+        "sasl": {"backends": ["store", "ldap"], "store_names": ["gp*"], "workers": 4, "failure_delay": 1},
+        "ldap": {"bind_password_file": "/etc/gatepost/secrets/ldap", "tls": "none", "verify": False},
+        "store": {"url": "sqlite:////var/lib/gatepost/directory.db"},
+    }
+    assert setting_faults(settings) == []
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What the role said to each of the wrong variables: one play, a host of this inventory for each."""
+    folder = tmp_path_factory.mktemp("variables")
+    collections = folder / "collections" / "ansible_collections" / "gatepost"
+    collections.mkdir(parents=True)
+    (collections / "gatepost").symlink_to(ROOT / "ansible")
+    for release in ("bookworm", "trixie"):
+        (folder / "wheels" / release).mkdir(parents=True)
+        (folder / "wheels" / release / "requirements.txt").write_text("gatepost==0.1.0 --hash=sha256:00\n")
+    hosts = {
+        f"h{at}": {"gateway_wheelhouse": str(folder / "wheels"), name: value}
+        for at, (name, value, _) in enumerate(VARIABLES)
+    }
+    inventory = {
+        "all": {
+            "hosts": hosts,
+            "vars": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable},
+        }
+    }
+    (folder / "inventory.json").write_text(json.dumps(inventory))
+    # Check mode: were a variable let through, the play would go on to this machine.
+    play = {"name": "Validate", "hosts": "all", "gather_facts": False, "tasks": [FACTS, ROLE, REACHED]}
+    (folder / "play.yml").write_text(json.dumps([play]))
+    done = subprocess.run(
+        [Path(sys.executable).with_name("ansible-playbook"), "--check", "-i", "inventory.json", "play.yml"],
+        cwd=folder,
+        env=os.environ
+        | {
+            "ANSIBLE_COLLECTIONS_PATH": str(folder / "collections"),
+            "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
+            "ANSIBLE_LOCALHOST_WARNING": "false",
+            "ANSIBLE_NOCOLOR": "1",
+        },
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert "UNEXPECTED" not in done.stdout
+    said = {}
+    for line in done.stdout.splitlines():
+        host, found, text = line.removeprefix("fatal: [").removeprefix("failed: [").partition("]")
+        if found and host in hosts and line.startswith(("fatal", "failed")):
+            said[host] = said.get(host, "") + text
+    (folder / "said.txt").write_text(done.stdout + done.stderr)
+    said["reached"] = str(done.stdout.count("variables were let through"))
+    return said
+
+
+FACTS = {
+    "name": "A Debian host",
+    "ansible.builtin.set_fact": {
+        "ansible_facts": {"distribution": "Debian", "distribution_release": "bookworm"},
+    },
+}
+ROLE = {"name": "Role", "ansible.builtin.import_role": {"name": "gatepost.gatepost.gateway"}}
+REACHED = {"name": "Reached", "ansible.builtin.debug": {"msg": "variables were let through"}}
+
+
+@pytest.mark.parametrize(
+    "at", range(len(VARIABLES)), ids=[f"{name}-{said[:40]}" for name, _, said in VARIABLES]
+)
+def test_a_wrong_variable_stops_the_play(played: dict[str, str], at: int) -> None:
+    text = played.get(f"h{at}", "").replace('\\"', '"')
+    assert VARIABLES[at][2] in text
+    assert played["reached"] == "0"
+
+
+def test_a_release_that_no_wheelhouse_can_be_made_for_is_refused(tmp_path: Path) -> None:
+    command = [ROOT / "script" / "wheelhouse", "--release", "sid", "--output", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "wheelhouse: --release sid: expected bookworm (Debian 12) or trixie (Debian 13)\n"
+
+
+def test_what_is_generated_in_the_collection_is_what_its_sources_say() -> None:
+    command = [ROOT / "script" / "roles-docs", "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

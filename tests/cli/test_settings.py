@@ -32,6 +32,22 @@ def test_every_setting_is_shown_with_its_origin(gatepost: Gatepost, monkeypatch:
     assert [row[0] for row in rows[1:]] == list(shown)
 
 
+SCRAM = ("--set", "sasl.mechanisms=PLAIN,SCRAM-SHA-256")
+
+
+@pytest.mark.parametrize("backends", ["store,pam", "ldap,store"])
+def test_a_mechanism_that_some_users_cannot_use_is_remarked(gatepost: Gatepost, backends: str) -> None:
+    shown = gatepost(*SCRAM, "--set", f"sasl.backends={backends}", "settings")
+    other = "pam" if "pam" in backends else "ldap"
+    assert f"SCRAM-SHA-256, which users of {other} cannot use" in shown.err
+    assert shown.out.startswith("setting\t")
+
+
+def test_where_everybody_can_use_it_nothing_is_remarked(gatepost: Gatepost) -> None:
+    assert not gatepost(*SCRAM, "settings").err
+    assert not gatepost("--set", "sasl.backends=store,pam", "settings").err
+
+
 def test_a_secret_is_never_shown(gatepost: Gatepost) -> None:
     for words in (["settings"], ["settings", "--json"]):
         for options in ([], ["--set", "store.url=sqlite:////hunter2.db"]):

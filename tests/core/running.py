@@ -85,6 +85,13 @@ class Running:
         self.stop()
         raise AssertionError(f"no {wanted}; the log says:\n{self.log}")
 
+    def notices(self) -> list[str]:
+        """Take the assignments that have arrived and that nobody waited for."""
+        taken: list[str] = []
+        while select.select([self._notices], [], [], 0)[0]:
+            taken += self._notices.recv(4096).decode().split("\n")
+        return taken
+
     def wait_log(self, text: str, times: int = 1) -> str:
         """Wait until a text stands so often in the log; return the log."""
         deadline = time.monotonic() + PATIENCE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import replace
@@ -91,6 +92,45 @@ def test_a_crowd_of_records_is_written_whole(writer: JournalWriter, tmp_path: Pa
     for future in futures:
         future.result(timeout=30)
     assert count(tmp_path / "journal.db") == 1000
+
+
+def test_threads_that_write_for_each_other_leave_no_record_out(writer: JournalWriter, tmp_path: Path) -> None:
+    told: list[StoreUnavailable | None] = []
+
+    def put(first: int) -> None:
+        for number in range(first, first + 25):
+            writer.put(numbered(number), told.append, here=True)
+
+    threads = [threading.Thread(target=put, args=(first,)) for first in range(0, 200, 25)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    writer.close()
+    assert told == [None] * 200
+    assert count(tmp_path / "journal.db") == 200
+
+
+def test_a_record_that_is_put_here_is_on_disk_before_anything_else_is_done(
+    writer: JournalWriter, tmp_path: Path
+) -> None:
+    found: list[int] = []
+    writer.put(RECORD, lambda _: found.append(count(tmp_path / "journal.db")), here=True)
+    assert found == [1]
+
+
+def test_the_next_record_is_written_after_one_that_could_not_be(
+    writer: JournalWriter, tmp_path: Path
+) -> None:
+    told: list[StoreUnavailable | None] = []
+    file = tmp_path / "journal.db"
+    away = file.rename(tmp_path / "away.db")
+    writer.put(numbered(1), told.append, here=True)
+    away.rename(file)
+    writer.put(numbered(2), told.append, here=True)
+    assert isinstance(told[0], StoreUnavailable)
+    assert told[1] is None
+    assert count(file) == 1
 
 
 def test_closing_writes_what_waits(settings: StoreSettings, tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import resource
 import select
 import signal
 import socket
@@ -244,3 +246,22 @@ def test_a_long_answer_arrives_whole_while_others_are_served(tmp_path: Path, lis
         while not received.endswith(b"after\n"):
             received += slow.recv(1_000_000)
         assert received == b"x" * 8_000_000 + b"\nafter\n"
+
+
+def test_no_descriptor_left_holds_up_nobody_who_is_connected(tmp_path: Path, listener: socket.socket) -> None:
+    """The one who waits is tried again now and then, not at each turn of the loop, and served in the end."""
+    path, asked = tmp_path / "socket", 300
+    with echo(tmp_path, listener) as daemon, greeted(path) as client:
+        worker = int(ask(client, "pid"))
+        used = {int(one.name) for one in Path(f"/proc/{worker}/fd").iterdir()}
+        free = next(number for number in itertools.count() if number not in used)
+        before = resource.prlimit(worker, resource.RLIMIT_NOFILE)
+        resource.prlimit(worker, resource.RLIMIT_NOFILE, (free, before[1]))
+        with connect(path) as waiting:
+            daemon.wait_log("cannot accept a connection")
+            for number in range(asked):
+                assert ask(client, f"still here {number}") == f"still here {number}"
+            assert daemon.log.count("cannot accept a connection") < asked // 2
+            resource.prlimit(worker, resource.RLIMIT_NOFILE, before)
+            assert read_line(waiting) == "hello"
+        assert daemon.stop() == 0

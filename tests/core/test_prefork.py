@@ -75,7 +75,8 @@ def test_sighup_is_ignored_and_logged(tmp_path: Path) -> None:
 
 def test_children_can_be_kept_out_of_the_terminals_process_group(tmp_path: Path) -> None:
     with Running(["-c", WAITING.replace("GROUP", "True")], tmp_path) as daemon:
-        daemon.wait_log("child 2\n")
+        for slot in range(3):
+            daemon.wait_log(f"child {slot}\n")
         pid = daemon.process.pid
         children = [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
         assert len(children) == 3
@@ -89,6 +90,14 @@ def test_the_watchdog_is_fed_and_stopping_told(tmp_path: Path) -> None:
             daemon.wait_notice("WATCHDOG=1")
         daemon.terminate()
         daemon.wait_notice("STOPPING=1")
+
+
+def test_the_watchdog_is_not_fed_while_all_workers_die_at_once(tmp_path: Path) -> None:
+    with Running(["-c", FAILING], tmp_path, environ={"WATCHDOG_USEC": "100000"}) as daemon:
+        daemon.wait_log('event="worker died"', times=2)
+        daemon.notices()
+        daemon.wait_log('event="worker died"', times=5)
+        assert "WATCHDOG=1" not in daemon.notices()
 
 
 def test_a_daemon_without_workers_is_refused() -> None:

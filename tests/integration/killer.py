@@ -51,6 +51,11 @@ class Killer:
             self._planned += 1
             return EDITS[self._planned % len(EDITS)]
 
+    def give_back(self) -> None:
+        """Plan anew a kill that did not happen: the worker had been killed for another session's sake."""
+        with self._lock:
+            self._planned -= 1
+
     def kill(self, pid: int, edits: int) -> None:
         with suppress(ProcessLookupError):  # another session's kill came first
             os.kill(pid, signal.SIGKILL)
@@ -79,12 +84,27 @@ class _Session:
         self._from_postfix, self._from_milter = b"", b""
 
     def run(self) -> None:
+        try:
+            self._pass_on()
+        finally:
+            self._disarm()
+
+    def _disarm(self) -> None:
+        if self._left >= 0:
+            self._left = -1
+            self._killer.give_back()
+
+    def _kill(self) -> None:
+        self._left = -1
+        self._killer.kill(self._pid, self._edits)
+
+    def _pass_on(self) -> None:
         with suppress(OSError), self._postfix, socket.socket(socket.AF_UNIX) as milter:
             # One at a time, so that the socket which a worker has more afterwards is this one's.
             with self._killer.connecting:
                 before = self._killer.sockets()
                 milter.connect(self._path)
-                self._pid = self._owner(before)
+                self._pid = self._owner(milter, before)
             while self._pid:
                 ready, _, _ = select.select([self._postfix, milter], [], [])
                 if milter in ready and not self._to_postfix(milter):
@@ -92,10 +112,10 @@ class _Session:
                 if self._postfix in ready and not self._to_milter(milter):
                     return
 
-    def _owner(self, before: dict[str, int]) -> int:
-        """Return who has accepted the connection; 0 when nobody did."""
+    def _owner(self, milter: socket.socket, before: dict[str, int]) -> int:
+        """Return who has accepted the connection; 0 when nobody did, or who did was killed since."""
         deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and not select.select([milter], [], [], 0)[0]:
             fresh = {name: pid for name, pid in self._killer.sockets().items() if name not in before}
             if len(fresh) == 1:
                 return fresh.popitem()[1]
@@ -110,9 +130,10 @@ class _Session:
         self._from_postfix, packets = _taken(self._from_postfix + data)
         for command in (one[4:5] for one in packets):
             if command == b"E":  # SMFIC_BODYEOB
+                self._disarm()
                 self._left, self._edits = self._killer.plan(), 0
                 if self._left == 0:
-                    self._killer.kill(self._pid, 0)
+                    self._kill()
                     return False
         return True
 
@@ -124,7 +145,7 @@ class _Session:
         for one in packets:
             edit = one[4:5] in MODIFICATIONS
             if self._left > 0 and (self._edits >= self._left or (self._edits and not edit)):
-                self._killer.kill(self._pid, self._edits)
+                self._kill()
                 return False
             self._edits += edit
             self._postfix.sendall(one)

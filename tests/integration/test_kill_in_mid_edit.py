@@ -119,6 +119,7 @@ def through_a_killer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gatew
         yield Gateway(stack)
 
 
+@pytest.mark.timeout(600)
 def test_a_worker_killed_in_mid_edit_leaves_no_half_edited_message_and_loses_none(
     through_a_killer: Gateway,
 ) -> None:
@@ -136,7 +137,7 @@ def test_a_worker_killed_in_mid_edit_leaves_no_half_edited_message_and_loses_non
     watching = threading.Thread(target=watch)
     with between(killer, sockets / "killer", sockets / "milter", grp.getgrnam("postfix").gr_gid):
         watching.start()
-        run_clients(clients, done, 120)
+        run_clients(clients, done, 400)
         watching.join()
     assert len(killer.killed) == KILLS
     seen = {edits for _, edits in killer.killed}

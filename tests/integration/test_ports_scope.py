@@ -16,6 +16,7 @@ from gatepost_stack.instance import HOST
 from gatepost_stack.provision import Login
 from gatepost_stack.stack import Stack
 from tests.integration.harness import SENDER, Gateway, Port, fresh_recipient, refusal, text_message
+from tests.integration.test_doctor import Doctor
 
 # A main.cf made by hand: each of these would change or stop our mail, if it reached our ports.
 HOUSE = {
@@ -151,3 +152,10 @@ def assert_the_house_s_own(beside: Gateway, recipient: str) -> None:
     assert "z" not in identity
     assert identity not in beside.log("milter")
     assert identity not in beside.log("policy")
+
+
+def test_doctor_finds_nothing_to_mend_beside_other_work(beside: Gateway) -> None:
+    result = Doctor(beside, "127.0.0.1:1")("--skip", "dns")
+    assert [one for one in result["findings"] if one["status"] == "fault"] == []
+    ports = {one["looked_at"].split(",")[0] for one in result["findings"] if one["check"] == "ports"}
+    assert ports == {f"{HOST}:{beside.port('submission')}", f"{HOST}:{beside.port('submissions')}"}

@@ -26,8 +26,8 @@ from tests.integration.sinkreader import SinkReader
 from tests.milter.dkim.judges import BOTH, by_dkimpy, by_opendkim
 
 SESSIONS = 5
-# What a worker may hold more at the end than when a fifth of the messages had passed. Its bounded caches still
-# fill meanwhile and take half of it; test_milter_memory waits until they are full.
+# What a worker may hold more at the end than after a fifth of the messages. Its bounded caches still fill
+# meanwhile and take half of it; test_milter_memory waits until they are full.
 GROWTH_MOST = 10_000_000
 
 
@@ -124,5 +124,6 @@ def test_2_000_messages_keep_the_processes_and_reach_the_sink_whole(soaked: Gate
 
 
 @pytest.mark.measurement
+@pytest.mark.timeout(3600)
 def test_10_000_messages_keep_the_processes_and_reach_the_sink_whole(soaked: Gateway, tmp_path: Path) -> None:
     soak(soaked, 10_000, tmp_path)

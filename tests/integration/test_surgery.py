@@ -96,6 +96,7 @@ def test_images_are_hosted_and_header_fields_come_and_go(gateway: Gateway) -> No
         "unsubscribe": True,
         "privacy": True,
         "feedbackid": True,
+        "dkim": True,
     }
     recipient = fresh_recipient()
     with gateway.logged_in(gateway.stack.provision.credential(features)) as connection:

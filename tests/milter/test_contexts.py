@@ -23,6 +23,7 @@ from gatepost_core.tokens import (
     Unsubscription,
 )
 from gatepost_milter.contexts import ContextMaker, SizeLimits, Tracking
+from gatepost_milter.message import Context
 from gatepost_milter.transaction import Transaction
 
 KEYRING = Keyring({"password": {"a": bytes(32)}, "token": {"a": b"k" * 32}, "seal": {"a": bytes(32)}})
@@ -89,6 +90,18 @@ def test_a_from_domain_that_is_not_registered_gets_the_default_click_domain_and_
     assert made.pixel.startswith("http://click.example.test/o/")
     assert made.missing["unsubscribe"] == "RFC 8058 asks for https"
     assert other.make(CREDENTIAL, [], OWN, transaction()).feedback == ""
+
+
+def test_without_overrides_only_the_features_that_are_on_get_their_addresses(maker: ContextMaker) -> None:
+    def made(**features: bool) -> Context:
+        credential = replace(CREDENTIAL, features=features)
+        return maker.make(credential, ["a@example.test"], OWN, transaction(), overridden=False)
+
+    off = made()
+    assert (off.pixel, off.unsubscribe, off.bounce_sender) == ("", "", "")
+    assert made(trackopens=True).pixel.startswith("https://click.example.test/o/")
+    assert made(unsubscribe=True).unsubscribe.startswith("https://click.example.test/u/")
+    assert made(trackbounces=True).bounce_sender.endswith("@bounces.example.test")
 
 
 def test_the_null_sender_stays_and_several_recipients_share_no_unsubscribe_address(

@@ -27,8 +27,11 @@ class Journal:
         self.waiting: list[Callable[[StoreUnavailable | None], None]] = []
         self.arrived = threading.Event()
 
-    def put(self, record: MessageRecord, done: Callable[[StoreUnavailable | None], None]) -> None:
+    def put(
+        self, record: MessageRecord, done: Callable[[StoreUnavailable | None], None], *, here: bool
+    ) -> None:
         assert record is RECORD
+        assert here
         self.waiting.append(done)
         self.arrived.set()
 
@@ -109,13 +112,12 @@ def test_a_ticket_that_nobody_fills_times_out() -> None:
 def test_draining_waits_for_messages_at_their_end_and_begins_no_other() -> None:
     with Crew(1) as crew:
         serving = service(lambda *_: REFUSED, crew, Journal())
-        with serving.message() as first:
-            assert first
-            assert not serving.drain(0.01)
-            with serving.message() as second:
-                assert not second
-            drained: list[bool] = []
-            waiter = threading.Thread(target=lambda: drained.append(serving.drain(10)))
-            waiter.start()
+        assert serving.begin()
+        assert not serving.drain(0.01)
+        assert not serving.begin()
+        drained: list[bool] = []
+        waiter = threading.Thread(target=lambda: drained.append(serving.drain(10)))
+        waiter.start()
+        serving.end()
         waiter.join(10)
     assert drained == [True]

@@ -165,7 +165,7 @@ def test_signed_mail_is_edited_only_if_the_credential_says_so() -> None:
     assert plan.sender is not None
     edited = run(msg, replace(ctx, options=Options(edit_signed=True)))
     assert edited.body is not None
-    assert edited.applied == ("trackclicks", "unsubscribe", "trackbounces", "tags")
+    assert edited.applied == ("trackclicks", "unsubscribe", "trackbounces", "tags", "edit_signed")
 
 
 def test_an_override_turns_a_feature_on_for_one_message() -> None:

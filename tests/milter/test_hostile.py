@@ -58,7 +58,8 @@ HOSTILE: dict[str, Callable[[], Message]] = {
     "100,000 parts": lambda: multipart(*["\nx"] * 100_000),
     "a header name of 10,000 bytes": lambda: with_header(b"X" * 10_000, b" 1"),
     "an override's name of 10,000 bytes": lambda: with_header(b"X-Gatepost-" + b"a" * 10_000, b" 1"),
-    "10,000 header fields": lambda: message("From: a@b\n" + "X-Mailer: x\n" * 10_000 + "\nx"),
+    "9,000 header fields": lambda: message("From: a@b\n" + "X-Mailer: x\n" * 9_000 + "\nx"),
+    "100,000 header fields": lambda: message("From: a@b\n" + "X-Mailer: x\n" * 100_000 + "\nx"),
     "a billion entities": lambda: html_message(
         "<!DOCTYPE x [<!ENTITY a 'aaaa'><!ENTITY b '&a;&a;&a;&a;'>]><p>" + "&b;&#x41;&lol9;" * 60_000
     ),
@@ -80,6 +81,10 @@ HOSTILE: dict[str, Callable[[], Message]] = {
         "<link rel=stylesheet href=file:///etc/passwd><style>@import 'file:///etc/passwd';p{color:red}</style><p>"
     ),
     "huge CSS": lambda: html_message(f"<style>{'p{color:red}' * 80_000}</style><p>x"),
+    "CSS comments that never end": lambda: html_message(f"<style>p{{a:url(x)}}{'/* ' * 80_000}</style><p>"),
+    "HTML comments with another end": lambda: html_message(
+        f"<a href='https://x.test/'>x.{'<!-- --!>' * 60_000}</a>{RULE}<p>{'<? <!-- >' * 30_000}</body>"
+    ),
     "costly selectors": lambda: html_message(
         f"<style>{':not(:has(p *)) > p{a:b}' * 150}</style>" + "<p>" * 900
     ),

@@ -66,6 +66,15 @@ def test_a_record_says_who_sent_what_to_whom(store: Store) -> None:
     assert record.size - record.size_after == len("X-Gatepost-Tags: spring, news\r\n")
 
 
+@pytest.mark.parametrize("name", ["X-Gatepost-TrackOpens", "x-smtpeter-trackopens"])
+def test_an_override_turns_a_feature_on_that_the_credential_has_not(store: Store, name: str) -> None:
+    sent = transaction("alice", ("From", b" a@example.test"), (name, b" on"))
+    verdict = judge(store, fallback="click.example.test").decide(sent, "1")
+    assert isinstance(verdict, Accepted)
+    assert verdict.record.applied == ("trackopens",)
+    assert b"https://click.example.test/o/" in (verdict.plan.body or b"")
+
+
 @pytest.mark.parametrize("when", ["disabled", "removed", "expired"])
 def test_a_credential_that_ended_meanwhile_is_refused_for_good(store: Store, when: str) -> None:
     username = {"disabled": "alice", "removed": "nobody", "expired": "old"}[when]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from gatepost_milter.html.attributes import Finder, decode
 from gatepost_milter.html.nesting import too_deep
 from gatepost_milter.html.scanner import Scan, scan
+from tests.milter.making import html_message, plan_of
 
 HREF = Finder("href")
 
@@ -169,3 +170,19 @@ def test_nesting_that_never_closes_is_seen(piece: str):
 )
 def test_end_tags_that_may_be_left_out_do_not_count_as_nesting(piece: str):
     assert too_deep(piece * 2000) == ""
+
+
+@pytest.mark.parametrize(
+    ("html", "edited_at_all"),
+    [
+        ("<svg><![CDATA[<a href='https://x.test/'>]]></svg>", False),
+        ("<svg><style><a href='https://x.test/'></style></svg><a href='https://x.test/'>x</a>", False),
+        ("<svg><title>a</title><style>b</style></svg><a href='https://x.test/'>x</a>", True),
+        ("<style><!-- --></style><svg></svg><a href='https://x.test/'>x</a>", True),
+    ],
+)
+def test_svg_that_only_a_parser_can_tell_from_text_is_left_alone(html: str, edited_at_all: bool) -> None:
+    plan = plan_of(html_message(html), "trackclicks")
+    assert (plan.body is not None) is edited_at_all
+    reason = "the HTML body holds SVG or MathML that is read in two ways"
+    assert plan.skipped.get("trackclicks") == (None if edited_at_all else reason)

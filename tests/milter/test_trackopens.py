@@ -76,6 +76,16 @@ def test_what_is_no_plain_remote_image_stays_and_a_1x1_image_is_added(tag: str) 
     [
         ("<body><p>x</p></body></html>\r\n", f"<body><p>x</p>{TAG}</body></html>\r\n"),
         ("<p>x</p></HTML>", f"<p>x</p>{TAG}</HTML>"),
+        (
+            "<p>x</p></body></html><!--[if mso]><i>a</i><b>c</b><![endif]--> <![x]>",
+            f"<p>x</p>{TAG}</body></html><!--[if mso]><i>a</i><b>c</b><![endif]--> <![x]>",
+        ),
+        (
+            "<p>x<!--[if mso]></td></body><![endif]-->y</body>",
+            f"<p>x<!--[if mso]></td></body><![endif]-->y{TAG}</body>",
+        ),
+        ("<p>x<!-- </body> --!>y", f"<p>x<!-- </body> --!>y{TAG}"),
+        ("<title>x</body></title></body>", f"<title>x</body></title>{TAG}</body>"),
         ("<p>x</p><!-- </body> -->\r\n</body >", f"<p>x</p><!-- </body> -->\r\n{TAG}</body >"),
         ("hello\r\n", f"hello{TAG}\r\n"),
         ("", TAG),

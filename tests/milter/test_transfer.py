@@ -132,11 +132,30 @@ def test_text_that_is_not_what_its_charset_says_is_refused(data: bytes, charset:
         decode(data, charset)
 
 
-def test_utf16_is_left_alone_because_its_pieces_do_not_join():
-    data = "<a>".encode("utf-16")
-    text, codec = decode(data, "utf-16")
-    with pytest.raises(CharsetError):
-        byte_edits(data, text, codec, [(1, 1, "x")])
+@pytest.mark.parametrize("order", ["utf-16-le", "utf-16-be"])
+def test_utf16_is_read_by_its_byte_order_mark_which_stays(order: str):
+    data = "\ufeff<a>é".encode(order)
+    text, codec = decode(data, "UTF-16")
+    assert (text, codec) == ("\ufeff<a>é", order)
+    after = splice(data, byte_edits(data, text, codec, [(2, 3, "bc")]))
+    assert after == "\ufeff<bc>é".encode(order)
+    with pytest.raises(CharsetError, match="without a byte order mark"):
+        decode(data[2:], "utf-16")
+
+
+def test_a_bare_cr_in_quoted_printable_is_a_character_and_a_bare_lf_among_crlfs_is_not():
+    raw = b"a\rb =3D c\r\n=\r\nd\r\r\n" + b"x" * 75 + b"\r\n"
+    part = open_part("quoted-printable", raw)
+    assert part.decoded == b"a\rb = c\nd\r\n" + b"x" * 75 + b"\n"
+    assert spliced(part, []) == raw
+    after = spliced(part, [(4, 5, b"=="), (20, 20, b"yy")])
+    assert (
+        open_part("quoted-printable", after).decoded
+        == b"a\rb == c\nd\r\n" + b"x" * 9 + b"yy" + b"x" * 66 + b"\n"
+    )
+    assert after.startswith(b"a\rb =3D=3D c\r\n=\r\nd\r\r\n")
+    with pytest.raises(TransferError, match="mixed line ends"):
+        open_part("quoted-printable", b"a\r\nb\nc\rd")
 
 
 @pytest.mark.parametrize(

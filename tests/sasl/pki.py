@@ -23,7 +23,8 @@ class Authority:
         return self.folder / "ca.pem"
 
 
-def make(folder: Path) -> Authority:
+def make(folder: Path, host: str = "localhost") -> Authority:
+    """Make an authority and its certificates: ``server`` and ``expired`` are for ``host``."""
     folder.mkdir()
     now = datetime.now(UTC)
     ca_key = generate_private_key(SECP256R1())
@@ -44,14 +45,14 @@ def make(folder: Path) -> Authority:
     ca = builder(ca_name, ca_key.public_key(), now + timedelta(days=30)).add_extension(constraints, True)
     pem = serialization.Encoding.PEM
     (folder / "ca.pem").write_bytes(ca.sign(ca_key, hashes.SHA256()).public_bytes(pem))
-    for name, host, ends in (
-        ("server", "localhost", now + timedelta(days=30)),
-        ("expired", "localhost", now - timedelta(days=1)),
+    for name, named, ends in (
+        ("server", host, now + timedelta(days=30)),
+        ("expired", host, now - timedelta(days=1)),
         ("elsewhere", "other.example.org", now + timedelta(days=30)),
     ):
         key = generate_private_key(SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
-        alternative = x509.SubjectAlternativeName([x509.DNSName(host)])
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, named)])
+        alternative = x509.SubjectAlternativeName([x509.DNSName(named)])
         made = builder(subject, key.public_key(), ends).add_extension(alternative, False)
         (folder / f"{name}.pem").write_bytes(made.sign(ca_key, hashes.SHA256()).public_bytes(pem))
         (folder / f"{name}.key").write_bytes(

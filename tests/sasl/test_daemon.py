@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from gatepost_core.model import State
-from tests.core.running import ROOT, Running, connect, listening, read_line
+from tests.core.running import PATIENCE, ROOT, Running, connect, listening, read_line
 from tests.core.stores import PASSWORD, Store, make_store
 
 PEER = "service=smtp\tnologin\tlip=192.0.2.1\trip=198.51.100.7\tsecured"
@@ -133,11 +133,18 @@ def test_metrics_count_logins_by_result(store: Store, tmp_path: Path) -> None:
     ):
         login(tmp_path / "socket", "alice")
         login(tmp_path / "socket", "alice", "wrong")
-        with connect(tmp_path / "metrics") as client:
-            client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
-            shown = b"".join(iter(lambda: client.recv(65536), b"")).decode()
-    counts = dict(re.findall(r'decisions_total\{mechanism="PLAIN",result="(\w+)"\} (\S+)', shown))
+        limit = time.monotonic() + PATIENCE
+        while (counts := counted(tmp_path / "metrics"))["denied"] != "1.0":  # counted once a second
+            assert time.monotonic() < limit
     assert (counts["granted"], counts["denied"], counts["unavailable"]) == ("1.0", "1.0", "0.0")
+
+
+def counted(path: Path) -> dict[str, str]:
+    """Return the numbers of PLAIN logins by result."""
+    with connect(path) as client:
+        client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        shown = b"".join(iter(lambda: client.recv(65536), b"")).decode()
+    return dict(re.findall(r'decisions_total\{mechanism="PLAIN",result="(\w+)"\} (\S+)', shown))
 
 
 def test_the_daemon_binds_its_own_socket_and_can_be_started_again(store: Store, tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from gatepost_core.store.reader import Reader
 from gatepost_sasl.authenticator import BackendUnavailable, Denied, Granted, Peer, Verdict
 from gatepost_sasl.backends.breaker import Breaker
 from gatepost_sasl.backends.cache import GrantedLogins
-from gatepost_sasl.backends.external import ExternalAuthenticator, Maker
+from gatepost_sasl.backends.external import ExternalAuthenticator
+from gatepost_sasl.backends.maker import TemplateMaker
 from gatepost_sasl.backends.template import Known, Template, TemplateError
 from tests.core.stores import Store, make_store
 
@@ -92,7 +93,7 @@ def reader(store: Store) -> Iterator[Reader]:
 
 def made(store: Store, reader: Reader, template: Template | None = None, cache: float = 0) -> Login:
     directory, uses = Directory(), Uses()
-    maker = Maker(store.settings.store.url, Source.LDAP, template, lambda: NOW) if template else None
+    maker = TemplateMaker(store.settings.store.url, Source.LDAP, template, lambda: NOW) if template else None
     authenticator = ExternalAuthenticator(
         Source.LDAP,
         directory,
@@ -189,7 +190,7 @@ def test_a_wrong_password_makes_no_credential(store: Store, reader: Reader) -> N
 
 
 def test_two_workers_at_once_make_one_credential(store: Store) -> None:
-    maker = Maker(store.settings.store.url, Source.LDAP, Template("acme"), lambda: NOW)
+    maker = TemplateMaker(store.settings.store.url, Source.LDAP, Template("acme"), lambda: NOW)
     first, second = maker.make(Known("lena")), maker.make(Known("lena"))
     assert first == second
 

@@ -21,6 +21,8 @@ def backends(context: Context) -> Iterator[Finding]:
         yield fault("sasl.backends", str(error), "settings that can work", "change them; see docs/backends")
         return
     yield good("sasl.backends", ", ".join(settings.sasl.backends))
+    for text in build.remarks(settings):
+        yield Finding("sasl.mechanisms", "note", text)
     if "ldap" in settings.sasl.backends:
         yield from _servers(settings.ldap)
 

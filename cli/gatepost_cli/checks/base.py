@@ -36,7 +36,7 @@ class Context:
     @property
     def hostname(self) -> str:
         """The gateway's public name, in lower case: ``postfix.hostname``, or else Postfix's own."""
-        name = self.settings.postfix.hostname or self.postconf("-h", "myhostname").strip()
+        name = self.settings.postfix.hostname or self.postconf("-xh", "myhostname").strip()
         return name.rstrip(".").lower()
 
     @contextmanager

@@ -30,8 +30,8 @@ def tls_certificate(context: Context) -> Iterator[Finding]:
     for certificate in chain:
         yield in_time(context, str(file), certificate)
     yield _order(str(file), chain)
-    yield named(str(file), chain[0], context.hostname)
     yield _key(context, chain[0])
+    yield named(str(file), chain[0], context.hostname)
 
 
 def in_time(context: Context, where: str, certificate: x509.Certificate) -> Finding:

@@ -44,10 +44,11 @@ def keys(context: Context) -> Iterator[Finding]:
 
 
 def _theirs(context: Context) -> Iterator[Finding]:
-    """Say which keys the daemons' user, who owns the store, cannot read."""
+    """Say which keys are not the daemons' user's, who owns the store, or are out of his reach."""
     place = database_file(context.settings.store.url).parent
     if not place.exists():
         return
+    yield from _strangers(context, place.stat().st_uid)
     with as_owner_of(place):
         user = user_name(os.geteuid())
         unreadable = [
@@ -66,6 +67,20 @@ def _theirs(context: Context) -> Iterator[Finding]:
         )
     for file in unreadable:
         yield fault(str(file), f"{user} cannot read it", f"readable to {user}", f"run 'chown {user} {file}'")
+
+
+def _strangers(context: Context, uid: int) -> Iterator[Finding]:
+    """Say what belongs to a third user, who could put other keys in place."""
+    directory, owner = context.settings.keys.directory, user_name(uid)
+    for path in (directory, *sorted(directory.glob("*.key"))):
+        found = path.stat().st_uid
+        if found not in (0, uid):
+            yield fault(
+                str(path),
+                f"belongs to {user_name(found)}",
+                f"the keys of {owner}, who owns the store, or root's",
+                f"run 'chown {owner} {path}'",
+            )
 
 
 def _passwords(context: Context, keyring: Keyring) -> Iterator[Finding]:

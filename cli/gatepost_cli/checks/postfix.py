@@ -19,7 +19,7 @@ def postfix(context: Context) -> Iterator[Finding]:
 
 
 def _queue(context: Context) -> Finding:
-    found = Path(context.postconf("-h", "queue_directory").strip())
+    found = Path(context.postconf("-xh", "queue_directory").strip())
     wanted = context.settings.postfix.queue_directory
     if found == wanted:
         return good("queue_directory", str(found))

@@ -54,6 +54,13 @@ def _target(context: Context) -> tuple[Role, str, int] | None:
     return None
 
 
+def _advice(hop: str, refused: smtp.Refused, advice: str) -> str:
+    """Add what a reply means that Postfix gives so early for its milter alone (milter_default_action)."""
+    if hop in ("connect", "TLS", "MAIL") and refused.reply.code < 500:
+        return f"so early, a 4xx is for a milter that is not there: see milter-socket; or else {advice}"
+    return advice
+
+
 class _Stopped(Exception):  # noqa: N818 - a hop's own finding
     """A hop failed: what was found, what was expected."""
 
@@ -102,7 +109,7 @@ class _Session:
             try:
                 yield good(hop, take())
             except smtp.Refused as refused:
-                yield fault(hop, f"refused: {refused}", "a positive reply", advice)
+                yield fault(hop, f"refused: {refused}", "a positive reply", _advice(name, refused, advice))
                 return
             except _Stopped as stopped:
                 yield fault(hop, stopped.found, stopped.expected, advice)

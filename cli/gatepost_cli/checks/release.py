@@ -22,7 +22,7 @@ _PROGRAMS = ("gatepost", "gatepost-sasl", "gatepost-policy", "gatepost-milter")
 
 def release(context: Context) -> Iterator[Finding]:
     """Look at this release's directory and at the files that settings came from."""
-    yield from installed(Path(sys.prefix))
+    yield from installed(Path(sys.prefix).resolve())
     yield from _settings(context)
 
 

@@ -59,9 +59,9 @@ def endpoint(context: Context, entry: Entry) -> tuple[str, int]:
     """Return where to connect to a service from this host. Raises OSError for a name without a port."""
     host, _, port = entry.name.rpartition(":")
     if not host:
-        interfaces = _SEPARATORS.split(context.postconf("-h", "inet_interfaces").strip())
+        interfaces = _SEPARATORS.split(context.postconf("-xh", "inet_interfaces").strip())
         known = any(name in _LOOPBACK for name in interfaces)
-        host = "127.0.0.1" if known or not interfaces[0] or "$" in interfaces[0] else interfaces[0]
+        host = "127.0.0.1" if known or not interfaces[0] else interfaces[0]
     return host.strip("[]"), int(port) if port.isdecimal() else socket.getservbyname(port, "tcp")
 
 

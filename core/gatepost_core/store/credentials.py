@@ -6,18 +6,18 @@ what the cached reader hands to the daemons.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from gatepost_core.features import FeatureValue, FeatureValues
-from gatepost_core.model import Credential, ImportedSecret, Mode, Rules, Secret, Source, State
+from gatepost_core.features import FeatureValues
+from gatepost_core.model import Credential, ImportedSecret, Mode, Rules, Source, State
 from gatepost_core.options import Options
 from gatepost_core.passwords import Derived
 from gatepost_core.store import accounts as account_rows
+from gatepost_core.store import rows
 from gatepost_core.store.errors import Conflict, NotFound, StoreError, shown
 from gatepost_core.store.schema import accounts, credentials, secrets
 
@@ -162,7 +162,7 @@ def get(connection: Connection, username: str) -> Credential:
 def find(connection: Connection, username: str) -> Credential | None:
     """Return a credential with its secrets, oldest secret first, or None."""
     row = connection.execute(_SELECT.where(credentials.c.username == username)).first()
-    return None if row is None else _credential(row, _secrets(connection, row.id))
+    return None if row is None else rows.credential(row._mapping, _secrets(connection, row.id))
 
 
 def everyone(connection: Connection, account: str | None = None) -> list[Credential]:
@@ -170,62 +170,22 @@ def everyone(connection: Connection, account: str | None = None) -> list[Credent
     query = _SELECT.order_by(accounts.c.name, credentials.c.id)
     if account is not None:
         query = query.where(credentials.c.account_id == account_rows.get(connection, account).id)
-    return [_credential(row, ()) for row in connection.execute(query)]
+    return [rows.credential(row._mapping, ()) for row in connection.execute(query)]
 
 
 def labelled(connection: Connection, label: str) -> list[Credential]:
     """Return the credentials with exactly this label, without secrets."""
-    rows = connection.execute(_SELECT.where(credentials.c.label == label).order_by(credentials.c.id))
-    return [_credential(row, ()) for row in rows]
+    found = connection.execute(_SELECT.where(credentials.c.label == label).order_by(credentials.c.id))
+    return [rows.credential(row._mapping, ()) for row in found]
 
 
-def _secrets(connection: Connection, credential_id: int) -> tuple[Secret, ...]:
+def _secrets(connection: Connection, credential_id: int) -> list[rows.Row]:
     query = select(secrets).where(secrets.c.credential_id == credential_id).order_by(secrets.c.id)
-    return tuple(_secret(row) for row in connection.execute(query))
-
-
-def _secret(row: Row[Any]) -> Secret:
-    return Secret(
-        id=row.id,
-        key_id=row.key_id,
-        digest=row.digest,
-        scram_salt=row.scram_salt,
-        scram_iterations=row.scram_iterations,
-        scram_stored_key=row.scram_stored_key,
-        scram_server_key=row.scram_server_key,
-        created_at=row.created_at,
-        expires_at=row.expires_at,
-    )
-
-
-def _credential(row: Row[Any], own_secrets: Iterable[Secret]) -> Credential:
-    return Credential(
-        id=row.id,
-        account_id=row.account_id,
-        account=row.account,
-        username=row.username,
-        label=row.label,
-        state=State(row.state),
-        features=_features_in(row.features),
-        rules=Rules(
-            senders=tuple(row.rules.get("senders", ())), networks=tuple(row.rules.get("networks", ()))
-        ),
-        created_at=row.created_at,
-        expires_at=row.expires_at,
-        secrets=tuple(own_secrets),
-        source=Source(row.source),
-        imported=ImportedSecret(row.imported_hash, row.imported_expires_at) if row.imported_hash else None,
-        options=Options.from_json(row.options),
-        mode=Mode(row.mode),
-    )
+    return [row._mapping for row in connection.execute(query)]
 
 
 def _features_out(values: FeatureValues) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
-
-
-def _features_in(values: Mapping[str, Any]) -> dict[str, FeatureValue]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
 def _rules_out(rules: Rules) -> dict[str, Any]:

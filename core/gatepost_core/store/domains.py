@@ -14,9 +14,10 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from gatepost_core.dkim_keys import NewKey
-from gatepost_core.model import DkimKey, SenderDomain
+from gatepost_core.model import SenderDomain
 from gatepost_core.rules import normal_domain
 from gatepost_core.store import accounts as account_rows
+from gatepost_core.store import rows
 from gatepost_core.store.errors import Conflict, NotFound, StoreError, shown
 from gatepost_core.store.schema import accounts, dkim_keys, sender_domains
 
@@ -175,24 +176,4 @@ def _domain(connection: Connection, row: Row[Any]) -> SenderDomain:
     keys = connection.execute(
         select(dkim_keys).where(dkim_keys.c.domain_id == row.id).order_by(dkim_keys.c.id)
     )
-    return SenderDomain(
-        id=row.id,
-        account_id=row.account_id,
-        account=row.account,
-        name=row.name,
-        click_domain=row.click_domain,
-        bounce_domain=row.bounce_domain,
-        created_at=row.created_at,
-        keys=tuple(
-            DkimKey(
-                key.selector,
-                key.algorithm,
-                key.public,
-                key.sealed_private,
-                key.created_at,
-                key.activates_at,
-                key.retires_at,
-            )
-            for key in keys
-        ),
-    )
+    return rows.domain(row._mapping, [key._mapping for key in keys])

@@ -7,21 +7,21 @@ BEGIN IMMEDIATE and waits its turn (https://www.sqlite.org/lang_transaction.html
 
 from __future__ import annotations
 
-import functools
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import QueuePool
 
 from gatepost_core.store.errors import StoreUnavailable
+from gatepost_core.store.locate import database_file, file_identity
+from gatepost_core.store.sqlite import BUSY_SECONDS, PRAGMAS
 
-_BUSY_SECONDS = 5
+__all__ = ["FAULTS", "database_file", "faults", "file_identity", "open_engine", "unavailable"]
+
 # What a driver, or the file system, raises when the database cannot be used.
 FAULTS = (DBAPIError, OSError, sqlite3.Error)
 
@@ -35,9 +35,9 @@ def open_engine(url: str, *, synchronous: str = "full", reading: bool = False) -
         url,
         poolclass=QueuePool,
         pool_size=2,
-        connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False},
+        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
     )
-    pragmas = (f"synchronous = {synchronous.upper()}", "foreign_keys = ON", "journal_mode = WAL")
+    pragmas = (f"synchronous = {synchronous.upper()}", *PRAGMAS)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: object) -> None:
@@ -52,24 +52,6 @@ def open_engine(url: str, *, synchronous: str = "full", reading: bool = False) -
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
-
-
-@functools.lru_cache(maxsize=8)
-def database_file(url: str) -> Path:
-    """Return the file of an SQLite URL. Raises ValueError for one without."""
-    database = make_url(url).database
-    if not database:
-        raise ValueError(f"no file in the database URL {url}")
-    return Path(database)
-
-
-def file_identity(url: str) -> tuple[int, int]:
-    """Return what changes when the file is replaced (a restored backup): device and inode.
-
-    Raises OSError, so that SQLite is not left to make an empty file in place of one that is gone.
-    """
-    status = database_file(url).stat()
-    return status.st_dev, status.st_ino
 
 
 @contextmanager

@@ -12,21 +12,23 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, TypeAlias
-
-from sqlalchemy import Connection, Engine, desc, select
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gatepost_core.model import MessageRecord, Mode
 from gatepost_core.store.bulk import BulkInsert
-from gatepost_core.store.engine import faults, file_identity, open_engine
 from gatepost_core.store.errors import NotFound, StoreUnavailable, shown
-from gatepost_core.store.schema import messages
+from gatepost_core.store.locate import file_identity
+from gatepost_core.store.sqlite import faults
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 _BATCH = 200
-# When commits follow close on each other, waiting a little puts more records into each (PostgreSQL's
-# commit_delay). A client that sends one message after the other does not meet this.
-_BUSY_SECONDS = 0.005
-_GATHER_SECONDS = 0.003
+# While several sessions send, waiting a little puts more records into each commit (PostgreSQL's
+# commit_delay). That several do shows in records that met in a batch, or came during a commit; after so many
+# batches of one record nobody waits any more, so a client that is alone hardly ever meets this.
+_GATHER_SECONDS = 0.004
+_COMPANY = 8
 
 Done: TypeAlias = Callable[[StoreUnavailable | None], None]
 _Waiting: TypeAlias = tuple[MessageRecord, Done]
@@ -35,26 +37,39 @@ _Waiting: TypeAlias = tuple[MessageRecord, Done]
 class JournalWriter:
     """Commits message records in groups. Threads submit; ``close`` writes what is left.
 
-    May be made before a fork: its thread and its connection begin with the first record.
+    One thread writes at a time, in turns: a turn begins with the first record that finds nobody writing,
+    and takes whatever comes meanwhile. May be made before a fork: its thread and its connection begin with
+    the first record.
     """
 
     def __init__(self, url: str, *, synchronous: str = "full") -> None:
         self._url = url
-        self._engine: Engine = open_engine(url, synchronous=synchronous)
-        self._statement = BulkInsert(self._engine, messages)
+        self._statement = BulkInsert(url, "messages", MessageRecord, synchronous=synchronous)
         self._file: tuple[int, int] | None = None
-        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
-        self._starting = threading.Lock()
+        self._waiting: list[_Waiting] = []
+        self._changed = threading.Condition(threading.Lock())
+        self._writing = False
+        self._company = 0
+        self._turns: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    def put(self, record: MessageRecord, done: Done) -> None:
-        """Commit a record soon; ``done`` is then called by the writer's thread, and must not raise.
+    def put(self, record: MessageRecord, done: Done, *, here: bool = False) -> None:
+        """Commit a record soon; ``done`` is then called by the thread that wrote it, and must not raise.
 
-        It gets None, or the reason why the record is not on disk.
+        It gets None, or the reason why the record is not on disk. ``here``: when nobody writes, the calling
+        thread does, and returns when nothing waits any more; it saves waking another thread.
         """
-        self._queue.put((record, done))
-        if self._thread is None:
-            self._start()
+        with self._changed:
+            self._waiting.append((record, done))
+            if self._writing:
+                return
+            self._writing = True
+            if not here:
+                self._start()
+        if here:
+            self._turn()
+        else:
+            self._turns.put(True)
 
     def submit(self, record: MessageRecord) -> Future[None]:
         """Return a future that is done once the record is committed."""
@@ -65,33 +80,40 @@ class JournalWriter:
 
     def close(self) -> None:
         """Write what waits, then stop."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._writing)
         if self._thread is not None:
-            self._queue.put(None)
+            self._turns.put(False)
             self._thread.join()
         self._statement.close()
-        self._engine.dispose()
 
     def _start(self) -> None:
-        with self._starting:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
-                self._thread.start()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+            self._thread.start()
 
     def _run(self) -> None:
-        going, ended = True, 0.0
-        while going:
-            batch = [self._queue.get()]
-            if time.monotonic() - ended < _BUSY_SECONDS:
+        while self._turns.get():
+            self._turn()
+
+    def _turn(self) -> None:
+        """Write until nothing waits."""
+        while True:
+            if self._company:
                 time.sleep(_GATHER_SECONDS)
-            while len(batch) < _BATCH and not self._queue.empty():
-                batch.append(self._queue.get_nowait())
-            going = None not in batch
-            self._commit([item for item in batch if item is not None])
-            ended = time.monotonic()
+            with self._changed:
+                batch = self._waiting[:_BATCH]
+                del self._waiting[:_BATCH]
+            self._commit(batch)
+            with self._changed:
+                alone = len(batch) == 1 and not self._waiting
+                self._company = max(0, self._company - 1) if alone else _COMPANY
+                if not self._waiting:
+                    self._writing = False
+                    self._changed.notify_all()
+                    return
 
     def _commit(self, batch: list[_Waiting]) -> None:
-        if not batch:
-            return
         failure: StoreUnavailable | None = None
         try:
             self._insert([record for record, _ in batch])
@@ -113,6 +135,10 @@ class JournalWriter:
 
 def recent(connection: Connection, *, limit: int, username: str | None = None) -> list[MessageRecord]:
     """Return the newest records first, at most ``limit``, of one credential if it is named."""
+    from sqlalchemy import desc, select  # noqa: PLC0415 - for commands; the writer does without
+
+    from gatepost_core.store.schema import messages  # noqa: PLC0415
+
     query = select(messages).order_by(desc(messages.c.id)).limit(limit)
     if username is not None:
         query = query.where(messages.c.username == username)
@@ -121,6 +147,10 @@ def recent(connection: Connection, *, limit: int, username: str | None = None) -
 
 def get(connection: Connection, name: str) -> MessageRecord:
     """Return the record of a message id or a queue id. Raises NotFound."""
+    from sqlalchemy import desc, select  # noqa: PLC0415 - for commands; the writer does without
+
+    from gatepost_core.store.schema import messages  # noqa: PLC0415
+
     query = select(messages).where((messages.c.id == name) | (messages.c.queue_id == name))
     row = connection.execute(query.order_by(desc(messages.c.id))).first()
     if row is None:

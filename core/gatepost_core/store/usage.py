@@ -8,23 +8,29 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import Connection, delete, insert, select
-
-from gatepost_core.store.engine import faults, file_identity, open_engine
 from gatepost_core.store.errors import StoreUnavailable
-from gatepost_core.store.schema import credential_usage
+from gatepost_core.store.locate import file_identity
+from gatepost_core.store.sqlite import connect, faults, time_out, transaction
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from sqlalchemy import Connection
 
 _EVERY_SECONDS = 1.0
 _KEPT = 100_000
 _CHUNK = 500
+_WRITE = (
+    "INSERT OR REPLACE INTO credential_usage (credential_id, last_used_at, last_used_ip) VALUES (?, ?, ?)"
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """When a credential was last used, and from which address."""
 
     at: datetime
@@ -36,26 +42,23 @@ class LastUsed:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        # 'normal' is enough here: a power cut may cost the last second's times, nothing else.
-        self._engine = open_engine(url, synchronous="normal")
+        self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
-        self._lock = threading.Lock()
+        self._noted: deque[tuple[int, Usage]] = deque(maxlen=_KEPT)
         self._waiting: dict[int, Usage] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="last-used", daemon=True)
         self._thread.start()
 
     def record(self, credential_id: int, ip: str, now: datetime) -> None:
-        """Note a login. Never blocks on the disk, never raises."""
-        with self._lock:
-            if len(self._waiting) < _KEPT or credential_id in self._waiting:
-                self._waiting[credential_id] = Usage(now, ip)
+        """Note a login. Never blocks on the disk, never raises; of too many the oldest are let go."""
+        self._noted.append((credential_id, Usage(now, ip)))
 
     def close(self) -> None:
         """Write what waits, then stop."""
         self._stop.set()
         self._thread.join()
-        self._engine.dispose()
+        self._disconnect()
 
     def _run(self) -> None:
         while not self._stop.wait(_EVERY_SECONDS):
@@ -63,49 +66,62 @@ class LastUsed:
         self._flush()
 
     def _flush(self) -> None:
-        with self._lock:
-            batch, self._waiting = self._waiting, {}
+        batch, self._waiting = self._waiting, {}
+        for _ in range(len(self._noted)):
+            credential_id, usage = self._noted.popleft()
+            if len(batch) < _KEPT or credential_id in batch:
+                batch[credential_id] = usage
         if not batch:
             return
         try:
             with faults(self._url):
-                file = file_identity(self._url)
-                if file != self._file:  # the connection may still hold the file that was replaced
-                    self._engine.dispose()
-                    self._file = file
-                for ids in batched(batch):
-                    with self._engine.begin() as connection:
-                        write(connection, {key: batch[key] for key in ids})
+                self._write(batch)
         except StoreUnavailable:
-            with self._lock:
-                self._waiting = batch | self._waiting
+            self._disconnect()
+            self._waiting = batch
+
+    def _write(self, batch: dict[int, Usage]) -> None:
+        file = file_identity(self._url)
+        if file != self._file:  # the connection may still hold the file that was replaced
+            self._disconnect()
+            self._file = file
+        if self._connection is None:
+            # 'normal' is enough here: a power cut may cost the last second's times, nothing else.
+            self._connection = connect(self._url, synchronous="normal")
+        for ids in batched(batch):
+            rows = [(key, time_out(batch[key].at), batch[key].ip) for key in ids]
+            with transaction(self._connection):
+                self._connection.executemany(_WRITE, rows)
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
 
 def batched(batch: Iterable[int]) -> Iterator[list[int]]:
-    """Yield the ids in lists of a size that every database takes as parameters of one statement."""
+    """Yield the ids in lists so short that no transaction holds up the messages' for long."""
     ids = iter(batch)
     while chunk := list(itertools.islice(ids, _CHUNK)):
         yield chunk
 
 
-def write(connection: Connection, batch: dict[int, Usage]) -> None:
-    """Replace the rows of these credentials, in SQL that every database knows."""
-    connection.execute(delete(credential_usage).where(credential_usage.c.credential_id.in_(batch)))
-    rows = [
-        {"credential_id": key, "last_used_at": usage.at, "last_used_ip": usage.ip}
-        for key, usage in batch.items()
-    ]
-    connection.execute(insert(credential_usage), rows)
-
-
 def read(connection: Connection) -> dict[int, Usage]:
     """Return the last use of every credential that was ever used, by credential id."""
+    from sqlalchemy import select  # noqa: PLC0415 - for commands; LastUsed does without
+
+    from gatepost_core.store.schema import credential_usage  # noqa: PLC0415
+
     rows = connection.execute(select(credential_usage))
     return {row.credential_id: Usage(row.last_used_at, row.last_used_ip) for row in rows}
 
 
 def of(connection: Connection, credential_id: int) -> Usage | None:
     """Return the last use of one credential, None when it never was."""
+    from sqlalchemy import select  # noqa: PLC0415 - for commands; LastUsed does without
+
+    from gatepost_core.store.schema import credential_usage  # noqa: PLC0415
+
     query = select(credential_usage).where(credential_usage.c.credential_id == credential_id)
     row = connection.execute(query).first()
     return None if row is None else Usage(row.last_used_at, row.last_used_ip)

@@ -15,7 +15,14 @@ from dataclasses import dataclass, field
 from gatepost_milter.edits import Edit, ordered, splice
 from gatepost_milter.message import Header, HeaderEdit, apply_header_edits
 from gatepost_milter.mime import Part, view
-from gatepost_milter.transfer import LINE_MOST, TransferError, open_part, to_quoted_printable, wrapped_lines
+from gatepost_milter.transfer import (
+    LINE_MOST,
+    TransferError,
+    in_pieces,
+    open_part,
+    to_quoted_printable,
+    wrapped_lines,
+)
 
 _IDENTITY = ("", "7bit", "8bit", "binary")
 _CTE = b"Content-Transfer-Encoding"
@@ -68,9 +75,12 @@ def has_long_line(body: bytes) -> bool:
 
 def broken_lines(body: bytes) -> bytes:
     """Return the body with long lines broken as smtp(8) does: CRLF and a space after 998 bytes."""
-    return b"\r\n".join(
-        line if len(line) <= LINE_MOST else b"\r\n ".join(_cut(line)) for line in body.split(b"\r\n")
-    )
+    return b"".join(_broken(piece) if has_long_line(piece) else piece for piece in in_pieces(body))
+
+
+def _broken(piece: bytes) -> bytes:
+    lines = piece.split(b"\r\n")
+    return b"\r\n".join(line if len(line) <= LINE_MOST else b"\r\n ".join(_cut(line)) for line in lines)
 
 
 def _cut(line: bytes) -> Iterable[bytes]:

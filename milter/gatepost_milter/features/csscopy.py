@@ -15,8 +15,9 @@ from functools import lru_cache
 
 from css_inline import CSSInliner
 
-from gatepost_milter.features.csstext import CssTextError, plain_quotes
+from gatepost_milter.features.csstext import CssTextError, plain_quotes, uncommented
 from gatepost_milter.html.attributes import Finder, decode
+from gatepost_milter.html.gaps import without_comments
 from gatepost_milter.html.nesting import UNMEASURED, too_deep
 from gatepost_milter.html.scanner import ATTRIBUTE, Scan, Style, Tag
 
@@ -31,10 +32,8 @@ _RESULT = {
 }
 _SEGMENT = re.compile(rf"({ATTRIBUTE})")
 _NAME = re.compile(r"[^ \t\n\f\r/>][^ \t\n\f\r/>=]*")
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _TEXT = re.compile(r"> ?[^ <][^<]*+")
 _SPACE = re.compile(r"[ \t\n\f\r]+")
-_CSS_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _ATTRIBUTE_SELECTOR = re.compile(r"\[[ \t\n\f\r]*([a-z][a-z0-9_-]*)[ \t\n\f\r]*(?=[\]=~^$*|])(?!\|[^=])")
 _SEES_STATES = re.compile(
     r":(?:checked|lang|dir|enabled|disabled|required|optional|read-|default|placeholder|indeterminate|target)"
@@ -61,7 +60,7 @@ class Profile:
     """
 
     def __init__(self, sheets: tuple[str, ...]) -> None:
-        css = _CSS_COMMENT.sub("", "".join(sheets).lower())
+        css = uncommented("".join(sheets).lower())
         named = _ATTRIBUTE_SELECTOR.findall(css)
         self.everything = (
             css.count("[") != len(named)
@@ -80,10 +79,10 @@ class Profile:
     def bare(self, gap: str) -> str:
         """Return a gap between tags without comments, texts cut down to ``x``."""
         if self.everything:
-            return _COMMENT.sub("", gap)
+            return without_comments(gap)
         known = self._gaps.get(gap)
         if known is None:
-            known = _TEXT.sub(">x", ">" + _SPACE.sub(" ", _COMMENT.sub("", gap)))[1:]
+            known = _TEXT.sub(">x", ">" + _SPACE.sub(" ", without_comments(gap)))[1:]
             self._remember(self._gaps, gap, known)
         return known
 

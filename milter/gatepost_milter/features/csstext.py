@@ -10,8 +10,15 @@ from __future__ import annotations
 import re
 
 _TOKEN = re.compile(
-    r"""/\*.*?\*/|\\(?:[0-9a-fA-F]{1,6}[ \t\n\r\f]?|\r\n|.)"""
+    r"""/\*.*?(?:\*/|\Z)|\\(?:[0-9a-fA-F]{1,6}[ \t\n\r\f]?|\r\n|.)"""
     r"""|"(?:[^"\\\n\r\f]|\\(?:\r\n|.))*"|'(?:[^'\\\n\r\f]|\\(?:\r\n|.))*'""",
+    re.DOTALL,
+)
+# A comment that never ends takes the rest with it; in a string or an address without quotes there is none.
+_COMMENT_OR = re.compile(
+    r"""(/\*.*?(?:\*/|\Z))|\\."""
+    r"""|"(?:[^"\\\n\r\f]|\\(?:\r\n|.))*"|'(?:[^'\\\n\r\f]|\\(?:\r\n|.))*'"""
+    r"""|(?i:url)\([ \t\r\n\f]*[^"'() \t\r\n\f\\]+(?=[) \t\r\n\f])""",
     re.DOTALL,
 )
 _IN_STRING = re.compile(r"""\\(?:\r\n|[\n\r\f])|\\?["']|\\.""", re.DOTALL)
@@ -24,6 +31,15 @@ _PLAIN_NAME = re.compile(r"[\w-]+")
 
 class CssTextError(Exception):
     """A sheet cannot be used; the text says why."""
+
+
+def uncommented(css: str, *, blank: bool = False) -> str:
+    """Return CSS without its comments, or with spaces in their place, so that all else stays where it was."""
+    if "/*" not in css:
+        return css
+    return _COMMENT_OR.sub(
+        lambda match: (" " * len(match[0]) if blank else "") if match[1] else match[0], css
+    )
 
 
 def plain_quotes(sheet: str) -> str:

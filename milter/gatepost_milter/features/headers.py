@@ -53,7 +53,7 @@ _QUOTED = Charset("utf-8")
 _QUOTED.header_encoding = QP
 _LABEL = re.compile(r"[^A-Za-z0-9_.-]+")
 NAMES = ("unsubscribe", "privacy", "feedbackid")
-OWN = "headers"  # the credential's own fields, under this name on record
+OWN = "headers"  # the credential's own fields, and what became of others, under this name on record
 
 
 def edit_headers(

@@ -5,8 +5,8 @@ declarations, so that these win as they did before, and ``!important`` rules win
 Elements in conditional comments are computed from a second copy in which those comments are opened.
 
 No file and no network is touched: ``<link>`` and ``<base>`` are not in the copy, and @import is not followed.
-Selectors that look at ``style`` attributes are left to the block. What is too large to compute in
-bounded time has ``Outcome.reason``.
+Selectors that look at ``style`` attributes are left to the block; where they might see what is written
+(``stylesight``), nothing is. That, and what is too large to compute in bounded time, has ``Outcome.reason``.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from gatepost_milter.features.csscopy import (
     sheets_of,
     skeleton,
 )
+from gatepost_milter.features.csstext import uncommented
+from gatepost_milter.features.stylesight import seen, sought
 from gatepost_milter.html.attributes import Finder, decode
 from gatepost_milter.html.part import HtmlPart, Outcome
 from gatepost_milter.html.scanner import Scan, Tag
@@ -45,7 +47,6 @@ _COMPUTED: Recent[tuple[str, ...], list[_Styled]] = Recent(_COMPUTED_MOST)
 _KEY_MOST = 65536
 
 _WORD = re.compile(r"[\w-]+")
-_CSS_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 # Each of these may look at many elements for one.
 _COSTLY = re.compile(r":(?:has|is|where|not|nth-last-child|nth-child)\(")
 _DECLARED = re.compile(r"(?:^|;)\s*([a-zA-Z-]+)\s*:")
@@ -87,12 +88,17 @@ def _inlined(part: HtmlPart) -> Outcome:
         return Outcome(reason="no <style> rule")
     if reason := _too_large(scan, opened):
         return Outcome(reason=reason)
+    reason, texts = sought(tuple(opened))
+    if reason:
+        return Outcome(reason=reason)
     edits: list[Edit[str]] = []
     scans = [scan, *(conditional.scan for conditional in scan.conditionals)]
     for order, place, style in _styles(scan, sheets, opened):
         start, name, attributes, _ = scans[order].tags[place]
         edit = _edit(name, attributes, style)
         if edit is not None:
+            if texts and (reason := seen(texts, style)):
+                return Outcome(reason=reason)
             edits.append((start + edit[0], start + edit[1], edit[2]))
     return Outcome(edits, "" if edits else "no rule that applies")
 
@@ -171,7 +177,7 @@ def _reached_conditionals(scan: Scan, sheets: list[str]) -> int:
     """Return how many conditional comments to open: up to the last with an element that a rule may reach."""
     if not scan.conditionals:
         return 0
-    css = _CSS_COMMENT.sub("", "\n".join(sheets).lower())
+    css = uncommented("\n".join(sheets).lower())
     words = frozenset(_WORD.findall(css))
     everything = "*" in css or "[" in css or "\\" in css
     for place in range(len(scan.conditionals), 0, -1):

@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from html import unescape
 
+from gatepost_milter.html.gaps import end_tags
+from gatepost_milter.html.gaps import text as gap_text
 from gatepost_milter.html.scanner import Scan
 
 # No URL that anybody shows is longer; what is longer is prose.
 _TEXT_MOST = 4000
-_CLOSE = re.compile(r"</[aA](?=[ \t\n\f\r/>])")
-_MARKUP = re.compile(r"<!--.*?-->|<[^>]*+>", re.DOTALL)
 # Soft hyphen, zero-width space and joiners, word joiner, direction marks, BOM.
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff]"
@@ -43,7 +43,7 @@ def shows_url(scan: Scan, index: int) -> bool:
     text = _inner(scan, index)
     if "." not in text and "&" not in text and text.isascii():
         return False
-    return is_url(unescape(_MARKUP.sub("", text)))
+    return is_url(unescape(text))
 
 
 def is_url(text: str) -> bool:
@@ -53,15 +53,15 @@ def is_url(text: str) -> bool:
 
 
 def _inner(scan: Scan, index: int) -> str:
-    """Return the link's content with its end tags and comments, start tags left out."""
+    """Return the link's text, character references as they are."""
     pieces: list[str] = []
     size = 0
     for place in range(index + 1, len(scan.tags) + 1):
         gap = scan.tags[place][3] if place < len(scan.tags) else scan.tail
-        close = _CLOSE.search(gap)
-        pieces.append(gap if close is None else gap[: close.start()])
         size += len(gap)
-        if close or size > _TEXT_MOST or (place < len(scan.tags) and scan.tags[place][1] == "a"):
+        close = next((start for start, name in end_tags(gap) if name == "a"), None)
+        pieces.append(gap_text(gap if close is None else gap[:close]))
+        if close is not None or size > _TEXT_MOST or (place < len(scan.tags) and scan.tags[place][1] == "a"):
             break
         if place < len(scan.tags) and scan.tags[place][1] in _LINE_BREAKS:
             pieces.append(" ")

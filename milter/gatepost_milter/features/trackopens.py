@@ -7,14 +7,12 @@ raw-text element.
 
 from __future__ import annotations
 
-import re
-
 from gatepost_milter.edits import Edit, splice
 from gatepost_milter.features.urls import Redirector
+from gatepost_milter.html.gaps import end_tags
 from gatepost_milter.html.part import HtmlPart, Outcome
 from gatepost_milter.html.references import Reference, style_references
 
-_CLOSING = re.compile(r"<!--.*?-->|(</(?:body|html)(?=[ \t\n\f\r/>]))", re.IGNORECASE | re.DOTALL)
 _PIXEL = '<img src="{}" width="1" height="1" alt="">'
 
 
@@ -39,11 +37,8 @@ def pixel(part: HtmlPart, address: str) -> Outcome:
     scan = part.scan
     if scan.open_end:
         return Outcome(reason="the HTML ends within a tag or an element that shows no image")
-    tail_start = len(part.text) - len(scan.tail)
-    for closing in _CLOSING.finditer(scan.tail):
-        if closing[1]:
-            place = tail_start + closing.start(1)
-            break
-    else:
-        place = max(tail_start, len(part.text.rstrip(" \t\r\n")))
+    # Not ``scan.tail``: it leaves out conditional comments, which stand in the way of counting.
+    tail = part.text[scan.tail_start :]
+    closing = next((start for start, name in end_tags(tail) if name in ("body", "html")), None)
+    place = scan.tail_start + (len(tail.rstrip(" \t\r\n")) if closing is None else closing)
     return Outcome([(place, place, _PIXEL.format(address))])

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
+from gatepost_milter.features.csstext import uncommented
 from gatepost_milter.html.attributes import Finder, Value
 from gatepost_milter.html.scanner import Scan, Style
 
@@ -31,7 +32,6 @@ _IMAGE_DECLARATION = re.compile(
     r"(?i:(?<![\w-])(?:background(?:-image)?|list-style(?:-image)?|border-image(?:-source)?|content))"
     r"[ \t\n\f\r]*+:[^;{}]*+"
 )
-_CSS_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 
 
 def image_references(scan: Scan) -> list[Reference]:
@@ -46,8 +46,7 @@ def image_references(scan: Scan) -> list[Reference]:
 def css_references(css: str) -> Iterator[Reference]:
     """Yield the references of image properties in a sheet."""
     if "url(" in css.lower():
-        if "/*" in css:
-            css = _CSS_COMMENT.sub(lambda match: " " * len(match[0]), css)
+        css = uncommented(css, blank=True)
         for declaration in _IMAGE_DECLARATION.finditer(css):
             for url in _CSS_URL.finditer(css, declaration.start(), declaration.end()):
                 yield url.start(1), url[1]

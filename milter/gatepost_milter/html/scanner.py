@@ -21,13 +21,13 @@ WS = r"[ \t\n\f\r]"
 VALUE = r"""(?:"[^"]*+"|'[^']*+'|[^ \t\n\f\r>"'][^ \t\n\f\r>]*+|(?=>))"""
 # An attribute with what stands before it. A name followed by "=" must have a value: an open quote never ends.
 ATTRIBUTE = rf"[ \t\n\f\r/]*+[^ \t\n\f\r/>][^ \t\n\f\r/>=]*+(?:{WS}*+={WS}*+{VALUE}|(?!{WS}*+=))"
-_ATTRIBUTES = rf"(?:{ATTRIBUTE})*[ \t\n\f\r/]*+"
-_NAME = r"[a-zA-Z][^ \t\n\f\r/>]*+"
-_COMMENT_REST = r"(?:-?>|(?:[^-]++|-(?!-!?>))*--!?>)"
+ATTRIBUTES = rf"(?:{ATTRIBUTE})*[ \t\n\f\r/]*+"
+NAME = r"[a-zA-Z][^ \t\n\f\r/>]*+"
+COMMENT_REST = r"(?:-?>|(?:[^-]++|-(?!-!?>))*--!?>)"
 _GAP = (
     # Most end tags are just a name; the look-ahead keeps the two forms apart.
-    rf"(?:[^<]++|</{_NAME}(?:>|(?=[ \t\n\f\r/]){_ATTRIBUTES}>)"
-    rf"|<!--(?!\[[iI][fF]){_COMMENT_REST}|<!(?!--)[^>]*+>|<\?[^>]*+>"
+    rf"(?:[^<]++|</{NAME}(?:>|(?=[ \t\n\f\r/]){ATTRIBUTES}>)"
+    rf"|<!--(?!\[[iI][fF]){COMMENT_REST}|<!(?!--)[^>]*+>|<\?[^>]*+>"
     r"|</[^a-zA-Z>][^>]*+>|</>|<+(?=<)|<(?![a-zA-Z/!?]))*"
 )
 # noscript is none of them: mail programs run no scripts, and show what stands in it.
@@ -37,8 +37,8 @@ _RAW = (
     r"(?i:script|style|title|textarea|xmp|iframe|noembed|noframes|plaintext)(?=[ \t\n\f\r/>])"
 )
 _TOKEN = re.compile(
-    rf"({_GAP})(?:<({_RAW})({_ATTRIBUTES})>((?:[^<]++|<(?!/(?i:\2)[ \t\n\f\r/>]))*)"
-    rf"|<({_NAME})({_ATTRIBUTES})>|(<!--\[(?i:if){_COMMENT_REST})|([\s\S]*+))"
+    rf"({_GAP})(?:<({_RAW})({ATTRIBUTES})>((?:[^<]++|<(?!/(?i:\2)[ \t\n\f\r/>]))*)"
+    rf"|<({NAME})({ATTRIBUTES})>|(<!--\[(?i:if){COMMENT_REST})|([\s\S]*+))"
 )
 _CONDITION = re.compile(r"<!--\[[iI][fF][^\]>]*+\]>")
 
@@ -69,11 +69,13 @@ class Scan:
     """The start tags of one text in order, and what else features ask for.
 
     Offsets count from the start of the whole part, also in the scan of a conditional comment. ``tail`` is
-    the gap after the last tag. ``open_end``: the text ends within a tag, a comment or a raw-text element.
+    the gap after the last tag, which begins at ``tail_start``. ``open_end``: the text ends within a tag, a
+    comment or a raw-text element.
     """
 
     tags: list[Tag] = field(default_factory=list[Tag])
     tail: str = ""
+    tail_start: int = 0
     styles: list[Style] = field(default_factory=list[Style])
     conditionals: list[Conditional] = field(default_factory=list[Conditional])
     open_end: bool = False
@@ -81,7 +83,7 @@ class Scan:
 
 def scan(text: str, offset: int = 0) -> Scan:
     """Return the scan of ``text``, whose first character stands at ``offset`` of the part."""
-    result = Scan()
+    result = Scan(tail_start=offset)
     tags = result.tags
     position, end = offset, offset + len(text)
     pending = ""
@@ -93,6 +95,7 @@ def scan(text: str, offset: int = 0) -> Scan:
         if name:
             tags.append((position, name.lower(), attributes, gap))
             position += len(name) + len(attributes) + 2
+            result.tail_start = position
         elif raw_name:
             tags.append((position, raw_name.lower(), raw_attributes, gap))
             position += len(raw_name) + len(raw_attributes) + 2
@@ -102,6 +105,7 @@ def scan(text: str, offset: int = 0) -> Scan:
                 result.open_end = True
                 break
             position += len(raw)
+            result.tail_start = position
             result.open_end = position == end
         else:
             pending = gap

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -30,15 +30,23 @@ def _unheard(backend: str, change: int) -> None:
     del backend, change
 
 
+def _untimed(seconds: float) -> None:
+    del seconds
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What all back ends share. ``stuck`` is told of calls left behind: the back end's name, +1 or -1."""
+    """What all back ends share. ``stuck`` is told of calls left behind: the back end's name, +1 or -1.
+
+    ``took`` is told the seconds that each imported hash took to check.
+    """
 
     credentials: Credentials
     keyring: Keyring
     last_used: LastUsed
     now: Callable[[], datetime]
     stuck: Callable[[str, int], object] = _unheard
+    took: Callable[[float], object] = _untimed
 
 
 def check(settings: Settings) -> None:
@@ -53,6 +61,17 @@ def check(settings: Settings) -> None:
             _check_pam(settings.pam)
         elif name == "ldap":
             _check_ldap(settings.ldap)
+
+
+def remarks(settings: Settings) -> Iterator[str]:
+    """Yield what works as configured, and yet not for everybody."""
+    outside = [name for name in settings.sasl.backends if name != "store"]
+    if SCRAM in settings.sasl.mechanisms and outside:
+        yield (
+            f"sasl.mechanisms has {SCRAM}, which users of {' and '.join(outside)} cannot use: a client that "
+            "chooses it, as most do where it is on offer, is refused. Take it out of sasl.mechanisms, or set "
+            "PLAIN or LOGIN in those clients"
+        )
 
 
 def build(settings: Settings, parts: Parts) -> Chain:
@@ -77,7 +96,7 @@ def names_of(settings: Settings, backend: str) -> Names:
 
 def _authenticator(name: str, settings: Settings, parts: Parts) -> Authenticator:
     if name == "store":
-        return StoreAuthenticator(parts.credentials, parts.keyring, parts.last_used, parts.now)
+        return StoreAuthenticator(parts.credentials, parts.keyring, parts.last_used, parts.now, parts.took)
     if name == "pam":
         return _external(Source.PAM, settings.pam, _pam(settings.pam, parts), settings, parts)
     return _external(Source.LDAP, settings.ldap, _ldap(settings.ldap, parts), settings, parts)
@@ -90,7 +109,7 @@ def _external(
     settings: Settings,
     parts: Parts,
 ) -> ExternalAuthenticator:
-    maker = Maker(settings.store.url, source, _template(section), parts.now) if section.account else None
+    maker = _maker(source, section, settings, parts) if section.account else None
     return ExternalAuthenticator(
         source,
         password_check,
@@ -102,6 +121,12 @@ def _external(
         maker=maker,
         fold_case=section.fold_case,
     )
+
+
+def _maker(source: Source, section: PamSettings | LdapSettings, settings: Settings, parts: Parts) -> Maker:
+    from gatepost_sasl.backends.maker import TemplateMaker  # noqa: PLC0415 - loads SQLAlchemy
+
+    return TemplateMaker(settings.store.url, source, _template(section), parts.now)
 
 
 def _template(section: PamSettings | LdapSettings) -> Template:

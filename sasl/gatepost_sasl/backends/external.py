@@ -13,15 +13,12 @@ from datetime import datetime
 from typing import Protocol
 
 from gatepost_core.model import Credential, Source
-from gatepost_core.store import credentials
-from gatepost_core.store.engine import faults, open_engine
-from gatepost_core.store.errors import Conflict, StoreError
 from gatepost_sasl.authenticator import BackendUnavailable, Denied, Granted, Peer, Verdict
 from gatepost_sasl.backends.admission import refusal
 from gatepost_sasl.backends.breaker import Breaker
 from gatepost_sasl.backends.cache import GrantedLogins
 from gatepost_sasl.backends.store import Credentials, LastUsed
-from gatepost_sasl.backends.template import Known, Template, TemplateError
+from gatepost_sasl.backends.template import Known
 
 NAME_MOST = 255
 
@@ -38,43 +35,12 @@ class PasswordCheck(Protocol):
         ...
 
 
-class Maker:
+class Maker(Protocol):
     """Makes a credential at the first login of a name."""
 
-    def __init__(self, url: str, source: Source, template: Template, now: Callable[[], datetime]) -> None:
-        self._url = url
-        self._source = source
-        self._template = template
-        self._now = now
-
     def make(self, who: Known) -> Credential | Denied:
-        """Return the credential, made by us or by another worker meanwhile. Raises StoreUnavailable."""
-        try:
-            blank = self._template.fill(who)
-        except TemplateError as error:
-            return Denied(str(error))
-        engine = open_engine(self._url)
-        try:
-            with faults(self._url), engine.begin() as connection:
-                return credentials.add(
-                    connection,
-                    account=self._template.account,
-                    username=who.name,
-                    derived=None,
-                    now=self._now(),
-                    features=blank.features,
-                    rules=blank.rules,
-                    source=self._source,
-                )
-        except Conflict:
-            with faults(self._url), engine.connect() as connection:
-                return credentials.get(connection, who.name)
-        except StoreError as error:  # the template's account is not there
-            raise BackendUnavailable(
-                f"{self._source.value}: no credential for {who.name}: {error}"
-            ) from error
-        finally:
-            engine.dispose()
+        """Return the credential. Raises StoreUnavailable or BackendUnavailable."""
+        ...
 
 
 class ExternalAuthenticator:

@@ -1,21 +1,23 @@
 """The store as a back end: generated passwords, kept as keyed hashes, and imported argon2id hashes.
 
-An unknown user costs the same work as a known one (but for an imported hash, which a long enough fixed
-delay of refusals hides), and state, expiry and network are looked at only after the password, so that nobody
-learns from a refusal which user names exist.
+An unknown user costs the same work as a known one (but for an imported hash, which the fixed time of
+refusals hides: slowest.py), and what state, expiry and network say counts only after the password, so
+that nobody learns from a refusal which user names exist.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol
 
 from gatepost_core.keyring import Keyring
-from gatepost_core.model import Credential, Source
+from gatepost_core.model import Credential, Rules, Source, State
 from gatepost_core.passwords import verify
 from gatepost_sasl.authenticator import BackendUnavailable, Denied, Granted, Peer, Verdict
 from gatepost_sasl.backends.admission import refusal
+
+_NOBODY = Credential(0, 0, "", "", "", State.ACTIVE, {}, Rules(), datetime.min.replace(tzinfo=UTC))
 
 
 class Credentials(Protocol):
@@ -34,16 +36,26 @@ class LastUsed(Protocol):
         ...
 
 
+def _unheard(seconds: float) -> None:
+    del seconds
+
+
 class StoreAuthenticator:
-    """Checks passwords against the store. ``now`` gives the time in UTC."""
+    """Checks passwords against the store. ``now`` gives the time in UTC; ``took``: see Slowest."""
 
     def __init__(
-        self, credentials: Credentials, keyring: Keyring, last_used: LastUsed, now: Callable[[], datetime]
+        self,
+        credentials: Credentials,
+        keyring: Keyring,
+        last_used: LastUsed,
+        now: Callable[[], datetime],
+        took: Callable[[float], object] = _unheard,
     ) -> None:
         self._credentials = credentials
         self._keyring = keyring
         self._last_used = last_used
         self._now = now
+        self._took = took
 
     def at_once(self, username: str, password: str, peer: Peer) -> Verdict | None:
         """See Authenticator: an imported argon2id hash takes some tenths of a second."""
@@ -59,19 +71,23 @@ class StoreAuthenticator:
     def _checked(self, credential: Credential | None, password: str, peer: Peer) -> Verdict:
         now = self._now()
         try:
-            matches = verify(self._keyring, credential, password, now)
+            matches = verify(self._keyring, credential, password, now, self._took)
         except LookupError as error:
             raise BackendUnavailable(str(error)) from error
+        refused = refusal(
+            credential or _NOBODY, Source.STORE, peer, now
+        )  # for each, so that all take as long
         if credential is None:
             return Denied("unknown user")
         if not matches:
             return Denied("wrong password")
-        return self.admit(credential, peer, now)
+        return refused or self._used(credential, peer, now)
 
     def admit(self, credential: Credential, peer: Peer, now: datetime) -> Verdict:
         """Say whether a credential may be used by somebody who has shown to know its password."""
         refused = refusal(credential, Source.STORE, peer, now)
-        if refused is not None:
-            return refused
+        return refused or self._used(credential, peer, now)
+
+    def _used(self, credential: Credential, peer: Peer, now: datetime) -> Granted:
         self._last_used.record(credential.id, peer.remote_ip, now)
         return Granted(credential.username)

@@ -60,6 +60,10 @@ class Mechanism(Protocol):
 
 def prepared(raw: bytes, what: str) -> str:
     """Return a UTF-8 string after SASLprep; it must not be empty. Raises MechanismError naming ``what``."""
+    if raw.isascii() and raw:
+        text = raw.decode("ascii")
+        if text.isprintable():  # of ASCII, what SASLprep leaves as it is
+            return text
     try:
         text = saslprep(raw.decode("utf-8"))
     except UnicodeDecodeError as error:

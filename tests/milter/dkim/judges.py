@@ -42,8 +42,9 @@ def by_dkimpy(raw: bytes, published: Mapping[str, str]) -> list[str]:
     count = len(re.findall(rb"(?im)^dkim-signature:", raw.partition(b"\r\n\r\n")[0]))
     holding = []
     for index in range(count):
-        judge = dkim.DKIM(raw)
-        with suppress(dkim.DKIMException):  # a body hash that differs is raised, not returned
+        # A body hash that differs is raised, not returned; so is a header that dkimpy cannot read.
+        with suppress(dkim.DKIMException):
+            judge = dkim.DKIM(raw)
             if judge.verify(idx=index, dnsfunc=lookup):
                 holding.append(judge.signature_fields[b"a"].decode("ascii"))
     return holding

@@ -1,0 +1,136 @@
+"""The three look-ups of the hot path, and whether anything has changed since the last one.
+
+``PRAGMA data_version`` tells of a change by any process
+(https://www.sqlite.org/pragma.html#pragma_data_version); it is asked only when the write-ahead log's file has
+changed since, or so lately that its time stamp could not tell (git's "racy" rule), because asking takes ten
+times as long as looking at the file. The log is kept open for that: no lock is ever on it, so that its
+descriptor may be closed, which on SQLite's other files would let go of locks (fcntl(2)).
+
+A database that was replaced (a restored backup) is opened anew: at once when its log is gone, as a restore
+has to remove it, and within a quarter of a second otherwise.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+
+from gatepost_core.model import Credential, SenderDomain
+from gatepost_core.rules import normal_domain
+from gatepost_core.store import rows
+from gatepost_core.store.locate import database_file, file_identity
+from gatepost_core.store.sqlite import connect, row_factory
+
+# Ten times the kernel's clock tick, by which files are stamped.
+RACY_NANOSECONDS = 100_000_000
+IDENTITY_SECONDS = 0.25
+# No writer holds up a reader in WAL mode; somebody who has the whole file locked must not hold up an event
+# loop, and with it all other answers, for as long as Postfix waits.
+_PATIENCE = 0.5
+# As schema.py has them; their order does not matter, rows are read by name.
+_OWNED = "SELECT t.*, a.name AS account FROM {} AS t JOIN accounts AS a ON a.id = t.account_id WHERE t.{} = ?"
+_CREDENTIAL = _OWNED.format("credentials", "username")
+_SECRETS = "SELECT * FROM secrets WHERE credential_id = ? ORDER BY id"
+_DOMAIN = _OWNED.format("sender_domains", "name")
+_KEYS = "SELECT * FROM dkim_keys WHERE domain_id = ? ORDER BY id"
+_BOUNCE = "SELECT 1 FROM sender_domains WHERE bounce_domain = ? LIMIT 1"
+
+_IMPORTED = "SELECT imported_hash FROM credentials WHERE imported_hash IS NOT NULL"
+
+
+class Lookups:
+    """Reads one SQLite file. For one thread at a time; each method raises what sqlite.FAULTS names.
+
+    ``changed`` goes before each look-up: it opens what is not open.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._log_name = f"{database_file(url)}-wal"
+        self._connection: sqlite3.Connection | None = None
+        self._log = -1
+        self._settled: tuple[int, int, int] | None = None
+        self._seen: tuple[tuple[int, int], int] | None = None
+        self._identity_due = 0.0
+
+    def changed(self) -> bool:
+        """Say whether what was read before may be out of date."""
+        if self._settled is not None and time.monotonic() < self._identity_due:
+            status = os.fstat(self._log)
+            if self._settled == (status.st_size, status.st_mtime_ns, status.st_nlink):
+                return False
+        return self._ask()
+
+    def credential(self, username: str) -> Credential | None:
+        """Return the credential of that name with its secrets, oldest first."""
+        row = self._row(_CREDENTIAL, username)
+        return None if row is None else rows.credential(row, self._rows(_SECRETS, row["id"]))
+
+    def domain(self, name: str) -> SenderDomain | None:
+        """Return the sender domain of that name with its keys, oldest first."""
+        row = self._row(_DOMAIN, normal_domain(name))
+        return None if row is None else rows.domain(row, self._rows(_KEYS, row["id"]))
+
+    def bounce_domain(self, name: str) -> bool:
+        """Say whether bounces of a sender domain arrive at that name."""
+        return self._row(_BOUNCE, normal_domain(name)) is not None
+
+    def imported_hashes(self) -> list[str]:
+        """Return all imported password hashes, in no order."""
+        assert self._connection is not None  # noqa: S101 - changed() goes first
+        return [text for (text,) in self._connection.execute(_IMPORTED)]
+
+    def close(self) -> None:
+        """Close what is open; the next look-up opens it again."""
+        self._settled = self._seen = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+        log, self._log = self._log, -1
+        if log >= 0:
+            os.close(log)
+
+    def _ask(self) -> bool:
+        """Ask the file system which file it is, and SQLite whether it has changed."""
+        identity = file_identity(self._url)
+        log = self._log_stamp()
+        if (self._seen is not None and self._seen[0] != identity) or (log is not None and not log[2]):
+            self.close()
+        connection = self._opened()
+        log = self._log_stamp()
+        seen = identity, connection.execute("PRAGMA data_version").fetchone()[0]
+        # The log as it was before the question: what changed during it is asked about next time.
+        settled = log is not None and time.time_ns() - log[1] > RACY_NANOSECONDS
+        self._settled = log if settled else None
+        self._identity_due = time.monotonic() + IDENTITY_SECONDS
+        changed, self._seen = seen != self._seen, seen
+        return changed
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = connect(self._url, patience=_PATIENCE)
+            self._connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()  # makes the log
+        if self._log < 0:
+            try:
+                self._log = os.open(self._log_name, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:  # not in WAL mode: SQLite is asked each time
+                self._log = -1
+        return self._connection
+
+    def _log_stamp(self) -> tuple[int, int, int] | None:
+        """Return what changes with each commit: the log's size and time, and whether it has a name still."""
+        if self._log < 0:
+            return None
+        status = os.fstat(self._log)
+        return status.st_size, status.st_mtime_ns, status.st_nlink
+
+    def _row(self, sql: str, key: str) -> rows.Row | None:
+        found = self._rows(sql, key)
+        return found[0] if found else None
+
+    def _rows(self, sql: str, key: str | int) -> list[rows.Row]:
+        assert self._connection is not None  # noqa: S101 - changed() goes first
+        cursor = self._connection.cursor()
+        cursor.row_factory = row_factory
+        return cursor.execute(sql, (key,)).fetchall()

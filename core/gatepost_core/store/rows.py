@@ -1,0 +1,95 @@
+"""From rows of the directory to values: the one place, whoever read the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+from gatepost_core.features import FeatureValue
+from gatepost_core.model import (
+    Credential,
+    DkimKey,
+    ImportedSecret,
+    Mode,
+    Rules,
+    Secret,
+    SenderDomain,
+    Source,
+    State,
+)
+from gatepost_core.options import Options
+
+
+class Row(Protocol):
+    """A row: values of the schema's types, by the names of its columns."""
+
+    def __getitem__(self, name: str, /) -> Any:
+        """Return a column's value."""
+        ...
+
+
+def credential(row: Row, secrets: Iterable[Row]) -> Credential:
+    """Return a credential of its row, with the name of its account, and its secrets' rows."""
+    rules, imported = row["rules"], row["imported_hash"]
+    return Credential(
+        id=row["id"],
+        account_id=row["account_id"],
+        account=row["account"],
+        username=row["username"],
+        label=row["label"],
+        state=State(row["state"]),
+        features=_features(row["features"]),
+        rules=Rules(senders=tuple(rules.get("senders", ())), networks=tuple(rules.get("networks", ()))),
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
+        secrets=tuple([secret(one) for one in secrets]),
+        source=Source(row["source"]),
+        imported=ImportedSecret(imported, row["imported_expires_at"]) if imported else None,
+        options=Options.from_json(row["options"]),
+        mode=Mode(row["mode"]),
+    )
+
+
+def secret(row: Row) -> Secret:
+    """Return a secret of its row."""
+    return Secret(
+        id=row["id"],
+        key_id=row["key_id"],
+        digest=row["digest"],
+        scram_salt=row["scram_salt"],
+        scram_iterations=row["scram_iterations"],
+        scram_stored_key=row["scram_stored_key"],
+        scram_server_key=row["scram_server_key"],
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
+    )
+
+
+def domain(row: Row, keys: Iterable[Row]) -> SenderDomain:
+    """Return a sender domain of its row, with the name of its account, and its keys' rows."""
+    return SenderDomain(
+        id=row["id"],
+        account_id=row["account_id"],
+        account=row["account"],
+        name=row["name"],
+        click_domain=row["click_domain"],
+        bounce_domain=row["bounce_domain"],
+        created_at=row["created_at"],
+        keys=tuple([_key(one) for one in keys]),
+    )
+
+
+def _key(row: Row) -> DkimKey:
+    return DkimKey(
+        row["selector"],
+        row["algorithm"],
+        row["public"],
+        row["sealed_private"],
+        row["created_at"],
+        row["activates_at"],
+        row["retires_at"],
+    )
+
+
+def _features(values: Mapping[str, Any]) -> dict[str, FeatureValue]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}

@@ -1,0 +1,417 @@
+"""``gatepost doctor`` against a whole gateway: nothing to mend where nothing is, each fault at its hop.
+
+Every fault is made for real, in a private Postfix, the daemons, the store or a name server, and undone again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import insert
+
+from gatepost_cli.checks.probemail import LABEL
+from gatepost_cli.dns import records
+from gatepost_core import keyring
+from gatepost_core.model import Mode
+from gatepost_core.store import journal
+from gatepost_core.store.engine import open_engine
+from gatepost_core.store.schema import messages
+from gatepost_stack.instance import HOST
+from gatepost_stack.stack import HOSTNAME, Stack
+from tests.cli.nameserver import nameserver
+from tests.integration.harness import Gateway
+from tests.sasl import pki
+
+FINDING = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Doctor:
+    """The command as an operator runs it."""
+
+    gateway: Gateway
+    resolver: str
+
+    def __call__(self, *words: str, overrides: tuple[str, ...] = ()) -> Any:
+        """Run it; return its JSON, after holding the exit code against it."""
+        place = self.gateway.stack.layout
+        command = [sys.executable, "-m", "gatepost_cli", "--config", str(place.settings_file)]
+        command += [word for override in overrides for word in ("--set", override)]
+        command += ["doctor", "--postfix-config", str(place.postfix), "--resolver", self.resolver, "--json"]
+        done = subprocess.run([*command, *words], capture_output=True, text=True, check=False, timeout=120)
+        assert done.returncode in (0, 5), done.stderr
+        data = json.loads(done.stdout)
+        assert done.returncode == (5 if data["faults"] else 0)
+        return data
+
+    def faults(self, *words: str, overrides: tuple[str, ...] = ()) -> list[FINDING]:
+        """Run it; return its faults, each of which says what was expected and what to do."""
+        found = [one for one in self(*words, overrides=overrides)["findings"] if one["status"] == "fault"]
+        assert all(one["found"] and one["expected"] and one["advice"] for one in found)
+        return found
+
+    def probe(self) -> FINDING:
+        """Run the probe alone; return its only fault."""
+        (found,) = self.faults("--only", "probe")
+        assert not any(LABEL in one["label"] for one in self.credentials())
+        return found
+
+    def credentials(self) -> list[dict[str, str]]:
+        place = self.gateway.stack.layout
+        command = [sys.executable, "-m", "gatepost_cli", "--config", str(place.settings_file)]
+        done = subprocess.run([*command, "credential", "list", "--json"], capture_output=True, check=True)
+        found: list[dict[str, str]] = json.loads(done.stdout)
+        return found
+
+
+def zones(stack: Stack) -> dict[str, list[str]]:
+    """Return all that the sender domain should publish, as zone files have it."""
+    own = records(stack.provision.domain(), HOSTNAME)
+    return {
+        "example.test": [
+            *(f"{one.name}. 60 IN {one.type} {one.data}" for one in own),
+            f"{HOSTNAME}. 60 IN A 192.0.2.25",
+        ]
+    }
+
+
+@pytest.fixture(scope="module")
+def doctor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doctor]:
+    """A gateway of its own, which is tampered with, and a name server that has all that it should."""
+    folder = tmp_path_factory.mktemp("doctor")
+    # Short time-outs: a hop that does not answer is waited for once in each check.
+    tables = {"doctor": {"timeout": 5.0}}
+    with (
+        Stack(folder / "stack", tables=tables) as stack,
+        nameserver(folder / "dns", zones(stack)) as resolver,
+    ):
+        yield Doctor(Gateway(stack), resolver)
+
+
+def test_nothing_is_found_where_nothing_is_wrong(doctor: Doctor) -> None:
+    before = doctor.credentials()
+    result = doctor()
+    assert [one for one in result["findings"] if one["status"] == "fault"] == []
+    assert result["first_fault"] is None
+    # A test's authority is nobody's, and the clock of a test host may be kept from outside.
+    notes = {one["check"] for one in result["findings"] if one["status"] == "note"}
+    assert notes <= {"clock", "ports"}
+    assert {one["check"] for one in result["findings"]} == set(result["checks"])
+    hops = [one["looked_at"].split(",")[0] for one in result["findings"] if one["check"] == "probe"]
+    assert hops == [
+        "connect",
+        "TLS",
+        "credential",
+        "AUTH",
+        "MAIL",
+        "RCPT",
+        "DATA",
+        "end of message",
+        "record",
+        "features",
+    ]
+    assert doctor.credentials() == before
+
+
+def test_the_probe_is_recorded_signed_and_never_delivered(doctor: Doctor) -> None:
+    assert doctor("--only", "probe")["faults"] == 0
+    engine = open_engine(doctor.gateway.stack.settings.store.journal, reading=True)
+    with engine.connect() as connection:
+        (newest,) = journal.recent(connection, limit=1)
+    engine.dispose()
+    assert newest.mode is Mode.SANDBOX
+    assert set(newest.applied) == {"dkim", "inlinecss", "tags"}
+    assert newest.recipients == ("probe@gatepost-doctor.invalid",)
+    queue = subprocess.run(
+        ["/usr/sbin/postqueue", "-c", str(doctor.gateway.stack.layout.postfix), "-j"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert newest.queue_id not in queue.stdout
+    assert not any("doctor" in item.sender for item in doctor.gateway.all_delivered())
+
+
+def test_a_credential_that_a_killed_run_left_goes_with_the_next(doctor: Doctor) -> None:
+    past = datetime.now(UTC) - timedelta(minutes=1)
+    left = doctor.gateway.stack.provision.credential(label=LABEL, expires_at=past, mode=Mode.SANDBOX)
+    others = doctor.gateway.stack.provision.credential(label=LABEL, expires_at=past)  # a live one is none
+    doctor("--only", "probe")
+    names = {one["username"] for one in doctor.credentials()}
+    doctor.gateway.stack.provision.remove(others.username)
+    assert left.username not in names
+    assert others.username in names
+
+
+def test_a_store_without_any_account_gets_one_for_the_probe_only(doctor: Doctor, tmp_path: Path) -> None:
+    stack = doctor.gateway.stack
+    # Elsewhere than the daemons': the login fails, and the account is gone all the same.
+    overrides = (f"store.url=sqlite:///{tmp_path}/directory.db",)
+    command = [sys.executable, "-m", "gatepost_cli", "--config", str(stack.layout.settings_file)]
+    command += ["--set", overrides[0]]
+    subprocess.run([*command, "store", "upgrade"], check=True, capture_output=True)
+    (found,) = doctor.faults("--only", "probe", overrides=overrides)
+    assert found["looked_at"].startswith("AUTH, ")
+    assert found["found"].startswith("refused: 535")
+    done = subprocess.run([*command, "account", "list", "--json"], check=True, capture_output=True)
+    assert json.loads(done.stdout) == []
+
+
+@pytest.mark.parametrize(("daemon", "hop"), [("sasl", "AUTH"), ("policy", "RCPT"), ("milter", "TLS")])
+def test_a_daemon_that_is_stopped_is_named_by_its_socket_and_by_the_probe(
+    doctor: Doctor, daemon: str, hop: str
+) -> None:
+    supervisor = doctor.gateway.stack.supervisor
+    starts = supervisor.starts(daemon)
+    supervisor.hold(daemon)
+    try:
+        overrides = ("doctor.timeout=3",)
+        found = doctor.faults("--only", f"{daemon}-socket", "--only", "probe", overrides=overrides)
+    finally:
+        supervisor.release(daemon)
+        supervisor.wait_ready(daemon, starts + 1)
+    assert found[0]["check"] == f"{daemon}-socket"
+    assert f"gatepost-{daemon}" in found[0]["advice"]
+    (at_probe,) = [one for one in found if one["check"] == "probe"]
+    assert at_probe["looked_at"].split(",")[0] == hop
+    # Without its milter, Postfix refuses as early as at STARTTLS.
+    assert f"{daemon}-socket" in at_probe["advice"]
+    _wait_until_served(doctor)
+
+
+def _wait_until_served(doctor: Doctor) -> None:
+    """Wait until Postfix takes mail again: master(8) holds back a service whose smtpd could not start."""
+    deadline = time.monotonic() + 90
+    while doctor("--only", "probe")["faults"]:
+        assert time.monotonic() < deadline, "Postfix did not come back"
+
+
+@contextmanager
+def reconfigured(doctor: Doctor, parameters: Mapping[str, str]) -> Iterator[None]:
+    """Change main.cf, have Postfix read it, and put it back in the end."""
+    stack = doctor.gateway.stack
+    file = stack.layout.postfix / "main.cf"
+    before = file.read_text()
+    lines = [line for line in before.splitlines() if line.partition(" = ")[0] not in parameters]
+    lines += [f"{name} = {value}".rstrip() for name, value in parameters.items()]
+    try:
+        _reload(stack, "\n".join(lines) + "\n")
+        yield
+    finally:
+        _reload(stack, before)
+
+
+def _reload(stack: Stack, text: str) -> None:
+    file = stack.layout.postfix / "main.cf"
+    file.write_text(text)
+    os.utime(file, (time.time() - 60, time.time() - 60))
+    pids = _smtpds(stack)
+    subprocess.run(
+        ["/usr/sbin/postfix", "-c", str(stack.layout.postfix), "reload"], check=True, capture_output=True
+    )
+    deadline = time.monotonic() + 30
+    while pids & _smtpds(stack):  # each ends after the session that it is in
+        assert time.monotonic() < deadline, "smtpd did not end after a reload"
+        with socket.create_connection((HOST, stack.ports[0]), timeout=5):
+            pass
+
+
+def _smtpds(stack: Stack) -> set[int]:
+    """Return the smtpd processes of the private Postfix."""
+    children = Path(f"/proc/{stack.postfix.pid}/task/{stack.postfix.pid}/children").read_text().split()
+    return {int(pid) for pid in children if _command(pid) == "smtpd"}
+
+
+def _command(pid: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
+def test_a_milter_that_postfix_does_not_ask_is_found_by_the_missing_record(doctor: Doctor) -> None:
+    with reconfigured(doctor, {"smtpd_milters": ""}):
+        found = doctor.faults("--only", "probe", "--only", "postfix-main-cf")
+    assert [one["looked_at"].split(",")[0] for one in found] == ["main.cf", "record"]
+    assert found[0]["looked_at"] == "main.cf, smtpd_milters"
+    assert "postsuper -d" in found[1]["found"]
+
+
+def test_a_password_key_that_the_daemons_do_not_have_is_found_at_auth(doctor: Doctor) -> None:
+    added = keyring.add(doctor.gateway.stack.settings.keys.directory, "password")
+    try:
+        found = doctor.probe()
+    finally:
+        added.unlink()
+    assert found["looked_at"].startswith("AUTH, ")
+    assert found["found"].startswith("refused: 454")
+
+
+def test_a_hand_made_restriction_is_found_at_rcpt(doctor: Doctor) -> None:
+    with reconfigured(doctor, {"smtpd_recipient_restrictions": "reject"}):
+        found = doctor.probe()
+    assert found["looked_at"].startswith("RCPT, ")
+    assert "554" in found["found"]
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> pki.Authority:
+    return pki.make(tmp_path_factory.mktemp("pki") / "own", HOSTNAME)
+
+
+def test_a_port_that_presents_an_expired_certificate_is_a_fault_of_each_port(
+    doctor: Doctor, authority: pki.Authority
+) -> None:
+    file = str(authority.folder / "expired.pem")
+    (authority.folder / "expired.key").chmod(0o600)
+    own = {"smtpd_tls_cert_file": file, "smtpd_tls_key_file": str(authority.folder / "expired.key")}
+    overrides = (f"postfix.tls_certificate_file={file}", f"postfix.tls_key_file={own['smtpd_tls_key_file']}")
+    with reconfigured(doctor, own):
+        found = doctor.faults("--only", "ports", "--only", "tls-certificate", overrides=overrides)
+    ports = [one for one in found if one["check"] == "ports" and "expired on" in one["found"]]
+    assert len(ports) == 3
+    chains = [one["found"] for one in found if one["looked_at"].endswith(", chain")]
+    assert chains == ["certificate has expired"] * 3
+    (of_file,) = [one for one in found if one["check"] == "tls-certificate"]
+    assert "expired on" in of_file["found"]
+
+
+def test_a_certificate_that_postfix_has_not_read_again_is_a_fault(
+    doctor: Doctor, authority: pki.Authority
+) -> None:
+    override = f"postfix.tls_certificate_file={authority.folder}/server.pem"
+    found = doctor.faults("--only", "ports", overrides=(override,))
+    others = [one for one in found if one["found"] == "another one than in the file"]
+    assert len(others) == 3
+    assert all("postfix reload" in one["advice"] for one in others)
+
+
+def test_auth_on_offer_before_tls_is_a_fault(doctor: Doctor) -> None:
+    with reconfigured(doctor, {"smtpd_tls_auth_only": "no"}):
+        found = doctor.faults("--only", "ports")
+    assert {one["found"] for one in found} == {"AUTH on offer before STARTTLS"}
+    assert len(found) == 1  # the other STARTTLS port says nothing before it but STARTTLS
+
+
+def test_a_port_that_does_not_speak_is_a_fault(doctor: Doctor) -> None:
+    place = doctor.gateway.stack.layout.postfix
+    with socket.create_server((HOST, 0)) as silent:
+        file = place / "master.cf"
+        before = file.read_text()
+        own, other = f"{HOST}:{doctor.gateway.port('submission')}", f"{HOST}:{silent.getsockname()[1]}"
+        file.write_text(before.replace(own, other))
+        try:
+            found = doctor.faults("--only", "ports", "--only", "probe", overrides=("doctor.timeout=0.5",))
+        finally:
+            file.write_text(before)
+    assert [one["check"] for one in found] == ["ports", "probe"]
+    assert "waiting for the greeting, nothing came in time" in found[0]["found"]
+
+
+def test_a_postfix_that_is_stopped_is_a_fault_of_postfix_ports_and_probe(doctor: Doctor) -> None:
+    stack = doctor.gateway.stack
+    stack.postfix.stop()
+    try:
+        found = doctor.faults("--only", "postfix", "--only", "ports", "--only", "probe")
+    finally:
+        stack.postfix.start()
+    assert [one["check"] for one in found] == ["postfix", "ports", "ports", "ports", "probe"]
+    assert found[0]["looked_at"] == "master(8)"
+    assert "refused" in found[1]["found"].lower()
+    assert found[-1]["looked_at"].startswith("connect, ")
+
+
+def test_a_dns_record_that_is_missing_or_wrong_is_named(doctor: Doctor, tmp_path: Path) -> None:
+    own = zones(doctor.gateway.stack)["example.test"]
+    wrong = [line for line in own if " MX " not in line and "_dmarc" not in line]
+    wrong = [line.replace("click.example.test.", "other.example.test.") for line in wrong]
+    with nameserver(tmp_path / "dns", {"example.test": wrong}) as resolver:
+        found = replace(doctor, resolver=resolver).faults("--only", "dns")
+    assert sorted(one["looked_at"].rpartition(" at ")[2] for one in found) == [
+        "_dmarc.example.test",
+        "bounces.example.test",
+        "click.example.test",
+    ]
+    (mx,) = [one for one in found if "bounces" in one["looked_at"]]
+    assert (mx["found"], mx["expected"]) == ("missing", f"10 {HOSTNAME}")
+    (finding,) = replace(doctor, resolver="127.0.0.1:1").faults(
+        "--only", "dns", overrides=("doctor.timeout=0.5",)
+    )
+    assert "127.0.0.1:1" in finding["found"]
+
+
+def test_a_disk_without_room_is_a_fault(doctor: Doctor) -> None:
+    (found,) = doctor.faults("--only", "disk", overrides=("doctor.disk_free=1000000000000000000",))
+    assert "MB free" in found["found"]
+    assert found["expected"] == "1,000,000,000,000 MB free"
+
+
+def test_a_clock_that_went_back_is_a_fault(doctor: Doctor) -> None:
+    settings = doctor.gateway.stack.settings
+    engine = open_engine(settings.store.journal)
+    with engine.begin() as connection:
+        newest = journal.recent(connection, limit=1)[0]
+        ahead = replace(newest, id="zzzzzzzzzzzzzzzzzzzzz", created_at=datetime.now(UTC) + timedelta(days=1))
+        connection.execute(
+            insert(messages).values({name: getattr(ahead, name) for name in messages.c.keys()})  # noqa: SIM118
+        )
+    try:
+        (found,) = doctor.faults("--only", "clock")
+    finally:
+        with engine.begin() as connection:
+            connection.execute(messages.delete().where(messages.c.id == ahead.id))
+        engine.dispose()
+    assert "does not go back" in found["expected"]
+
+
+def test_a_key_that_a_password_names_and_is_gone_is_a_fault(doctor: Doctor) -> None:
+    stack = doctor.gateway.stack
+    directory = stack.settings.keys.directory
+    stack.provision.credential()
+    first = directory / "password-a.key"
+    moved = first.rename(directory / "password-b.key")
+    seal = directory / "seal-a.key"
+    kept = seal.read_bytes()
+    seal.unlink()
+    keyring.create_missing(directory)
+    try:
+        found = doctor.faults("--only", "keys")
+    finally:
+        moved.rename(first)
+        seal.write_bytes(kept)
+    assert found[0]["looked_at"] == str(first)
+    assert "backup" in found[0]["advice"]
+    assert [one["looked_at"].split(" ")[0:2] for one in found[1:]] == [["DKIM", "key"]] * 2
+
+
+def test_postfix_s_own_complaints_and_misspelt_parameters_are_told(doctor: Doctor) -> None:
+    file = doctor.gateway.stack.layout.postfix / "main.cf"
+    before = file.read_text()
+    file.write_text(before + "smtpd_tls_auth_onyl = yes\n")
+    try:
+        result = doctor("--only", "postfix")
+    finally:
+        file.write_text(before)
+    assert any("smtpd_tls_auth_onyl" in one["found"] for one in result["findings"] if one["status"] == "note")
+    elsewhere = doctor.faults(
+        "--only", "postfix", overrides=("postfix.queue_directory=/var/spool/elsewhere",)
+    )
+    assert elsewhere[0]["looked_at"] == "queue_directory"
+
+
+def test_a_client_may_still_send_after_all_of_this(doctor: Doctor) -> None:
+    login = doctor.gateway.stack.provision.credential()
+    with doctor.gateway.logged_in(login) as connection:
+        assert connection.noop()[0] == 250
