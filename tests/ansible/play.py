@@ -104,6 +104,7 @@ class Control:
     ) -> Played:
         """Run a playbook of the collection (`site`), with `extra` variables that win over all others."""
         self.runs += 1
+        log = self.folder / f"run-{self.runs:02d}-{playbook}.log"
         command = [
             str(BIN / "ansible-playbook"), "-i", "hosts.json", f"gatepost.gatepost.{playbook}",
             *(["--check", "--diff"] if check else []), *options,
@@ -117,7 +118,7 @@ class Control:
         text = done.stdout.decode(errors="replace")
         played = Played(done.returncode, text)
         shown = " ".join([playbook, *(["--check"] if check else []), *options])
-        (self.folder / f"run-{self.runs:02d}-{playbook}.log").write_text(text)
+        log.write_text(text)
         seconds = time.monotonic() - started
         print(f"ansible {shown}: status {done.returncode}, {seconds:.0f} s, {played.recap}", flush=True)
         return played

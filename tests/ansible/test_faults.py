@@ -42,7 +42,7 @@ def expired_certificate(deployment: World) -> Iterator[None]:
     """The certificate that the ports present has ended."""
     host = deployment.gateway
     effective = json.loads(host.run("gatepost settings --json").out)
-    path = next(one["value"] for one in effective if one["name"] == "postfix.tls_certificate_file")
+    path = effective["postfix.tls_certificate_file"]["value"]
     before = host.get(path)
     host.put(path, deployment.authority.expired(before))
     try:
@@ -68,8 +68,8 @@ FAULTS: dict[str, tuple[Callable[[World], Any], str]] = {
         "milter",
     ),
     "parameter of main.cf": (
-        by_commands("postconf -e enable_long_queue_ids=no", "postconf -e enable_long_queue_ids=yes"),
-        "enable_long_queue_ids",
+        by_commands("postconf -e gatepost_milters=", "postconf -e gatepost_milters=unix:gatepost/milter"),
+        "gatepost_milters",
     ),
     "owner of the keys": (
         by_commands(
