@@ -246,7 +246,9 @@ def test_a_service_account_that_is_not_let_in_is_named(
 
 
 def test_a_mechanism_that_some_users_cannot_use_is_noted(place: Gatepost) -> None:
-    changed = '[sasl]\nbackends = ["store", "pam"]\nstore_names = ["gp*"]\nmechanisms = ["PLAIN", "SCRAM-SHA-256"]'
+    changed = (
+        '[sasl]\nbackends = ["store", "pam"]\nstore_names = ["gp*"]\nmechanisms = ["PLAIN", "SCRAM-SHA-256"]'
+    )
     place.config.write_text(
         place.config.read_text().replace("[sasl]", changed) + '[pam]\nservice = "login"\n'
     )
