@@ -12,6 +12,7 @@ at each start and removed at the end, or by the next start after a kill -9.
 
 from __future__ import annotations
 
+import collections
 import os
 import select
 import shutil
@@ -21,7 +22,7 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -40,6 +41,7 @@ _CLIENT_SECONDS = 2.0
 _BATCH_SECONDS = 1.0
 _WAITING_MOST = 200_000
 T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
 
 
 class Metrics:
@@ -54,6 +56,7 @@ class Metrics:
         self._prefix = f"gatepost_{daemon}"
         self._slot = "parent"
         self._batches: list[Callable[[], None]] = []
+        self._counting = threading.Lock()
         self._listener = bind(parse_address(listen)) if listen else None
         self.folder = _fresh_folder(f"gatepost-{daemon}-metrics-")
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = self.folder
@@ -89,8 +92,8 @@ class Metrics:
         """Return what notes a value at next to no cost; ``take`` counts those of the last second.
 
         For what happens with each request: in a thread of its own, many at a time, counting costs a
-        fraction of what it does between two requests. Call it before the fork; a worker that is killed
-        takes its last second along.
+        fraction of what it does between two requests. Call it before the fork; a worker that ends calls
+        ``flush``, one that is killed takes its last second along.
         """
         waiting: deque[T] = deque(maxlen=_WAITING_MOST)
         self._batches.append(lambda: _take_all(waiting, take))
@@ -105,6 +108,11 @@ class Metrics:
     def _count_batches(self) -> None:
         while True:
             time.sleep(_BATCH_SECONDS)
+            self.flush()
+
+    def flush(self) -> None:
+        """Count what waits now."""
+        with self._counting:
             for batch in self._batches:
                 try:
                     batch()
@@ -136,6 +144,26 @@ class Metrics:
     def helpers(self) -> Sequence[tuple[str, _Exporter]]:
         """The exporter as a child of the supervisor's; empty when none is wanted."""
         return [("exporter", _Exporter(self._listener, self.folder))] if self._listener is not None else []
+
+
+def observing(histogram: Histogram) -> Callable[[list[float]], None]:
+    """Return what enters values into a histogram, for ``batched``."""
+
+    def observe(values: list[float]) -> None:
+        for value in values:
+            histogram.observe(value)
+
+    return observe
+
+
+def counting(counts: Mapping[K, Counter]) -> Callable[[list[K]], None]:
+    """Return what adds to each key's counter as often as the key is there, for ``batched``."""
+
+    def count(keys: list[K]) -> None:
+        for key, times in collections.Counter(keys).items():
+            counts[key].inc(times)
+
+    return count
 
 
 def _take_all(waiting: deque[T], take: Callable[[list[T]], None]) -> None:

@@ -20,7 +20,7 @@ from gatepost_core.heap import give_back_large_blocks
 from gatepost_core.images import FileImageStore
 from gatepost_core.keyring import Keyring
 from gatepost_core.listen import open_listener, parse_address
-from gatepost_core.metrics import Metrics
+from gatepost_core.metrics import Metrics, counting, observing
 from gatepost_core.postfix import queue_size_limit
 from gatepost_core.prefork import Hooks, Supervisor, WorkerContext
 from gatepost_core.settings import Settings
@@ -34,6 +34,7 @@ from gatepost_milter.judge import Judge
 # The answer to the last message is still on its way through libmilter when our callback has returned.
 _LAST_ANSWERS_SECONDS = 0.2
 _NUDGE_SECONDS = 0.05
+_RESULTS = ("accepted", "discarded", "rejected", "deferred")
 
 
 class Worker:
@@ -47,9 +48,12 @@ class Worker:
         # Made before the fork: what SQLAlchemy compiles is then in pages that all workers share.
         self._reader = daemon.open_reader(settings.store.url)
         self._journal = JournalWriter(settings.store.journal, synchronous=settings.store.synchronous)
-        self._answers = metrics.counter("messages_total", "Messages answered.", ["result"])
         self._ended = threading.Event()
-        self._seconds = metrics.histogram("message_seconds", "Time from end of message to the answer.")
+        answers = metrics.counter("messages_total", "Messages answered.", ["result"])
+        seconds = metrics.histogram("message_seconds", "Time from end of message to the answer.")
+        self._metrics = metrics
+        self._count = metrics.batched(counting({name: answers.labels(name) for name in _RESULTS}))
+        self._took = metrics.batched(observing(seconds))
 
     def __call__(self, context: WorkerContext) -> None:
         """Serve until drained. In the child, after the fork."""
@@ -63,6 +67,7 @@ class Worker:
             threading.Thread(target=self._drain, args=(context, service), daemon=True).start()
             milter.main()
         self._ended.set()
+        self._metrics.flush()
         self._journal.close()
         self._reader.close()
 
@@ -84,14 +89,11 @@ class Worker:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR2)
 
     def _observer(self) -> shell.Observer:
-        counts = {
-            name: self._answers.labels(name) for name in ("accepted", "discarded", "rejected", "deferred")
-        }
-        histogram = self._seconds
+        count, took = self._count, self._took
 
         def observe(result: str, seconds: float) -> None:
-            counts[result].inc()
-            histogram.observe(seconds)
+            count(result)
+            took(seconds)
 
         return observe
 

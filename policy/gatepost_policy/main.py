@@ -10,7 +10,7 @@ from gatepost_core.daemon import command, open_reader, utc_now
 from gatepost_core.keyring import Keyring
 from gatepost_core.lineserver import Limits, LineServer, Observer
 from gatepost_core.listen import open_listener, parse_address
-from gatepost_core.metrics import Metrics
+from gatepost_core.metrics import Metrics, observing
 from gatepost_core.prefork import Hooks, Supervisor, WorkerContext
 from gatepost_core.settings import Settings
 from gatepost_core.tokens import BounceTokens
@@ -35,6 +35,7 @@ def serve(settings: Settings) -> int:
     reader = open_reader(settings.store.url)
     connections = metrics.gauge("connections", "Connections open now.")
     seconds = metrics.histogram("request_seconds", "Time that an answer took.")
+    took = metrics.batched(observing(seconds))
 
     def work(context: WorkerContext) -> None:
         questions = Questions(reader, tokens, policy.bounce_ports, utc_now)
@@ -42,9 +43,10 @@ def serve(settings: Settings) -> int:
             listener,
             lambda: Session(questions, report),
             limits=Limits(join_seconds=0.8 * policy.drain_seconds),
-            observe=Observer(connections.inc, seconds.observe),
+            observe=Observer(connections.inc, took),
         )
         server.serve(context)
+        metrics.flush()
         reader.close()
 
     return Supervisor(

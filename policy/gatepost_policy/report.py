@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gatepost_core.decision import Decision, Defer, Pass
 from gatepost_core.log import Level, line
-from gatepost_core.metrics import Metrics
+from gatepost_core.metrics import Metrics, counting
 from gatepost_policy.protocol import Request
 
 _STATES = ("RCPT", "DATA")
@@ -16,18 +16,19 @@ class Reporter:
 
     def __init__(self, metrics: Metrics) -> None:
         counter = metrics.counter("decisions_total", "Requests answered.", ("result", "state"))
-        self._counts = {
-            (result, state): counter.labels(result, state).inc
+        counts = {
+            (result, state): counter.labels(result, state)
             for result in _RESULTS
             for state in (*_STATES, "other")
         }
+        self._count = metrics.batched(counting(counts))
 
     def __call__(self, request: Request, decision: Decision | None, reason: str) -> None:
         """Log and count. States in which nothing is decided are logged for debugging only."""
         state = request["protocol_state"]
         decided = state in _STATES
         result = _result(decision)
-        self._counts[result, state if decided else "other"]()
+        self._count((result, state if decided else "other"))
         routine: Level = "info" if decided else "debug"
         line(
             "error" if decision is None else routine,

@@ -15,7 +15,7 @@ from gatepost_core.keyring import Keyring
 from gatepost_core.lineserver import Limits, LineServer, Observer
 from gatepost_core.listen import open_listener, parse_address
 from gatepost_core.log import get_logger
-from gatepost_core.metrics import Metrics
+from gatepost_core.metrics import Metrics, observing
 from gatepost_core.prefork import Hooks, Supervisor, WorkerContext
 from gatepost_core.settings import SaslSettings, Settings
 from gatepost_core.store.errors import StoreUnavailable
@@ -56,12 +56,7 @@ def serve(settings: Settings) -> int:
         "stuck_calls", "Calls of a back end left behind after their deadline.", ("backend",)
     )
     seconds = metrics.histogram("request_seconds", "Time that an answer took, without the failure delay.")
-
-    def observe(times: list[float]) -> None:
-        for one in times:
-            seconds.observe(one)
-
-    took = metrics.batched(observe)
+    took = metrics.batched(observing(seconds))
     guard = _guard(sasl)
     slowest = Slowest(_expected(reader))
     if slowest.delay(sasl.failure_delay) > sasl.failure_delay:
@@ -96,6 +91,7 @@ def serve(settings: Settings) -> int:
             observe=Observer(connections.inc, took),
         )
         server.serve(context)
+        metrics.flush()
         last_used.close()
         reader.close()
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections import Counter
 
 from gatepost_core.log import Prepared, prepared, write
-from gatepost_core.metrics import Metrics
+from gatepost_core.metrics import Metrics, counting
 from gatepost_sasl.guessing import Scope
 from gatepost_sasl.session import Login, Result
 
@@ -25,12 +24,7 @@ class Reporter:
             for result in _RESULTS
             for mechanism in (*_MECHANISMS, "other")
         }
-
-        def count(logins: list[tuple[str, str]]) -> None:
-            for kind, times in Counter(logins).items():
-                counts[kind].inc(times)
-
-        self._count = metrics.batched(count)
+        self._count = metrics.batched(counting(counts))
         lockouts = metrics.counter("lockouts_total", "Users or networks locked out for guessing.", ("scope",))
         self._lockouts = {scope: lockouts.labels(scope) for scope in ("user", "network")}
 

@@ -13,17 +13,21 @@ from tests.core.running import PATIENCE, Running
 SERVER = """
 import os, sys
 from gatepost_core import log, prefork
-from gatepost_core.metrics import Metrics
+from gatepost_core.metrics import Metrics, counting, observing
 log.configure("logfmt", "info", "counting")
 metrics = Metrics("counting", sys.argv[1])
 counter = metrics.counter("decisions_total", "Decisions.", ("result",))
 granted = counter.labels("granted")
 gauge = metrics.gauge("connections", "Connections.")
 seconds = metrics.histogram("request_seconds", "Seconds.")
+count = metrics.batched(counting({"granted": granted}))
+took = metrics.batched(observing(seconds))
 def work(context):
-    granted.inc(3)
+    for _ in range(3):
+        count("granted")
     gauge.inc()
-    seconds.observe(0.002)
+    took(0.002)
+    metrics.flush()
     os.write(2, f"counted {context.slot} {os.getpid()}\\n".encode())
     context.wait_for_drain()
 print(f"folder {metrics.folder}", file=sys.stderr)
