@@ -8,6 +8,7 @@ A directory that root owns is root's: nothing changes then.
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 from collections.abc import Iterator
@@ -19,7 +20,8 @@ from pathlib import Path
 def as_owner_of(directory: Path) -> Iterator[None]:
     """Work as the owner of ``directory``, or of the one above it that exists.
 
-    It holds for all threads of the process (setuid(2), C library/kernel differences). Raises OSError.
+    It holds for all threads of the process (setuid(2), C library/kernel differences). Raises OSError,
+    also when the owner may not read the program: modules that are loaded later would be missing.
     """
     status = _existing(directory).stat()
     if os.geteuid() != 0 or status.st_uid == 0:
@@ -28,11 +30,28 @@ def as_owner_of(directory: Path) -> Iterator[None]:
     groups, gid = os.getgroups(), os.getegid()
     try:
         _become(status.st_uid, status.st_gid)
+        if not program_readable():
+            raise PermissionError(
+                errno.EACCES,
+                f"{directory} belongs to user id {status.st_uid}, who may not read the program that works on it; "
+                f"install it where everybody may read it, such as /opt/gatepost, not below {_closed()}",
+            )
         yield
     finally:
         os.seteuid(0)
         os.setegid(gid)
         os.setgroups(groups)
+
+
+def program_readable() -> bool:
+    """Whether the effective user may read this program's code."""
+    return os.access(__file__, os.R_OK, effective_ids=True)
+
+
+def _closed() -> Path:
+    """Return the first directory above the program that the effective user may not enter."""
+    above = reversed(Path(__file__).parents)
+    return next((place for place in above if not os.access(place, os.X_OK, effective_ids=True)), Path("/"))
 
 
 def _become(uid: int, gid: int) -> None:

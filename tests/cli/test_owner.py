@@ -10,12 +10,21 @@ from pathlib import Path
 
 import pytest
 
+from gatepost_cli import owner
 from gatepost_cli.owner import as_owner_of
 
 from .command import Gatepost, make
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
+
+def _code_is_open() -> bool:
+    return all(place.stat().st_mode & 0o001 for place in Path(owner.__file__).parents)
+
+
+open_code = pytest.mark.skipif(
+    not _code_is_open(), reason="in a tree that is closed to others the command says so: see the last test"
+)
 NOBODY = pwd.getpwnam("nobody")
 NAMELESS = 54_321  # a user id that no passwd entry has
 GROUP = 54_322
@@ -48,6 +57,7 @@ def strangers(gatepost: Gatepost) -> list[str]:
     ]
 
 
+@open_code
 def test_no_command_of_root_leaves_a_file_that_is_not_the_owner_s(theirs: Gatepost) -> None:
     message, output = theirs.folder / "message.eml", theirs.folder / "output.eml"
     message.write_text(MESSAGE)
@@ -74,6 +84,7 @@ def test_no_command_of_root_leaves_a_file_that_is_not_the_owner_s(theirs: Gatepo
     assert b"Hello." in output.read_bytes()
 
 
+@open_code
 def test_a_password_is_tried_by_root_and_read_from_standard_input(theirs: Gatepost) -> None:
     assert theirs.process("store", "upgrade").code == 0
     assert theirs.process("account", "add", "acme").code == 0
@@ -84,6 +95,7 @@ def test_a_password_is_tried_by_root_and_read_from_standard_input(theirs: Gatepo
     assert strangers(theirs) == []
 
 
+@open_code
 def test_a_database_that_the_owner_may_not_use_is_an_error_for_root_too(theirs: Gatepost) -> None:
     assert theirs.process("store", "upgrade").code == 0
     os.chown(theirs.folder / "store" / "directory.db", 0, 0)
@@ -92,6 +104,7 @@ def test_a_database_that_the_owner_may_not_use_is_an_error_for_root_too(theirs: 
     assert "directory.db" in done.error
 
 
+@open_code
 def test_root_is_itself_again_afterwards(theirs: Gatepost) -> None:
     before = (os.getresuid(), os.getresgid(), os.getgroups())
     with pytest.raises(KeyError):
@@ -112,3 +125,16 @@ def test_nothing_changes_where_root_owns_the_directory(tmp_path: Path) -> None:
         assert os.geteuid() == 0
     gatepost = make(tmp_path)
     assert {path.stat().st_uid for path in (gatepost.folder / "store").iterdir()} == {0}
+
+
+@pytest.mark.skipif(_code_is_open(), reason="the tree must be closed to others, as one below /root is")
+def test_a_program_that_the_owner_may_not_read_is_named_with_what_to_do(theirs: Gatepost) -> None:
+    done = theirs.process("store", "upgrade")
+    assert done.code == 1
+    assert "may not read the program" in done.error
+    assert nothing_made(theirs)
+
+
+def nothing_made(gatepost: Gatepost) -> bool:
+    """Whether nothing at all was made."""
+    return not any(list((gatepost.folder / name).iterdir()) for name in ("store", "keys"))
