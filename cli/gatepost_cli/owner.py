@@ -33,8 +33,8 @@ def as_owner_of(directory: Path) -> Iterator[None]:
         if not program_readable():
             raise PermissionError(
                 errno.EACCES,
-                f"{directory} belongs to user id {status.st_uid}, who may not read the program that works on it; "
-                f"install it where everybody may read it, such as /opt/gatepost, not below {_closed()}",
+                f"{directory} belongs to user id {status.st_uid}, who may not read the program that works on "
+                f"it; install that where all may read it, such as /opt/gatepost, not below {_closed()}",
             )
         yield
     finally:

@@ -131,7 +131,7 @@ def test_nothing_changes_where_root_owns_the_directory(tmp_path: Path) -> None:
 def test_a_program_that_the_owner_may_not_read_is_named_with_what_to_do(theirs: Gatepost) -> None:
     done = theirs.process("store", "upgrade")
     assert done.code == 1
-    assert "may not read the program" in done.error
+    assert "may not read the program" in done.err
     assert nothing_made(theirs)
 
 
