@@ -71,7 +71,7 @@ def line(level: Level, event: str, **fields: object) -> None:
     if _LEVELS[level] >= _Direct.least:
         renderer = _Direct.renderer
         try:  # noqa: SIM105 - suppress costs three calls, at each request
-            os.write(2, renderer.start(level) + renderer.rest(level, {"event": event, **fields}))
+            os.write(2, renderer.start(level) + renderer.rest(level, event, fields))
         except OSError:  # see the module's text
             pass
 
@@ -86,7 +86,7 @@ class Prepared:
 
 def prepared(level: Level, event: str, **fields: object) -> Prepared:
     """Return a line to be written, once or often. ``fields`` as for ``line``, but no ``exc_info``."""
-    return Prepared(level, _Direct.renderer.rest(level, {"event": event, **fields}))
+    return Prepared(level, _Direct.renderer.rest(level, event, fields))
 
 
 def write(one: Prepared) -> None:
@@ -134,7 +134,7 @@ class _Renderer:
         """Return what structlog's logger is called with."""
         if "exc_info" in event:
             event = structlog.processors.format_exc_info(logger, method, event)
-        return (self.start(method) + self.rest(method, event),), {}
+        return (self.start(method) + self.rest(method, event.pop("event", ""), event),), {}
 
     def start(self, method: str) -> bytes:
         """Return a line's beginning: its time (RFC 3339, UTC, with milliseconds), or journald's prefix."""
@@ -149,9 +149,9 @@ class _Renderer:
         stamp = f"{self._text}.{int((now - whole) * 1000):03d}Z"
         return (f"ts={stamp} " if self._logfmt else f'{{"ts": "{stamp}", ').encode("ascii")
 
-    def rest(self, method: str, event: EventDict) -> bytes:
+    def rest(self, method: str, event: object, fields: EventDict) -> bytes:
         """Return all that follows, with the line's end."""
-        fields = {"level": method, **self._origin, "event": event.pop("event", ""), **event}
+        fields = {"level": method, **self._origin, "event": event, **fields}
         text = logfmt(fields) if self._logfmt else _json(fields)[1:]
         return f"{text}\n".encode("utf-8", "backslashreplace")
 

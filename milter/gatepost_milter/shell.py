@@ -74,7 +74,9 @@ class Service:
         self._crew = crew
         self.observe = observe
         self.log = get_logger()
-        self._changed = threading.Condition()
+        # Taken by itself: a Condition's own way to do so is two more Python functions, for each message.
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._under_way = 0
         self._draining = False
 
@@ -114,7 +116,7 @@ class Service:
 
     def begin(self) -> bool:
         """Count a message at its end as under way; False when no new one is begun any more."""
-        with self._changed:
+        with self._lock:
             if self._draining:
                 return False
             self._under_way += 1
@@ -122,7 +124,7 @@ class Service:
 
     def end(self) -> None:
         """Note that a message that was begun is answered."""
-        with self._changed:
+        with self._lock:
             self._under_way -= 1
             if self._draining:
                 self._changed.notify_all()

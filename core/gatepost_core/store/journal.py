@@ -18,7 +18,7 @@ from gatepost_core.model import MessageRecord, Mode
 from gatepost_core.store.bulk import BulkInsert
 from gatepost_core.store.errors import NotFound, StoreUnavailable, shown
 from gatepost_core.store.locate import file_identity
-from gatepost_core.store.sqlite import faults
+from gatepost_core.store.sqlite import FAULTS, unavailable
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -46,7 +46,9 @@ class JournalWriter:
         self._statement = BulkInsert(url, "messages", MessageRecord, synchronous=synchronous)
         self._file: tuple[int, int] | None = None
         self._waiting: list[_Waiting] = []
-        self._changed = threading.Condition(threading.Lock())
+        # Taken by itself: a Condition's own way to do so is two more Python functions, for each record.
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._writing = False
         self._company = 0
         self._turns: queue.SimpleQueue[bool] = queue.SimpleQueue()
@@ -58,7 +60,7 @@ class JournalWriter:
         It gets None, or the reason why the record is not on disk. ``here``: when nobody writes, the calling
         thread does, which saves waking another; what came meanwhile is left to the writer's own thread.
         """
-        with self._changed:
+        with self._lock:
             self._waiting.append((record, done))
             if self._writing:
                 return
@@ -98,11 +100,11 @@ class JournalWriter:
         """Write what waits, at most a batch. Says whether more has come; if not, nobody writes any more."""
         if self._company:
             time.sleep(_GATHER_SECONDS)
-        with self._changed:
+        with self._lock:
             batch = self._waiting[:_BATCH]
             del self._waiting[:_BATCH]
         self._commit(batch)
-        with self._changed:
+        with self._lock:
             alone = len(batch) == 1 and not self._waiting
             self._company = max(0, self._company - 1) if alone else _COMPANY
             self._writing = bool(self._waiting)
@@ -122,12 +124,14 @@ class JournalWriter:
             done(failure)
 
     def _insert(self, records: list[MessageRecord]) -> None:
-        with faults(self._url):
+        try:
             file = file_identity(self._url)
             if file != self._file:  # the connection may still hold the file that was replaced
                 self._statement.close()
                 self._file = file
             self._statement.run(records)
+        except FAULTS as error:
+            raise unavailable(self._url, error) from error
 
 
 def recent(connection: Connection, *, limit: int, username: str | None = None) -> list[MessageRecord]:
