@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 from types import FrameType
 from typing import NoReturn
 
@@ -104,11 +105,11 @@ def main(  # noqa: PLR0913, PLR0917 - one argument an option
     if os.geteuid() != 0:
         _fail("Postfix's master needs root: run script/server as root")
     try:
-        with _only_one(var), _signals():
+        with _only_one(var), _signals() as asked:
             if request:
                 _once(Stack(var, milter=not no_milter, at_end=Log().finish), request, features)
             else:
-                _serve(var, port_base, features, milter=not no_milter)
+                _serve(var, port_base, features, asked, milter=not no_milter)
     except _Stopped:
         sys.exit(0 if request is None else 1)
     except client.RefusedError as refused:
@@ -154,7 +155,7 @@ def _once(stack: Stack, request: once.Request, features: FeatureValues) -> None:
     sys.stdout.buffer.flush()
 
 
-def _serve(var: Path, port_base: int, features: FeatureValues, *, milter: bool) -> None:
+def _serve(var: Path, port_base: int, features: FeatureValues, asked: Event, *, milter: bool) -> None:
     first, second, third = (port + port_base for port in USUAL_PORTS)
     ports = (first, second, third)
     check_ports(ports)
@@ -164,6 +165,8 @@ def _serve(var: Path, port_base: int, features: FeatureValues, *, milter: bool) 
         _write_server_file(stack.layout, ports, login)
         guide.show(Console(), stack.layout, ports, login)
         while stack.postfix.running:
+            if asked.is_set():
+                raise _Stopped
             log.turn(stack.layout.logs)
             time.sleep(_LOOK_SECONDS)
         raise StackError("Postfix ended by itself; the log above says why")
@@ -206,17 +209,22 @@ def _only_one(var: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _signals() -> Iterator[None]:
-    """Turn the first signal that asks to stop into _Stopped; the way down is not interrupted."""
+def _signals() -> Iterator[Event]:
+    """Turn the first signal that asks to stop into _Stopped; the way down is not interrupted.
+
+    The event is set then, too: Python drops an exception that comes up while it runs a finalizer.
+    """
+    asked = Event()
 
     def stop(_number: int, _frame: FrameType | None) -> NoReturn:
+        asked.set()
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         raise _Stopped
 
     for number in _SIGNALS:
         signal.signal(number, stop)
-    yield
+    yield asked
 
 
 def _fail(text: str) -> NoReturn:

@@ -9,11 +9,14 @@ from __future__ import annotations
 import email
 import email.message
 import email.policy
+import io
+import tarfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import dns.resolver
+import docker.errors
 
 from tests.ansible.certificates import Authority
 from tests.ansible.hosts import Host, HostFailedError
@@ -107,10 +110,13 @@ class Receiver:
 
     def messages(self) -> list[Arrived]:
         """Everything that arrived so far, in no order."""
-        each = r"""for f in *; do [ ! -f "$f" ] || { cat "$f"; printf '\\000'; }; done"""
-        script = f"cd {_MAILDIR}/all/new 2>/dev/null && {each}"
-        _, output = self.host.container.exec_run(["/bin/sh", "-c", script], stderr=False)
-        return [Arrived(raw) for raw in (output or b"").split(b"\0") if raw]
+        try:
+            stream, _ = self.host.container.get_archive(f"{_MAILDIR}/all/new")
+        except docker.errors.NotFound:
+            return []
+        with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as tar:
+            files = [tar.extractfile(member) for member in tar if member.isfile()]
+            return [Arrived(file.read()) for file in files if file is not None]
 
     def arrived(self, text: str, *, seconds: float = 60.0) -> Arrived:
         """Wait for the message that holds `text`."""

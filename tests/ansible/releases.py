@@ -70,10 +70,13 @@ def _gatepost(scratch: Path, version: str, change: Callable[[Path], None] | None
         if name and not name.startswith("tests/") and (ROOT / name).is_file():
             (tree / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, tree / name)
-    project = tree / "pyproject.toml"
-    lines = project.read_text().splitlines()
-    lines = [f'version = "{version}"' if line.startswith("version = ") else line for line in lines]
-    project.write_text("\n".join([*lines, ""]))
+    for name, start in (
+        ("pyproject.toml", "version = "),
+        ("core/gatepost_core/__init__.py", "__version__ = "),
+    ):
+        lines = (tree / name).read_text().splitlines()
+        lines = [f'{start}"{version}"' if line.startswith(start) else line for line in lines]
+        (tree / name).write_text("\n".join([*lines, ""]))
     if change is not None:
         change(tree)
     command = [

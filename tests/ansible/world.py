@@ -101,7 +101,7 @@ class World:
         self.runs["bare client check"] = play("smarthost", check=True)
         paths = "/opt/gatepost /etc/gatepost /var/lib/gatepost /etc/postfix /var/lib/gatepost-deploy"
         self.left_by_check = self.gateway.run(f"ls -d {paths} 2>/dev/null", check=False).out
-        # The domain's keys are made here: its records cannot be published before, so doctor looks from then on.
+        # The keys are made here, and their records cannot be published before: doctor looks from then on.
         self.runs["site"] = play("site", extra={"gateway_doctor": False}).passed()
         self.publish()
         self.runs["smarthost"] = play("smarthost").passed()

@@ -166,6 +166,29 @@ def test_port_25_is_replaced_as_the_package_has_it_and_never_otherwise(run: Run,
     assert "port 25 belongs to" in apply(run, house, **wanted("25"))["msg"]
 
 
+def test_a_list_that_main_cf_does_not_name_keeps_its_default(run: Run, house: House) -> None:
+    main, master = house.files
+    house.write(main.replace("relay_domains = other.example\n", ""), master)
+    before = house.files
+    assert apply(run, house, **wanted("25"))["changed"]
+    assert house.postconf("-h", "relay_domains").startswith("${{$compatibility_level}")
+    assert house.postconf("-hx", "relay_domains").strip(" ,") == "b.example"
+    assert not apply(run, house, **wanted("25"))["changed"]
+    apply(run, house, state="absent")
+    assert house.files == before
+
+
+@pytest.mark.parametrize(("ports", "free"), [([587, 465], True), ([25], True), ([10025], False)])
+def test_ports_can_be_looked_at_before_anything_else(
+    run: Run, house: House, ports: list[int], free: bool
+) -> None:
+    before = house.files
+    result = apply(run, house, state="checked", ports=ports)
+    assert result.get("failed", False) is not free
+    assert free or "postfix_ports: port 10025 belongs to" in result["msg"]
+    assert house.files == before
+
+
 def test_a_port_on_which_another_program_listens_stops_before_any_change(run: Run, house: House) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as other:
         port = other.getsockname()[1]

@@ -246,11 +246,14 @@ def test_a_service_account_that_is_not_let_in_is_named(
 
 
 def test_a_mechanism_that_some_users_cannot_use_is_noted(place: Gatepost) -> None:
-    changed = '[sasl]\nbackends = ["store", "pam"]\nmechanisms = ["PLAIN", "SCRAM-SHA-256"]'
+    changed = (
+        '[sasl]\nbackends = ["store", "pam"]\nstore_names = ["gp*"]\nmechanisms = ["PLAIN", "SCRAM-SHA-256"]'
+    )
     place.config.write_text(
         place.config.read_text().replace("[sasl]", changed) + '[pam]\nservice = "login"\n'
     )
-    (note,) = [one for one in doctor(place).data if one["check"] == "backends" and one["status"] == "note"]
+    found = doctor(place, "--only", "backends").data["findings"]
+    (note,) = [one for one in found if one["status"] == "note"]
     assert "which users of pam cannot use" in note["found"]
 
 

@@ -133,6 +133,27 @@ def test_the_postconf_commands_make_what_the_text_says(gatepost: Gatepost, tmp_p
         assert made
 
 
+def test_the_commands_for_a_postfix_with_other_work_add_to_its_lists_once(
+    gatepost: Gatepost, tmp_path: Path
+) -> None:
+    main = "relay_domains = other.example\nsmtpd_milters = inet:127.0.0.1:8891\n"
+    (tmp_path / "main.cf").write_text(main)
+    (tmp_path / "master.cf").write_text("smtp inet n - y - - smtpd\n")
+    words = ["--set", "postfix.scope=ports", "--set", "postfix.ports=25,587"]
+    script = gatepost(*words, "postfix-settings", "--format", "postconf").out
+    for _ in range(2):
+        subprocess.run(
+            ["/bin/sh", "-eu", "-c", script],
+            env={"PATH": "/usr/sbin:/usr/bin:/bin", "MAIL_CONFIG": str(tmp_path)},
+            capture_output=True,
+            timeout=120,
+            check=True,
+        )
+    found = postconf(tmp_path, "-n")
+    assert "relay_domains = other.example $gatepost_bounce_domains" in found
+    assert "smtpd_milters = inet:127.0.0.1:8891" in found
+
+
 def postconf(folder: Path, option: str) -> list[str]:
     run = subprocess.run(
         ["/usr/sbin/postconf", "-c", folder, option], capture_output=True, text=True, check=True

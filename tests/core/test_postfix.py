@@ -114,3 +114,20 @@ def test_bounce_domains_are_relay_domains(settings: Settings) -> None:
 )
 def test_a_socket_below_the_queue_directory_is_named_relative_to_it(listen: str, expected: str) -> None:
     assert endpoint(listen, Path("/var/spool/postfix")) == expected
+
+
+def test_a_host_that_hides_its_clients_does_so_in_a_cleanup_of_the_ports_own(tmp_path: Path) -> None:
+    settings = load(overrides={"postfix.hide_client_address": "true"}, environ={})
+    main, services = main_cf(settings, DOMAINS), master_cf(settings)
+    out, err = postconf(tmp_path, [one.line for one in main], [one.entry for one in services], "-P")
+    assert err == ""
+    assert "gatepost-cleanup/unix/header_checks = $gatepost_header_checks" in out.splitlines()
+    assert out.count("/inet/cleanup_service_name = gatepost-cleanup") == len(services) - 1
+
+
+def test_only_the_ports_that_are_named_are_served() -> None:
+    settings = load(overrides={"postfix.ports": "587,10587"}, environ={})
+    assert [(one.name, one.role) for one in master_cf(settings)] == [
+        ("submission", "submission"),
+        ("10587", "submission"),
+    ]
