@@ -133,9 +133,8 @@ class Guard:
         return Hold(_growth(attempt.failures))
 
     def succeeded(self, attempt: Attempt) -> None:
-        """Forget the failures of a user and network."""
-        if attempt.failures:
-            self._users.clear(attempt.user)
+        """Forget the failures of a user and network; needless where ``attempt`` has none."""
+        self._users.clear(attempt.user)
 
     def _is_locked(self, count: int, latest: float, limit: int, now: float) -> bool:
         return 0 < limit <= count and now < latest + self._rules.lockout

@@ -207,7 +207,11 @@ class Session:
             self._report("locked", who.username, exchange, f"{attempt.locked} locked out", attempt.locked)
             return self._fail(exchange.request.id, REFUSED, now, guard.refused(attempt))
         try:
-            verdict = self._at_once(exchange, who)
+            if isinstance(who, Done):
+                asked = self._configuration.authenticator
+                verdict = asked.at_once(who.username, who.password, exchange.peer)
+            else:
+                verdict = self._proved(exchange, who)
         except (StoreUnavailable, BackendUnavailable) as error:
             self._report("unavailable", who.username, exchange, str(error))
             raise
@@ -229,10 +233,8 @@ class Session:
             return [Close(f"no answer: {error}", fault=True)]
         return [self._concluded(exchange, who, attempt, verdict, now)]
 
-    def _at_once(self, exchange: _Exchange, who: Done | Proof) -> Verdict | None:
-        """Return what the back end says, None when it needs time."""
-        if isinstance(who, Done):
-            return self._configuration.authenticator.at_once(who.username, who.password, exchange.peer)
+    def _proved(self, exchange: _Exchange, who: Proof) -> Verdict:
+        """Return what follows from SCRAM's proof."""
         assert self._configuration.scram is not None  # noqa: S101 - a Proof comes of its mechanism
         return self._configuration.scram.conclude(who, exchange.peer)
 
@@ -245,7 +247,8 @@ class Session:
             hold = guard.failed(attempt, now)
             self._report("denied", who.username, exchange, verdict.reason, hold.lockout)
             return self._fail(exchange.request.id, REFUSED, now, hold)
-        guard.succeeded(attempt)
+        if attempt.failures:
+            guard.succeeded(attempt)
         if isinstance(who, Proof):
             exchange.granted = verdict
             self._remember(exchange, now)
