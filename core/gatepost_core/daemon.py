@@ -6,6 +6,7 @@ standard error, the exit status is 4.
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -78,6 +79,5 @@ def open_reader(url: str) -> Reader:
     return reader
 
 
-def utc_now() -> datetime:
-    """Return the time, in UTC."""
-    return datetime.now(UTC)
+# The time, in UTC; without a Python function, as it is asked for at each request.
+utc_now: Callable[[], datetime] = functools.partial(datetime.now, UTC)

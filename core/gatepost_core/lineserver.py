@@ -129,8 +129,10 @@ class LineServer:
         self._poll.register(context.drain_fd, _READ)
         self._poll.register(self._woken, _READ)
         self._accept_if(room=True)
+        room = self._limits.connections
         while context.drain_fd not in self._turn(self._accept_again):
-            self._accept_if(room=self._has_room())
+            if self._accept_again is not None or self._accepting != (len(self._open) < room):
+                self._accept_if(room=self._has_room())
         self._poll.unregister(context.drain_fd)
         self._drain()
         self._poll.close()
@@ -149,10 +151,14 @@ class LineServer:
     def _turn(self, deadline: float | None) -> set[int]:
         """Wait for what comes next, deal with it, and return the descriptors that were not for here."""
         others = set()
-        for fd, events in self._poll.poll(self._timeout(deadline)):
+        timeout = self._timeout(deadline) if self._timers or deadline is not None else None
+        for fd, events in self._poll.poll(timeout):
             connection = self._open.get(fd)
             if connection is not None:
-                self._guarded(connection, self._ready, events)
+                try:
+                    self._ready(connection, events)
+                except Exception as error:  # noqa: BLE001 - it must not end the other connections
+                    self._failed(connection, error)
             elif fd == self._listener.fileno():
                 self._accept()
             elif fd == self._woken:
@@ -166,9 +172,7 @@ class LineServer:
         return others
 
     def _timeout(self, deadline: float | None) -> float | None:
-        """Return how long to wait; -1 and None are for ever."""
-        if not self._timers and deadline is None:
-            return None
+        """Return how long to wait; None is for ever."""
         due = self._timers[0][0] if self._timers else None
         times = [one for one in (due, deadline) if one is not None]
         return max(0.0, min(times) - time.monotonic()) if times else None
@@ -242,11 +246,20 @@ class LineServer:
             return
         began = connection.began = time.monotonic()
         outputs = connection.session.receive(data, began)
-        if outputs.__class__ is list and len(outputs) == 1 and outputs[0].__class__ is Later:
-            self._do(connection, outputs)
-            return
+        if len(outputs) == 1:  # most of what ever comes; nothing else is to be done while the mask is _READ
+            output = outputs[0]
+            if isinstance(output, Later):
+                self._do(connection, outputs)
+                return
+            if isinstance(output, Send) and output.not_before is None:
+                try:
+                    sent = connection.socket.send(output.data)
+                except BlockingIOError:
+                    sent = 0
+                outputs = () if sent == len(output.data) else (Send(output.data[sent:]),)
         self._observe.seconds(time.monotonic() - began)
-        self._do(connection, outputs)
+        if outputs:
+            self._do(connection, outputs)
 
     def _do(self, connection: _Connection, outputs: Sequence[Output]) -> None:
         """Carry out what is to be done, as far as it can be done now, and listen for what comes next."""

@@ -61,7 +61,7 @@ class Worker:
         contexts = context_maker(settings, self._keyring, self._reader)
         judge = Judge(self._reader, contexts, signing=self._signing)
         with Crew(settings.milter.threads) as crew:
-            service = shell.Service(judge.decide, self._journal, crew, self._observer())
+            service = shell.Service(judge.at_once, self._journal, crew, self._observer())
             shell.Session.service = service
             signal.signal(signal.SIGUSR2, _interrupted)
             threading.Thread(target=self._drain, args=(context, service), daemon=True).start()

@@ -2,7 +2,7 @@
 
 Envelope, headers and body arrive without a reply (SMFIP_NR_*), so Postfix need not wait for
 them; an exception there would leave Postfix waiting for minutes, so such a callback catches
-everything, and the message ends in 451. The work is done in threads that Python owns. A
+everything, and the message ends in 451. What features do is done in threads that Python owns. A
 message without ``{auth_authen}`` is none of ours and passes as it is. A dozen callbacks a message,
 each by a thread whose caches are cold: the fewer Python functions each goes through, the better.
 
@@ -26,7 +26,7 @@ from gatepost_core.log import get_logger, line
 from gatepost_core.model import MessageRecord, Mode
 from gatepost_core.store.errors import StoreUnavailable
 from gatepost_milter.crew import Crew, Ticket
-from gatepost_milter.judge import Accepted, Verdict
+from gatepost_milter.judge import Accepted, Later, Verdict
 from gatepost_milter.message import Plan
 from gatepost_milter.transaction import Transaction
 
@@ -40,10 +40,10 @@ _DRAINING = Defer(451, "4.3.2", "The mail gateway is restarting; try again later
 
 
 class DecideFunction(Protocol):
-    """What decides about a message: ``gatepost_milter.judge.Judge.decide``."""
+    """What decides about a message: ``gatepost_milter.judge.Judge.at_once``."""
 
-    def __call__(self, transaction: Transaction, queue_id: str) -> Verdict:
-        """Return the verdict. Raises StoreUnavailable."""
+    def __call__(self, transaction: Transaction, queue_id: str) -> Verdict | Later:
+        """Return the verdict, or what gives it in a thread of Python's own. Both raise StoreUnavailable."""
         ...
 
 
@@ -74,7 +74,9 @@ class Service:
         self._crew = crew
         self.observe = observe
         self.log = get_logger()
-        self._changed = threading.Condition()
+        # Taken by itself: a Condition's own way to do so is two more Python functions, for each message.
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._under_way = 0
         self._draining = False
 
@@ -83,28 +85,38 @@ class Service:
 
         Raises StoreUnavailable, TimeoutError, or what went wrong in the crew's thread.
         """
+        verdict = self._decide(transaction, queue_id)
         ticket: Ticket[Verdict] = Ticket()
-        self._crew.put(lambda: self._work(transaction, queue_id, ticket))
+        if callable(verdict):
+            later = verdict
+            self._crew.put(lambda: self._work(later, ticket))
+        else:
+            self._conclude(verdict, ticket)
         return ticket.wait(_VERDICT_SECONDS)
 
-    def _work(self, transaction: Transaction, queue_id: str, ticket: Ticket[Verdict]) -> None:
+    def _work(self, later: Later, ticket: Ticket[Verdict]) -> None:
         try:
-            verdict = self._decide(transaction, queue_id)
-            if isinstance(verdict, Accepted):
-                accepted = verdict
-                self._journal.put(
-                    verdict.record,
-                    lambda error: ticket.fill(accepted) if error is None else ticket.fail(error),
-                    here=True,
-                )
-            else:
-                ticket.fill(verdict)
+            self._conclude(later(), ticket)
         except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
             ticket.fail(error)
 
+    def _conclude(self, verdict: Verdict, ticket: Ticket[Verdict]) -> None:
+        """Fill a ticket, once the record of an accepted message is on disk."""
+        if not isinstance(verdict, Accepted):
+            ticket.fill(verdict)
+            return
+
+        def written(error: StoreUnavailable | None) -> None:
+            if error is None:
+                ticket.fill(verdict)
+            else:
+                ticket.fail(error)
+
+        self._journal.put(verdict.record, written, here=True)
+
     def begin(self) -> bool:
         """Count a message at its end as under way; False when no new one is begun any more."""
-        with self._changed:
+        with self._lock:
             if self._draining:
                 return False
             self._under_way += 1
@@ -112,7 +124,7 @@ class Service:
 
     def end(self) -> None:
         """Note that a message that was begun is answered."""
-        with self._changed:
+        with self._lock:
             self._under_way -= 1
             if self._draining:
                 self._changed.notify_all()

@@ -27,7 +27,7 @@ class Reporter:
         """Log and count. States in which nothing is decided are logged for debugging only."""
         state = request["protocol_state"]
         decided = state in _STATES
-        result = _result(decision)
+        result = "pass" if decision.__class__ is Pass else _result(decision)
         self._count((result, state if decided else "other"))
         routine: Level = "info" if decided else "debug"
         line(

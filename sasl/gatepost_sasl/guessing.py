@@ -104,11 +104,11 @@ class Guard:
         user, network, limit = (self._read_keys if long else self._keys)(username, address)
         failures, latest = self._users.read(user, now, self._forget) if self._rules.limit else (0, 0.0)
         locked: Scope = ""
-        if self._is_locked(failures, latest, self._rules.limit, now):
+        if failures and self._is_locked(failures, latest, self._rules.limit, now):
             locked = "user"
         elif limit:
             count, latest = self._networks.read(network, now, self._forget)
-            if self._is_locked(count, latest, limit, now):
+            if count and self._is_locked(count, latest, limit, now):
                 locked = "network"
         return Attempt(locked, user, network, limit, failures)
 
@@ -133,9 +133,8 @@ class Guard:
         return Hold(_growth(attempt.failures))
 
     def succeeded(self, attempt: Attempt) -> None:
-        """Forget the failures of a user and network."""
-        if attempt.failures:
-            self._users.clear(attempt.user)
+        """Forget the failures of a user and network; needless where ``attempt`` has none."""
+        self._users.clear(attempt.user)
 
     def _is_locked(self, count: int, latest: float, limit: int, now: float) -> bool:
         return 0 < limit <= count and now < latest + self._rules.lockout

@@ -21,6 +21,7 @@ MINOR: Final = 0
 # Postfix cuts a client's response at 12,288 bytes; the rest of an AUTH line is short.
 LINE_LIMIT: Final = 20_000
 _ID_MOST = 2**32 - 1
+_DIGITS = 10  # of the largest
 # Longer parameters than Postfix ever sends are not kept.
 _USUAL = 300
 
@@ -114,7 +115,10 @@ def _auth(line: bytes) -> Auth:
     if len(fields) < 3:
         raise ProtocolError("AUTH without a mechanism")
     mechanism, peer = (_known_request if len(fields[2]) <= _USUAL else _read_request)(fields[2])
-    return Auth(_number("AUTH id", fields, 1), mechanism, peer, response if given else None)
+    number = fields[1]
+    usual = number.isdigit() and len(number) < _DIGITS  # without a call
+    request = int(number) if usual else _number("AUTH id", fields, 1)
+    return Auth(request, mechanism, peer, response if given else None)
 
 
 def _read_request(text: bytes) -> tuple[str, Peer]:
@@ -136,7 +140,7 @@ _known_request = functools.lru_cache(maxsize=1024)(_read_request)
 
 def _number(what: str, fields: list[bytes], at: int) -> int:
     text = fields[at] if len(fields) > at else b""
-    if not text.isdigit() or len(text) > 10 or int(text) > _ID_MOST:
+    if not text.isdigit() or len(text) > _DIGITS or int(text) > _ID_MOST:
         raise ProtocolError(f"{what} is no number: {text[:20]!r}")
     return int(text)
 

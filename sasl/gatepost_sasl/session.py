@@ -34,7 +34,7 @@ from gatepost_sasl import protocol
 from gatepost_sasl.authenticator import Authenticator, BackendUnavailable, Denied, Granted, Peer, Verdict
 from gatepost_sasl.guessing import Attempt, Guard, Hold, Scope, delayed, no_guard
 from gatepost_sasl.mechanisms import MECHANISMS, SCRAM, Challenge, Done, Mechanism, MechanismError, Proof
-from gatepost_sasl.protocol import Auth, Cancel, Cont, Decoder, ProtocolError, Version
+from gatepost_sasl.protocol import Auth, Cancel, Command, Cont, Decoder, ProtocolError, Version
 from gatepost_sasl.slowest import Slowest
 
 # Postfix writes "535 5.7.8 Error: authentication failed: " in front.
@@ -131,9 +131,14 @@ class Session:
     def receive(self, data: bytes, now: float) -> Sequence[Output]:
         """Return the answers to what has arrived; nothing that arrives can make it raise."""
         outputs: list[Output] = []
+        output: Output | None
         try:
             for line in self._decoder.lines(data):
-                output = self._command(line, now)
+                command = protocol.decode(line)
+                if isinstance(command, Auth) and self._open:  # most of what ever comes
+                    output = self._auth(command, now)
+                else:
+                    output = self._command(command, now)
                 if output is not None:
                     outputs.append(output)
         except ProtocolError as error:
@@ -142,10 +147,7 @@ class Session:
             outputs.append(Close(f"no answer: {error}", fault=True))
         return outputs
 
-    def _command(self, line: bytes, now: float) -> Output | None:
-        command = protocol.decode(line)
-        if isinstance(command, Auth) and self._open:  # most of what ever comes
-            return self._auth(command, now)
+    def _command(self, command: Command | None, now: float) -> Output | None:
         if isinstance(command, Version):
             if command.major != protocol.MAJOR:
                 raise ProtocolError(f"version {command.major}, expected {protocol.MAJOR}")
@@ -205,7 +207,11 @@ class Session:
             self._report("locked", who.username, exchange, f"{attempt.locked} locked out", attempt.locked)
             return self._fail(exchange.request.id, REFUSED, now, guard.refused(attempt))
         try:
-            verdict = self._at_once(exchange, who)
+            if isinstance(who, Done):
+                asked = self._configuration.authenticator
+                verdict = asked.at_once(who.username, who.password, exchange.peer)
+            else:
+                verdict = self._proved(exchange, who)
         except (StoreUnavailable, BackendUnavailable) as error:
             self._report("unavailable", who.username, exchange, str(error))
             raise
@@ -227,10 +233,8 @@ class Session:
             return [Close(f"no answer: {error}", fault=True)]
         return [self._concluded(exchange, who, attempt, verdict, now)]
 
-    def _at_once(self, exchange: _Exchange, who: Done | Proof) -> Verdict | None:
-        """Return what the back end says, None when it needs time."""
-        if isinstance(who, Done):
-            return self._configuration.authenticator.at_once(who.username, who.password, exchange.peer)
+    def _proved(self, exchange: _Exchange, who: Proof) -> Verdict:
+        """Return what follows from SCRAM's proof."""
         assert self._configuration.scram is not None  # noqa: S101 - a Proof comes of its mechanism
         return self._configuration.scram.conclude(who, exchange.peer)
 
@@ -243,7 +247,8 @@ class Session:
             hold = guard.failed(attempt, now)
             self._report("denied", who.username, exchange, verdict.reason, hold.lockout)
             return self._fail(exchange.request.id, REFUSED, now, hold)
-        guard.succeeded(attempt)
+        if attempt.failures:
+            guard.succeeded(attempt)
         if isinstance(who, Proof):
             exchange.granted = verdict
             self._remember(exchange, now)
@@ -257,8 +262,11 @@ class Session:
         return self._grant(exchange, granted)
 
     def _grant(self, exchange: _Exchange, granted: Granted) -> Send:
-        self._report("granted", granted.username, exchange, granted.note)
-        return Send(protocol.success(exchange.request.id, granted.username))
+        request = exchange.request
+        self._configuration.report(
+            Login("granted", granted.username, exchange.peer, request.mechanism, granted.note)
+        )
+        return Send(protocol.success(request.id, granted.username))
 
     def _malformed(self, request: Auth, peer: Peer, text: str, now: float) -> Output:
         self._configuration.report(Login("malformed", "", peer, request.mechanism, text))

@@ -121,6 +121,17 @@ def test_its_own_author_passes(store: Store) -> None:
     assert isinstance(verdict, Accepted)
 
 
+def test_only_what_has_features_is_left_to_another_thread(store: Store) -> None:
+    author = ("From", b" B <b@bob.test>")
+    plain = judge(store).at_once(transaction("bob", author), "4Q1")
+    overridden = judge(store).at_once(transaction("bob", author, ("X-Gatepost-Tags", b" spring")), "4Q2")
+    assert isinstance(plain, Accepted)
+    assert callable(overridden)
+    verdict = overridden()
+    assert isinstance(verdict, Accepted)
+    assert verdict.plan.tags == ("spring",)
+
+
 def test_links_lead_through_the_from_domains_click_domain_with_a_token_that_knows_the_message(
     store: Store,
 ) -> None:

@@ -120,7 +120,8 @@ class MilterSettings(Daemon):
         description="Socket, as unix:/PATH or inet:HOST:PORT. libmilter makes it itself.",
     )
     threads: Annotated[int, Field(ge=1, le=64)] = Field(
-        default=4, description="Threads per worker that edit messages; libmilter's own threads only collect."
+        default=4,
+        description="Threads per worker that edit messages; what has no features is answered without them.",
     )
     edit_size_limit: Annotated[int, Field(ge=1)] = Field(
         default=10_000_000,

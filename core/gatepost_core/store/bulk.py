@@ -12,9 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
-from gatepost_core.store.sqlite import connect, time_out, transaction
+from gatepost_core.store.sqlite import connect, time_out
+
+_AS_IT_IS = frozenset((str, int))
 
 
 class BulkInsert:
@@ -23,9 +26,10 @@ class BulkInsert:
     def __init__(self, url: str, table: str, kind: type, *, synchronous: str) -> None:
         self._url = url
         self._synchronous = synchronous
-        self._names = [field.name for field in fields(kind)]
-        places = ", ".join("?" * len(self._names))
-        self._sql = f"INSERT INTO {table} ({', '.join(self._names)}) VALUES ({places})"  # noqa: S608
+        names = [field.name for field in fields(kind)]
+        self._values = attrgetter(*names)
+        places = ", ".join("?" * len(names))
+        self._sql = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({places})"  # noqa: S608
         self._connection: sqlite3.Connection | None = None
 
     def run(self, records: Iterable[object]) -> None:
@@ -37,10 +41,11 @@ class BulkInsert:
         if self._connection is None:
             self._connection = connect(self._url, synchronous=self._synchronous)
         try:
-            with transaction(self._connection):
-                self._connection.executemany(self._sql, rows)
+            self._connection.execute("BEGIN IMMEDIATE")  # waits its turn here: see engine.py
+            self._connection.executemany(self._sql, rows)
+            self._connection.execute("COMMIT")
         except BaseException:
-            self.close()
+            self.close()  # which takes back what was begun
             raise
 
     def close(self) -> None:
@@ -51,15 +56,12 @@ class BulkInsert:
                 connection.close()
 
     def _row(self, record: object) -> Sequence[Any]:
-        return [_out(getattr(record, name)) for name in self._names]
+        return [value if value.__class__ in _AS_IT_IS else _out(value) for value in self._values(record)]
 
 
 def _out(value: Any) -> Any:
     """Return a value as the schema's column types keep it."""
-    kind = value.__class__
-    if kind is str or kind is int:
-        return value
-    if kind is tuple and not value:  # most of a message's lists, and as many calls of the encoder
+    if value.__class__ is tuple and not value:  # most of a message's lists, and as many calls of the encoder
         return "[]"
     if isinstance(value, datetime):
         return time_out(value)

@@ -1,6 +1,6 @@
 """Writing to the journal: message records that are on disk before the client hears 250.
 
-One thread commits for a process: while one transaction is written, the records of other
+While one transaction is written, the records of other
 sessions wait and go into the next one together (group commit), so a disk flush is shared.
 A record that cannot be written fails its own future with StoreUnavailable.
 """
@@ -18,7 +18,7 @@ from gatepost_core.model import MessageRecord, Mode
 from gatepost_core.store.bulk import BulkInsert
 from gatepost_core.store.errors import NotFound, StoreUnavailable, shown
 from gatepost_core.store.locate import file_identity
-from gatepost_core.store.sqlite import faults
+from gatepost_core.store.sqlite import FAULTS, unavailable
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -37,9 +37,8 @@ _Waiting: TypeAlias = tuple[MessageRecord, Done]
 class JournalWriter:
     """Commits message records in groups. Threads submit; ``close`` writes what is left.
 
-    One thread writes at a time, in turns: a turn begins with the first record that finds nobody writing,
-    and takes whatever comes meanwhile. May be made before a fork: its thread and its connection begin with
-    the first record.
+    One thread writes at a time: that which brought a record when nobody wrote, and while more comes, one of
+    the writer's own. May be made before a fork: that thread and the connection begin when they are needed.
     """
 
     def __init__(self, url: str, *, synchronous: str = "full") -> None:
@@ -47,7 +46,9 @@ class JournalWriter:
         self._statement = BulkInsert(url, "messages", MessageRecord, synchronous=synchronous)
         self._file: tuple[int, int] | None = None
         self._waiting: list[_Waiting] = []
-        self._changed = threading.Condition(threading.Lock())
+        # Taken by itself: a Condition's own way to do so is two more Python functions, for each record.
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._writing = False
         self._company = 0
         self._turns: queue.SimpleQueue[bool] = queue.SimpleQueue()
@@ -57,19 +58,15 @@ class JournalWriter:
         """Commit a record soon; ``done`` is then called by the thread that wrote it, and must not raise.
 
         It gets None, or the reason why the record is not on disk. ``here``: when nobody writes, the calling
-        thread does, and returns when nothing waits any more; it saves waking another thread.
+        thread does, which saves waking another; what came meanwhile is left to the writer's own thread.
         """
-        with self._changed:
+        with self._lock:
             self._waiting.append((record, done))
             if self._writing:
                 return
             self._writing = True
-            if not here:
-                self._start()
-        if here:
-            self._turn()
-        else:
-            self._turns.put(True)
+        if not here or self._commit_next():
+            self._hand_over()
 
     def submit(self, record: MessageRecord) -> Future[None]:
         """Return a future that is done once the record is committed."""
@@ -87,31 +84,33 @@ class JournalWriter:
             self._thread.join()
         self._statement.close()
 
-    def _start(self) -> None:
+    def _hand_over(self) -> None:
+        """Have the writer's own thread go on. Called only by whoever is writing."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
             self._thread.start()
+        self._turns.put(True)
 
     def _run(self) -> None:
         while self._turns.get():
-            self._turn()
+            while self._commit_next():
+                pass
 
-    def _turn(self) -> None:
-        """Write until nothing waits."""
-        while True:
-            if self._company:
-                time.sleep(_GATHER_SECONDS)
-            with self._changed:
-                batch = self._waiting[:_BATCH]
-                del self._waiting[:_BATCH]
-            self._commit(batch)
-            with self._changed:
-                alone = len(batch) == 1 and not self._waiting
-                self._company = max(0, self._company - 1) if alone else _COMPANY
-                if not self._waiting:
-                    self._writing = False
-                    self._changed.notify_all()
-                    return
+    def _commit_next(self) -> bool:
+        """Write what waits, at most a batch. Says whether more has come; if not, nobody writes any more."""
+        if self._company:
+            time.sleep(_GATHER_SECONDS)
+        with self._lock:
+            batch = self._waiting[:_BATCH]
+            del self._waiting[:_BATCH]
+        self._commit(batch)
+        with self._lock:
+            alone = len(batch) == 1 and not self._waiting
+            self._company = max(0, self._company - 1) if alone else _COMPANY
+            self._writing = bool(self._waiting)
+            if not self._writing:
+                self._changed.notify_all()
+            return self._writing
 
     def _commit(self, batch: list[_Waiting]) -> None:
         failure: StoreUnavailable | None = None
@@ -125,12 +124,14 @@ class JournalWriter:
             done(failure)
 
     def _insert(self, records: list[MessageRecord]) -> None:
-        with faults(self._url):
+        try:
             file = file_identity(self._url)
             if file != self._file:  # the connection may still hold the file that was replaced
                 self._statement.close()
                 self._file = file
             self._statement.run(records)
+        except FAULTS as error:
+            raise unavailable(self._url, error) from error
 
 
 def recent(connection: Connection, *, limit: int, username: str | None = None) -> list[MessageRecord]:

@@ -44,7 +44,7 @@ class LastUsed:
         self._url = url
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
-        self._noted: deque[tuple[int, Usage]] = deque(maxlen=_KEPT)
+        self._noted: deque[tuple[int, datetime, str]] = deque(maxlen=_KEPT)
         self._waiting: dict[int, Usage] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="last-used", daemon=True)
@@ -52,7 +52,7 @@ class LastUsed:
 
     def record(self, credential_id: int, ip: str, now: datetime) -> None:
         """Note a login. Never blocks on the disk, never raises; of too many the oldest are let go."""
-        self._noted.append((credential_id, Usage(now, ip)))
+        self._noted.append((credential_id, now, ip))
 
     def close(self) -> None:
         """Write what waits, then stop."""
@@ -68,9 +68,9 @@ class LastUsed:
     def _flush(self) -> None:
         batch, self._waiting = self._waiting, {}
         for _ in range(len(self._noted)):
-            credential_id, usage = self._noted.popleft()
+            credential_id, now, ip = self._noted.popleft()
             if len(batch) < _KEPT or credential_id in batch:
-                batch[credential_id] = usage
+                batch[credential_id] = Usage(now, ip)
         if not batch:
             return
         try:
