@@ -15,13 +15,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sqlalchemy.exc import NoSuchModuleError
+
 
 @contextmanager
 def as_owner_of(directory: Path) -> Iterator[None]:
     """Work as the owner of ``directory``, or of the one above it that exists.
 
     It holds for all threads of the process (setuid(2), C library/kernel differences). Raises OSError,
-    also when the owner may not read the program: modules that are loaded later would be missing.
+    also when a module is missing that is loaded late, because the owner may not read the program.
     """
     status = _existing(directory).stat()
     if os.geteuid() != 0 or status.st_uid == 0:
@@ -30,22 +32,19 @@ def as_owner_of(directory: Path) -> Iterator[None]:
     groups, gid = os.getgroups(), os.getegid()
     try:
         _become(status.st_uid, status.st_gid)
-        if not program_readable():
-            raise PermissionError(
-                errno.EACCES,
-                f"{directory} belongs to user id {status.st_uid}, who may not read the program that works on "
-                f"it; install that where all may read it, such as /opt/gatepost, not below {_closed()}",
-            )
         yield
+    except (ImportError, NoSuchModuleError) as error:
+        if os.access(__file__, os.R_OK, effective_ids=True):
+            raise
+        raise PermissionError(
+            errno.EACCES,
+            f"{directory} belongs to user id {status.st_uid}, who may not read the program that works on "
+            f"it; install that where all may read it, such as /opt/gatepost, not below {_closed()}",
+        ) from error
     finally:
         os.seteuid(0)
         os.setegid(gid)
         os.setgroups(groups)
-
-
-def program_readable() -> bool:
-    """Whether the effective user may read this program's code."""
-    return os.access(__file__, os.R_OK, effective_ids=True)
 
 
 def _closed() -> Path:
