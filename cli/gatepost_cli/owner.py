@@ -15,8 +15,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy.exc import NoSuchModuleError
-
 
 @contextmanager
 def as_owner_of(directory: Path) -> Iterator[None]:
@@ -29,6 +27,8 @@ def as_owner_of(directory: Path) -> Iterator[None]:
     if os.geteuid() != 0 or status.st_uid == 0:
         yield
         return
+    from sqlalchemy.exc import NoSuchModuleError  # noqa: PLC0415 - `gatepost --help` does without
+
     groups, gid = os.getgroups(), os.getegid()
     try:
         _become(status.st_uid, status.st_gid)
