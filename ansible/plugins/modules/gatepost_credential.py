@@ -146,16 +146,12 @@ credential:
   returned: when there is a credential
 """
 
-import ipaddress
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-
-_DATE = re.compile(r"(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d))?(?::\d\d)?Z?")
-_OFF = {"off", "no", "false", "0"}
+from ansible_collections.gatepost.gatepost.plugins.module_utils.credential_options import moment, options
 
 
 def main() -> None:
@@ -214,7 +210,7 @@ class Run:
 
     def _check_values(self) -> None:
         expires = self.given["expires"]
-        if expires not in (None, "never") and not _DATE.fullmatch(expires):
+        if expires not in (None, "never") and moment(expires) is None:
             self.module.fail_json(msg=f"expires: {expires!r}; expected 2027-01-31, 2027-01-31T18:00 or never")
         if not self.given["label"].strip():
             self.module.fail_json(msg="label: expected what the credential is known by, not an empty text")
@@ -260,20 +256,20 @@ class Run:
         ]:
             self._command(["account", "add", account])
         made = self._command(
-            ["credential", "add", "--account", account, "--label", label, *self._options(None)]
+            ["credential", "add", "--account", account, "--label", label, *options(self.given, None)]
         )
         self.result["password"] = made["password"]
         credential: dict[str, Any] = self._command(["credential", "show", made["username"]])
         return self._enable(credential)
 
     def _change(self, before: dict[str, Any]) -> dict[str, Any]:
-        options = self._options(before)
-        if not options:
+        words = options(self.given, before)
+        if not words:
             return before
         self.result["changed"] = True
         if self.module.check_mode:
             return before
-        after: dict[str, Any] = self._command(["credential", "set", before["username"], *options])
+        after: dict[str, Any] = self._command(["credential", "set", before["username"], *words])
         # The command writes values in its own way; what means the same is no change.
         self.result["changed"] = after != before
         return after
@@ -302,25 +298,6 @@ class Run:
             if not self.module.check_mode:
                 self._command(["credential", "remove", before["username"]])
 
-    def _options(self, before: dict[str, Any] | None) -> list[str]:
-        """Return the words that bring a credential to what is wanted; none when it is so already."""
-        given, words = self.given, list(features(self.given["features"], before))
-        for name, option in (("senders", "--sender"), ("networks", "--network")):
-            if given[name] is not None and not alike(given[name], before[name] if before else []):
-                words += [word for one in given[name] for word in (option, one)] or [f"--no-{name}"]
-        for name, option in (("mode", "--mode"), ("overrides", "--overrides")):
-            if given[name] is not None and (before is None or before[name] != given[name]):
-                words += [option, given[name]]
-        if given["edit_signed"] is not None and given["edit_signed"] != (
-            before["edit_signed"] if before else False
-        ):
-            words.append("--edit-signed" if given["edit_signed"] else "--no-edit-signed")
-        if given["expires"] is not None and moment(given["expires"]) != (
-            before["expires_at"] if before else None
-        ):
-            words += ["--expires", given["expires"]]
-        return words + headers(given, before)
-
     def _command(self, words: list[str]) -> Any:
         config = ["--config", self.given["config"]] if self.given["config"] else []
         command = [self.given["executable"], *config, *words, "--json"]
@@ -328,69 +305,6 @@ class Run:
         if code:
             self.module.fail_json(msg=f"gatepost {' '.join(words[:2])}: {reason(said)}", rc=code)
         return json.loads(out)
-
-
-def features(wanted: list[str] | None, before: dict[str, Any] | None) -> list[str]:
-    """Return the options that leave those features on that are wanted, and no other."""
-    if wanted is None:
-        return []
-    named = dict(text.partition("=")[::2] for text in wanted)
-    now: dict[str, Any] = before["features"] if before else {}
-    words = [
-        f"{name}={value}" if "=" in text else name
-        for text, (name, value) in zip(
-            wanted, ((t.partition("=")[0], t.partition("=")[2]) for t in wanted), strict=True
-        )
-        if name not in now or not is_so(now[name], value if "=" in text else "on")
-    ]
-    for name, value in now.items():
-        if name not in named and value not in (False, "off", []):
-            words.append(f"{name}=" if isinstance(value, list) else f"{name}=off")
-    return [word for one in words for word in ("--feature", one)]
-
-
-def is_so(value: Any, text: str) -> bool:
-    """Say whether a feature's value is what ``text`` means on the command line."""
-    if isinstance(value, bool):
-        return value != (text.lower() in _OFF)
-    if isinstance(value, list):
-        return value == [one.strip() for one in text.split(",") if one.strip()]
-    return str(value) == text
-
-
-def headers(given: dict[str, Any], before: dict[str, Any] | None) -> list[str]:
-    """Return the options for header fields; the command takes both lists together."""
-    now = {name: (before[name] if before else []) for name in ("header_add", "header_drop")}
-    wanted = {name: (given[name] if given[name] is not None else now[name]) for name in now}
-    if all(spaced(wanted[name]) == spaced(now[name]) for name in now):
-        return []
-    words = ["--no-headers"] if before else []
-    words += [word for one in wanted["header_add"] for word in ("--header-add", one)]
-    return words + [word for one in wanted["header_drop"] for word in ("--header-drop", one)]
-
-
-def spaced(fields: list[str]) -> list[str]:
-    """Return header fields with one blank after the colon."""
-    return [re.sub(r"\s*:\s*", ": ", one, count=1).strip() for one in fields]
-
-
-def alike(first: list[str], second: list[str]) -> bool:
-    """Say whether two lists of addresses, domains or networks mean the same."""
-    return sorted(map(plain, first)) == sorted(map(plain, second))
-
-
-def plain(text: str) -> str:
-    """Return a pattern in lower case, an address as the network that it is."""
-    try:
-        return str(ipaddress.ip_network(text.strip()))
-    except ValueError:
-        return text.strip().lower()
-
-
-def moment(text: str) -> str | None:
-    """Return an end as the command prints it."""
-    found = _DATE.fullmatch(text)
-    return f"{found[1]}T{found[2] or '00:00'}:00Z" if found else None
 
 
 def shown(credential: dict[str, Any] | None) -> dict[str, Any]:
