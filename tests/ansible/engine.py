@@ -2,7 +2,8 @@
 
 `ensure()` asks DOCKER_HOST (or the system's socket) first. When nothing answers there, root starts Debian's
 dockerd with its socket and data in the tests' cache directory; `release()` stops that one again once no
-container is left in it. Where neither works, `EngineMissingError` says why, in one sentence.
+container is left in it. Where neither works, `EngineMissingError` says why, in one sentence. What a run left
+that was killed is removed by the next one that starts when no other runs.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import docker
 import docker.errors
@@ -28,6 +30,12 @@ SYSTEM = "unix:///var/run/docker.sock"
 PID_FILE = RUN / "docker.pid"
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
+
+# Whose a container or network is: the value is its network's name, and hosts made by hand outlive a run.
+LABEL = "gatepost-test"
+BY_HAND = "gatepost-by-hand"
+# Two runs with cache directories of their own, on one engine, know nothing of each other.
+CACHE_LABEL = "gatepost-test-cache"
 
 # The helper that removes the containers of a dead run has to be pulled; the tests remove their own.
 os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
@@ -51,23 +59,40 @@ def locked(name: str) -> Iterator[None]:
 def ensure() -> docker.DockerClient:
     """A client of an engine that answers; sets DOCKER_HOST for testcontainers and for programs started."""
     CACHE.mkdir(parents=True, exist_ok=True)
-    _use.enter_context(handle := (CACHE / "users.lock").open("w"))
-    fcntl.flock(handle, fcntl.LOCK_SH)
-    if (client := _answering(os.environ.get("DOCKER_HOST") or SYSTEM)) is not None:
-        return client
     with locked("engine"):
-        client = _answering(OURS) or _start()
-    os.environ["DOCKER_HOST"] = OURS
+        _use.enter_context(handle := (CACHE / "users.lock").open("w"))
+        alone = _only_user(handle)
+        fcntl.flock(handle, fcntl.LOCK_SH)
+        client = _answering(os.environ.get("DOCKER_HOST") or SYSTEM)
+        if client is None:
+            client = _answering(OURS) or _start()
+            os.environ["DOCKER_HOST"] = OURS
+        if alone:
+            remove_left(client)
     return client
+
+
+def labels(name: str) -> dict[str, str]:
+    """The labels of what belongs to the network `name` of this run."""
+    return {LABEL: name, CACHE_LABEL: str(CACHE)}
+
+
+def remove_left(client: docker.DockerClient) -> None:
+    """Remove the hosts and networks that a dead run left; call it only when no other run is alive."""
+    ours = {"label": f"{CACHE_LABEL}={CACHE}"}
+    for container in client.containers.list(all=True, filters=ours):
+        if container.labels[LABEL] != BY_HAND:
+            container.remove(force=True, v=True)
+    for network in client.networks.list(filters=ours):
+        if network.name != BY_HAND:
+            network.remove()
 
 
 def release() -> None:
     """Stop the tests' own dockerd unless a container or another run needs it; any other is left alone."""
     _use.close()
     with locked("engine"), (CACHE / "users.lock").open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _only_user(handle):
             return
         client = _answering(OURS)
         if client is None:
@@ -76,6 +101,15 @@ def release() -> None:
             if client.containers.list(all=True):
                 return
         _stop(int(PID_FILE.read_text()))
+
+
+def _only_user(handle: IO[str]) -> bool:
+    """Whether no other run holds the lock of those that use the engine; if so, it is held alone now."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _answering(url: str) -> docker.DockerClient | None:

@@ -28,9 +28,8 @@ from docker.types import EndpointConfig, IPAMConfig, IPAMPool
 from testcontainers.core.container import DockerContainer
 
 from tests.ansible import engine, images
+from tests.ansible.engine import BY_HAND, LABEL
 
-LABEL = "gatepost-test"
-BY_HAND = "gatepost-by-hand"
 BOOT_SECONDS = 60.0
 SUBNETS = ipaddress.ip_network("172.30.0.0/16")  # those that are taken are passed over
 CAPABILITIES = ["SYS_ADMIN", "NET_ADMIN"]
@@ -69,7 +68,7 @@ class PrivateNetwork:
             pool = IPAMPool(subnet=str(subnet), gateway=str(subnet[1]))
             with contextlib.suppress(docker.errors.APIError):
                 ipam = IPAMConfig(pool_configs=[pool])
-                made = client.networks.create(name, driver="bridge", ipam=ipam, labels={LABEL: name})
+                made = client.networks.create(name, driver="bridge", ipam=ipam, labels=engine.labels(name))
                 return cls(client, name, made, subnet)
         raise engine.EngineMissingError(
             f"no free network in {SUBNETS}: remove old ones (docker network prune)"
@@ -108,7 +107,7 @@ class PrivateNetwork:
             .with_kwargs(
                 hostname=f"{name}.{domain}", network=self.name, networking_config={self.name: endpoint},
                 cap_add=CAPABILITIES, security_opt=["seccomp=unconfined", "apparmor=unconfined"],
-                cgroupns="host", stop_signal="SIGRTMIN+3", dns=dns or [], labels={LABEL: self.name},
+                cgroupns="host", stop_signal="SIGRTMIN+3", dns=dns or [], labels=engine.labels(self.name),
             )
         )  # fmt: skip
         for path, options in TMPFS.items():

@@ -25,7 +25,7 @@ import docker
 import docker.errors
 from docker.models.containers import Container
 
-from tests.ansible.engine import CACHE, EngineMissingError, locked
+from tests.ansible.engine import CACHE, EngineMissingError, labels, locked
 
 RELEASES = ("bookworm", "trixie")
 REPOSITORY = "gatepost-test-host"
@@ -163,7 +163,9 @@ def tree(release: str) -> Path:
 
 
 def _configure(client: docker.DockerClient, base: str, files: dict[str, bytes], tag: str) -> None:
-    container: Container = client.containers.create(base, command=["/bin/sh", "-c", SETUP])
+    container: Container = client.containers.create(
+        base, command=["/bin/sh", "-c", SETUP], labels=labels(tag)
+    )
     try:
         container.put_archive("/", archive(files))
         container.start()

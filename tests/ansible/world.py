@@ -7,6 +7,7 @@ on the bare hosts, site.yml, the DNS records published, smarthost.yml, both agai
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -135,7 +136,7 @@ def world(client: docker.DockerClient, plan: Plan, folder: Path) -> Iterator[Wor
     """The three hosts of a plan, bare and booted, and a control node in `folder`; gone afterwards."""
     authority = Authority()
     wheelhouse = releases.make(folder, "0.1.0", {plan.gateway})
-    with hosts.PrivateNetwork.make(client, f"gatepost-{plan}") as network:
+    with hosts.PrivateNetwork.make(client, f"gatepost-{plan}-{os.getpid()}") as network:
         machine = network.host("mx", "bookworm")
         receiver = Receiver.install(machine, authority)
         gateway = network.host("gateway", plan.gateway, dns=[machine.address])
