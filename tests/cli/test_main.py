@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pty
-import resource
 import sqlite3
 import subprocess
 import sys
@@ -143,23 +142,11 @@ def test_help_names_every_noun_without_importing_any(gatepost: Gatepost) -> None
         "import sys, gatepost_cli.main\n"
         "try: gatepost_cli.main.main(['--help'])\n"
         "except SystemExit: pass\n"
-        "heavy = {'pydantic', 'sqlalchemy', 'rich', 'cryptography', 'alembic'} & set(sys.modules)\n"
+        "heavy = {'pydantic', 'sqlalchemy', 'rich', 'cryptography', 'alembic', 'structlog', 'dns', 'ldap3',\n"
+        "    'gatepost_core.store.reader', 'gatepost_core.settings'} & set(sys.modules)\n"
         "sys.exit(', '.join(heavy) or 0)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL, timeout=60)
-
-
-def test_help_is_quick() -> None:
-    def seconds() -> float:
-        """CPU time of one run: what other processes do meanwhile does not count."""
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(
-            [sys.executable, "-m", "gatepost_cli", "--help"], check=True, stdout=subprocess.DEVNULL
-        )
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-    assert min(seconds() for _ in range(5)) < 0.15
 
 
 @pytest.mark.parametrize("words", [words for words, _ in commands(main)])
