@@ -4,6 +4,11 @@ A daemon calls ``configure`` once, before it forks. Every value is escaped, so a
 forge a line with a line break in a user name. Under journald, which stamps each line itself, the
 time is left out and the level is given as sd-daemon(3)'s ``<N>`` prefix. A line that cannot be
 written (a full disk, a closed pipe) is dropped: a log must not stop mail.
+
+Lines of routine (``soon``: what went well, at each request) are gathered for a twentieth of a second and then
+made and written together, with the time at which they came: making one between two requests costs several
+times as much. A line of another kind first writes those that wait, so a process' lines keep their order; a
+process that is killed takes a twentieth of a second of routine along.
 """
 
 from __future__ import annotations
@@ -11,13 +16,16 @@ from __future__ import annotations
 import json
 import logging
 import os
+import queue
 import re
 import sys
+import threading
 import time
-from collections.abc import MutableMapping
+from collections import deque
+from collections.abc import Callable, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeAlias, cast
 
 # structlog loads rich, when it finds it, for a renderer that no daemon uses: 8 MB in each of them.
 _WITHOUT_RICH = "rich" not in sys.modules
@@ -47,6 +55,11 @@ _BARE = re.compile(r"[!#-<>-\[\]-~]+")
 _UNSAFE = re.compile(
     '[\\\\"\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]'
 )
+_GATHER_SECONDS = 0.05
+# Beyond this whoever has one more line writes them all: when the log is not read, requests have to wait.
+_GATHER_MOST = 5_000
+# pipe(7): what is not longer is written as a whole, so that processes do not mix their lines.
+_WHOLE = 4_096
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -69,11 +82,24 @@ def get_logger(**fields: object) -> FilteringBoundLogger:
 def line(level: Level, event: str, **fields: object) -> None:
     """Log one event as ``get_logger`` would, at a third of the cost: for a daemon's line a request."""
     if _LEVELS[level] >= _Direct.least:
+        _put(_Direct.renderer.start(level, time.time()) + _Direct.renderer.rest(level, event, fields))
+
+
+def soon(level: Level, event: str, fields: Callable[[], EventDict]) -> None:
+    """Log one event of routine, within a twentieth of a second; ``fields`` is asked then, once.
+
+    What it holds is kept until then: no message.
+    """
+    if _LEVELS[level] >= _Direct.least:
         renderer = _Direct.renderer
-        try:  # noqa: SIM105 - suppress costs three calls, at each request
-            os.write(2, renderer.start(level) + renderer.rest(level, event, fields))
-        except OSError:  # see the module's text
-            pass
+
+        def rest() -> bytes:
+            try:
+                return renderer.rest(level, event, fields())
+            except Exception as error:  # noqa: BLE001 - the lines of others wait behind it
+                return renderer.rest("error", "cannot log", {"line": event, "error": repr(error)})
+
+        _gathered.add((time.time(), level, rest))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +115,84 @@ def prepared(level: Level, event: str, **fields: object) -> Prepared:
     return Prepared(level, _Direct.renderer.rest(level, event, fields))
 
 
-def write(one: Prepared) -> None:
-    """Log a line that has been prepared, with the time of now."""
+def write(one: Prepared, *, routine: bool = False) -> None:
+    """Log a line that has been prepared, with the time of now; one of ``routine`` as ``soon`` does."""
     if _LEVELS[one.level] >= _Direct.least:
-        try:  # noqa: SIM105 - see line
-            os.write(2, _Direct.renderer.start(one.level) + one.rest)
-        except OSError:
-            pass
+        if routine:
+            _gathered.add((time.time(), one.level, one.rest))
+        else:
+            _put(_Direct.renderer.start(one.level, time.time()) + one.rest)
+
+
+def flush() -> None:
+    """Write the lines that wait: before a process ends."""
+    _gathered.write()
+
+
+def _put(line: bytes) -> None:
+    """Write one line, after those that wait."""
+    _gathered.write()
+    _out(line)
+
+
+def _out(lines: bytes) -> None:
+    with suppress(OSError):  # see the module's text
+        os.write(2, lines)
+
+
+_Gathered: TypeAlias = tuple[float, Level, bytes | Callable[[], bytes]]
+
+
+class _Gatherer:
+    """Lines that wait to be written: when they came, their level, and the rest or what makes it."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[_Gathered] = deque()
+        self._writing = threading.Lock()
+        self._starting = threading.Lock()
+        self._turns: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._due = False
+        self._thread: threading.Thread | None = None
+
+    def add(self, line: _Gathered) -> None:
+        """Have a line written soon."""
+        self._waiting.append(line)
+        if not self._due:  # two threads may both see it: then the writer has a turn too many
+            self._due = True
+            self._wake()
+        elif len(self._waiting) > _GATHER_MOST:
+            self.write()
+
+    def _wake(self) -> None:
+        with self._starting:
+            if self._thread is None:  # not before it is needed: a thread does not live through a fork
+                self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+                self._thread.start()
+        self._turns.put(None)
+
+    def _run(self) -> None:
+        while True:
+            self._turns.get()
+            time.sleep(_GATHER_SECONDS)
+            self._due = False
+            self.write()
+
+    def write(self) -> None:
+        """Write all that wait, several with one call."""
+        with self._writing:
+            piece = b""
+            for _ in range(len(self._waiting)):
+                at, level, rest = self._waiting.popleft()
+                line = _Direct.renderer.start(level, at) + (rest if isinstance(rest, bytes) else rest())
+                if piece and len(piece) + len(line) > _WHOLE:
+                    _out(piece)
+                    piece = b""
+                piece += line
+            if piece:
+                _out(piece)
+
+
+_gathered = _Gatherer()
 
 
 class _StandardError:
@@ -105,8 +202,7 @@ class _StandardError:
         del args
 
     def msg(self, line: bytes) -> None:
-        with suppress(OSError):
-            os.write(2, line)
+        _put(line)
 
     debug = info = warning = error = critical = msg
 
@@ -134,13 +230,12 @@ class _Renderer:
         """Return what structlog's logger is called with."""
         if "exc_info" in event:
             event = structlog.processors.format_exc_info(logger, method, event)
-        return (self.start(method) + self.rest(method, event.pop("event", ""), event),), {}
+        return (self.start(method, time.time()) + self.rest(method, event.pop("event", ""), event),), {}
 
-    def start(self, method: str) -> bytes:
+    def start(self, method: str, now: float) -> bytes:
         """Return a line's beginning: its time (RFC 3339, UTC, with milliseconds), or journald's prefix."""
         if self._journald:
             return b"<%d>" % _SEVERITY[method] + (b"" if self._logfmt else b"{")
-        now = time.time()
         whole = int(now)
         if whole != self._second:
             # The text first: another thread may look at the second between the two.

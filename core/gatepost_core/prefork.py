@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from types import FrameType, TracebackType
 from typing import NoReturn
 
-from gatepost_core import notify
+from gatepost_core import log, notify
 from gatepost_core.log import get_logger
 
 _PR_SET_PDEATHSIG = 1
@@ -283,6 +283,7 @@ class Supervisor:
         except BaseException:  # noqa: BLE001 - a child never returns into the parent's code
             self._log.error("worker failed", role=child.role, slot=child.slot, exc_info=True)
         finally:
+            log.flush()
             with suppress(OSError, ValueError):
                 sys.stdout.flush()
             os._exit(code)

@@ -31,6 +31,7 @@ _TOO_MANY_FIELDS = Reject(
 )
 _SUBJECT_KEPT = 500
 _NO_OPTIONS = Options()
+_PLAIN = Context(features=DEFAULTS)
 
 
 class Directory(Protocol):
@@ -102,6 +103,12 @@ class Judge:
         message_id = ids.new(int(now.timestamp() * 1000))
         overridden = any(is_override(header.name) for header in message.headers)
 
+        if not overridden and signer is None and _asks_nothing(credential):
+            plan = process(message, _PLAIN)
+            assert isinstance(plan, Plan)  # noqa: S101  # only an override is refused
+            record = _record(message_id, now, credential, transaction, queue_id, message, authors, plan)
+            return Accepted(plan, record)
+
         def conclude() -> Verdict:
             context = self._contexts.make(credential, authors, message_id, transaction, overridden=overridden)
             plan = self._plan(message, context, signer, now)
@@ -110,8 +117,7 @@ class Judge:
             record = _record(message_id, now, credential, transaction, queue_id, message, authors, plan)
             return Accepted(plan, record)
 
-        plain = not overridden and signer is None and credential.options == _NO_OPTIONS
-        return conclude() if plain and in_force(credential.features) == DEFAULTS else conclude
+        return conclude
 
     def _plan(
         self, message: Message, context: Context, signer: Choice | None, now: datetime
@@ -136,6 +142,12 @@ class Judge:
         return self._signing.choose(self._directory.domain, credential, authors, now)
 
 
+def _asks_nothing(credential: Credential) -> bool:
+    """Say whether a credential has neither features nor options, so that nothing is to be made for them."""
+    features = credential.features
+    return credential.options == _NO_OPTIONS and (not features or in_force(features) == DEFAULTS)
+
+
 def _without_unsubscribe(context: Context, why: str) -> Context:
     """Return a context for a message that nobody signs: RFC 8058 section 4 wants its fields signed."""
     if not context.unsubscribe:
@@ -154,6 +166,7 @@ def _record(
     authors: list[str],
     plan: Plan,
 ) -> MessageRecord:
+    size = transaction.size
     return MessageRecord(
         id=message_id,
         created_at=now,
@@ -164,8 +177,8 @@ def _record(
         recipients=tuple(transaction.recipients),
         header_from=", ".join(authors),
         subject=_subject(message),
-        size=transaction.size,
-        size_after=transaction.size + size_change(message, plan),
+        size=size,
+        size_after=size + size_change(message, plan),
         tags=plan.tags,
         features=tuple([name for name, value in plan.features.items() if value != DEFAULTS[name]]),
         applied=plan.applied,

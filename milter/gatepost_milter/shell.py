@@ -22,13 +22,13 @@ import Milter
 import milter
 
 from gatepost_core.decision import Defer, Reject
-from gatepost_core.log import get_logger, line
+from gatepost_core.log import EventDict, get_logger, line, soon
 from gatepost_core.model import MessageRecord, Mode
 from gatepost_core.store.errors import StoreUnavailable
 from gatepost_milter.crew import Crew, Ticket
 from gatepost_milter.judge import Accepted, Later, Verdict
 from gatepost_milter.message import Plan
-from gatepost_milter.transaction import Transaction
+from gatepost_milter.transaction import FIELDS_MOST, Transaction
 
 # Below Postfix's milter_content_timeout (120 s in our main.cf): what takes this long is not coming.
 _VERDICT_SECONDS = 60.0
@@ -147,9 +147,9 @@ class Session(Milter.Base):
     service: Service
 
     def __init__(self) -> None:
-        self._transaction: Transaction | None = None
-        self._broken: BaseException | None = None
-        self._collected = Milter.CONTINUE
+        self.transaction: Transaction | None = None
+        self.broken: BaseException | None = None
+        self.collected = Milter.CONTINUE
 
     def negotiate(self, opts: list[int]) -> int:
         """Choose among the protocol's options that Postfix offers (SMFIC_OPTNEG)."""
@@ -158,7 +158,7 @@ class Session(Milter.Base):
         # Header values come and go with their white space and folding as it is (SMFIP_HDR_LEADSPC).
         if offered & _NO_REPLY == _NO_REPLY:
             wanted |= _NO_REPLY
-            self._collected = Milter.NOREPLY
+            self.collected = Milter.NOREPLY
         opts[1:] = [offered & wanted, 0, 0]
         self._protocol = opts[1]
         return Milter.CONTINUE
@@ -167,48 +167,39 @@ class Session(Milter.Base):
 
     def envfrom(self, sender: bytes, *_parameters: bytes) -> int:
         """MAIL FROM: begin a transaction, unless nobody has logged in."""
-        self._transaction = self._broken = None
+        self.transaction = self.broken = None
         try:
             username = self._ctx.getsymval("{auth_authen}")
             if username:
-                self._transaction = Transaction(username, sender)
+                self.transaction = Transaction(username, sender)
         except BaseException as error:  # noqa: BLE001 - see the module's text
-            self._broken = error
-        return self._collected
+            self.broken = error
+        return self.collected
 
     def envrcpt(self, recipient: bytes, *_parameters: bytes) -> int:
         """RCPT TO."""
         try:
-            if self._transaction is not None:
-                self._transaction.add_recipient(recipient)
+            if self.transaction is not None:
+                self.transaction.add_recipient(recipient)
         except BaseException as error:  # noqa: BLE001 - see the module's text
-            self._broken = error
-        return self._collected
-
-    def header(self, name: str, value: bytes) -> int:
-        """One header field."""
-        try:
-            if self._transaction is not None:
-                self._transaction.add_header(name, value)
-        except BaseException as error:  # noqa: BLE001 - see the module's text
-            self._broken = error
-        return self._collected
+            self.broken = error
+        return self.collected
 
     def body(self, chunk: bytes) -> int:
         """One piece of the body."""
         try:
-            if self._transaction is not None:
-                self._transaction.add_body(chunk)
+            if self.transaction is not None:
+                self.transaction.add_body(chunk)
         except BaseException as error:  # noqa: BLE001 - see the module's text
-            self._broken = error
-        return self._collected
+            self.broken = error
+        return self.collected
 
     # -- answering -----------------------------------------------------------------------------
 
     def eom(self) -> int:
         """End of message: decide, edit, commit, answer."""
         began = time.monotonic()
-        transaction, self._transaction = self._transaction, None
+        transaction, self.transaction = self.transaction, None
         if transaction is None:
             return self._without_login()
         queue_id = self._ctx.getsymval("i") or ""
@@ -224,9 +215,9 @@ class Session(Milter.Base):
 
     def _without_login(self) -> int:
         """Let a message of nobody's pass, unless it is not known whose it is."""
-        if self._broken is None:
+        if self.broken is None:
             return Milter.ACCEPT
-        self.service.log.error("internal error", exc_info=self._broken)
+        self.service.log.error("internal error", exc_info=self.broken)
         return Milter.TEMPFAIL
 
     def _carried_out(self, transaction: Transaction, queue_id: str) -> Verdict:
@@ -245,17 +236,17 @@ class Session(Milter.Base):
 
     def _intact(self) -> None:
         """Raise what went wrong while the message was collected."""
-        if self._broken is not None:
-            raise self._broken
+        if self.broken is not None:
+            raise self.broken
 
     def abort(self) -> int:
         """Forget a transaction that was given up."""
-        self._transaction = None
+        self.transaction = None
         return Milter.CONTINUE
 
     def close(self) -> int:
         """Forget the session."""
-        self._transaction = None
+        self.transaction = None
         return Milter.CONTINUE
 
     def _apply(self, plan: Plan) -> None:
@@ -277,46 +268,65 @@ class Session(Milter.Base):
         if isinstance(verdict, Accepted):
             live = verdict.record.mode is Mode.LIVE
             result = "accepted" if live else "discarded"
-            _log_answer(
-                result,
-                transaction,
-                queue_id,
-                seconds,
-                message_id=verdict.record.id,
-                **_told(verdict.plan),
-            )
+            _log_accepted(result, verdict, queue_id, seconds)
             self.service.observe(result, seconds)
             return Milter.ACCEPT if live else Milter.DISCARD
         result = "rejected" if isinstance(verdict, Reject) else "deferred"
-        _log_answer(result, transaction, queue_id, seconds, reply=str(verdict), reason=verdict.reason)
+        line(
+            "info",
+            result,
+            reply=str(verdict),
+            reason=verdict.reason,
+            queue_id=queue_id,
+            credential=transaction.username,
+            sender=transaction.sender,
+            recipients=len(transaction.recipients),
+            size=transaction.size,
+            seconds=seconds,
+        )
         self.service.observe(result, seconds)
         # libmilter takes a lone '%' for the start of a format.
         self.setreply(str(verdict.code), verdict.enhanced, verdict.text.replace("%", "%%"))
         return Milter.REJECT if isinstance(verdict, Reject) else Milter.TEMPFAIL
 
 
-def _told(plan: Plan) -> dict[str, str]:
-    """Return what the log says of a plan."""
-    return {
-        "applied": ",".join(plan.applied),
-        "skipped": "; ".join([f"{name}: {why}" for name, why in plan.skipped.items()]),
-        "tags": ",".join(plan.tags),
-        "notes": "; ".join(plan.notes),
-    }
+def _log_accepted(result: str, verdict: Accepted, queue_id: str, seconds: float) -> None:
+    """Log an accepted message; what is kept until the line is written holds nothing of its body."""
+    record, plan = verdict.record, verdict.plan
+    tags, notes = plan.tags, plan.notes
+
+    def fields() -> EventDict:
+        return {
+            "message_id": record.id,
+            "applied": ",".join(record.applied),
+            "skipped": "; ".join([f"{name}: {why}" for name, why in record.skipped.items()]),
+            "tags": ",".join(tags),
+            "notes": "; ".join(notes),
+            "queue_id": queue_id,
+            "credential": record.username,
+            "sender": record.sender,
+            "recipients": len(record.recipients),
+            "size": record.size,
+            "seconds": seconds,
+        }
+
+    soon("info", result, fields)
 
 
-def _log_answer(result: str, transaction: Transaction, queue_id: str, seconds: float, **fields: str) -> None:
-    line(
-        "info",
-        result,
-        **fields,
-        queue_id=queue_id,
-        credential=transaction.username,
-        sender=transaction.sender,
-        recipients=len(transaction.recipients),
-        size=transaction.size,
-        seconds=seconds,
-    )
+def _header(ctx: milter.milterContext, name: str, value: bytes) -> int:
+    """One header field: the callback that comes most often, in one Python function."""
+    session: Session = ctx.getpriv()
+    try:
+        transaction = session.transaction
+        if transaction is not None:
+            raw = transaction.raw
+            if len(raw) < FIELDS_MOST:
+                raw.append((name, value))
+            else:
+                transaction.add_surplus(name, value)
+    except BaseException as error:  # noqa: BLE001 - see the module's text
+        session.broken = error
+    return session.collected
 
 
 def register(name: str) -> None:
@@ -325,7 +335,7 @@ def register(name: str) -> None:
     milter.set_exception_policy(Milter.TEMPFAIL)
     milter.set_envfrom_callback(lambda ctx, *values: ctx.getpriv().envfrom(*values))
     milter.set_envrcpt_callback(lambda ctx, *values: ctx.getpriv().envrcpt(*values))
-    milter.set_header_callback(lambda ctx, name, value: ctx.getpriv().header(name, value))
+    milter.set_header_callback(_header)
     milter.set_body_callback(lambda ctx, chunk: ctx.getpriv().body(chunk))
     milter.set_eom_callback(lambda ctx: ctx.getpriv().eom())
     milter.set_abort_callback(lambda ctx: ctx.getpriv().abort())

@@ -7,6 +7,7 @@ text is for the log.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final, TypeAlias
 
@@ -16,6 +17,16 @@ Request: TypeAlias = Mapping[str, str]
 
 # Postfix's lines are at most line_length_limit (2,048) bytes, and some thirty of them make a request.
 REQUEST_LIMIT: Final = 100_000
+# Those attributes that are of use here, in the order in which smtpd(8) sends them (smtpd_check.c,
+# check_policy_service). A pattern that looks for them takes half as long as splitting all lines does. The
+# groups are atomic: a request in which one is missing costs no more.
+_USED: Final = (
+    "protocol_state", "client_address", "server_port", "sender", "recipient", "queue_id", "instance",
+    "sasl_username", "encryption_protocol",
+)  # fmt: skip
+_USUAL: Final = re.compile(
+    "request=smtpd_access_policy\n" + "".join([rf"(?>(?:.*\n)*?{name}=(.*)\n)" for name in _USED])
+)
 DUNNO: Final = b"action=DUNNO\n\n"
 _END = b"\n\n"
 
@@ -45,12 +56,15 @@ class Decoder:
 
 
 def decode(request: bytes) -> Request:
-    """Return a request's attributes. Raises ProtocolError.
+    """Return a request's attributes, at least those that are of use here. Raises ProtocolError.
 
     Addresses may hold any bytes; those that are not UTF-8 become U+FFFD, which no rule matches.
     """
+    text = request.decode("utf-8", "replace")
+    if usual := _USUAL.match(text):
+        return dict(zip(_USED, usual.groups(), strict=True))
     try:
-        attributes = dict([line.split("=", 1) for line in request.decode("utf-8", "replace").split("\n")])
+        attributes = dict([line.split("=", 1) for line in text.split("\n")])
     except ValueError as error:
         raise ProtocolError("a line without '='") from error
     if attributes.get("request") != "smtpd_access_policy":

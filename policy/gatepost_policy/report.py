@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gatepost_core.decision import Decision, Defer, Pass
-from gatepost_core.log import Level, line
+from gatepost_core.log import EventDict, Level, line, soon
 from gatepost_core.metrics import Metrics, counting
 from gatepost_policy.protocol import Request
 
@@ -29,21 +29,27 @@ class Reporter:
         decided = state in _STATES
         result = "pass" if decision.__class__ is Pass else _result(decision)
         self._count((result, state if decided else "other"))
-        routine: Level = "info" if decided else "debug"
-        line(
-            "error" if decision is None else routine,
-            "decision",
-            stage=state,
-            result=result,
-            reason=reason,
-            code=None if decision is None or isinstance(decision, Pass) else decision.code,
-            user=request.get("sasl_username") or None,
-            queue_id=request.get("queue_id") or None,
-            instance=request.get("instance"),
-            ip=request.get("client_address"),
-            sender=request.get("sender"),
-            recipient=request.get("recipient"),
-        )
+        level: Level = "info" if decided else "debug"
+        if result == "pass":
+            soon(level, "decision", lambda: _fields(request, decision, result, reason))
+        else:
+            level = "error" if decision is None else level
+            line(level, "decision", **_fields(request, decision, result, reason))
+
+
+def _fields(request: Request, decision: Decision | None, result: str, reason: str) -> EventDict:
+    return {
+        "stage": request["protocol_state"],
+        "result": result,
+        "reason": reason,
+        "code": None if decision is None or isinstance(decision, Pass) else decision.code,
+        "user": request.get("sasl_username") or None,
+        "queue_id": request.get("queue_id") or None,
+        "instance": request.get("instance"),
+        "ip": request.get("client_address"),
+        "sender": request.get("sender"),
+        "recipient": request.get("recipient"),
+    }
 
 
 def _result(decision: Decision | None) -> str:

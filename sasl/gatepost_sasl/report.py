@@ -35,9 +35,10 @@ class Reporter:
         if login.lockout and login.result == "denied":
             self._lockouts[login.lockout].inc()
         entry = _usual_line if len(login.username) + len(login.reason) <= _USUAL else _line
-        write(
-            entry(login.result, login.username, login.peer.remote_ip, mechanism, login.reason, login.lockout)
+        line = entry(
+            login.result, login.username, login.peer.remote_ip, mechanism, login.reason, login.lockout
         )
+        write(line, routine=login.result == "granted")
 
 
 def _line(result: Result, username: str, ip: str, mechanism: str, reason: str, lockout: Scope) -> Prepared:

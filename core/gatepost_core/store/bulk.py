@@ -18,6 +18,7 @@ from typing import Any
 from gatepost_core.store.sqlite import connect, time_out
 
 _AS_IT_IS = frozenset((str, int))
+_EMPTY: dict[type, str] = {tuple: "[]", dict: "{}"}
 
 
 class BulkInsert:
@@ -61,8 +62,8 @@ class BulkInsert:
 
 def _out(value: Any) -> Any:
     """Return a value as the schema's column types keep it."""
-    if value.__class__ is tuple and not value:  # most of a message's lists, and as many calls of the encoder
-        return "[]"
+    if not value and value.__class__ in _EMPTY:  # most of a message's lists, and as many calls of the encoder
+        return _EMPTY[value.__class__]
     if isinstance(value, datetime):
         return time_out(value)
     if isinstance(value, list | tuple | Mapping):

@@ -72,7 +72,8 @@ def time_out(value: datetime) -> str:
     """Return a time as schema.UtcDateTime keeps it here. Raises ValueError for one without a zone."""
     if value.tzinfo is None:
         raise ValueError(f"a time without a zone: {value}")
-    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+    text = (value if value.tzinfo is UTC else value.astimezone(UTC)).isoformat(" ", "microseconds")
+    return text[:-6]  # without +00:00
 
 
 def time_in(text: str) -> datetime:
