@@ -1,4 +1,4 @@
-"""HMAC-SHA-256 (RFC 2104) under one key, for what is computed at each login.
+"""HMAC-SHA-256 (RFC 2104) under one key, for what is computed at each login and for each link.
 
 The two inner states that depend on the key alone are made once. The interpreter's own SHA-256 is preferred:
 OpenSSL looks its algorithm up at each use, which between two requests, with cold caches, costs more

@@ -21,6 +21,7 @@ from functools import lru_cache
 from typing import ClassVar
 
 from gatepost_core import ids
+from gatepost_core.keyed_hash import KeyedHash
 from gatepost_core.keyring import Keyring
 
 _MAC = 10
@@ -43,6 +44,9 @@ _KEPT = _UNRESERVED | frozenset(b"/?&=+;:@!$*(),%#")
 _ESCAPED = {byte: f"%{byte:02X}".encode() for byte in range(256) if byte not in _KEPT}
 _PLAIN = re.compile(rb"[A-Za-z0-9\-._~/?&=+;:@!$*(),]*")
 _DOTS = re.compile(rb"(?:^|/)\.\.?(?:/|$)")
+# hmac.digest lets go of Python's lock at each call, however short the text: with dozens of links a message,
+# most of the milter's task switches were that. Keys have 32 bytes (keyring.py), and there are few.
+_keyed = lru_cache(maxsize=16)(KeyedHash)
 
 
 class TokenError(ValueError):
@@ -81,14 +85,14 @@ class _LinkTokens:
         """Return ``issue`` for one message: a message has dozens of links."""
         own = bytes((ord(self._key_id),)) + ids.to_bytes(message_id)
         heads = {"http": bytes((self._kind,)) + own, "https": bytes((self._kind | _HTTPS,)) + own}
-        key, prefix = self._key, self._purpose + b"\0"
-        digest, encode = hmac.digest, binascii.b2a_base64
+        keyed, prefix = _keyed(self._key), self._purpose + b"\0"
+        encode = binascii.b2a_base64
 
         def issue(scheme: str, authority: str, path_and_query: str) -> str:
             if scheme not in heads or not authority:
                 raise TokenError(f"not a web address: {scheme}://{authority}")
             head = heads[scheme] + authority.encode("utf-8", "replace")
-            mac = digest(key, prefix + head + b"\0" + normal_path(path_and_query), "sha256")[:_MAC]
+            mac = keyed(prefix + head + b"\0" + normal_path(path_and_query))[:_MAC]
             return encode(head + mac, newline=False).translate(_URL_SAFE, b"=").decode("ascii")
 
         return issue
@@ -262,7 +266,7 @@ def _resolved(path: bytes) -> bytes:
 
 
 def _mac(key: bytes, purpose: bytes, data: bytes, size: int) -> bytes:
-    return hmac.digest(key, purpose + b"\0" + data, "sha256")[:size]
+    return _keyed(key)(purpose + b"\0" + data)[:size]
 
 
 def _bounce_mac(key: bytes, message_id: str) -> str:
