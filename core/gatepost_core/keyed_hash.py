@@ -8,6 +8,7 @@ than the hash. ``hmac.digest`` gives the same values; a test holds that.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 _BLOCK = 64  # of SHA-256, in bytes
@@ -44,3 +45,17 @@ class KeyedHash:
         outer.update(inner.digest())
         digest: bytes = outer.digest()
         return digest
+
+    def beginning(self, first: bytes) -> Callable[[bytes], bytes]:
+        """Return what gives the 32 bytes for ``first`` and what it is called with: many messages begin alike."""
+        begun, ready = self._inner.copy(), self._outer
+        begun.update(first)
+
+        def ended(rest: bytes) -> bytes:
+            inner, outer = begun.copy(), ready.copy()
+            inner.update(rest)
+            outer.update(inner.digest())
+            digest: bytes = outer.digest()
+            return digest
+
+        return ended

@@ -87,13 +87,20 @@ class _LinkTokens:
         heads = {"http": bytes((self._kind,)) + own, "https": bytes((self._kind | _HTTPS,)) + own}
         keyed, prefix = _keyed(self._key), self._purpose + b"\0"
         encode = binascii.b2a_base64
+        # Most links of a message lead to one or two hosts.
+        begun: dict[tuple[str, str], tuple[bytes, Callable[[bytes], bytes]]] = {}
 
-        def issue(scheme: str, authority: str, path_and_query: str) -> str:
+        def begin(scheme: str, authority: str) -> tuple[bytes, Callable[[bytes], bytes]]:
             if scheme not in heads or not authority:
                 raise TokenError(f"not a web address: {scheme}://{authority}")
             head = heads[scheme] + authority.encode("utf-8", "replace")
-            mac = keyed(prefix + head + b"\0" + normal_path(path_and_query))[:_MAC]
-            return encode(head + mac, newline=False).translate(_URL_SAFE, b"=").decode("ascii")
+            begun[scheme, authority] = known = (head, keyed.beginning(prefix + head + b"\0"))
+            return known
+
+        def issue(scheme: str, authority: str, path_and_query: str) -> str:
+            head, mac = begun.get((scheme, authority)) or begin(scheme, authority)
+            token = head + mac(normal_path(path_and_query))[:_MAC]
+            return encode(token, newline=False).translate(_URL_SAFE, b"=").decode("ascii")
 
         return issue
 

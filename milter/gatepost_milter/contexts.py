@@ -112,7 +112,7 @@ class ContextMaker:
             image_size_limit=self._limits.image,
             unsubscribe=unsubscribe,
             bounce_sender=sender,
-            feedback=_feedback(credential, name),
+            feedback=_feedback(credential, name) if overridden or features["feedbackid"] else "",
             missing={"unsubscribe": no_unsubscribe, "trackbounces": no_sender},
             options=credential.options,
             edit_size_limit=self._limits.edit,

@@ -24,6 +24,7 @@ _PARAMETER = re.compile(
     r';[ \t\r\n]*([^\s=;"]++)[ \t\r\n]*=[ \t\r\n]*(?:"((?:[^"\\]|\\.)*)"|([^\s;]*+))', re.DOTALL
 )
 _TYPE = re.compile(r"\s*([!-.0-:<-~]+)/([!-.0-:<-~]+)\s*(?:;|\Z|\()")
+_ESCAPED, _LINE_END = re.compile(r"\\(.)"), re.compile(r"\r?\n")
 _COMMENT = re.compile(r"\([^()\"]*\)")
 
 
@@ -102,26 +103,30 @@ class _Reader:
     ) -> Part:
         """Return the part with this header; ``span`` is (body's start, its end, end of the header)."""
         self._parts += 1
-        named = {name: [f for f in fields if f.name == name] for name in _CONTENT}
-        kind, parameters = _content_type(named["content-type"], default)
-        encoding = named["content-transfer-encoding"]
+        named: dict[str, Field] = {}
+        twice = False
+        for one in fields:
+            first = named.setdefault(one.name, one)
+            twice |= first is not one and one.name in _CONTENT
+        kind, parameters = _content_type(named.get("content-type"), default)
+        encoding, disposition = named.get("content-transfer-encoding"), named.get("content-disposition")
         part = Part(
             number,
             kind,
             parameters,
-            _token(encoding[0].value) if encoding else "",
-            _token(named["content-disposition"][0].value) if named["content-disposition"] else "",
+            _token(encoding.value) if encoding else "",
+            _token(disposition.value) if disposition else "",
             span[0],
             span[1],
-            encoding[0] if encoding else None,
+            encoding,
             span[2],
             protected or _protection(kind),
         )
         for one in fields:
             if one.name == "content-id":
                 part.content_id = _COMMENT.sub(" ", one.value).strip().removeprefix("<").removesuffix(">")
-            part.located |= one.name in ("content-location", "content-base")
-        if any(len(several) > 1 for several in named.values()):
+        part.located = "content-location" in named or "content-base" in named
+        if twice:
             part.fault = "has a Content- header field twice"
         elif not kind:
             part.fault = "has a malformed Content-Type"
@@ -204,7 +209,7 @@ class _Reader:
         return fields
 
 
-_CONTENT = ("content-type", "content-transfer-encoding", "content-disposition")
+_CONTENT = frozenset(("content-type", "content-transfer-encoding", "content-disposition"))
 
 
 def _faulty(number: str, start: int, end: int, fault: str) -> Part:
@@ -213,20 +218,23 @@ def _faulty(number: str, start: int, end: int, fault: str) -> Part:
 
 def _token(value: str) -> str:
     """Return the first word of a field's value in lower case, comments left out."""
-    return _COMMENT.sub(" ", value).strip().partition(";")[0].strip().lower()
+    plain = _COMMENT.sub(" ", value) if "(" in value else value
+    return plain.strip().partition(";")[0].strip().lower()
 
 
-def _content_type(fields: list[Field], default: str) -> tuple[str, dict[str, str]]:
+def _content_type(field: Field | None, default: str) -> tuple[str, dict[str, str]]:
     """Return type and parameters; the type is empty if it cannot be read."""
-    if not fields:
+    if field is None:
         return default, {}
-    value = fields[0].value
+    value = field.value
     match = _TYPE.match(value)
     if match is None:
         return "", {}
     parameters: dict[str, str] = {}
     for name, quoted, plain in _PARAMETER.findall(value):
-        text = re.sub(r"\\(.)", r"\1", re.sub(r"\r?\n", "", quoted)) if quoted else plain
+        text = quoted or plain
+        if quoted and ("\n" in quoted or "\\" in quoted):
+            text = _ESCAPED.sub(r"\1", _LINE_END.sub("", quoted))
         parameters.setdefault(name.lower(), text)
     return f"{match[1]}/{match[2]}".lower(), parameters
 
