@@ -47,7 +47,7 @@ class KeyedHash:
         return digest
 
     def beginning(self, first: bytes) -> Callable[[bytes], bytes]:
-        """Return what gives the 32 bytes for ``first`` and what it is called with: many messages begin alike."""
+        """Return what gives the 32 bytes of ``first`` and what follows: many messages begin alike."""
         begun, ready = self._inner.copy(), self._outer
         begun.update(first)
 
