@@ -32,11 +32,12 @@ class BulkInsert:
         names = [field.name for field in fields(kind)]
         self._values = attrgetter(*names)
         places = ", ".join("?" * len(names))
-        self._sql = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({places})"  # noqa: S608
+        self._insert = f"INSERT INTO {table} ({', '.join(names)}) VALUES "  # noqa: S608
+        self._place = f"({places})"
         self._connection: sqlite3.Connection | None = None
 
     def run(self, records: Iterable[object]) -> None:
-        """Insert a row for each record, all in one transaction.
+        """Insert a row for each record, all in one statement, which is a transaction: a few hundred at most.
 
         Raises the driver's errors; nothing is written then, and the connection is opened anew next time.
         """
@@ -44,9 +45,9 @@ class BulkInsert:
         if self._connection is None:
             self._connection = connect(self._url, synchronous=self._synchronous)
         try:
-            self._connection.execute("BEGIN IMMEDIATE")  # waits its turn here: see engine.py
-            self._connection.executemany(self._sql, rows)
-            self._connection.execute("COMMIT")
+            self._connection.execute(
+                self._insert + ", ".join([self._place] * len(rows)), [value for row in rows for value in row]
+            )
         except BaseException:
             self.close()  # which takes back what was begun
             raise
