@@ -25,7 +25,7 @@ from collections import deque
 from collections.abc import Callable, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, ParamSpec, TypeAlias, cast
 
 # structlog loads rich, when it finds it, for a renderer that no daemon uses: 8 MB in each of them.
 _WITHOUT_RICH = "rich" not in sys.modules
@@ -40,6 +40,7 @@ if _WITHOUT_RICH:
 Format = Literal["logfmt", "json"]
 Level = Literal["debug", "info", "warning", "error"]
 EventDict = MutableMapping[str, Any]
+P = ParamSpec("P")
 
 _LEVELS: dict[str, int] = {
     "debug": logging.DEBUG,
@@ -85,21 +86,20 @@ def line(level: Level, event: str, **fields: object) -> None:
         _put(_Direct.renderer.start(level, time.time()) + _Direct.renderer.rest(level, event, fields))
 
 
-def soon(level: Level, event: str, fields: Callable[[], EventDict]) -> None:
-    """Log one event of routine, within a twentieth of a second; ``fields`` is asked then, once.
+def soon(level: Level, event: str, fields: Callable[P, EventDict], *args: P.args, **kwargs: P.kwargs) -> None:
+    """Log one event of routine, within a twentieth of a second: ``fields`` is called then, with the rest.
 
-    What it holds is kept until then: no message.
+    What it is called with is kept until then: no message.
     """
     if _LEVELS[level] >= _Direct.least:
-        renderer = _Direct.renderer
+        _gathered.add((time.time(), level, _made, (level, event, fields, args, kwargs)))
 
-        def rest() -> bytes:
-            try:
-                return renderer.rest(level, event, fields())
-            except Exception as error:  # noqa: BLE001 - the lines of others wait behind it
-                return renderer.rest("error", "cannot log", {"line": event, "error": repr(error)})
 
-        _gathered.add((time.time(), level, rest))
+def _made(level: Level, event: str, fields: Callable[..., EventDict], args: Any, kwargs: Any) -> bytes:
+    try:
+        return _Direct.renderer.rest(level, event, fields(*args, **kwargs))
+    except Exception as error:  # noqa: BLE001 - the lines of others wait behind it
+        return _Direct.renderer.rest("error", "cannot log", {"line": event, "error": repr(error)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def write(one: Prepared, *, routine: bool = False) -> None:
     """Log a line that has been prepared, with the time of now; one of ``routine`` as ``soon`` does."""
     if _LEVELS[one.level] >= _Direct.least:
         if routine:
-            _gathered.add((time.time(), one.level, one.rest))
+            _gathered.add((time.time(), one.level, bytes, (one.rest,)))
         else:
             _put(_Direct.renderer.start(one.level, time.time()) + one.rest)
 
@@ -140,11 +140,12 @@ def _out(lines: bytes) -> None:
         os.write(2, lines)
 
 
-_Gathered: TypeAlias = tuple[float, Level, bytes | Callable[[], bytes]]
+# When a line came, its level, and what makes the rest out of what.
+_Gathered: TypeAlias = tuple[float, Level, Callable[..., bytes], tuple[Any, ...]]
 
 
 class _Gatherer:
-    """Lines that wait to be written: when they came, their level, and the rest or what makes it."""
+    """Lines that wait to be written."""
 
     def __init__(self) -> None:
         self._waiting: deque[_Gathered] = deque()
@@ -182,8 +183,8 @@ class _Gatherer:
         with self._writing:
             piece = b""
             for _ in range(len(self._waiting)):
-                at, level, rest = self._waiting.popleft()
-                line = _Direct.renderer.start(level, at) + (rest if isinstance(rest, bytes) else rest())
+                at, level, make, values = self._waiting.popleft()
+                line = _Direct.renderer.start(level, at) + make(*values)
                 if piece and len(piece) + len(line) > _WHOLE:
                     _out(piece)
                     piece = b""

@@ -268,7 +268,8 @@ class Session(Milter.Base):
         if isinstance(verdict, Accepted):
             live = verdict.record.mode is Mode.LIVE
             result = "accepted" if live else "discarded"
-            _log_accepted(result, verdict, queue_id, seconds)
+            plan = verdict.plan
+            soon("info", result, _told, verdict.record, plan.tags, plan.notes, queue_id, seconds)
             self.service.observe(result, seconds)
             return Milter.ACCEPT if live else Milter.DISCARD
         result = "rejected" if isinstance(verdict, Reject) else "deferred"
@@ -290,27 +291,23 @@ class Session(Milter.Base):
         return Milter.REJECT if isinstance(verdict, Reject) else Milter.TEMPFAIL
 
 
-def _log_accepted(result: str, verdict: Accepted, queue_id: str, seconds: float) -> None:
-    """Log an accepted message; what is kept until the line is written holds nothing of its body."""
-    record, plan = verdict.record, verdict.plan
-    tags, notes = plan.tags, plan.notes
-
-    def fields() -> EventDict:
-        return {
-            "message_id": record.id,
-            "applied": ",".join(record.applied),
-            "skipped": "; ".join([f"{name}: {why}" for name, why in record.skipped.items()]),
-            "tags": ",".join(tags),
-            "notes": "; ".join(notes),
-            "queue_id": queue_id,
-            "credential": record.username,
-            "sender": record.sender,
-            "recipients": len(record.recipients),
-            "size": record.size,
-            "seconds": seconds,
-        }
-
-    soon("info", result, fields)
+def _told(
+    record: MessageRecord, tags: tuple[str, ...], notes: tuple[str, ...], queue_id: str, seconds: float
+) -> EventDict:
+    """Return what the log says of an accepted message."""
+    return {
+        "message_id": record.id,
+        "applied": ",".join(record.applied),
+        "skipped": "; ".join([f"{name}: {why}" for name, why in record.skipped.items()]),
+        "tags": ",".join(tags),
+        "notes": "; ".join(notes),
+        "queue_id": queue_id,
+        "credential": record.username,
+        "sender": record.sender,
+        "recipients": len(record.recipients),
+        "size": record.size,
+        "seconds": seconds,
+    }
 
 
 def _header(ctx: milter.milterContext, name: str, value: bytes) -> int:

@@ -83,18 +83,15 @@ class Questions:
         state = request["protocol_state"]
         if state not in ("RCPT", "DATA"):
             return NOT_ASKED
-        if not request.get("sasl_username"):
+        username = request.get("sasl_username")
+        if not username:
             return self._without_login(request)
-        return self._with_login(request)
-
-    def _with_login(self, request: Request) -> Decision:
-        tls = check_tls(_encrypted(request))
-        if not isinstance(tls, Pass):
+        tls = check_tls(bool(request.get("encryption_protocol")))
+        if tls.__class__ is not Pass:
             return tls
-        username = request["sasl_username"]
         credential = self._directory.credential(username)
         decision = check_state(credential, username, self._now())
-        if credential is None or not isinstance(decision, Pass):
+        if credential is None or decision.__class__ is not Pass:
             return decision
         return check_envelope_sender(credential, request.get("sender", ""))
 
@@ -106,7 +103,7 @@ class Questions:
             message_id = self._bounce(recipient)
             if message_id is not None:
                 return Pass(f"bounce of message {message_id}")
-        return AUTHENTICATION_REQUIRED if _encrypted(request) else TLS_REQUIRED
+        return AUTHENTICATION_REQUIRED if request.get("encryption_protocol") else TLS_REQUIRED
 
     def _bounce(self, recipient: str) -> str | None:
         """Return the id of the message that ``recipient`` takes bounces of, else None."""
@@ -115,7 +112,3 @@ class Questions:
         if message_id is None or not self._directory.bounce_domain(normal_domain(domain)):
             return None
         return message_id
-
-
-def _encrypted(request: Request) -> bool:
-    return bool(request.get("encryption_protocol"))

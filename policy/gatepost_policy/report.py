@@ -31,7 +31,7 @@ class Reporter:
         self._count((result, state if decided else "other"))
         level: Level = "info" if decided else "debug"
         if result == "pass":
-            soon(level, "decision", lambda: _fields(request, decision, result, reason))
+            soon(level, "decision", _fields, request, decision, result, reason)
         else:
             level = "error" if decision is None else level
             line(level, "decision", **_fields(request, decision, result, reason))

@@ -25,7 +25,7 @@ class Session:
     could not tell) and the reason."""
 
     def __init__(self, questions: Questions, report: Report) -> None:
-        self._questions = questions
+        self._decide = questions.decide
         self._report = report
         self._decoder = Decoder()
 
@@ -37,20 +37,16 @@ class Session:
         """Return the answers to what has arrived; nothing that arrives can make it raise."""
         del now
         outputs: list[Output] = []
+        request: Request = {}
         try:
             for raw in self._decoder.requests(data):
-                outputs.append(Send(self._answer(decode(raw))))
+                request = decode(raw)
+                decision = self._decide(request)
+                self._report(request, decision, decision.reason)
+                outputs.append(Send(encode(decision)))
         except ProtocolError as error:
             outputs.append(Close(f"protocol error: {error}"))
         except StoreUnavailable as error:
+            self._report(request, None, str(error))
             outputs.append(Close(f"no answer: {error}", fault=True))
         return outputs
-
-    def _answer(self, request: Request) -> bytes:
-        try:
-            decision = self._questions.decide(request)
-        except StoreUnavailable as error:
-            self._report(request, None, str(error))
-            raise
-        self._report(request, decision, decision.reason)
-        return encode(decision)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from gatepost_core.settings.base import Daemon, Port
+from gatepost_core.settings.base import Daemon, Port, Workers
 
 _MECHANISMS = ("PLAIN", "LOGIN", "SCRAM-SHA-256")
 
@@ -102,6 +102,8 @@ class SaslSettings(Daemon):
 class PolicySettings(Daemon):
     """gatepost-policy: what a credential may send."""
 
+    # One answers thousands of requests a second, and its caches stay warm.
+    workers: Workers = Field(default=1, description="Processes that share the listening socket.")
     listen: str = Field(
         default="unix:/var/spool/postfix/gatepost/policy",
         description="Socket, as unix:/PATH or inet:HOST:PORT, unless the supervisor hands one over.",
