@@ -12,11 +12,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from gatepost_milter.message import Header
+from gatepost_milter.recent import Recent
 
 # Real mail nests five deep and has dozens of parts; a part beyond these is left as it came.
 DEPTH_MOST = 20
 PARTS_MOST = 1000
 HEADER_MOST = 65536  # bytes of one part's header
+# Views that are kept, of bodies of a usual size.
+_KEPT_MOST = 4
+_SIZE_MOST = 65536
 
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:((?:[^\r\n]|\r(?!\n)|\r?\n[ \t])*)(?:\r?\n|\Z)")
@@ -75,13 +79,29 @@ class Part:
         return f"part {self.number}" if self.number else "the message"
 
 
+_kept: Recent[tuple[tuple[tuple[str, str], ...], bytes], Part] = Recent(_KEPT_MOST)
+
+
 def view(headers: Iterable[Header], body: bytes) -> Part:
-    """Return the structure of a message."""
-    fields = [
-        Field(header.name.decode("latin-1").lower(), header.value.decode("latin-1"))
-        for header in headers
-        if header.name[:8].lower() == b"content-"
-    ]
+    """Return the structure of a message, for reading only: bulk mail brings the same body many times."""
+    own = tuple(
+        [
+            (header.name.decode("latin-1").lower(), header.value.decode("latin-1"))
+            for header in headers
+            if header.name[:8].lower() == b"content-"
+        ]
+    )
+    if len(body) > _SIZE_MOST:
+        return _view(own, body)
+    part = _kept.get((own, body))
+    if part is None:
+        part = _view(own, body)
+        _kept.put((own, body), part)
+    return part
+
+
+def _view(own: Iterable[tuple[str, str]], body: bytes) -> Part:
+    fields = [Field(name, value) for name, value in own]
     return _Reader(body).entity("", fields, (0, len(body), -1), "text/plain", 0, "")
 
 

@@ -14,7 +14,7 @@ from gatepost_milter.edits import Edit, Range
 from gatepost_milter.html.part import HtmlPart
 from gatepost_milter.html.scanner import scan
 from gatepost_milter.recent import Recent
-from gatepost_milter.transfer import Base64, Transfer, TransferError, open_part
+from gatepost_milter.transfer import Base64, Places, Transfer, TransferError, open_part
 
 # Ten times what any mail program shows whole; the scan takes up to 160 bytes for each byte of hostile text.
 HTML_MOST = 1024 * 1024
@@ -36,17 +36,16 @@ class Opened:
     def __init__(self, transfer: Transfer, html: HtmlPart) -> None:
         self.transfer = transfer
         self.html = html
-        self._last: tuple[list[Range], list[Range]] = ([], [])
+        self._last: tuple[list[Range], Places] | None = None
 
     def written(self, edits: list[Edit[str]]) -> bytes:
         """Return the encoded body after edits of the text, from ``edits.ordered``. Raises CharsetError."""
-        ranges = [(start, end) for start, end, _ in edits]
-        seen, places = self._last
-        if ranges != seen:
-            html, transfer = self.html, self.transfer
-            places = transfer.places(byte_ranges(transfer.decoded, html.text, html.codec, ranges))
-            self._last = (ranges, places)
-        return self.transfer.written(places, insertions([edit[2] for edit in edits], self.html.codec))
+        html, ranges, last = self.html, [(start, end) for start, end, _ in edits], self._last
+        if last is None or last[0] != ranges:
+            transfer = self.transfer
+            places = transfer.at(byte_ranges(transfer.decoded, html.text, html.codec, ranges))
+            last = self._last = (ranges, places)
+        return last[1].written([edit[2] for edit in edits], lambda texts: insertions(texts, html.codec))
 
 
 _kept: Recent[tuple[str, str | None, bytes], Opened] = Recent(_KEPT_MOST)

@@ -1,7 +1,7 @@
 """Content-Transfer-Encoding, read and edited in place (RFC 2045 section 6).
 
-``open_part`` gives a part's decoded bytes together with the way back: ``spliced`` returns the
-encoded bytes after edits of the decoded ones. 7bit and 8bit are spliced as they are;
+``open_part`` gives a part's decoded bytes together with the way back: ``at`` finds the places of edits in the
+encoded bytes, and what it returns writes them, as often as wanted. 7bit and 8bit are spliced as they are;
 quoted-printable is spliced in the encoded text and only touched lines are wrapped; base64 keeps
 the original's line length. What could not be written back the same is ``TransferError`` with a reason.
 """
@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from gatepost_milter.edits import Edit, Range, splice
 
+T = TypeVar("T", str, bytes)
 LINE_MOST = 998  # RFC 5322 section 2.1.1, without the line end
 _USUAL = 512
 _PIECE = 512 * 1024
@@ -30,24 +31,45 @@ class TransferError(ValueError):
     """The encoded part is malformed, or could not be written back the same; the text says how."""
 
 
+class Places(Protocol):
+    """Places of edits in an encoded body. For many threads."""
+
+    def written(self, new: list[T], as_bytes: Callable[[list[T]], list[bytes]]) -> bytes:
+        """Return the encoded body with each place's text replaced by that of ``new``.
+
+        ``as_bytes`` is called for some of them or for all, and raises what it likes.
+        """
+        ...
+
+
 class Transfer(Protocol):
     """One part's body: ``decoded`` is what it means."""
 
     decoded: bytes
 
-    def places(self, ranges: list[Range]) -> list[Range]:
-        """Return where ranges of ``decoded`` are for ``written``; in order, none overlapping."""
-        ...
-
-    def written(self, places: list[Range], new: list[bytes]) -> bytes:
-        """Return the encoded body with what stands at ``places`` replaced by ``new``, one for each."""
+    def at(self, ranges: list[Range]) -> Places:
+        """Return the places of ranges of ``decoded``, which are in order and do not overlap."""
         ...
 
 
 def spliced(transfer: Transfer, edits: list[Edit[bytes]]) -> bytes:
     """Return the encoded body after ``edits`` of what it means, which come from ``edits.ordered``."""
-    places = transfer.places([(start, end) for start, end, _ in edits])
-    return transfer.written(places, [new for _, _, new in edits])
+    places = transfer.at([(start, end) for start, end, _ in edits])
+    return places.written([new for _, _, new in edits], lambda new: new)
+
+
+@dataclass(frozen=True, slots=True)
+class _Spliced:
+    """Places in decoded text, all of which is encoded again."""
+
+    decoded: bytes
+    ranges: list[Range]
+    encode: Callable[[bytes], bytes]
+
+    def written(self, new: list[T], as_bytes: Callable[[list[T]], list[bytes]]) -> bytes:
+        """Return the text with the edits done, encoded."""
+        pairs = zip(self.ranges, as_bytes(new), strict=True)
+        return self.encode(splice(self.decoded, [(start, end, what) for (start, end), what in pairs]))
 
 
 @dataclass(slots=True)
@@ -56,13 +78,9 @@ class Identity:
 
     decoded: bytes
 
-    def places(self, ranges: list[Range]) -> list[Range]:
-        """Return the same ranges."""
-        return ranges
-
-    def written(self, places: list[Range], new: list[bytes]) -> bytes:
-        """Return the bytes with the edits done; lines may come out longer than ``LINE_MOST``."""
-        return splice(self.decoded, _edits(places, new))
+    def at(self, ranges: list[Range]) -> Places:
+        """Return the same places; lines may come out longer than ``LINE_MOST``."""
+        return _Spliced(self.decoded, ranges, lambda data: data)
 
 
 @dataclass(slots=True)
@@ -84,8 +102,11 @@ class QuotedPrintable:
             raise TransferError("has malformed quoted-printable")
         return cls(encoded, decoded, crlf)
 
-    def places(self, ranges: list[Range]) -> list[Range]:
-        """Return the ranges within the encoded text."""
+    def at(self, ranges: list[Range]) -> Places:
+        """Return the places within the encoded text."""
+        return _Lines(self.encoded, self._places(ranges), b"\r\n" if self.crlf else b"\n")
+
+    def _places(self, ranges: list[Range]) -> list[Range]:
         result: list[Range] = []
         count, counted, signs = self.encoded.count, 0, 0
         for start, end in ranges:
@@ -103,12 +124,79 @@ class QuotedPrintable:
             result.append((first, last))
         return result
 
-    def written(self, places: list[Range], new: list[bytes]) -> bytes:
-        """Return the encoded body with the edits done, soft line breaks added on touched lines only."""
-        result = self.encoded
-        if places:
-            result = _wrapped_splice(self.encoded, _edits(places, _all_quoted(new)))
-        return result.replace(b"\n", b"\r\n") if self.crlf else result
+
+class _Touched(NamedTuple):
+    """Whole lines in ``[start, end)``, without the last line end, and the edits there, from ``first`` on."""
+
+    first: int
+    last: int
+    start: int
+    end: int
+
+
+class _Lines:
+    """Places in quoted-printable with LF line ends, by the lines they touch; only these are wrapped.
+
+    The last result is kept by lines: where a message differs from the one before in its links alone, lines
+    that only got styles are done.
+    """
+
+    def __init__(self, encoded: bytes, places: list[Range], newline: bytes) -> None:
+        self._encoded = encoded
+        self._places = places
+        self._newline = newline
+        self._touched = _touched_lines(encoded, places)
+        starts = [*(touched.start for touched in self._touched), len(encoded)]
+        ends = [0, *(touched.end for touched in self._touched)]
+        self._between = [
+            encoded[end:start].replace(b"\n", newline) for end, start in zip(ends, starts, strict=True)
+        ]
+        self._last: tuple[list[Any], list[bytes]] = ([], [])
+
+    def written(self, new: list[T], as_bytes: Callable[[list[T]], list[bytes]]) -> bytes:
+        """Return the encoded body with the edits done."""
+        before, done = self._last
+        lines = [
+            done[number]
+            if done and before[first:last] == new[first:last]
+            else self._line(touched, as_bytes(new[first:last]))
+            for number, touched in enumerate(self._touched)
+            for first, last in ((touched.first, touched.last),)
+        ]
+        self._last = (new, lines)
+        pieces = [b""] * (2 * len(lines) + 1)
+        pieces[::2], pieces[1::2] = self._between, lines
+        return b"".join(pieces)
+
+    def _line(self, touched: _Touched, new: list[bytes]) -> bytes:
+        """Return touched lines with their edits done, with soft line breaks."""
+        encoded, position = self._encoded, touched.start
+        parts: list[bytes] = []
+        places = self._places[touched.first : touched.last]
+        for (start, end), what in zip(places, _all_quoted(new), strict=True):
+            parts += (encoded[position:start], what)
+            position = end
+        parts.append(encoded[position : touched.end])
+        return _wrap(b"".join(parts)).replace(b"\n", self._newline)
+
+
+def _touched_lines(encoded: bytes, places: list[Range]) -> list[_Touched]:
+    touched: list[_Touched] = []
+    first, line_start, line_end = 0, 0, -1
+    for number, (start, end) in enumerate(places):
+        if start > line_end:
+            if number:
+                touched.append(_Touched(first, number, line_start, line_end))
+            after = max(line_end, 0)
+            first, line_start = number, encoded.rfind(b"\n", after, start) + 1 or after
+        elif end <= line_end:
+            continue
+        line_end = encoded.find(b"\n", end)
+        if line_end < 0:
+            line_end = len(encoded)
+    if places:
+        touched.append(_Touched(first, len(places), line_start, line_end))
+    return touched
 
 
 @dataclass(slots=True)
@@ -135,13 +223,9 @@ class Base64:
             raise TransferError("has base64 that would not come out the same")
         return part
 
-    def places(self, ranges: list[Range]) -> list[Range]:
-        """Return the same ranges: the whole is encoded again."""
-        return ranges
-
-    def written(self, places: list[Range], new: list[bytes]) -> bytes:
-        """Return the encoded body after the edits, in lines as long as the original's."""
-        return self._encode(splice(self.decoded, _edits(places, new)))
+    def at(self, ranges: list[Range]) -> Places:
+        """Return the same places: the whole is encoded again, in lines as long as the original's."""
+        return _Spliced(self.decoded, ranges, self._encode)
 
     def _encode(self, data: bytes) -> bytes:
         text = binascii.b2a_base64(data, newline=False)
@@ -220,35 +304,6 @@ def _with_lf(raw: bytes) -> tuple[bytes, bool]:
     if ends != raw.count(b"\n"):
         raise TransferError("has mixed line ends")
     return raw.replace(b"\r\n", b"\n"), True
-
-
-def _edits(places: list[Range], new: list[bytes]) -> list[Edit[bytes]]:
-    return [(start, end, what) for (start, end), what in zip(places, new, strict=True)]
-
-
-def _wrapped_splice(encoded: bytes, edits: list[Edit[bytes]]) -> bytes:
-    """Return ``encoded`` with ``edits`` done and each touched line wrapped."""
-    pieces: list[bytes] = []
-    position = 0  # up to here the original is in pieces
-    line_end = 0  # end of the line being put together
-    line: list[bytes] = []
-    for start, end, new in edits:
-        if start > line_end or not line:
-            if line:
-                line.append(encoded[position:line_end])
-                pieces.append(_wrap(b"".join(line)))
-                position = line_end
-            line_start = encoded.rfind(b"\n", position, start) + 1 or position
-            pieces.append(encoded[position:line_start])
-            line, position = [], line_start
-        line += (encoded[position:start], new)
-        position = end
-        if end > line_end or len(line) == 2:
-            line_end = encoded.find(b"\n", end)
-            line_end = len(encoded) if line_end < 0 else line_end
-    line.append(encoded[position:line_end])
-    pieces += (_wrap(b"".join(line)), encoded[line_end:])
-    return b"".join(pieces)
 
 
 def _wrap(line: bytes) -> bytes:

@@ -70,6 +70,25 @@ def test_decoding_the_spliced_part_gives_the_spliced_text(encoding: str, case: t
         assert max(map(len, after.split(b"\r\n"))) <= 76
 
 
+@pytest.mark.parametrize("encoding", ["8bit", "quoted-printable", "base64"])
+@given(case=cases(), others=st.lists(st.lists(TEXTS, min_size=8, max_size=8), max_size=3))
+def test_places_that_were_written_before_are_written_alike(
+    encoding: str, case: tuple[str, list[Edit[str]]], others: list[list[str]]
+):
+    text, edits = case
+    part = open_part(encoding, encoded(text.encode(), encoding))
+    edits_in_bytes = byte_edits(part.decoded, text, "utf-8", edits)
+    new = [what for _, _, what in edits_in_bytes]
+    places = part.at([(start, end) for start, end, _ in edits_in_bytes])
+    for other in others:  # other texts in the same places, some of them as they were
+        mixed = [one.encode() if len(one) % 2 else same for one, same in zip(other, new, strict=False)]
+        once = open_part(encoding, encoded(text.encode(), encoding))
+        pairs = zip(edits_in_bytes, mixed, strict=True)
+        fresh = spliced(once, [(start, end, what) for (start, end, _), what in pairs])
+        assert places.written(mixed, lambda texts: texts) == fresh
+    assert places.written(new, lambda texts: texts) == spliced(part, edits_in_bytes)
+
+
 def test_quoted_printable_lines_without_an_edit_stay_as_they_were_encoded():
     raw = b"one =3d=41 lower case kept\r\ntwo =\r\nthree\r\nfour\r\n"
     part = open_part("quoted-printable", raw)
