@@ -16,8 +16,9 @@ _HTML = _ROOT / "tests/milter/messages/newsletter.eml"
 _TEXT = Path(__file__).parent / "text-4kb.eml"
 _FILE_WIDTH = 120
 _FEATURES = {"inlinecss": True, "trackclicks": True, "preventscam": True}
-ALONE, THROUGH, HTML_ALONE, HTML_THROUGH, HTML_FEATURES = (
+ALONE, FLOOR, THROUGH, HTML_ALONE, HTML_THROUGH, HTML_FEATURES = (
     "Postfix alone, 4 kB text",
+    "Milter and policy that do nothing, 4 kB text",
     "Gatepost passing through, 4 kB text",
     "Postfix alone, HTML newsletter",
     "Gatepost passing through, HTML newsletter",
@@ -31,6 +32,7 @@ OPENDKIM, SIGNED, ALL_RSA, ALL_BOTH = (
 )
 _VARIANTS = [
     Variant(ALONE, _TEXT, None, "alone"),
+    Variant(FLOOR, _TEXT, None, "floor"),
     Variant(THROUGH, _TEXT, {}, "full"),
     Variant(HTML_ALONE, _HTML, None, "alone"),
     Variant(HTML_THROUGH, _HTML, {}, "full"),
@@ -46,7 +48,7 @@ _VARIANTS = [
 @click.option("--messages", default=2000, show_default=True, help="Messages a variant and round.")
 @click.option("--rounds", default=3, show_default=True, help="Rounds; the median counts.")
 @click.option("--logins", default=20000, show_default=True, help="Logins on one kept connection.")
-@click.option("--sessions", default=2000, show_default=True, help="SMTP sessions with one login each.")
+@click.option("--sessions", default=4000, show_default=True, help="SMTP sessions with one login each.")
 def main(messages: int, rounds: int, logins: int, sessions: int) -> None:
     """Measure Gatepost beside its references, in one run."""
     console = Console()
@@ -82,12 +84,20 @@ def _ratios(
         _login_row("AUTH PLAIN on one kept connection", logged_in, "", ""),
         _login_row("the same, a server in Python that does nothing", logged_in, " by Postfix", "", "floor"),
         ("pass-through, rate, against Postfix alone", through.rate, alone.rate, "/s", "≥ 0.75"),
+        ("the same, a milter and a policy that do nothing", figures[FLOOR].rate, alone.rate, "/s", "floor"),
         (
             "pass-through, plug-ins' CPU, against Postfix's",
             through.plugins_ms,
             alone.postfix_ms,
             "ms",
             "≤ 0.35",
+        ),
+        (
+            "the same, a milter and a policy that do nothing",
+            figures[FLOOR].plugins_ms,
+            alone.postfix_ms,
+            "ms",
+            "floor",
         ),
         ("features on HTML, rate, against Postfix alone", features.rate, html.rate, "/s", ""),
         (

@@ -16,12 +16,11 @@ import shutil
 import socket
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -153,19 +152,8 @@ def _run(server: Server, logins: int) -> AuthFigures:
     return AuthFigures(spent / logins * 1000, logins / seconds)
 
 
-@contextmanager
-def _floor(login: Login) -> Iterator[tuple[Path, int]]:
-    """Run the least that Python can do; yield its socket and its pid."""
-    with tempfile.TemporaryDirectory(prefix="gatepost-floor-", dir="/var/tmp") as folder:
-        Path(folder).chmod(0o755)
-        path = Path(folder) / "socket"
-        server = subprocess.Popen([sys.executable, "-P", floor.__file__, str(path), login.username])
-        try:
-            _wait_for(path, server)
-            yield path, server.pid
-        finally:
-            server.terminate()
-            server.wait()
+def _floor(login: Login) -> AbstractContextManager[tuple[Path, int]]:
+    return floor.running("sasl", login.username)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from gatepost_bench import accounting, opendkim
+from gatepost_bench import accounting, floor, opendkim
 from gatepost_bench.load import Order, Outcome
 from gatepost_core.features import FeatureValues
 from gatepost_core.postfix import Parameter
@@ -34,15 +34,15 @@ _ALONE = [
     Parameter("smtpd_data_restrictions", "", "benchmark"),
 ]
 _SETTLED_SECONDS = 120.0
-Place = Literal["alone", "opendkim", "full", "rsa"]
+Place = Literal["alone", "floor", "opendkim", "full", "rsa"]
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
     """One thing to measure: a message, and what is on. ``features`` None means Postfix without Gatepost.
 
-    ``at`` names the stack: ``alone``, ``opendkim`` (signing), ``full``, or ``rsa``, whose sender domain has
-    an RSA key only, as opendkim has.
+    ``at`` names the stack: ``alone``, ``floor`` (a milter and a policy server that do nothing), ``opendkim``
+    (signing), ``full``, or ``rsa``, whose sender domain has an RSA key only, as opendkim has.
     """
 
     name: str
@@ -54,10 +54,10 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A stack to send to; ``milter`` is the process id of a milter that is not ours, 0 for none."""
+    """A stack to send to; ``others`` are process ids of servers that are not ours, by the part they play."""
 
     stack: Stack
-    milter: int = 0
+    others: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(slots=True)
@@ -101,8 +101,9 @@ def measure(
             "alone": Target(exits.enter_context(private_stack(milter=False, extra=[*to_sink, *_ALONE]))),
             "opendkim": Target(
                 exits.enter_context(private_stack(milter=False, extra=[*to_sink, *_ALONE, milter])),
-                signer.pid,
+                {"milter": signer.pid},
             ),
+            "floor": exits.enter_context(_floor(to_sink)),
             "full": Target(exits.enter_context(private_stack(milter=True, extra=to_sink))),
             "rsa": Target(exits.enter_context(private_stack(milter=True, extra=to_sink))),
         }
@@ -140,6 +141,24 @@ def _sink() -> Iterator[list[Parameter]]:
 
 
 @contextmanager
+def _floor(to_sink: list[Parameter]) -> Iterator[Target]:
+    """Run Postfix with servers that do nothing: what asking costs, whoever is asked."""
+    with ExitStack() as exits:
+        milter, milter_pid = exits.enter_context(floor.running("milter"))
+        policy, policy_pid = exits.enter_context(floor.running("policy"))
+        asks = f"check_policy_service unix:{policy}"
+        extra = [
+            *to_sink,
+            _ALONE[0],
+            Parameter("smtpd_relay_restrictions", f"{asks}, permit_mynetworks, reject", "benchmark"),
+            Parameter("smtpd_data_restrictions", asks, "benchmark"),
+            Parameter("smtpd_milters", f"unix:{milter}", "benchmark"),
+        ]
+        stack = exits.enter_context(private_stack(milter=False, extra=extra))
+        yield Target(stack, {"milter": milter_pid, "policy": policy_pid})
+
+
+@contextmanager
 def private_stack(*, milter: bool, extra: list[Parameter]) -> Iterator[Stack]:
     """Run a stack in a folder of its own."""
     with tempfile.TemporaryDirectory(prefix="gatepost-bench-", dir="/var/tmp") as folder:
@@ -165,8 +184,7 @@ def _one(variant: Variant, target: Target, messages: int, figures: Figures) -> N
     roots = {"postfix": stack.postfix.pid}
     if login:
         roots.update({name: stack.supervisor.pid(name) for name in DAEMONS})
-    elif target.milter:
-        roots["milter"] = target.milter
+    roots.update(target.others)
     before = accounting.cpu_seconds(roots)
     outcome = run_load(order)
     _wait_until_empty(stack.layout.queue)

@@ -50,6 +50,14 @@ class DecideFunction(Protocol):
 class Journal(Protocol):
     """Where records go: ``gatepost_core.store.journal.JournalWriter``."""
 
+    def expect(self, sender: object) -> None:
+        """Note that a record may come soon."""
+        ...
+
+    def expect_no_more(self, sender: object) -> None:
+        """Note that it has come, or does not."""
+        ...
+
     def put(
         self, record: MessageRecord, done: Callable[[StoreUnavailable | None], None], *, here: bool
     ) -> None:
@@ -70,7 +78,7 @@ class Service:
 
     def __init__(self, decide: DecideFunction, journal: Journal, crew: Crew, observe: Observer) -> None:
         self._decide = decide
-        self._journal = journal
+        self.journal = journal
         self._crew = crew
         self.observe = observe
         self.log = get_logger()
@@ -112,7 +120,7 @@ class Service:
             else:
                 ticket.fail(error)
 
-        self._journal.put(verdict.record, written, here=True)
+        self.journal.put(verdict.record, written, here=True)
 
     def begin(self) -> bool:
         """Count a message at its end as under way; False when no new one is begun any more."""
@@ -137,8 +145,8 @@ class Service:
 
 
 # What Postfix is asked to leave out, and what it need not be answered (libmilter's smfi_register).
-_NOT_SENT = Milter.P_NOCONNECT | Milter.P_NOHELO | Milter.P_NODATA | Milter.P_NOEOH | Milter.P_NOUNKNOWN
-_NO_REPLY = Milter.P_NR_MAIL | Milter.P_NR_RCPT | Milter.P_NR_HDR | Milter.P_NR_BODY
+NOT_SENT = Milter.P_NOCONNECT | Milter.P_NOHELO | Milter.P_NODATA | Milter.P_NOEOH | Milter.P_NOUNKNOWN
+NO_REPLY = Milter.P_NR_MAIL | Milter.P_NR_RCPT | Milter.P_NR_HDR | Milter.P_NR_BODY
 
 
 class Session(Milter.Base):
@@ -154,10 +162,10 @@ class Session(Milter.Base):
     def negotiate(self, opts: list[int]) -> int:
         """Choose among the protocol's options that Postfix offers (SMFIC_OPTNEG)."""
         self._actions, offered, _, _ = opts
-        wanted = _NOT_SENT | Milter.P_HDR_LEADSPC
+        wanted = NOT_SENT | Milter.P_HDR_LEADSPC
         # Header values come and go with their white space and folding as it is (SMFIP_HDR_LEADSPC).
-        if offered & _NO_REPLY == _NO_REPLY:
-            wanted |= _NO_REPLY
+        if offered & NO_REPLY == NO_REPLY:
+            wanted |= NO_REPLY
             self.collected = Milter.NOREPLY
         opts[1:] = [offered & wanted, 0, 0]
         self._protocol = opts[1]
@@ -172,6 +180,7 @@ class Session(Milter.Base):
             username = self._ctx.getsymval("{auth_authen}")
             if username:
                 self.transaction = Transaction(username, sender)
+                self.service.journal.expect(self)
         except BaseException as error:  # noqa: BLE001 - see the module's text
             self.broken = error
         return self.collected
@@ -210,6 +219,7 @@ class Session(Milter.Base):
                 verdict = self._carried_out(transaction, queue_id)
             return self._answer(transaction, queue_id, verdict, time.monotonic() - began)
         finally:
+            self.service.journal.expect_no_more(self)
             if go:
                 self.service.end()
 
@@ -242,11 +252,13 @@ class Session(Milter.Base):
     def abort(self) -> int:
         """Forget a transaction that was given up."""
         self.transaction = None
+        self.service.journal.expect_no_more(self)
         return Milter.CONTINUE
 
     def close(self) -> int:
         """Forget the session."""
         self.transaction = None
+        self.service.journal.expect_no_more(self)
         return Milter.CONTINUE
 
     def _apply(self, plan: Plan) -> None:

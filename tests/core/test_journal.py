@@ -119,6 +119,36 @@ def test_a_record_that_is_put_here_is_on_disk_before_anything_else_is_done(
     assert found == [1]
 
 
+def test_a_commit_waits_for_the_records_that_are_expected(
+    writer: JournalWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "_GATHER_SECONDS", 60.0)
+    told: list[StoreUnavailable | None] = []
+    for sender in ("a", "b", "gone"):
+        writer.expect(sender)
+    writer.expect_no_more("gone")
+    first = threading.Thread(target=lambda: writer.put(numbered(1), told.append, here=True))
+    first.start()
+    first.join(0.05)  # it may wait or be on its way: nothing is written before the other one has come
+    assert count(tmp_path / "journal.db") == 0
+    writer.put(numbered(2), told.append, here=True)
+    first.join(30)
+    writer.expect_no_more("a")
+    writer.expect_no_more("b")
+    writer.close()
+    assert told == [None, None]
+    assert count(tmp_path / "journal.db") == 2
+
+
+def test_a_record_that_does_not_come_holds_a_commit_up_for_a_moment_only(
+    writer: JournalWriter, tmp_path: Path
+) -> None:
+    writer.expect("a")
+    writer.expect("never comes")
+    writer.submit(numbered(1)).result(30)
+    assert count(tmp_path / "journal.db") == 1
+
+
 def test_the_next_record_is_written_after_one_that_could_not_be(
     writer: JournalWriter, tmp_path: Path
 ) -> None:

@@ -82,6 +82,65 @@ def test_under_journald_the_time_is_left_to_it_and_the_level_is_its_prefix() -> 
     assert "ts=" not in found[0]
 
 
+def gathered(body: str) -> list[str]:
+    """What a process writes that does ``body``; each write on a line of its own ends in a bar."""
+    script = f"""
+import os, sys, time
+from gatepost_core import log
+written, write = b"", os.write
+def noted(fd, data):
+    global written
+    written += data
+    write(fd, data + b"|\\n")
+os.write = noted
+log.configure("logfmt", "info", "milter")
+{body}
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+    return run.stderr.splitlines()
+
+
+def test_lines_of_routine_are_written_together_and_soon() -> None:
+    found = gathered(
+        "for n in range(30): log.soon('info', 'accepted', lambda n: {'number': n}, n)\n"
+        "while b'number=29' not in written: time.sleep(0.01)"
+    )
+    lines = [line for line in found if line != "|"]
+    assert [line.rpartition("number=")[2] for line in lines] == [str(n) for n in range(30)]
+    assert found.count("|") <= 3
+
+
+def test_a_line_of_another_kind_comes_after_the_routine_before_it() -> None:
+    found = gathered(
+        "log.soon('info', 'accepted', dict, queue_id='4Q1')\n"
+        "log.soon('debug', 'detail', dict)\n"
+        "log.line('info', 'rejected', queue_id='4Q2')\n"
+        "log.soon('info', 'broken', lambda: 1 / 0)\n"
+        "log.get_logger().warning('careful')\n"
+        "log.soon('info', 'last', dict)\n"
+        "log.flush()\n"
+        "os._exit(0)"
+    )
+    events = [line.split("event=")[1].split()[0].strip('"') for line in found if line != "|"]
+    assert events == ["accepted", "rejected", "cannot", "careful", "last"]
+    assert all(line.startswith("ts=") for line in found if line != "|")
+
+
+def test_no_piece_of_gathered_lines_is_longer_than_a_pipe_takes_whole() -> None:
+    found = gathered("for n in range(60): log.soon('info', 'accepted', dict, text='x' * 300)\nlog.flush()")
+    sizes, size = [], 0
+    for line in found:
+        if line == "|":
+            sizes.append(size)
+            size = 0
+        else:
+            size += len(line) + 1
+    assert len(sizes) >= 5
+    assert max(sizes) <= 4096
+
+
 def test_logging_does_not_load_what_only_people_at_a_terminal_need() -> None:
     script = "import sys, gatepost_core.log; assert 'rich' not in sys.modules; import rich.console"
     subprocess.run([sys.executable, "-c", script], check=True)

@@ -27,6 +27,10 @@ class Journal:
         self.waiting: list[Callable[[StoreUnavailable | None], None]] = []
         self.arrived = threading.Event()
 
+    def expect(self, sender: object) -> None: ...
+
+    def expect_no_more(self, sender: object) -> None: ...
+
     def put(
         self, record: MessageRecord, done: Callable[[StoreUnavailable | None], None], *, here: bool
     ) -> None:

@@ -1,7 +1,8 @@
 """Writing to the journal: message records that are on disk before the client hears 250.
 
 While one transaction is written, the records of other
-sessions wait and go into the next one together (group commit), so a disk flush is shared.
+sessions wait and go into the next one together (group commit), so a disk flush is shared. Sessions say when a
+record of theirs is on its way, and a commit waits a moment for it.
 A record that cannot be written fails its own future with StoreUnavailable.
 """
 
@@ -9,7 +10,6 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -24,11 +24,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 _BATCH = 200
-# While several sessions send, waiting a little puts more records into each commit (PostgreSQL's
-# commit_delay). That several do shows in records that met in a batch, or came during a commit; after so many
-# batches of one record nobody waits any more, so a client that is alone hardly ever meets this.
-_GATHER_SECONDS = 0.004
-_COMPANY = 8
+# While others are about to bring a record, waiting a little puts more into each commit (PostgreSQL's
+# commit_delay). Who is alone never waits.
+_GATHER_SECONDS = 0.008
 
 Done: TypeAlias = Callable[[StoreUnavailable | None], None]
 _Waiting: TypeAlias = tuple[MessageRecord, Done]
@@ -50,9 +48,18 @@ class JournalWriter:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._writing = False
-        self._company = 0
+        self._expected: set[object] = set()
+        self._all_here = threading.Event()
         self._turns: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+
+    def expect(self, sender: object) -> None:
+        """Note that ``sender`` may bring a record soon: a commit waits for it, for some milliseconds."""
+        self._expected.add(sender)
+
+    def expect_no_more(self, sender: object) -> None:
+        """Note that ``sender`` has brought its record, or brings none."""
+        self._expected.discard(sender)
 
     def put(self, record: MessageRecord, done: Done, *, here: bool = False) -> None:
         """Commit a record soon; ``done`` is then called by the thread that wrote it, and must not raise.
@@ -63,6 +70,8 @@ class JournalWriter:
         with self._lock:
             self._waiting.append((record, done))
             if self._writing:
+                if len(self._waiting) >= len(self._expected):
+                    self._all_here.set()
                 return
             self._writing = True
         if not here or self._commit_next():
@@ -98,15 +107,14 @@ class JournalWriter:
 
     def _commit_next(self) -> bool:
         """Write what waits, at most a batch. Says whether more has come; if not, nobody writes any more."""
-        if self._company:
-            time.sleep(_GATHER_SECONDS)
+        if len(self._waiting) < len(self._expected):
+            self._all_here.wait(_GATHER_SECONDS)
         with self._lock:
+            self._all_here.clear()
             batch = self._waiting[:_BATCH]
             del self._waiting[:_BATCH]
         self._commit(batch)
         with self._lock:
-            alone = len(batch) == 1 and not self._waiting
-            self._company = max(0, self._company - 1) if alone else _COMPANY
             self._writing = bool(self._waiting)
             if not self._writing:
                 self._changed.notify_all()
