@@ -18,7 +18,7 @@ _ARENAS = 2
 LARGE = 256 * 1024
 
 
-def give_back_large_blocks() -> None:
+def spare_memory() -> None:
     """Have blocks of ``LARGE`` bytes and more returned to the system when they are freed, the rest shared."""
     with suppress(AttributeError, OSError):
         library = ctypes.CDLL(None)

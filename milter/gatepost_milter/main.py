@@ -16,7 +16,7 @@ from types import FrameType
 import milter
 
 from gatepost_core import daemon
-from gatepost_core.heap import give_back_large_blocks
+from gatepost_core.heap import spare_memory
 from gatepost_core.images import FileImageStore
 from gatepost_core.keyring import Keyring
 from gatepost_core.listen import open_listener, parse_address
@@ -118,7 +118,7 @@ def context_maker(settings: Settings, keyring: Keyring, domains: Domains) -> Con
 
 def serve(settings: Settings) -> int:
     """Run the daemon; return its exit status. Raises ListenError, KeyringError."""
-    give_back_large_blocks()
+    spare_memory()
     keyring = Keyring.load(settings.keys.directory)
     listener = open_listener(parse_address(settings.milter.listen))
     metrics = Metrics("milter", settings.milter.metrics_listen)

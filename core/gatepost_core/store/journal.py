@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -27,6 +28,8 @@ _BATCH = 200
 # While others are about to bring a record, waiting a little puts more into each commit (PostgreSQL's
 # commit_delay). Who is alone never waits.
 _GATHER_SECONDS = 0.008
+# A record that has not come after this is not waited for again: its message is large, or its client slow.
+_SLOW_SECONDS = 0.1
 
 Done: TypeAlias = Callable[[StoreUnavailable | None], None]
 _Waiting: TypeAlias = tuple[MessageRecord, Done]
@@ -48,18 +51,18 @@ class JournalWriter:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._writing = False
-        self._expected: set[object] = set()
+        self._expected: dict[object, float] = {}
         self._all_here = threading.Event()
         self._turns: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
     def expect(self, sender: object) -> None:
         """Note that ``sender`` may bring a record soon: a commit waits for it, for some milliseconds."""
-        self._expected.add(sender)
+        self._expected[sender] = time.monotonic()
 
     def expect_no_more(self, sender: object) -> None:
         """Note that ``sender`` has brought its record, or brings none."""
-        self._expected.discard(sender)
+        self._expected.pop(sender, None)
 
     def put(self, record: MessageRecord, done: Done, *, here: bool = False) -> None:
         """Commit a record soon; ``done`` is then called by the thread that wrote it, and must not raise.
@@ -107,8 +110,8 @@ class JournalWriter:
 
     def _commit_next(self) -> bool:
         """Write what waits, at most a batch. Says whether more has come; if not, nobody writes any more."""
-        if len(self._waiting) < len(self._expected):
-            self._all_here.wait(_GATHER_SECONDS)
+        if len(self._waiting) < len(self._expected) and not self._all_here.wait(_GATHER_SECONDS):
+            self._expect_no_slow_ones()
         with self._lock:
             self._all_here.clear()
             batch = self._waiting[:_BATCH]
@@ -119,6 +122,12 @@ class JournalWriter:
             if not self._writing:
                 self._changed.notify_all()
             return self._writing
+
+    def _expect_no_slow_ones(self) -> None:
+        slow = time.monotonic() - _SLOW_SECONDS
+        for sender, since in list(self._expected.items()):
+            if since < slow:
+                self.expect_no_more(sender)
 
     def _commit(self, batch: list[_Waiting]) -> None:
         failure: StoreUnavailable | None = None
