@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import smtplib
 import ssl
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -118,6 +120,14 @@ class Gateway:
     def log(self, name: str) -> str:
         """Return the log of ``postfix``, ``sasl``, ``policy``, ``milter`` or ``sink``."""
         return (self.stack.layout.logs / f"{name}.log").read_text(encoding="utf-8", errors="replace")
+
+    def logged(self, name: str, pattern: str, seconds: float = 30.0) -> str:
+        """Wait until a log holds what matches; return all of it. Lines of routine come a moment late."""
+        deadline = time.monotonic() + seconds
+        while not re.search(pattern, found := self.log(name)):
+            assert time.monotonic() < deadline, f"nothing like {pattern!r} in the log of {name}:\n{found}"
+            time.sleep(0.01)
+        return found
 
     def workers(self, daemon: str) -> list[int]:
         """Return the process ids of a daemon's workers."""
