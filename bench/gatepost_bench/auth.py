@@ -27,11 +27,10 @@ from pathlib import Path
 from gatepost_bench import accounting, floor
 from gatepost_bench.load import Order
 from gatepost_bench.mail import private_stack, run_load
+from gatepost_bench.ready import wait_for
 from gatepost_core.postfix import Parameter
 from gatepost_stack.provision import Login
 from gatepost_stack.stack import Stack
-
-_READY_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +170,7 @@ def _dovecot(login: Login) -> Iterator[tuple[Path, int]]:
         server = subprocess.Popen([program, "-F", "-c", str(base / "dovecot.conf")])
         try:
             path = base / "run/auth-client"
-            _wait_for(path, server)
+            wait_for(path, server)
             yield path, server.pid
         finally:
             server.terminate()
@@ -202,11 +201,3 @@ service auth {{
   }}
 }}
 """
-
-
-def _wait_for(path: Path, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + _READY_SECONDS
-    while not path.exists():
-        if server.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"{path}: the server did not start")
-        time.sleep(0.02)

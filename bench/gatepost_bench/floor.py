@@ -12,13 +12,12 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-_READY_SECONDS = 20.0
+from gatepost_bench.ready import wait_for
 
 _GREETING = b"VERSION\t1\t0\nMECH\tPLAIN\tplaintext\nSPID\t1\nCUID\t1\nDONE\n"
 
@@ -31,11 +30,7 @@ def running(role: Literal["sasl", "policy", "milter"], *words: str) -> Iterator[
         path = Path(folder) / "socket"
         server = subprocess.Popen([sys.executable, "-P", __file__, role, str(path), *words])
         try:
-            deadline = time.monotonic() + _READY_SECONDS
-            while not (path.exists() and path.stat().st_mode & 0o002):
-                if server.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(f"the {role} server that does nothing did not start")
-                time.sleep(0.02)
+            wait_for(path, server)
             yield path, server.pid
         finally:
             server.kill()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,9 +17,9 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
 )
 
+from gatepost_bench.ready import wait_for
 from gatepost_core.dkim_keys import generate
 
-_READY_SECONDS = 20.0
 _CONFIGURATION = """\
 Mode s
 Domain example.test
@@ -59,16 +58,8 @@ def signer() -> Iterator[Signer]:
         (base / "opendkim.conf").write_text(_CONFIGURATION.format(base=base))
         server = subprocess.Popen([program, "-f", "-x", str(base / "opendkim.conf")])
         try:
-            _wait_for(base / "socket", server)
+            wait_for(base / "socket", server)
             yield Signer(base / "socket", server.pid)
         finally:
             server.terminate()
             server.wait()
-
-
-def _wait_for(path: Path, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + _READY_SECONDS
-    while not path.exists():
-        if server.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError("opendkim did not start")
-        time.sleep(0.02)

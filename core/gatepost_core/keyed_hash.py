@@ -7,6 +7,7 @@ than the hash. ``hmac.digest`` gives the same values; a test holds that.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable
 from typing import Any
@@ -40,22 +41,18 @@ class KeyedHash:
 
     def __call__(self, message: bytes) -> bytes:
         """Return the 32 bytes for a message."""
-        inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(message)
-        outer.update(inner.digest())
-        digest: bytes = outer.digest()
-        return digest
+        return _ended(self._inner, self._outer, message)
 
     def beginning(self, first: bytes) -> Callable[[bytes], bytes]:
         """Return what gives the 32 bytes of ``first`` and what follows: many messages begin alike."""
-        begun, ready = self._inner.copy(), self._outer
+        begun = self._inner.copy()
         begun.update(first)
+        return functools.partial(_ended, begun, self._outer)
 
-        def ended(rest: bytes) -> bytes:
-            inner, outer = begun.copy(), ready.copy()
-            inner.update(rest)
-            outer.update(inner.digest())
-            digest: bytes = outer.digest()
-            return digest
 
-        return ended
+def _ended(begun: Any, outer: Any, rest: bytes) -> bytes:
+    inner, outer = begun.copy(), outer.copy()
+    inner.update(rest)
+    outer.update(inner.digest())
+    digest: bytes = outer.digest()
+    return digest

@@ -103,20 +103,18 @@ class Judge:
         message_id = ids.new(int(now.timestamp() * 1000))
         overridden = any(is_override(header.name) for header in message.headers)
 
-        if not overridden and signer is None and _asks_nothing(credential):
-            plan = process(message, _PLAIN)
-            assert isinstance(plan, Plan)  # noqa: S101  # only an override is refused
-            record = _record(message_id, now, credential, transaction, queue_id, message, authors, plan)
-            return Accepted(plan, record)
-
-        def conclude() -> Verdict:
-            context = self._contexts.make(credential, authors, message_id, transaction, overridden=overridden)
-            plan = self._plan(message, context, signer, now)
+        def verdict(plan: Plan | Reject | Defer) -> Verdict:
             if not isinstance(plan, Plan):
                 return plan
             record = _record(message_id, now, credential, transaction, queue_id, message, authors, plan)
             return Accepted(plan, record)
 
+        def conclude() -> Verdict:
+            context = self._contexts.make(credential, authors, message_id, transaction, overridden=overridden)
+            return verdict(self._plan(message, context, signer, now))
+
+        if not overridden and signer is None and _asks_nothing(credential):
+            return verdict(process(message, _PLAIN))
         return conclude
 
     def _plan(
