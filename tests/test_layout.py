@@ -27,6 +27,7 @@ ROOTS = sorted(path.parts[-3] for path in ROOT.glob("*/gatepost_*/__init__.py"))
 DAEMONS = {"sasl", "policy", "milter", "tracker", "bounces"}
 NOT_SHIPPED = {"stack", "bench"}  # for script/server, the tests and the measurements
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+DEVELOPMENT = [text for group in PROJECT["dependency-groups"].values() for text in group]
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 RUNTIME = (ROOT / "requirements-runtime.lock").read_text(encoding="utf-8")
 
@@ -208,7 +209,7 @@ def locked(text: str = LOCK) -> dict[str, Version]:
 
 def test_the_lock_file_satisfies_the_project() -> None:
     pins = locked()
-    for text in [*PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"]["dev"]]:
+    for text in [*PROJECT["project"]["dependencies"], *DEVELOPMENT]:
         wanted = Requirement(text)
         pin = pins.get(canonicalize_name(wanted.name))
         assert pin is not None, f"{wanted.name} is not in requirements.lock"
@@ -231,9 +232,7 @@ def test_what_a_release_installs_is_what_was_tested_with() -> None:
     assert {name: version for name, version in locked().items() if name in runtime} == runtime
     direct = {canonicalize_name(Requirement(text).name) for text in PROJECT["project"]["dependencies"]}
     assert direct <= set(runtime)
-    only_development = {
-        canonicalize_name(Requirement(text).name) for text in PROJECT["dependency-groups"]["dev"]
-    }
+    only_development = {canonicalize_name(Requirement(text).name) for text in DEVELOPMENT}
     assert not only_development & set(runtime) - direct
     assert set(runtime) == closure(direct)
 

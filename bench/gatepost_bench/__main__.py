@@ -141,4 +141,4 @@ def _login_row(
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="script/bench")

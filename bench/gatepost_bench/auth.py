@@ -160,7 +160,7 @@ def _dovecot(login: Login) -> Iterator[tuple[Path, int]]:
     """Run a private Dovecot with nothing but its auth service; yield its socket and its pid."""
     program = shutil.which("dovecot", path="/usr/sbin:/usr/local/sbin")
     if program is None:
-        raise RuntimeError("dovecot is missing; run script/bootstrap --test")
+        raise RuntimeError("dovecot is missing; run script/bootstrap test")
     with tempfile.TemporaryDirectory(prefix="gatepost-dovecot-", dir="/var/tmp") as folder:
         base = Path(folder)
         base.chmod(0o755)

@@ -48,7 +48,7 @@ def signer() -> Iterator[Signer]:
     """Run opendkim. Raises RuntimeError when it is missing or does not start."""
     program = shutil.which("opendkim", path="/usr/sbin:/usr/local/sbin")
     if program is None:
-        raise RuntimeError("opendkim is missing; run script/bootstrap --test")
+        raise RuntimeError("opendkim is missing; run script/bootstrap test")
     with tempfile.TemporaryDirectory(prefix="gatepost-opendkim-", dir="/var/tmp") as folder:
         base = Path(folder)
         base.chmod(0o755)

@@ -130,7 +130,7 @@ def _start() -> docker.DockerClient:
     program = shutil.which("dockerd", path=f"/usr/sbin:/sbin:{os.environ.get('PATH', '')}")
     if program is None:
         raise EngineMissingError(
-            "no container engine answers and dockerd is not installed: script/bootstrap --test"
+            "no container engine answers and dockerd is not installed: script/bootstrap test"
         )
     if os.geteuid() != 0:
         raise EngineMissingError("no container engine answers and only root can start dockerd: run as root")
