@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
+from gatepost_core.texts import unfit
+
 FeatureValue: TypeAlias = bool | str | tuple[str, ...]
 FeatureValues: TypeAlias = Mapping[str, FeatureValue]
 
@@ -77,6 +79,10 @@ class Feature:
     def _labels(self, word: str) -> tuple[str, ...]:
         labels = tuple(dict.fromkeys(label.strip() for label in word.split(",") if label.strip()))
         for label in labels:
+            if found := unfit(label):
+                raise FeatureError(
+                    f"{self.name}: {label!r} holds {found}; expected labels of characters that can be seen"
+                )
             if not _TAG.fullmatch(label):
                 raise FeatureError(f"{self.name}: {label!r} is not understood; expected {self.expected}")
         if len(labels) > _TAGS_MOST:

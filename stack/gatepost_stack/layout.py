@@ -105,8 +105,10 @@ class Layout:
         os.chown(self.data, user.pw_uid, group.gr_gid)
         self.sockets.chmod(0o750)
         os.chown(self.sockets, 0, group.gr_gid)
+        # Mail, which may be somebody's: for whoever started the stack.
+        self.delivered.mkdir(mode=0o700)
         for part in ("tmp", "new", "cur"):
-            (self.delivered / part).mkdir(parents=True)
+            (self.delivered / part).mkdir(mode=0o700)
 
     def clear(self) -> None:
         """Remove the store, the sink and the rest of a run."""

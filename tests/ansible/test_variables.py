@@ -7,20 +7,28 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 PLUGIN = ROOT / "ansible/plugins/filter/setting_faults.py"
 TABLE = json.loads((ROOT / "ansible/roles/gateway/files/settings.json").read_text(encoding="utf-8"))
 
+PASSWORD = "hunter2-731731"
+
 # What cannot be used, and what is said; G stands for gateway_settings.
 SETTINGS = [
-    ([1], "G is [1]; expected sections"),
+    ([1], "G is a list; expected sections"),
+    ("731731", "G is a text; expected sections"),
     ({"sals": {}}, "G.sals: there is no such section; did you mean sasl?"),
-    ({"sasl": 3}, "G.sasl is 3; expected settings with values"),
+    ({"sasl": 3}, "G.sasl is a whole number; expected settings with values"),
+    ({"ldap": {"bind_password": 731731}}, "G.ldap.bind_password is a whole number; expected a text"),
+    ({"ldap": {"bind_password": {"a": "b"}}}, "G.ldap.bind_password is sections or settings; expected"),
+    ({"store": {"url": ["postgresql://a:731731@b/c"]}}, "G.store.url is a list; expected a text"),
     ({"sasl": {"worker": 1}}, "G.sasl.worker: there is no such setting; did you mean workers?"),
     ({"sasl": {"workers": 0}}, "G.sasl.workers is 0; expected a whole number, at least 1, at most"),
     ({"sasl": {"workers": "two"}}, "G.sasl.workers is 'two'; expected a whole number"),
@@ -62,9 +70,17 @@ VARIABLES: list[tuple[str, Any, str]] = [
     ),
     (
         "gateway_settings",
-        {"ldap": {"bind_password": "x"}},
+        {"ldap": {"bind_password": PASSWORD}},
         "gateway_settings.ldap holds bind_password; expected the",
     ),
+    (
+        "gateway_settings",
+        {"ldap": {"bind_password": [PASSWORD]}},
+        "gateway_settings.ldap.bind_password is a list",
+    ),
+    ("gateway_settings", {"ldap": [PASSWORD]}, "gateway_settings.ldap is a list"),
+    ("gateway_settings", {"ldap": {"bind_pasword": PASSWORD}}, "did you mean bind_password?"),
+    ("gateway_secrets", {"../up": PASSWORD}, "expected letters, digits"),
     ("gateway_secrets", {"../up": "x"}, 'gateway_secrets has the name "../up"; expected letters, digits'),
     ("gateway_version", "9.9", 'gateway_version is "9.9"; expected "0.1.0", which the wheelhouse'),
 ]
@@ -141,6 +157,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         if found and host in hosts and line.startswith(("fatal", "failed")):
             said[host] = said.get(host, "") + text
     (folder / "said.txt").write_text(done.stdout + done.stderr)
+    said["everything"] = done.stdout + done.stderr
     said["reached"] = str(done.stdout.count("variables were let through"))
     return said
 
@@ -162,6 +179,73 @@ def test_a_wrong_variable_stops_the_play(played: dict[str, str], at: int) -> Non
     text = played.get(f"h{at}", "").replace('\\"', '"')
     assert VARIABLES[at][2] in text
     assert played["reached"] == "0"
+
+
+def test_a_password_in_the_wrong_place_or_of_the_wrong_type_is_not_printed(played: dict[str, str]) -> None:
+    assert "731731" not in played["everything"]
+
+
+def test_a_diff_of_settings_shows_nothing_of_them(tmp_path: Path) -> None:
+    tasks = yaml.safe_load((ROOT / "ansible/roles/gateway/tasks/change.yml").read_text(encoding="utf-8"))
+    (write,) = [
+        task
+        for block in tasks
+        for task in block.get("block", [])
+        if task.get("ansible.builtin.template", {}).get("src") == "gatepost.toml.j2"
+    ]
+    owner = {name: os.getuid() if name == "owner" else os.getgid() for name in ("owner", "group")}
+    write["ansible.builtin.template"] |= owner | {
+        "dest": str(tmp_path / "gatepost.toml"),
+        "validate": "true %s",
+    }
+    write["ansible.builtin.template"]["src"] = str(ROOT / "ansible/roles/gateway/templates/gatepost.toml.j2")
+    play = {
+        "name": "Write",
+        "hosts": "localhost",
+        "gather_facts": False,
+        "vars": {
+            "gateway_settings": {"ldap": {"bind_password": PASSWORD}},
+            "ansible_python_interpreter": sys.executable,
+        },
+        "tasks": [write],
+    }
+    (tmp_path / "play.yml").write_text(json.dumps([play]))
+    done = subprocess.run(
+        [
+            Path(sys.executable).with_name("ansible-playbook"),
+            "--diff",
+            "-i",
+            "localhost,",
+            "-c",
+            "local",
+            "play.yml",
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert PASSWORD in (tmp_path / "gatepost.toml").read_text(), done.stdout + done.stderr
+    assert "731731" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "ansible").glob("roles/*/tasks/*.yml")), ids=lambda path: path.stem
+)
+def test_what_writes_settings_or_secrets_says_that_nothing_of_it_is_shown(path: Path) -> None:
+    for task in every_task(yaml.safe_load(path.read_text(encoding="utf-8"))):
+        written = task.get("ansible.builtin.template") or task.get("ansible.builtin.copy") or {}
+        place = str(written.get("dest", ""))
+        if "gatepost.toml" in place or "/secrets/" in place:
+            assert task.get("no_log") is True or task.get("diff") is False, task["name"]
+
+
+def every_task(tasks: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for task in tasks:
+        yield task
+        for part in ("block", "rescue", "always"):
+            yield from every_task(task.get(part, []))
 
 
 def test_a_release_that_no_wheelhouse_can_be_made_for_is_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -247,6 +248,13 @@ def test_what_cannot_be_used_is_named_and_nothing_is_made(
 def test_a_sender_is_kept_in_the_form_that_rules_compare(gatepost: Gatepost, pattern: str, kept: str) -> None:
     user = gatepost.add_credential("--sender", pattern, "--sender", kept)["username"]
     assert gatepost("credential", "show", user, "--json").data["senders"] == [kept]
+
+
+def test_a_tag_that_is_no_utf_8_is_refused_by_name(gatepost: Gatepost) -> None:
+    word = os.fsdecode(b"tags=caf\xe9")
+    done = gatepost.process("credential", "add", "--account", "acme", "--feature", word, "--json")
+    assert done.code == 2
+    assert "U+DCE9 (half of a surrogate pair: the bytes are no UTF-8)" in done.error
 
 
 def test_a_label_with_odd_characters_comes_back_in_json(gatepost: Gatepost) -> None:

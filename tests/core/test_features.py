@@ -62,6 +62,39 @@ def test_labels_that_cannot_be_kept_are_refused(text: str) -> None:
         CATALOGUE["tags"].parse(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("news\x85letter", "'news\\x85letter' holds U+0085 (a control character)"),
+        ("a\x9b2Jb", "holds U+009B (a control character)"),
+        ("txt.\u202egpj", "holds U+202E (right-to-left override)"),
+        ("a\u2066b", "holds U+2066 (left-to-right isolate)"),
+        ("a\u200bb", "holds U+200B (zero width space)"),
+        ("a\u2028b", "holds U+2028 (line separator)"),
+        ("a\udc80b", "'a\\udc80b' holds U+DC80 (half of a surrogate pair: the bytes are no UTF-8)"),
+    ],
+)
+def test_a_label_that_would_show_as_another_one_is_refused_and_the_character_named(
+    text: str, said: str
+) -> None:
+    with pytest.raises(FeatureError) as refused:
+        CATALOGUE["tags"].parse(f"good,{text}")
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Käse",
+        "\u65b0\u805e\u3000A",
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+        "\U0001f468\u200d\U0001f469",
+    ],
+)
+def test_labels_of_any_writing_are_kept(text: str) -> None:
+    assert CATALOGUE["tags"].parse(text) == (text,)
+
+
 def test_options_of_the_command_line_become_values() -> None:
     assert parse_options(["inlinecss", "TrackClicks=off", "tags=a,b,a"]) == {
         "inlinecss": True,

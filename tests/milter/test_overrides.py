@@ -43,6 +43,11 @@ def test_an_override_counts_over_the_credential_in_either_spelling(name: str, wo
         ),
         ("X-SMTPeter-InlineCSS:", "X-SMTPeter-InlineCSS: '' is not understood"),
         ("X-Gatepost-Unknown: on", "X-Gatepost-Unknown: 'on' is not understood; no such header"),
+        (
+            "X-Gatepost-Tags: news,txt.\u202egpj",
+            "X-Gatepost-Tags: 'txt.\\u202egpj' holds U+202E (right-to-left override); expected labels",
+        ),
+        ("X-Gatepost-Tags: =?utf-8?q?a=C2=9Bb?=", "X-Gatepost-Tags: 'a\\x9bb' holds U+009B (a control"),
         ("X-Gatepost-PreventScam: \u2713", "X-Gatepost-PreventScam: '?' is not understood"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,16 @@ def test_the_next_start_removes_what_a_killed_one_left(tmp_path: Path) -> None:
         places.prepare()
         assert killed.runtime == places.runtime or not killed.runtime.exists()
         assert not list((places.delivered / "new").iterdir())
+    finally:
+        places.close()
+
+
+def test_delivered_mail_is_for_whoever_started_the_stack_alone(tmp_path: Path) -> None:
+    places = layout.plan(tmp_path)
+    try:
+        places.prepare()
+        folders = [places.delivered, *places.delivered.iterdir()]
+        assert {stat.S_IMODE(folder.stat().st_mode) for folder in folders} == {0o700}
     finally:
         places.close()
 

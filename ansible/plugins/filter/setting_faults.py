@@ -64,14 +64,15 @@ def setting_faults(settings: Any, table: Mapping[str, Mapping[str, Any]]) -> lis
 
 def _faults(settings: Any, table: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     if not isinstance(settings, Mapping):
-        yield f"gateway_settings is {settings!r}; expected sections with settings in them"
+        yield f"gateway_settings is {_kind(settings)}; expected sections with settings in them"
         return
     for section, values in settings.items():
         name = f"gateway_settings.{section}"
         if section not in table:
             yield f"{name}: there is no such section{_near(section, table)}"
         elif not isinstance(values, Mapping):
-            yield f"{name} is {values!r}; expected settings with values, such as {next(iter(table[section]))}"
+            example = next(iter(table[section]))
+            yield f"{name} is {_kind(values)}; expected settings with values, such as {example}"
         else:
             for field, value in values.items():
                 yield from _field(f"{name}.{field}", field, value, table[section])
@@ -81,7 +82,15 @@ def _field(name: str, field: str, value: Any, section: Mapping[str, Any]) -> Ite
     if field not in section:
         yield f"{name}: there is no such setting{_near(field, section)}"
     elif not _fits(value, section[field]):
-        yield f"{name} is {value!r}; expected {_expected(section[field])}"
+        shown = _kind(value) if section[field].get("secret") else repr(value)
+        yield f"{name} is {shown}; expected {_expected(section[field])}"
+
+
+def _kind(value: Any) -> str:
+    """Return what a value is without saying it: it may hold a password."""
+    kinds = ("boolean", "integer", "number", "string", "array")
+    found = next((_WORDS[kind] for kind in kinds if isinstance(value, _TYPES[kind])), "")
+    return found or ("nothing" if value is None else "sections or settings")
 
 
 def _near(name: Any, known: Mapping[str, Any]) -> str:

@@ -1,0 +1,31 @@
+"""Texts that are kept and shown again and again: which characters have no place in them.
+
+A control character moves a terminal's cursor, a bidirectional override makes a text read as another one,
+what is invisible makes two texts look alike, and half of a surrogate pair (what is left of bytes that are no
+UTF-8) can be written in no encoding. Nothing here fails.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+# Unicode's general categories (UAX 44, table 12): controls, formats, surrogates, line and paragraph ends.
+_UNFIT = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+# Formats that writing needs: Persian and Indic words, and what emoji are joined with.
+_JOINERS = "\u200c\u200d"
+
+
+def unfit(text: str) -> str:
+    """Return in words the first character that a text of one line cannot have; empty when there is none."""
+    if text.isascii() and text.isprintable():
+        return ""
+    for char in text:
+        if unicodedata.category(char) in _UNFIT and char not in _JOINERS:
+            return f"U+{ord(char):04X} ({_named(char)})"
+    return ""
+
+
+def _named(char: str) -> str:
+    if unicodedata.category(char) == "Cs":
+        return "half of a surrogate pair: the bytes are no UTF-8"
+    return unicodedata.name(char, "a control character").lower()
