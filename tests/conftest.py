@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from .steps import World
 
 settings.register_profile(
     "gatepost",
@@ -18,3 +21,9 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("gatepost")
+
+
+@pytest.fixture(scope="session")
+def world() -> World:
+    """Copies of our modules that count their steps."""
+    return World()
