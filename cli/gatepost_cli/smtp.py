@@ -115,6 +115,19 @@ class Client:
         return line.rstrip(b"\r").decode("utf-8", "backslashreplace")
 
 
-def connect(host: str, port: int, timeout: float) -> Client:
-    """Connect to a port; nothing is said yet. Raises OSError."""
-    return Client(socket.create_connection((host, port), timeout=timeout))
+def connect(host: str, port: int, timeout: float, *, proxied: bool = False) -> Client:
+    """Connect to a port; nothing is said yet. Raises OSError.
+
+    ``proxied``: say first whose connection it is, as a load balancer does; it is this host's own.
+    """
+    connection = socket.create_connection((host, port), timeout=timeout)
+    if proxied:
+        connection.sendall(_own_header(connection))
+    return Client(connection)
+
+
+def _own_header(connection: socket.socket) -> bytes:
+    """Return the header of the PROXY protocol, version 1 (HAProxy's proxy-protocol.txt, section 2.1)."""
+    (source, source_port, *_), (to, to_port, *_) = connection.getsockname(), connection.getpeername()
+    family = "TCP6" if connection.family == socket.AF_INET6 else "TCP4"
+    return f"PROXY {family} {source} {to} {source_port} {to_port}\r\n".encode()

@@ -71,6 +71,7 @@ class Postfix:
         self._layout = places
         self._ports = dict(ports)
         self._sink_port = sink_port
+        self._proxied: set[str] = set()
         self._guard: subprocess.Popen[bytes] | None = None
         self.log = places.logs / "postfix.log"
 
@@ -84,8 +85,9 @@ class Postfix:
         """Write main.cf and master.cf; ``extra`` parameters come last and win, ``others`` are services."""
         parameters = {parameter.name: parameter for parameter in main_cf(settings, bounce_domains)}
         parameters.update((parameter.name, parameter) for parameter in (*self._private(), *extra))
-        services = [self._on_loopback(service) for service in (*master_cf(settings), *others)]
-        entries = [entry for entry in services if entry]
+        services = (*master_cf(settings), *others)
+        self._proxied = {service.name for service in services if service.proxied}
+        entries = [entry for service in services if (entry := self._on_loopback(service))]
         self._write("main.cf", [parameter.line for parameter in parameters.values()])
         self._write("master.cf", [*entries, _INTERNAL_SERVICES.rstrip()])
 
@@ -179,8 +181,9 @@ class Postfix:
             if not self.running:
                 break
             with suppress(OSError), socket.create_connection((HOST, port), timeout=5) as connection:
-                # Port 465 greets inside TLS only; that it accepts must do.
-                if name == "submissions" or connection.recv(512).startswith(b"220"):
+                # Port 465 greets inside TLS only, one behind a load balancer waits for its header; that
+                # they accept must do.
+                if name in ("submissions", *self._proxied) or connection.recv(512).startswith(b"220"):
                     return
             time.sleep(0.02)
         raise StackError(

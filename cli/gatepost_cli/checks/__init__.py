@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from gatepost_cli.checks.backends import backends
 from gatepost_cli.checks.base import Context, Finding
 from gatepost_cli.checks.certificate import tls_certificate
+from gatepost_cli.checks.clients import clients
 from gatepost_cli.checks.clock import clock
 from gatepost_cli.checks.daemons import daemons
 from gatepost_cli.checks.disk import disk
@@ -33,6 +34,7 @@ _IN_ORDER: tuple[Check, ...] = (
     store,
     keys,
     backends,
+    clients,
     daemons,
     sasl_socket,
     policy_socket,

@@ -27,15 +27,16 @@ def ports(context: Context) -> Iterator[Finding]:
             continue
         address = endpoint(context, entry)
         if address not in asked:
-            yield from _Port(context, service, *address).findings(first=not asked)
+            yield from _Port(context, service, *address, proxied=entry.proxied).findings(first=not asked)
             asked.add(address)
 
 
 class _Port:
     """One port: its sessions, and what they find."""
 
-    def __init__(self, context: Context, service: Service, host: str, port: int) -> None:
+    def __init__(self, context: Context, service: Service, host: str, port: int, *, proxied: bool) -> None:
         self._context = context
+        self._proxied = proxied
         self._service = service
         self._address = host, port
         self._where = f"{host}:{port}" if ":" not in host else f"[{host}]:{port}"
@@ -66,7 +67,8 @@ class _Port:
     ) -> tuple[bytes, list[Finding]]:
         """Return the certificate presented, and what ``look`` finds inside TLS; it gets EHLO before."""
         hostname = self._context.hostname
-        with smtp.connect(*self._address, self._context.settings.doctor.timeout) as client:
+        timeout = self._context.settings.doctor.timeout
+        with smtp.connect(*self._address, timeout, proxied=self._proxied) as client:
             before: dict[str, str] = {}
             if self._service.role == "submissions":
                 certificate = client.encrypt(trust, hostname)

@@ -44,13 +44,13 @@ def probe(context: Context) -> Iterator[Finding]:
         session.close()
 
 
-def _target(context: Context) -> tuple[Role, str, int] | None:
+def _target(context: Context) -> tuple[Role, str, int, bool] | None:
     listed = entries(context)
     for role in _ROLES:
         for service in master_cf(context.settings):
             entry = serving(service, listed)
             if service.role == role and entry is not None:
-                return role, *endpoint(context, entry)
+                return role, *endpoint(context, entry), entry.proxied
     return None
 
 
@@ -72,8 +72,9 @@ class _Stopped(Exception):  # noqa: N818 - a hop's own finding
 class _Session:
     """One probe. Each hop is a method that returns what to say of it, or raises."""
 
-    def __init__(self, context: Context, role: Role, host: str, port: int) -> None:
+    def __init__(self, context: Context, role: Role, host: str, port: int, proxied: bool) -> None:
         self._context = context
+        self._proxied = proxied
         self._role = role
         self._address = host, port
         self._client: smtp.Client | None = None
@@ -138,7 +139,8 @@ class _Session:
         return self._login
 
     def _connect(self) -> str:
-        self._client = smtp.connect(*self._address, self._context.settings.doctor.timeout)
+        timeout = self._context.settings.doctor.timeout
+        self._client = smtp.connect(*self._address, timeout, proxied=self._proxied)
         if self._role == "submissions":
             return "connected"
         return str(self._client.greeting())

@@ -22,6 +22,11 @@ class Entry:
     type: str
     options: dict[str, str] = field(default_factory=dict[str, str])
 
+    @property
+    def proxied(self) -> bool:
+        """Whether a load balancer connects, which speaks first (PROXY protocol)."""
+        return bool(self.options.get("smtpd_upstream_proxy_protocol"))
+
 
 def entries(context: Context) -> list[Entry]:
     """Return the smtpd(8) and cleanup(8) services. Raises OSError when postconf(1) cannot say."""

@@ -53,6 +53,7 @@ def master_cf(settings: Settings) -> Iterator[Service]:
             rows += subjects.submission(settings)
         if role == "submissions":
             rows += subjects.wrapped(settings)
+        rows += subjects.proxied(settings, port)
         yield Service(service_name(port), role, (*parameters(iter(rows)), *hidden), reason_of(port))
     if hidden:
         yield subjects.cleanup([("header_checks", "$gatepost_header_checks", "Hides the client's address.")])

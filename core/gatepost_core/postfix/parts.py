@@ -63,6 +63,11 @@ class Service:
         return "unix" if self.role == "cleanup" else "inet"
 
     @property
+    def proxied(self) -> bool:
+        """Whether a load balancer connects, which speaks first (PROXY protocol)."""
+        return any(option.name == "smtpd_upstream_proxy_protocol" and option.value for option in self.options)
+
+    @property
     def words(self) -> str:
         """The service's first line: a cleanup(8) has no process limit, as Postfix's own has none."""
         rest = "n - 0 cleanup" if self.role == "cleanup" else "n - - smtpd"

@@ -71,6 +71,7 @@ def _options(settings: Settings, port: int) -> Rows:
         yield from subjects.submission(settings)
     if role == "submissions":
         yield from subjects.wrapped(settings)
+    yield from subjects.proxied(settings, port)
 
 
 def _smtpd(settings: Settings) -> Rows:

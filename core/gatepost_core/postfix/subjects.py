@@ -142,8 +142,8 @@ def milter(settings: Settings) -> Rows:
     yield "milter_protocol", "6", "The version that libmilter of Debian 12 and 13 speaks."
     yield (
         "milter_mail_macros",
-        "i {auth_type} {auth_authen} {auth_author} {mail_addr} {mail_host} {mail_mailer}",
-        "The milter knows the credential by {auth_authen}.",
+        "i {auth_type} {auth_authen} {auth_author} {client_addr} {mail_addr} {mail_host} {mail_mailer}",
+        "The milter knows the credential by {auth_authen}, and holds {client_addr} to its networks.",
     )
     yield "milter_end_of_data_macros", "i", "The queue id is in each log line and message record."
     yield "milter_connect_timeout", "10s", "A UNIX socket answers at once, or not at all."
@@ -212,6 +212,17 @@ def submission(_: Settings) -> Rows:
 def wrapped(_: Settings) -> Rows:
     """smtpd(8) on a port that begins with TLS."""
     yield "smtpd_tls_wrappermode", "yes", "TLS from the first byte (RFC 8314)."
+
+
+def proxied(settings: Settings, port: int) -> Rows:
+    """smtpd(8): who the client is, where a load balancer connects in its place."""
+    if port in settings.postfix.proxy_ports:
+        yield (
+            "smtpd_upstream_proxy_protocol",
+            "haproxy",
+            "A load balancer connects, and says whose connection it is (PROXY protocol); without that all "
+            "clients would have its address, and one guesser would lock out everybody.",
+        )
 
 
 def relay_domains(value: str) -> Parameter:

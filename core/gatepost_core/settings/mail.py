@@ -65,6 +65,13 @@ class PostfixSettings(Section):
         "first byte; any other: STARTTLS demanded. Empty: 25, 587, 2525 and 465 in scope host; 587, 2525 "
         "and 465 in scope ports.",
     )
+    proxy_ports: tuple[Port, ...] = Field(
+        default=(),
+        validate_default=True,
+        description="Those of the ports to which a load balancer connects that speaks the PROXY protocol "
+        "(HAProxy's send-proxy or send-proxy-v2), so that the true client is known. Nobody else may reach "
+        "them: who does can claim any address.",
+    )
     milters_before: tuple[str, ...] = Field(
         default=(),
         description="Milters that see a message before Gatepost's, as Postfix names them, in their order: a "
@@ -96,9 +103,18 @@ class PostfixSettings(Section):
         default=Path("/etc/gatepost/tls/privkey.pem"), description="Its private key, PEM."
     )
 
-    @field_validator("ports")
+    @field_validator("ports", "proxy_ports")
     @classmethod
     def _each_port_once(cls, ports: tuple[int, ...]) -> tuple[int, ...]:
         if len(set(ports)) < len(ports):
             raise ValueError("expected each port once")
         return ports
+
+    @field_validator("proxy_ports")
+    @classmethod
+    def _proxied_is_served(cls, proxied: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
+        ports = info.data.get("ports")
+        for port in proxied:
+            if ports and port not in ports:
+                raise ValueError(f"{port} is none of postfix.ports ({', '.join(map(str, ports))})")
+        return proxied
