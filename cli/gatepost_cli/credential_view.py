@@ -39,7 +39,12 @@ def credential_data(credential: Credential, used: Usage | None, now: datetime) -
 
 def credential_table(rows: Iterable[tuple[Credential, Usage | None]], now: datetime) -> Table:
     """Return the overview of credentials."""
-    return Table(_COLUMNS, [_row(credential, used, now) for credential, used in rows])
+    return Table(
+        _COLUMNS,
+        [_row(credential, used, now) for credential, used in rows],
+        prose=("label", "features"),
+        drop=("created", "last used", "mode", "account"),
+    )
 
 
 def credential_facts(credential: Credential, used: Usage | None, now: datetime) -> Table:

@@ -11,6 +11,7 @@ from typing import Any
 import dns.exception
 import dns.name
 import dns.resolver
+import dns.reversename
 
 
 class LookupFault(Exception):  # noqa: N818 - what happened to one question
@@ -52,6 +53,13 @@ class Lookup:
     def addresses(self, name: str) -> list[str]:
         """Return the IPv4 and IPv6 addresses of a name, CNAMEs followed."""
         return [record.address for kind in ("A", "AAAA") for record in self._ask(name, kind)]
+
+    def names(self, address: str) -> list[str]:
+        """Return the names that an address's PTR records give it."""
+        return [
+            _text(record.target)
+            for record in self._ask(dns.reversename.from_address(address).to_text(), "PTR")
+        ]
 
     def _ask(self, name: str, kind: str) -> list[Any]:
         try:

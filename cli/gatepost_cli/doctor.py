@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
 
 from gatepost_cli.checks import CHECKS, Context, Finding
-from gatepost_cli.checks.base import fault
+from gatepost_cli.checks.base import UnreadableError, fault
+from gatepost_cli.checks.base import note as finding_note
 from gatepost_cli.nouns import NOUNS
-from gatepost_cli.output import Table, emit, note
+from gatepost_cli.output import clean, emit, note
 from gatepost_cli.session import Session, json_option, pass_session
 from gatepost_cli.values import name_server, resolver_address
 from gatepost_core.keyring import KeyringError
@@ -19,6 +21,10 @@ from gatepost_core.settings import Settings, SettingsError
 from gatepost_core.store import StoreError, StoreUnavailable
 
 _FAULTS_FOUND = 5
+_AS_ROOT, _MEND = "run as root", "mend what it names, then run it again"
+_NO_POSTFIX = (
+    "install Postfix, or name the directory of its main.cf with --postfix-config or postfix.config_directory"
+)
 _NAMES = click.Choice(list(CHECKS))
 
 
@@ -26,8 +32,8 @@ _NAMES = click.Choice(list(CHECKS))
 @click.option(
     "--postfix-config",
     metavar="DIR",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Postfix's configuration directory; default: its own, /etc/postfix.",
+    type=click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path),
+    help="Postfix's configuration directory; default: postfix.config_directory.",
 )
 @click.option(
     "--only", type=_NAMES, multiple=True, metavar="CHECK", help="Run this check; may be given several times."
@@ -58,29 +64,43 @@ def command(
 ) -> int:
     """Run the checks; return 5 when one found a fault."""
     context = Context(
-        session.settings, postfix_config, session.now, resolver or _name_server(session.settings)
+        session.settings,
+        postfix_config or session.settings.postfix.config_directory,
+        session.now,
+        resolver or _name_server(session.settings),
     )
     names = chosen(session.settings, only, skip)
-    found = [(name, finding) for name in names for finding in run(name, context)]
+    found = list(run(names, context))
     faults = [(name, finding) for name, finding in found if finding.status == "fault"]
-    rows = [
-        (finding.status, name, finding.looked_at, finding.found, finding.expected, finding.advice)
-        for name, finding in found
-        if everything or finding.status != "good"
-    ]
+    told = [(name, finding) for name, finding in found if everything or finding.status != "good"]
     data = {
         "faults": len(faults),
         "first_fault": faults[0][1].data(faults[0][0]) if faults else None,
         "checks": names,
         "findings": [finding.data(name) for name, finding in found],
     }
-    columns = ("status", "check", "looked at", "found", "expected", "what to do")
-    emit(session, data, Table(columns, rows) if rows else "Nothing to mend.")
+    emit(session, data, report(told) if told else "Nothing to mend.")
     note(session, f"{len(names)} checks, {len(found)} findings, {len(faults)} faults.")
     if faults:
         name, first = faults[0]
         note(session, f"The first hop that fails: {name}, {first.looked_at}: {first.found}.")
     return _FAULTS_FOUND if faults else 0
+
+
+def report(told: Sequence[tuple[str, Finding]]) -> str:
+    """Return findings as text: a heading a check, and what was looked at, found, expected, to be done."""
+    lines: list[str] = []
+    heading = ""
+    for name, finding in told:
+        if name != heading:
+            lines += [*([""] if lines else []), name]
+            heading = name
+        lines.append(f"  {finding.status:<5}  {clean(finding.looked_at)}: {clean(finding.found)}")
+        if finding.expected:
+            lines.append(f"         expected  {clean(finding.expected)}")
+        if finding.advice:
+            lines.append(f"         to do     {clean(finding.advice)}")
+    return "\n".join(lines)
 
 
 def chosen(settings: Settings, only: tuple[str, ...], skip: tuple[str, ...]) -> list[str]:
@@ -95,12 +115,27 @@ def chosen(settings: Settings, only: tuple[str, ...], skip: tuple[str, ...]) -> 
     return [name for name in CHECKS if (not only or name in only) and name not in left_out]
 
 
-def run(name: str, context: Context) -> Iterator[Finding]:
-    """Run one check. What keeps it from being carried out is a fault of its own."""
-    try:
-        yield from CHECKS[name](context)
-    except (OSError, StoreError, StoreUnavailable, KeyringError, ListenError, SettingsError) as error:
-        yield fault(name, f"cannot be looked at: {error}", "to be looked at", "run as root")
+def run(names: Sequence[str], context: Context) -> Iterator[tuple[str, Finding]]:
+    """Run checks. What keeps one from being carried out is a fault of its own.
+
+    Where Postfix's configuration cannot be read, the first check that asks it says so, once for all.
+    """
+    unreadable = ""
+    for name in names:
+        try:
+            for finding in CHECKS[name](context):
+                yield name, finding
+        except UnreadableError as error:
+            where = f"{context.postfix_directory}/main.cf"
+            if unreadable:
+                told = f"mend what the check {unreadable} finds first"
+                yield name, finding_note(where, "not looked at", "Postfix's settings", told)
+            else:
+                yield name, fault(where, f"cannot be read: {error}", "Postfix's settings", _NO_POSTFIX)
+            unreadable = unreadable or name
+        except (OSError, StoreError, StoreUnavailable, KeyringError, ListenError, SettingsError) as error:
+            advice = _AS_ROOT if os.geteuid() else _MEND
+            yield name, fault(name, f"cannot be looked at: {error}", "to be looked at", advice)
 
 
 def _name_server(settings: Settings) -> tuple[str, int] | None:

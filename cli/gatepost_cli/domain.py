@@ -57,6 +57,9 @@ def add(
             now=session.now,
         )
     _show(session, domain)
+    if not session.as_json:
+        click.echo("\nThe same as lines of a zone file:")
+        _show(session, domain, zone=True)
 
 
 @command.command("list")
@@ -69,18 +72,20 @@ def list_(session: Session, account: str | None) -> None:
         found = domains.everyone(connection, account)
     columns = ("domain", "account", "click domain", "bounce domain", "created")
     rows = [(d.name, d.account, d.click_domain, d.bounce_domain, stamp(d.created_at) or "") for d in found]
-    emit(session, [_data(domain) for domain in found], Table(columns, rows))
+    shown = Table(columns, rows, drop=("created", "bounce domain", "click domain"))
+    emit(session, [_data(domain) for domain in found], shown)
 
 
 @command.command("show")
 @click.argument("name", shell_complete=domain_names)
+@click.option("--zone", is_flag=True, help="Print the records alone, as lines of a zone file.")
 @json_option
 @pass_session
-def show(session: Session, name: str) -> None:
+def show(session: Session, name: str, zone: bool) -> None:
     """Show a sender domain and the DNS records to publish."""
     with session.directory() as connection:
         domain = domains.get(connection, name)
-    _show(session, domain)
+    _show(session, domain, zone=zone)
 
 
 @command.command("rotate")
@@ -178,7 +183,8 @@ def remove(session: Session, name: str) -> None:
     emit(session, {"removed": name}, f"Sender domain {name} removed.")
 
 
-def _show(session: Session, domain: SenderDomain) -> None:
+def _show(session: Session, domain: SenderDomain, *, zone: bool = False) -> None:
+    """Print a domain and its records; with ``zone``, nothing but their lines for a zone file."""
     hostname = session.settings.postfix.hostname
     states = dkim_keys.key_states(domain.keys, session.now)
     records = dns.records(domain, hostname, session.now)
@@ -190,11 +196,14 @@ def _show(session: Session, domain: SenderDomain) -> None:
         ],
         "note": dns.explanation(hostname),
     }
-    if not session.as_json:
+    if not session.as_json and not zone:
         emit(session, None, _facts(domain, states))
         emit(session, None, "")
-    rows = [(r.name, r.type, r.data, r.reason) for r in records]
-    emit(session, data, Table(("publish", "type", "value", "why"), rows))
+    if zone and not session.as_json:
+        emit(session, None, "\n".join(r.zone for r in records))
+    else:
+        rows = [(r.name, r.type, r.data, r.reason) for r in records]
+        emit(session, data, Table(("publish", "type", "value", "why"), rows))
     if not hostname:
         note(session, dns.explanation(hostname))
 

@@ -92,7 +92,7 @@ def _emit(session: Session, mail: Mail, found: Explanation) -> None:
         (stage, "accepted" if isinstance(one, Pass) else "refused", _said(one))
         for stage, one in found.answers
     ]
-    emit(session, None, Table(("asked at", "answer", "why"), rows))
+    emit(session, None, Table(("asked at", "answer", "why"), rows, prose=("why",)))
     if not found.accepted:
         note(session, "The message would be refused.")
         return
@@ -103,6 +103,7 @@ def _emit(session: Session, mail: Mail, found: Explanation) -> None:
         Table(
             ("feature", "value", "result", "what it changes, or why it does not"),
             [_row(one) for one in found.features],
+            prose=("value", "what it changes, or why it does not"),
         ),
     )
     shortened = importlib.import_module("gatepost_cli.maildiff").shortened

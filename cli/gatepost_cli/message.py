@@ -14,6 +14,8 @@ from gatepost_cli.session import Session, json_option, pass_session
 from gatepost_core.model import MessageRecord, Mode
 from gatepost_core.store import journal
 
+# What a narrow terminal does without first; "message show" has it.
+_DROP = ("applied", "size", "mode", "queue id", "credential", "sender", "recipients")
 _MODES = {Mode.LIVE: "live", Mode.SANDBOX: "sandbox: not delivered"}
 
 
@@ -39,7 +41,11 @@ def list_(session: Session, limit: int, credential: str | None) -> None:
     with session.journal() as connection:
         found = journal.recent(connection, limit=limit, username=credential)
     columns = ("time", "id", "queue id", "credential", "mode", "sender", "recipients", "size", "applied")
-    emit(session, [_data(record) for record in found], Table(columns, [_row(record) for record in found]))
+    emit(
+        session,
+        [_data(record) for record in found],
+        Table(columns, [_row(record) for record in found], prose=("recipients", "applied"), drop=_DROP),
+    )
 
 
 @command.command("show")

@@ -31,7 +31,7 @@ def command(session: Session, as_sample: bool) -> None:
         click.echo(f"note: {remark}", err=True)
     effective = values(session.settings)
     rows = [(name, toml(entry["value"]), entry["origin"]) for name, entry in effective.items()]
-    emit(session, effective, Table(("setting", "value", "from"), rows))
+    emit(session, effective, Table(("setting", "value", "from"), rows, prose=("value",), drop=("from",)))
 
 
 def values(settings: Settings) -> dict[str, dict[str, Any]]:

@@ -61,6 +61,7 @@ def _commands(layout: Layout, ports: tuple[int, int, int], login: Login) -> dict
         "Look and change with the gatepost command": [
             "script/gatepost message list",
             f"script/gatepost credential disable {login.username}",
+            "script/gatepost doctor",
         ],
     }
 

@@ -36,6 +36,8 @@ _VAR = Path(__file__).resolve().parents[2] / "var"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOOK_SECONDS = 0.2
 _LAST_PORT = 65535
+# The names of a stack on loopback are in no DNS, so doctor has nothing to look up.
+_TABLES = {"doctor": {"skip": ["dns", "outgoing"]}}
 
 
 class _Stopped(BaseException):
@@ -160,7 +162,7 @@ def _serve(var: Path, port_base: int, features: FeatureValues, asked: Event, *, 
     ports = (first, second, third)
     check_ports(ports)
     log = Log()
-    with Stack(var, ports, milter=milter, at_end=log.finish) as stack:
+    with Stack(var, ports, milter=milter, tables=_TABLES, at_end=log.finish) as stack:
         login = stack.provision.credential(features, label="script/server")
         _write_server_file(stack.layout, ports, login)
         guide.show(Console(), stack.layout, ports, login)

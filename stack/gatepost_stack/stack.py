@@ -112,6 +112,7 @@ class Stack:
             "milter": {"listen": f"unix:{place.sockets}/milter"},
             "images": {"directory": str(place.store / "images")},
             "postfix": {
+                "config_directory": str(place.postfix),
                 "queue_directory": str(place.queue),
                 "hostname": HOSTNAME,
                 "tls_certificate_file": str(place.tls / "server.pem"),

@@ -69,7 +69,8 @@ def zones(stack: Stack) -> dict[str, list[str]]:
         "example.test": [
             *(f"{one.name}. 60 IN {one.type} {one.data}" for one in own),
             f"{HOSTNAME}. 60 IN A 192.0.2.25",
-        ]
+        ],
+        "2.0.192.in-addr.arpa": [f"25 60 IN PTR {HOSTNAME}."],
     }
 
 

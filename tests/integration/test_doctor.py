@@ -9,7 +9,9 @@ import json
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -244,6 +246,47 @@ def test_a_dns_record_that_is_missing_or_wrong_is_named(doctor: Doctor, tmp_path
         "--only", "dns", overrides=("doctor.timeout=0.5",)
     )
     assert "127.0.0.1:1" in finding["found"]
+
+
+@pytest.mark.parametrize(
+    ("record", "found"), [(None, "missing"), ("25 60 IN PTR host-25.provider.test.", "host-25.provider.test")]
+)
+def test_an_address_whose_name_does_not_lead_back_is_named(
+    doctor: Doctor, tmp_path: Path, record: str | None, found: str
+) -> None:
+    served = {**zones(doctor.gateway.stack), "2.0.192.in-addr.arpa": [record] if record else []}
+    with nameserver(tmp_path / "dns", served) as resolver:
+        (fault,) = replace(doctor, resolver=resolver).faults("--only", "outgoing")
+    assert (fault["looked_at"], fault["found"], fault["expected"]) == ("PTR of 192.0.2.25", found, HOSTNAME)
+
+
+def test_port_25_is_tried_outwards_where_a_domain_is_named(doctor: Doctor, tmp_path: Path) -> None:
+    served = {**zones(doctor.gateway.stack), "outside.test": ["@ 60 IN MX 10 mx", "mx 60 IN A 127.0.0.77"]}
+    asked = ("doctor.outgoing=outside.test",)
+    with nameserver(tmp_path / "dns", served) as resolver:
+        outside = replace(doctor, resolver=resolver)
+        (closed,) = outside.faults("--only", "outgoing", overrides=asked)
+        assert closed["found"] == "mx.outside.test[127.0.0.77]: Connection refused"
+        with answering_on(("127.0.0.77", 25), b"220 mx.outside.test ESMTP\r\n"):
+            result = outside("--only", "outgoing", overrides=asked)
+    assert "mx.outside.test answers" in [one["found"] for one in result["findings"]]
+
+
+@contextmanager
+def answering_on(address: tuple[str, int], greeting: bytes) -> Iterator[None]:
+    """Greet one client, and wait until it hangs up."""
+    with socket.create_server(address) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(greeting)
+                connection.recv(64)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield
+        thread.join(30)
 
 
 def test_a_disk_without_room_is_a_fault(doctor: Doctor) -> None:

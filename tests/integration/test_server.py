@@ -252,11 +252,15 @@ def test_the_command_line_works_on_the_running_server_and_says_when_there_is_non
     assert "does not run" in none.stderr
     place = checkout / "var"
     place.mkdir()
-    with server(place, "--port-base", str(free_base()), "--no-milter") as process:
+    with server(place, "--port-base", str(free_base())) as process:
         username = json.loads((place / "server.json").read_text())["username"]
         listed = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
         assert listed.returncode == 0, listed.stderr
         assert username in listed.stdout
+        examined = subprocess.run(
+            [str(script), "doctor"], check=False, capture_output=True, text=True, timeout=120
+        )
+        assert (examined.returncode, "0 faults" in examined.stderr) == (0, True), examined.stdout
         process.terminate()
         assert process.wait(60) == 0
 

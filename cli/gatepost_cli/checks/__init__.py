@@ -16,6 +16,7 @@ from gatepost_cli.checks.clock import clock
 from gatepost_cli.checks.daemons import daemons
 from gatepost_cli.checks.disk import disk
 from gatepost_cli.checks.keys import keys
+from gatepost_cli.checks.outgoing import outgoing
 from gatepost_cli.checks.parameters import postfix_main_cf, postfix_master_cf
 from gatepost_cli.checks.ports import ports
 from gatepost_cli.checks.postfix import postfix
@@ -45,6 +46,7 @@ _IN_ORDER: tuple[Check, ...] = (
     tls_certificate,
     ports,
     dns,
+    outgoing,
     probe,
 )
 # By the names that --only and --skip take.

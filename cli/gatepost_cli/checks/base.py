@@ -20,15 +20,19 @@ Status = Literal["good", "note", "fault"]
 _POSTFIX_SECONDS = 30
 
 
+class UnreadableError(OSError):
+    """Postfix's configuration cannot be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The settings in force, Postfix's configuration directory (None: its own default), the time (UTC).
+    """The settings in force, Postfix's configuration directory, the time (UTC).
 
     ``resolver`` is the DNS server to ask, address and port; None is this host's.
     """
 
     settings: Settings
-    postfix_config: Path | None
+    postfix_directory: Path
     now: datetime
     resolver: tuple[str, int] | None = None
     _asked: dict[tuple[str, ...], str] = field(default_factory=dict[tuple[str, ...], str], repr=False)
@@ -52,11 +56,12 @@ class Context:
             yield connection
 
     def postconf(self, *words: str) -> str:
-        """Return what postconf(1) says, asked once a run. Raises OSError when it cannot, with its words."""
+        """Return what postconf(1) says, asked once a run. Raises UnreadableError, with its words."""
         if words not in self._asked:
             done = self.postfix("postconf", *words)
             if done.returncode:
-                raise OSError(done.stderr.strip().removeprefix("postconf: "))
+                said = done.stderr.strip().removeprefix("/usr/sbin/").removeprefix("postconf: ")
+                raise UnreadableError(said.removeprefix("fatal: "))
             self._asked[words] = done.stdout
         return self._asked[words]
 
@@ -67,8 +72,7 @@ class Context:
 
     def postfix(self, program: str, *words: str) -> subprocess.CompletedProcess[str]:
         """Run one of Postfix's commands with the configuration directory. Raises OSError."""
-        where = ["-c", str(self.postfix_config)] if self.postfix_config else []
-        command = [f"/usr/sbin/{program}", *where, *words]
+        command = [f"/usr/sbin/{program}", "-c", str(self.postfix_directory), *words]
         try:
             return subprocess.run(
                 command, capture_output=True, text=True, check=False, timeout=_POSTFIX_SECONDS

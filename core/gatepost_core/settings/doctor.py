@@ -28,6 +28,11 @@ class DoctorSettings(Section):
     resolver: str = Field(
         default="", description="DNS server to ask, as IP or IP:PORT; empty: that of this host."
     )
+    outgoing: str = Field(
+        default="",
+        description="A domain whose mail server is asked for its greeting, to see whether port 25 is open "
+        "outwards; empty: only what the queue waits for is looked at.",
+    )
     probe_sender: str = Field(
         default="",
         description="Sender of the probe message; empty: an address of the first registered sender domain.",

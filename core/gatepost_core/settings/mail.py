@@ -85,6 +85,10 @@ class PostfixSettings(Section):
         default=False,
         description="Take the client's name and address out of the Received line that Postfix adds.",
     )
+    config_directory: Path = Field(
+        default=Path("/etc/postfix"),
+        description="Where Postfix's main.cf and master.cf are; `gatepost doctor` reads them there.",
+    )
     queue_directory: Path = Field(
         default=Path("/var/spool/postfix"),
         description="Postfix's queue directory; the sockets are in gatepost/ in it.",
