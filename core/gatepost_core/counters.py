@@ -43,8 +43,7 @@ class SharedCounters:
         self._buckets = buckets
         self._secret = secrets.token_bytes(32)
         self._descriptor = os.memfd_create("gatepost-counters", os.MFD_CLOEXEC)
-        os.ftruncate(self._descriptor, buckets * _BUCKET.size)
-        self._table = mmap.mmap(self._descriptor, buckets * _BUCKET.size)
+        self._table = _mapped(self._descriptor, buckets * _BUCKET.size)
         self._lock = threading.Lock()
         # The same customers log in again and again; each worker keeps the places of the latest.
         self._known_place = functools.lru_cache(maxsize=_PLACES)(self._place_of)
@@ -116,6 +115,18 @@ class SharedCounters:
                 yield
             finally:
                 fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
+
+
+def _mapped(descriptor: int, size: int) -> mmap.mmap:
+    """Return memory that all children share: the descriptor's, or where that is not to be had, nobody's.
+
+    Its pages are asked for now: one that is not to be had later would kill whoever counts (SIGBUS).
+    """
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+        return mmap.mmap(descriptor, size)
+    except OSError:
+        return mmap.mmap(-1, size)
 
 
 def _weight(entry: tuple[int, float, int], now: float, forget: float) -> tuple[int, float]:

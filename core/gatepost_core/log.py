@@ -2,8 +2,9 @@
 
 A daemon calls ``configure`` once, before it forks. Every value is escaped, so a client cannot
 forge a line with a line break in a user name. Under journald, which stamps each line itself, the
-time is left out and the level is given as sd-daemon(3)'s ``<N>`` prefix. A line that cannot be
-written (a full disk, a closed pipe) is dropped: a log must not stop mail.
+time is left out and the level is given as sd-daemon(3)'s ``<N>`` prefix. Nobody waits for the log
+(``stderr``): lines that are not read are kept, up to a bound; beyond it they are dropped, and a line says
+how many.
 
 Lines of routine (``soon``: what went well, at each request) are gathered for a twentieth of a second and then
 made and written together, with the time at which they came: making one between two requests costs several
@@ -23,7 +24,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, MutableMapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, ParamSpec, TypeAlias, cast
 
@@ -33,6 +33,8 @@ if _WITHOUT_RICH:
     sys.modules["rich"] = None  # type: ignore[assignment]  # import's own way to say: not there
 import structlog  # noqa: E402 - see above
 from structlog.typing import FilteringBoundLogger  # noqa: E402
+
+from gatepost_core.stderr import WHOLE, StandardError  # noqa: E402
 
 if _WITHOUT_RICH:
     del sys.modules["rich"]
@@ -57,15 +59,14 @@ _UNSAFE = re.compile(
     '[\\\\"\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]'
 )
 _GATHER_SECONDS = 0.05
-# Beyond this whoever has one more line writes them all: when the log is not read, requests have to wait.
+# Beyond this whoever has one more line writes them all.
 _GATHER_MOST = 5_000
-# pipe(7): what is not longer is written as a whole, so that processes do not mix their lines.
-_WHOLE = 4_096
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def configure(format: Format = "logfmt", level: Level = "info", daemon: str = "") -> None:
     """Set how this process and its future children log: ``daemon`` is a field of every line."""
+    _Direct.process = os.getpid()
     _Direct.least, _Direct.renderer = _LEVELS[level], _Renderer(format, daemon, _under_journald())
     structlog.configure(
         processors=[_Direct.renderer],
@@ -136,8 +137,18 @@ def _put(line: bytes) -> None:
 
 
 def _out(lines: bytes) -> None:
-    with suppress(OSError):  # see the module's text
-        os.write(2, lines)
+    if not _standard_error.write(lines):
+        _gathered.write_later()
+
+
+def _dropped(count: int) -> bytes:
+    """Return the line that says how many were dropped because nobody read them."""
+    start = _Direct.renderer.start("warning", time.time())
+    return start + _Direct.renderer.rest("warning", "log lines dropped: nobody read them", {"lines": count})
+
+
+_standard_error = StandardError(_dropped)
+os.register_at_fork(after_in_child=_standard_error.begin)
 
 
 # When a line came, its level, and what makes the rest out of what.
@@ -171,12 +182,19 @@ class _Gatherer:
                 self._thread.start()
         self._turns.put(None)
 
+    def write_later(self) -> None:
+        """Have the thread try again what was not taken. In the parent of a daemon, which forks: no thread."""
+        if (self._thread is not None or os.getpid() != _Direct.process) and not self._due:
+            self._due = True
+            self._wake()
+
     def _run(self) -> None:
         while True:
             self._turns.get()
             time.sleep(_GATHER_SECONDS)
             self._due = False
             self.write()
+            _out(b"")
 
     def write(self) -> None:
         """Write all that wait, several with one call."""
@@ -185,7 +203,7 @@ class _Gatherer:
             for _ in range(len(self._waiting)):
                 at, level, make, values = self._waiting.popleft()
                 line = _Direct.renderer.start(level, at) + make(*values)
-                if piece and len(piece) + len(line) > _WHOLE:
+                if piece and len(piece) + len(line) > WHOLE:
                     _out(piece)
                     piece = b""
                 piece += line
@@ -255,6 +273,7 @@ class _Renderer:
 class _Direct:
     """What ``configure`` has set, for ``line`` and ``write``."""
 
+    process = 0  # which configured it: of a daemon, the one that forks
     least = logging.INFO
     renderer = _Renderer("logfmt", "", journald=False)
 

@@ -7,7 +7,8 @@ respawned worker goes on counting where the dead one stopped, and the folder doe
 
 Cost: bind a label's child once (``counter.labels("granted")``), then ``inc()`` takes about a
 microsecond, and several where caches are cold; ``batched`` defers that to a thread. The folder is fresh
-at each start and removed at the end, or by the next start after a kill -9.
+at each start and removed at the end, or by the next start after a kill -9. Where it cannot be made, or is
+full, metrics are missing and mail goes on (``metricfiles``).
 """
 
 from __future__ import annotations
@@ -22,18 +23,19 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from gatepost_core.listen import bind, parse_address
+from gatepost_core.listen import Address, ListenError, bind, parse_address
 from gatepost_core.log import get_logger
 from gatepost_core.prefork import WorkerContext
 
 if TYPE_CHECKING:
     from prometheus_client import Counter, Gauge, Histogram
+    from prometheus_client.metrics_core import Metric
 
 # Seconds: from a cached answer over UNIX sockets to a message with every feature on.
 _BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 10.0)
@@ -48,8 +50,9 @@ class Metrics:
     """The metrics of one daemon, made in the parent before it forks.
 
     Names become ``gatepost_<daemon>_<name>``. ``listen`` is where the exporter answers
-    (``inet:host:port`` or ``unix:/path``; empty: nowhere), bound at once, so that a wrong address
-    stops the start (ListenError). Use ``in_child``, ``died`` and ``close`` as the supervisor's hooks.
+    (``inet:host:port`` or ``unix:/path``; empty: nowhere). What is no address stops the start (ListenError);
+    one that cannot be listened on is told, and mail goes on without an exporter.
+    Use ``in_child``, ``died`` and ``close`` as the supervisor's hooks.
     """
 
     def __init__(self, daemon: str, listen: str = "") -> None:
@@ -57,12 +60,12 @@ class Metrics:
         self._slot = "parent"
         self._batches: list[Callable[[], None]] = []
         self._counting = threading.Lock()
-        self._listener = bind(parse_address(listen)) if listen else None
+        self._listener = _listener(parse_address(listen)) if listen else None
         self.folder = _fresh_folder(f"gatepost-{daemon}-metrics-")
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = self.folder
-        from prometheus_client import values  # noqa: PLC0415 - see above
+        from gatepost_core import metricfiles  # noqa: PLC0415 - see above
 
-        values.ValueClass = values.MultiProcessValue(self._process)  # type: ignore[no-untyped-call]
+        metricfiles.install(self._process, _tell)
         self._restarts = self.counter("worker_restarts_total", "Workers that ended before the daemon did.")
 
     def _process(self) -> str:
@@ -123,7 +126,8 @@ class Metrics:
         """Take a dead child's gauges out of the sums, and count its end."""
         from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415
 
-        mark_process_dead(f"slot{slot}", self.folder)  # type: ignore[no-untyped-call]
+        with suppress(OSError):
+            mark_process_dead(f"slot{slot}", self.folder)  # type: ignore[no-untyped-call]
         self._restarts.inc()
 
     def close(self) -> None:
@@ -132,7 +136,7 @@ class Metrics:
             name = self._listener.getsockname()
             self._listener.close()
             if isinstance(name, str):
-                os.unlink(name)  # noqa: PTH108
+                Path(name).unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
@@ -172,9 +176,31 @@ def _take_all(waiting: deque[T], take: Callable[[list[T]], None]) -> None:
         take([waiting.popleft() for _ in range(len(waiting))])
 
 
+def _listener(address: Address) -> socket.socket | None:
+    try:
+        return bind(address)
+    except ListenError as error:
+        get_logger().error("metrics are not shown, mail goes on without them", error=str(error))
+        return None
+
+
+def _tell(name: str, error: Exception) -> None:
+    get_logger().error("metrics cannot be kept, mail goes on without them", file=name, error=str(error))
+
+
 def _fresh_folder(prefix: str) -> str:
-    """Return a new folder, named after this process; remove those of parents that were killed."""
-    base = Path(os.environ.get("RUNTIME_DIRECTORY") or tempfile.gettempdir())
+    """Return a new folder, named after this process, or a name below which no file can be made.
+
+    Folders of parents that were killed are removed.
+    """
+    try:
+        return _made_folder(prefix, Path(os.environ.get("RUNTIME_DIRECTORY") or tempfile.gettempdir()))
+    except OSError as error:
+        _tell(prefix, error)
+        return f"{os.devnull}/{prefix}"
+
+
+def _made_folder(prefix: str, base: Path) -> str:
     for left in base.glob(f"{prefix}*"):
         pid = left.name.removeprefix(prefix).partition("-")[0]
         # lstat: in a shared /tmp, neither another user's folder nor a link is ours to remove.
@@ -208,14 +234,28 @@ class _Exporter:
                 get_logger().info("metrics client lost", error=str(error))
 
 
+class _Sums:
+    """What the registry collects: the sums over the files that are there, none when the folder is gone."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the metrics."""
+        from prometheus_client.multiprocess import MultiProcessCollector  # noqa: PLC0415
+
+        files = [str(path) for path in Path(self._folder).glob("*.db")]
+        found: Iterable[Metric] = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
+        return found
+
+
 def _http_server(listener: socket.socket, folder: str) -> HTTPServer:
     """Return an HTTP server over ``listener`` that shows the sums of ``folder``."""
     from prometheus_client import CollectorRegistry  # noqa: PLC0415
     from prometheus_client.exposition import MetricsHandler  # noqa: PLC0415
-    from prometheus_client.multiprocess import MultiProcessCollector  # noqa: PLC0415
 
     registry = CollectorRegistry()
-    MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]
+    registry.register(_Sums(folder))
     handler = cast(type[BaseHTTPRequestHandler], MetricsHandler.factory(registry))
     handler.timeout = _CLIENT_SECONDS  # one that connects and says nothing must not hold up the others
     server = HTTPServer(("", 0), handler, bind_and_activate=False)

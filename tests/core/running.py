@@ -42,6 +42,7 @@ class Running:
         *,
         listener: socket.socket | None = None,
         environ: dict[str, str] | None = None,
+        stderr: int | None = None,
     ) -> None:
         self.folder = folder
         self._notices = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -60,7 +61,7 @@ class Running:
             command,
             cwd=ROOT,
             env=variables,
-            stderr=self._log_file,
+            stderr=self._log_file if stderr is None else stderr,
             pass_fds=(listener.fileno(),) if listener is not None else (),
         )
 

@@ -91,7 +91,7 @@ written, write = b"", os.write
 def noted(fd, data):
     global written
     written += data
-    write(fd, data + b"|\\n")
+    return write(fd, data + b"|\\n")
 os.write = noted
 log.configure("logfmt", "info", "milter")
 {body}
