@@ -20,6 +20,7 @@ from gatepost_core.model import Credential, State
 
 # Stands for a From address that cannot be read for sure. Without "@", so that no rule matches it.
 UNREADABLE = "unreadable From"
+_SHOWN = 200  # characters of an address in a reply, which must be one short line
 TLS_REQUIRED = Reject(530, "5.7.0", "Authentication required; issue STARTTLS, then AUTH", "no TLS")
 _ACTIVE, _TLS, _SENDER_ALLOWED = Pass("credential active"), Pass("tls"), Pass("sender allowed")
 
@@ -63,7 +64,7 @@ def check_envelope_sender(credential: Credential, sender: str) -> Decision:
     return Reject(
         550,
         "5.7.1",
-        f"Sender address <{sender}> is not allowed for credential {credential.username}",
+        f"Sender address <{_readable(sender)}> is not allowed for credential {credential.username}",
         "envelope sender not allowed",
     )
 
@@ -98,10 +99,44 @@ def check_from_header(credential: Credential, addresses: Iterable[str]) -> Decis
             return Reject(
                 550,
                 "5.7.1",
-                f"From header address <{address}> is not allowed for credential {credential.username}",
+                f"From header address <{_readable(address)}> is not allowed "
+                f"for credential {credential.username}",
                 "From address not allowed",
             )
     return Pass("From allowed")
+
+
+def check_sender_header(credential: Credential, addresses: Iterable[str]) -> Decision:
+    """Refuse a message whose Sender fields (RFC 5322 section 3.6.2) name one that the credential may not use.
+
+    Mail programs show it as who sends for the author. ``addresses`` as for ``check_from_header``; a message
+    without Sender passes.
+    """
+    for address in addresses:
+        if sender_allowed(credential.rules.senders, address):
+            continue
+        if address == UNREADABLE:
+            return Reject(
+                550,
+                "5.7.1",
+                "The Sender header cannot be read as an address, and credential "
+                f"{credential.username} is held to its senders",
+                "unreadable Sender address",
+            )
+        return Reject(
+            550,
+            "5.7.1",
+            f"Sender header address <{_readable(address)}> is not allowed "
+            f"for credential {credential.username}",
+            "Sender address not allowed",
+        )
+    return _SENDER_ALLOWED
+
+
+def _readable(address: str) -> str:
+    """Return an address as part of a reply: printable ASCII, not too long."""
+    text = address if len(address) <= _SHOWN else address[:_SHOWN] + "..."
+    return text if text.isascii() and text.isprintable() else ascii(text)[1:-1]
 
 
 def sender_allowed(patterns: tuple[str, ...], address: str) -> bool:

@@ -8,6 +8,9 @@ is used only if encoding it again gives the same bytes, cut at the edits too; an
 from __future__ import annotations
 
 import codecs
+import encodings
+import pkgutil
+from encodings.aliases import aliases
 
 from gatepost_milter.edits import Edit, Range
 
@@ -26,6 +29,9 @@ _SUPERSETS = {
 }
 # Codecs of Python's that are no charset of any mail, some of them quadratic.
 _REFUSED = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "utf-7"})
+# Asked about any other name, Python looks for a module on disk and remembers the name for good.
+_KNOWN = frozenset((*aliases, *(module.name for module in pkgutil.iter_modules(encodings.__path__))))
+_LABEL_MOST = 60
 _MARKED = {"utf-16": ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))}
 _ASCII_LIKE = frozenset({"utf-8", "ascii"})
 
@@ -37,10 +43,14 @@ class CharsetError(ValueError):
 def canonical(charset: str) -> str:
     """Return Python's name of a declared charset. Raises CharsetError for one that is not known."""
     label = charset.strip().lower()
+    label = _SUPERSETS.get(label, label)
+    plain = encodings.normalize_encoding(label[:_LABEL_MOST])
     try:
-        name = codecs.lookup(_SUPERSETS.get(label, label)).name
+        name = codecs.lookup(plain).name if plain in _KNOWN else ""
     except (LookupError, ValueError):
-        raise CharsetError(f"has an unknown charset {charset[:40]!r}") from None
+        name = ""
+    if not name:
+        raise CharsetError(f"has an unknown charset {charset[:40]!r}")
     name = _SUPERSETS.get(name, name)
     if name in _REFUSED or name.replace("-", "_") in _REFUSED:
         raise CharsetError(f"has an unusable charset {charset[:40]!r}")

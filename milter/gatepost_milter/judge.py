@@ -18,6 +18,7 @@ from gatepost_core.decision import Defer, Pass, Reject
 from gatepost_core.features import DEFAULTS, in_force
 from gatepost_core.model import Credential, MessageRecord, SenderDomain
 from gatepost_core.options import Options
+from gatepost_milter.addresses import sender_addresses
 from gatepost_milter.contexts import ContextMaker
 from gatepost_milter.dkim.signing import FEATURE, Choice, Signing
 from gatepost_milter.message import Context, Message, Plan, size_change
@@ -97,6 +98,10 @@ class Judge:
         allowed = rules.check_from_header(credential, authors)
         if not isinstance(allowed, Pass):
             return allowed
+        if credential.rules.senders:
+            allowed = rules.check_sender_header(credential, sender_addresses(message.headers))
+            if not isinstance(allowed, Pass):
+                return allowed
         signer = self._signer(credential, authors, now)
         if isinstance(signer, Reject):
             return signer

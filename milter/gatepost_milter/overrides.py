@@ -9,12 +9,11 @@ header and value, never a guess. A credential may have them ignored: removed unr
 from __future__ import annotations
 
 from dataclasses import dataclass
-from email.errors import HeaderParseError
-from email.header import decode_header, make_header
 
 from gatepost_core.decision import Reject
 from gatepost_core.features import CATALOGUE, Feature, FeatureError, FeatureValue
 from gatepost_milter.message import Header, HeaderEdit
+from gatepost_milter.words import decoded
 
 _PREFIXES = ("x-gatepost-", "x-smtpeter-")
 # What may be meant as one; a name that only resembles an override must not leave with the message.
@@ -90,9 +89,8 @@ def _parse(header: Header, word: str) -> tuple[Feature, FeatureValue]:
 def _text(value: bytes) -> str:
     """Return a field's value unfolded, RFC 2047 words decoded. Raises FeatureError."""
     try:
-        text = value.replace(b"\r", b"").replace(b"\n", b"").decode("utf-8")
-        return str(make_header(decode_header(text))) if "=?" in text else text
-    except (UnicodeError, LookupError, ValueError, HeaderParseError):
+        return decoded(value.replace(b"\r", b"").replace(b"\n", b"").decode("utf-8"), strict=True)
+    except ValueError:
         raise FeatureError(f"value: {value[:_SHOWN].decode('latin-1').strip()!r} cannot be decoded") from None
 
 

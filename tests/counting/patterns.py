@@ -41,20 +41,20 @@ class Counter:
 
 def scan(
     pattern: re.Pattern[Any], text: Any, start: int, end: int, counter: Counter
-) -> list[tuple[int, int]]:
-    """Return all matches as ``finditer`` does; the failing search after the last one counts too."""
+) -> Iterator[re.Match[Any]]:
+    """Yield what ``finditer`` yields; each match counts when it is asked for, and so does the failing end."""
     machine = machine_of(pattern)
-    spans: list[tuple[int, int]] = []
+    engine = pattern.finditer(text, start, end)
     at, empty = start, False
-    while at <= end:
+    while True:
         found = machine.search(text, at, end, counter, nonempty_at=at if empty else -1)
-        if found is None:
-            break
-        spans.append(found)
-        at, empty = found[1], found[0] == found[1]
-    engine = [match.span() for match in pattern.finditer(text, start, end)]
-    assert spans == engine, f"{pattern.pattern!r}: {spans} here, {engine} in Python's engine"
-    return spans
+        match = next(engine, None)
+        said = match and match.span()
+        assert found == said, f"{pattern.pattern!r} at {at}: {found} here, {said} in Python's engine"
+        if match is None:
+            return
+        yield match
+        at, empty = match.end(), match.start() == match.end()
 
 
 def once(pattern: re.Pattern[Any], text: Any, start: int, end: int, how: str, counter: Counter) -> None:

@@ -150,7 +150,11 @@ class Steps:
         if name in ("match", "fullmatch", "search"):
             once(pattern, text, start, end, name, self.counter)
             return function(*arguments, **named)
-        scan(pattern, text, start, end, self.counter)
+        found = scan(pattern, text, start, end, self.counter)
+        if name == "finditer":
+            return found
+        for _ in found:
+            pass
         result = function(*arguments, **named)
         if isinstance(result, str | bytes):
             self.counter.add(len(result))

@@ -104,6 +104,16 @@ def test_an_end_date_counts_to_the_second(store: Store) -> None:
         ([("From", b" b@bob.test, boss@example.test")], "<boss@example.test>"),
         ([("From", b" b@bob.test"), ("From", b" boss@example.test")], "<boss@example.test>"),
         ([("From", b' "boss@example.test" <b@bob.test')], "cannot be read as an address"),
+        ([("From", b" =?utf-8?q?=FF=3Cboss=40b=2Etest=3E?= <b@bob.test>")], "<boss@b.test>"),
+        ([("From", b" =?utf-8?q?=3Cboss=40b=0D=0A.test=3E?= <b@bob.test>")], r"<boss@b\r\n.test>"),
+        (
+            [("From", b" b@bob.test"), ("Sender", b" boss@example.test")],
+            "Sender header address <boss@example.test>",
+        ),
+        (
+            [("Sender", b" b@bob.test"), ("From", b" b@bob.test"), ("sender", b" boss")],
+            "The Sender header cannot be read",
+        ),
         ([], "no address"),
     ],
 )
@@ -117,7 +127,8 @@ def test_a_restricted_credential_is_held_to_every_author(
 
 
 def test_its_own_author_passes(store: Store) -> None:
-    verdict = judge(store).decide(transaction("bob", ("From", b" B <B@Bob.Test>")), "4Q1")
+    sent = transaction("bob", ("From", b" B <B@Bob.Test>"), ("Sender", b" B, Inc. <b@bob.test>"))
+    verdict = judge(store).decide(sent, "4Q1")
     assert isinstance(verdict, Accepted)
 
 
