@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from gatepost_cli import credential_options, credential_test, values
+from gatepost_cli import connecting, credential_options, credential_test, values
 from gatepost_cli.complete import account_names, credential_names, feature_names
 from gatepost_cli.credential_view import credential_data, credential_facts, credential_table, own_use
 from gatepost_cli.nouns import NOUNS
@@ -24,7 +24,7 @@ from gatepost_core.features import FeatureValue
 from gatepost_core.model import ImportedSecret, Mode, Rules, Source, State
 from gatepost_core.options import Options
 from gatepost_core.passwords import derive, new_password, new_username
-from gatepost_core.store import credentials, usage
+from gatepost_core.store import credentials, domains, usage
 
 _LABEL = 255
 _label = click.option("--label", metavar="TEXT", help="What it is for, in your own words.")
@@ -145,6 +145,7 @@ def add(  # noqa: PLR0913, PLR0917 - a credential is what it is made of
         )
     if generated:
         _reveal(session, username, password, {})
+        _how_to_connect(session, username, password, account, senders)
     else:
         emit(session, {"username": username}, facts([("username", username)]))
 
@@ -324,6 +325,20 @@ def _reveal(session: Session, username: str, password: str, more: dict[str, str 
     pairs = {"username": username, "password": password, **more}
     emit(session, pairs, facts((name, value or "") for name, value in pairs.items()))
     note(session, "The password is not kept and will not be shown again.")
+
+
+def _how_to_connect(
+    session: Session, username: str, password: str, account: str, senders: tuple[str, ...]
+) -> None:
+    """Say where to connect, and how to try it, while the password is at hand."""
+    if session.as_json:
+        return
+    with session.directory() as connection:
+        own = domains.everyone(connection, account)
+    sender = connecting.example_sender(senders, own[0].name if own else "")
+    gateway = connecting.gateway(session.settings)
+    line = gateway.swaks(username, password, sender)
+    note(session, f"\n{gateway.described()}\nTo try it:\n\n{line}")
 
 
 def _set_state(session: Session, user: str, state: State) -> None:

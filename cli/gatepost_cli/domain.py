@@ -59,7 +59,7 @@ def add(
     _show(session, domain)
     if not session.as_json:
         click.echo("\nThe same as lines of a zone file:")
-        _show(session, domain, zone=True)
+        click.echo(_zone(session, domain))
 
 
 @command.command("list")
@@ -200,12 +200,16 @@ def _show(session: Session, domain: SenderDomain, *, zone: bool = False) -> None
         emit(session, None, _facts(domain, states))
         emit(session, None, "")
     if zone and not session.as_json:
-        emit(session, None, "\n".join(r.zone for r in records))
+        click.echo(_zone(session, domain))
     else:
         rows = [(r.name, r.type, r.data, r.reason) for r in records]
         emit(session, data, Table(("publish", "type", "value", "why"), rows))
     if not hostname:
         note(session, dns.explanation(hostname))
+
+
+def _zone(session: Session, domain: SenderDomain) -> str:
+    return "\n".join(r.zone for r in dns.records(domain, session.settings.postfix.hostname, session.now))
 
 
 def _facts(domain: SenderDomain, states: Mapping[str, dkim_keys.KeyState]) -> Table:

@@ -100,7 +100,7 @@ def _overrides(_ctx: click.Context, _param: click.Parameter, texts: tuple[str, .
     return values
 
 
-@click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Root, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--config",
     metavar="FILE",
@@ -124,6 +124,8 @@ def main(ctx: click.Context, config: str | None, overrides: dict[str, str]) -> N
     4 bad configuration, 5 a check found faults.
     """
     ctx.obj = Session(config, overrides)
+    if ctx.invoked_subcommand is None:
+        importlib.import_module("gatepost_cli.first_steps").show(ctx.obj)
 
 
 if __name__ == "__main__":

@@ -29,15 +29,13 @@ from gatepost_stack.follow import Log
 from gatepost_stack.instance import HOST
 from gatepost_stack.layout import Layout
 from gatepost_stack.process import StackError
-from gatepost_stack.provision import Login
+from gatepost_stack.provision import Login, Value
 from gatepost_stack.stack import USUAL_PORTS, Stack, check_ports
 
 _VAR = Path(__file__).resolve().parents[2] / "var"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOOK_SECONDS = 0.2
 _LAST_PORT = 65535
-# The names of a stack on loopback are in no DNS, so doctor has nothing to look up.
-_TABLES = {"doctor": {"skip": ["dns", "outgoing"]}}
 
 
 class _Stopped(BaseException):
@@ -162,7 +160,7 @@ def _serve(var: Path, port_base: int, features: FeatureValues, asked: Event, *, 
     ports = (first, second, third)
     check_ports(ports)
     log = Log()
-    with Stack(var, ports, milter=milter, tables=_TABLES, at_end=log.finish) as stack:
+    with Stack(var, ports, milter=milter, tables=_tables(var, ports), at_end=log.finish) as stack:
         login = stack.provision.credential(features, label="script/server")
         _write_server_file(stack.layout, ports, login)
         guide.show(Console(), stack.layout, ports, login)
@@ -172,6 +170,14 @@ def _serve(var: Path, port_base: int, features: FeatureValues, asked: Event, *, 
             log.turn(stack.layout.logs)
             time.sleep(_LOOK_SECONDS)
         raise StackError("Postfix ended by itself; the log above says why")
+
+
+def _tables(var: Path, ports: tuple[int, int, int]) -> dict[str, dict[str, Value]]:
+    """Return settings of a stack that people use: where to connect, and that its names are in no DNS."""
+    return {
+        "clients": {"host": HOST, "ports": [ports[1]], "ca_file": str(Layout(var.resolve(), var).ca_file)},
+        "doctor": {"skip": ["dns", "outgoing"]},
+    }
 
 
 def _write_server_file(layout: Layout, ports: tuple[int, int, int], login: Login) -> None:

@@ -50,6 +50,18 @@ class DkimSettings(Section):
         return domain
 
 
+class ClientsSettings(Section):
+    """What people are told of how to connect, by `gatepost credential add`."""
+
+    host: str = Field(default="", description="The name that clients connect to; empty: postfix.hostname.")
+    ports: tuple[Port, ...] = Field(
+        default=(), description="The ports that clients reach; empty: those of postfix.ports."
+    )
+    ca_file: str = Field(
+        default="", description="File with the authority to verify the gateway with; empty: a public one."
+    )
+
+
 class PostfixSettings(Section):
     """What `gatepost postfix-settings` writes into main.cf and master.cf."""
 

@@ -11,7 +11,7 @@ from gatepost_core.settings.base import SECRET, Section
 from gatepost_core.settings.daemons import MilterSettings, PolicySettings, SaslSettings
 from gatepost_core.settings.doctor import DoctorSettings
 from gatepost_core.settings.external import LdapSettings, PamSettings
-from gatepost_core.settings.mail import DkimSettings, PostfixSettings, TrackingSettings
+from gatepost_core.settings.mail import ClientsSettings, DkimSettings, PostfixSettings, TrackingSettings
 from gatepost_core.settings.storage import ImagesSettings, KeysSettings, LogSettings, StoreSettings
 
 PREFIX = "GATEPOST_"
@@ -32,6 +32,7 @@ class Settings(Section):
     images: ImagesSettings = Field(default_factory=ImagesSettings)
     dkim: DkimSettings = Field(default_factory=DkimSettings)
     postfix: PostfixSettings = Field(default_factory=PostfixSettings)
+    clients: ClientsSettings = Field(default_factory=ClientsSettings)
     doctor: DoctorSettings = Field(default_factory=DoctorSettings)
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 
