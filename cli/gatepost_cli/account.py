@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from gatepost_cli.complete import account_names
+from gatepost_cli.group import Group
 from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import Table, emit, stamp
 from gatepost_cli.session import Session, json_option, pass_session
@@ -14,7 +15,7 @@ from gatepost_core.model import Account
 from gatepost_core.store import accounts
 
 
-@click.group(help=NOUNS["account"].help)
+@click.group(cls=Group, help=NOUNS["account"].help)
 def command() -> None:
     """Hold the verbs."""
 

@@ -10,6 +10,7 @@ from typing import IO
 
 import click
 
+from gatepost_cli.group import Group
 from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import emit, facts
 from gatepost_cli.owner import as_owner_of
@@ -23,7 +24,7 @@ from gatepost_core.store.engine import database_file
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-@click.group(help=NOUNS["backup"].help)
+@click.group(cls=Group, help=NOUNS["backup"].help)
 def command() -> None:
     """Hold the verbs."""
 

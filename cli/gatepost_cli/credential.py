@@ -17,14 +17,16 @@ import click
 from gatepost_cli import connecting, credential_options, credential_test, values
 from gatepost_cli.complete import account_names, credential_names, feature_names
 from gatepost_cli.credential_view import credential_data, credential_facts, credential_table, own_use
+from gatepost_cli.group import Group
 from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import emit, facts, note, stamp
 from gatepost_cli.session import Session, json_option, pass_session
 from gatepost_core.features import FeatureValue
-from gatepost_core.model import ImportedSecret, Mode, Rules, Source, State
+from gatepost_core.model import Credential, ImportedSecret, Mode, Rules, Source, State
 from gatepost_core.options import Options
 from gatepost_core.passwords import derive, new_password, new_username
 from gatepost_core.store import credentials, domains, usage
+from gatepost_core.store.errors import shown
 
 _LABEL = 255
 _label = click.option("--label", metavar="TEXT", help="What it is for, in your own words.")
@@ -62,18 +64,19 @@ _hash = click.option(
     callback=values.password_hash,
     help="A password hash from another system, $argon2id$...; - reads it from standard input.",
 )
+_STATES = (*(state.value for state in State), "expired")
 _MODES = click.Choice([mode.value for mode in Mode])
 _mode_help = "live, or sandbox: messages are accepted and recorded, and not delivered."
 _expires = click.option(
     "--expires",
     metavar="DATE|never",
     callback=values.expiry,
-    help="When it ends: 2027-01-31, 2027-01-31T18:00 (UTC), 90d, or never.",
+    help="When it ends: 2027-01-31T18:00 (UTC), 2027-01-31 (00:00 UTC, as that day begins), 90d, or never.",
 )
 _user = click.argument("user", shell_complete=credential_names)
 
 
-@click.group(help=NOUNS["credential"].help)
+@click.group(cls=Group, help=NOUNS["credential"].help)
 def command() -> None:
     """Hold the verbs."""
 
@@ -126,6 +129,11 @@ def add(  # noqa: PLR0913, PLR0917 - a credential is what it is made of
         raise click.UsageError("--username is needed when the password is not generated")
     if password_hash is not None and origin is not Source.STORE:
         raise click.UsageError(f"--password-hash and --source {source} cannot be given together")
+    if origin is Source.STORE and username is not None and " " in username:
+        # Many clients cut a name at a blank. Those of a directory are what they are.
+        raise click.BadParameter(
+            f"{shown(username)} has a blank in it; expected a name without one", param_hint="'--username'"
+        )
     username, password = _folded(session, origin, username or new_username()), new_password()
     with session.directory(write=True) as connection:
         credentials.add(
@@ -143,6 +151,8 @@ def add(  # noqa: PLR0913, PLR0917 - a credential is what it is made of
             source=origin,
             imported=None if password_hash is None else ImportedSecret(password_hash),
         )
+    if isinstance(expires, datetime):
+        note(session, f"It ends at {stamp(expires)}.")
     if generated:
         _reveal(session, username, password, {})
         _how_to_connect(session, username, password, account, senders)
@@ -152,17 +162,28 @@ def add(  # noqa: PLR0913, PLR0917 - a credential is what it is made of
 
 @command.command("list")
 @click.option("--account", metavar="ACCOUNT", shell_complete=account_names, help="Only this account's.")
+@click.option("--label", metavar="TEXT", help="Only those whose label holds this text, in any case.")
+@click.option("--state", type=click.Choice(_STATES), help="Only those; expired: whose time is over.")
 @json_option
 @pass_session
-def list_(session: Session, account: str | None) -> None:
+def list_(session: Session, account: str | None, label: str | None, state: str | None) -> None:
     """Show all credentials: label, state, features, created, last used."""
     with session.directory() as connection:
         found = credentials.everyone(connection, account)
+    found = [one for one in found if _wanted(one, label, state, session.now)]
     with session.journal() as connection:
         used = usage.read(connection)
     rows = [(credential, own_use(credential, used.get(credential.id))) for credential in found]
     data = [credential_data(credential, use, session.now) for credential, use in rows]
     emit(session, data, credential_table(rows, session.now))
+
+
+def _wanted(credential: Credential, label: str | None, state: str | None, now: datetime) -> bool:
+    """Say whether a credential is one of those that are looked for."""
+    if label is not None and label.casefold() not in credential.label.casefold():
+        return False
+    over = credential.expires_at is not None and credential.expires_at <= now
+    return state is None or state == ("expired" if over else credential.state.value)
 
 
 @command.command("show")

@@ -12,9 +12,10 @@ import click
 
 from gatepost_cli import dns
 from gatepost_cli.complete import account_names, domain_names
+from gatepost_cli.group import Group
 from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import Table, emit, facts, note, stamp
-from gatepost_cli.session import Session, json_option, pass_session
+from gatepost_cli.session import Session, confirmed, json_option, pass_session
 from gatepost_cli.values import overlap, resolver_address
 from gatepost_core import dkim_keys
 from gatepost_core.model import DkimKey, SenderDomain
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 FAULTS = 5
 
 
-@click.group(help=NOUNS["domain"].help)
+@click.group(cls=Group, help=NOUNS["domain"].help)
 def command() -> None:
     """Hold the verbs."""
 
@@ -174,10 +175,18 @@ def check(session: Session, name: str, resolver: tuple[str, int] | None, timeout
 
 @command.command("remove")
 @click.argument("name", shell_complete=domain_names)
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 @pass_session
-def remove(session: Session, name: str) -> None:
-    """Remove a sender domain and its keys for good."""
+def remove(session: Session, name: str, yes: bool) -> None:
+    """Remove a sender domain and its DKIM keys for good.
+
+    Asks first: the same keys cannot be made again, and new ones need new DNS records.
+    """
+    with session.directory() as connection:
+        domain = domains.get(connection, name)
+    if not yes:
+        confirmed(session, f"Remove {domain.name} and its {len(domain.keys)} DKIM keys for good?")
     with session.directory(write=True) as connection:
         domains.remove(connection, name)
     emit(session, {"removed": name}, f"Sender domain {name} removed.")

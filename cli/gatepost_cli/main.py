@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 import click
 
+from gatepost_cli.group import Group
 from gatepost_cli.nouns import NOUNS
 from gatepost_cli.session import Session
 from gatepost_core import __version__
@@ -23,7 +24,7 @@ USAGE = 2
 _INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 
-class Root(click.Group):
+class Root(Group):
     """The command group that imports a noun's module only when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

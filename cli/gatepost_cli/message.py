@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from gatepost_cli.complete import credential_names
+from gatepost_cli.group import Group
 from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import Table, emit, facts, stamp
 from gatepost_cli.session import Session, json_option, pass_session
@@ -19,7 +20,7 @@ _DROP = ("applied", "size", "mode", "queue id", "credential", "sender", "recipie
 _MODES = {Mode.LIVE: "live", Mode.SANDBOX: "sandbox: not delivered"}
 
 
-@click.group(help=NOUNS["message"].help)
+@click.group(cls=Group, help=NOUNS["message"].help)
 def command() -> None:
     """Hold the verbs."""
 

@@ -6,13 +6,14 @@ import importlib
 import json
 import sys
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import click
 
 from gatepost_cli.session import Session
 from gatepost_cli.table import FACTS, Table, clean
+from gatepost_core import moments
 
 __all__ = ["FACTS", "Table", "clean", "emit", "facts", "note", "stamp"]
 
@@ -43,4 +44,4 @@ def facts(pairs: Iterable[tuple[str, str]]) -> Table:
 
 def stamp(time: datetime | None) -> str | None:
     """Return a time as ISO 8601 in UTC, to the second."""
-    return None if time is None else time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if time is None else moments.stamp(time)

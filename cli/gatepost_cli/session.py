@@ -7,6 +7,7 @@ Everything here raises the core's own errors (SettingsError, StoreUnavailable, K
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -76,6 +77,15 @@ class Session:
 
 pass_session = click.make_pass_decorator(Session)
 _F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def confirmed(session: Session, question: str) -> None:
+    """Ask a person, who has to say yes. Raises UsageError where nobody can be asked, Abort for a no."""
+    if session.as_json or not sys.stdin.isatty():
+        raise click.UsageError(
+            "this cannot be undone, and nobody can be asked here; give --yes to have it done"
+        )
+    click.confirm(question, abort=True, err=True)
 
 
 def json_option(command: _F) -> _F:

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 import click
 
+from gatepost_cli.group import Group
 from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import Table, emit
 from gatepost_cli.owner import as_owner_of
@@ -31,7 +32,7 @@ def _targets(_ctx: click.Context, _param: click.Parameter, texts: tuple[str, ...
     return targets
 
 
-@click.group(help=NOUNS["store"].help)
+@click.group(cls=Group, help=NOUNS["store"].help)
 def command() -> None:
     """Hold the verbs."""
 

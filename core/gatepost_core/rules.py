@@ -17,6 +17,7 @@ import idna
 
 from gatepost_core.decision import Decision, Pass, Reject
 from gatepost_core.model import Credential, State
+from gatepost_core.moments import stamp
 
 # Stands for a From address that cannot be read for sure. Without "@", so that no rule matches it.
 UNREADABLE = "unreadable From"
@@ -45,7 +46,7 @@ def check_state(credential: Credential | None, username: str, now: datetime) -> 
         return Reject(
             550,
             "5.7.1",
-            f"Credential {username} expired on {credential.expires_at:%Y-%m-%d %H:%M} UTC; "
+            f"Credential {username} expired on {stamp(credential.expires_at)}; "
             "ask your mail administrator for a new one",
             "credential expired",
         )

@@ -265,7 +265,7 @@ def test_a_label_with_odd_characters_comes_back_in_json(gatepost: Gatepost) -> N
 def test_a_credential_needs_an_account_that_exists(gatepost: Gatepost) -> None:
     result = gatepost("credential", "add", "--account", "nobody", "--json")
     assert result.code == 3
-    assert result.error == "no account 'nobody'; make it with 'gatepost account add nobody'"
+    assert result.error == "no account 'nobody'; 'gatepost account list' shows all"
     assert gatepost("credential", "add").code == 2
 
 

@@ -109,7 +109,7 @@ def test_the_table_names_every_record(gatepost: Gatepost) -> None:
 
 def test_a_removed_domain_is_gone(gatepost: Gatepost) -> None:
     add(gatepost)
-    assert gatepost("domain", "remove", "example.test", "--json").data == {"removed": "example.test"}
+    assert gatepost("domain", "remove", "example.test", "--yes", "--json").data == {"removed": "example.test"}
     assert gatepost("domain", "show", "example.test").code == 3
     assert gatepost("domain", "remove", "example.test").code == 3
 

@@ -126,7 +126,7 @@ def test_a_credential_that_is_gone_disabled_or_expired_is_refused_and_told_why()
     texts = {
         "does not exist any more": check_state(None, "gpx", NOW),
         "is disabled": check_state(credential(state=State.DISABLED), "gpx", NOW),
-        "expired on 2026-05-01 12:00 UTC": check_state(credential(expires_at=NOW), "gpx", NOW),
+        "expired on 2026-05-01T12:00:00Z": check_state(credential(expires_at=NOW), "gpx", NOW),
     }
     for text, decision in texts.items():
         assert isinstance(decision, Reject)

@@ -14,6 +14,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from gatepost_cli.checks.base import Context, Finding, fault, good
+from gatepost_core.moments import stamp
 
 _RENEW = "renew it, put it in the same place, then 'postfix reload'"
 
@@ -40,11 +41,11 @@ def in_time(context: Context, where: str, certificate: x509.Certificate) -> Find
     begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     name = certificate.subject.rfc4514_string() or "without a name"
     if context.now < begins:
-        return fault(where, f"{name}: valid from {begins:%Y-%m-%d}", "valid now", "look at the host's clock")
+        return fault(where, f"{name}: valid from {stamp(begins)}", "valid now", "look at the host's clock")
     if context.now >= ends:
-        return fault(where, f"{name}: expired on {ends:%Y-%m-%d}", "valid now", _RENEW)
+        return fault(where, f"{name}: expired on {stamp(ends)}", "valid now", _RENEW)
     left = (ends - context.now).days
-    found = f"{name}: valid until {ends:%Y-%m-%d}, {left} days"
+    found = f"{name}: valid until {stamp(ends)}, {left} days"
     if context.now + soon >= ends:
         return fault(where, found, f"valid for {soon.days} more days", _RENEW)
     return good(where, found)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from gatepost_cli.checks.base import Context, Finding, fault, good, note
+from gatepost_core.moments import stamp
 from gatepost_core.store import journal
 
 _SLACK = timedelta(minutes=2)
@@ -26,8 +27,7 @@ def clock(context: Context) -> Iterator[Finding]:
     if newest and newest[0].created_at > context.now + _SLACK:
         yield fault(
             "clock",
-            f"{context.now:%Y-%m-%d %H:%M} UTC, and the newest message is of "
-            f"{newest[0].created_at:%Y-%m-%d %H:%M}",
+            f"{stamp(context.now)}, and the newest message is of {stamp(newest[0].created_at)}",
             "a clock that does not go back",
             "set the clock, by a time service such as chrony or systemd-timesyncd",
         )
@@ -39,7 +39,7 @@ def clock(context: Context) -> Iterator[Finding]:
             "install chrony or systemd-timesyncd, unless this host's clock is kept from outside",
         )
     else:
-        yield good("clock", f"{context.now:%Y-%m-%d %H:%M} UTC, synchronised")
+        yield good("clock", f"{stamp(context.now)}, synchronised")
 
 
 def _synchronised() -> bool:

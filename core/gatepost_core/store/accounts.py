@@ -36,7 +36,7 @@ def get(connection: Connection, name: str) -> Account:
     """Return an account by name. Raises NotFound."""
     row = connection.execute(select(accounts).where(accounts.c.name == name)).first()
     if row is None:
-        raise NotFound(f"no account {shown(name)}; make it with 'gatepost account add {shown(name)[1:-1]}'")
+        raise NotFound(f"no account {shown(name)}; 'gatepost account list' shows all")
     return Account(row.id, row.name, row.created_at)
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from gatepost_core.dkim_keys import NewKey
 from gatepost_core.model import SenderDomain
+from gatepost_core.moments import stamp
 from gatepost_core.rules import normal_domain
 from gatepost_core.store import accounts as account_rows
 from gatepost_core.store import rows
@@ -88,7 +89,7 @@ def rotate(
         if key.activates_at is not None and key.activates_at > now:
             raise Conflict(
                 f"{domain.name} is being rotated already: key {key.selector} signs from "
-                f"{key.activates_at:%Y-%m-%d %H:%M} UTC on; rotate again after that"
+                f"{stamp(key.activates_at)} on; rotate again after that"
             )
     table = dkim_keys.c
     mine = table.domain_id == domain.id
