@@ -23,6 +23,8 @@ POSTFIX = (
     "Invalid base64 data",
     "500 5.5.6",
     "Service unavailable",
+    "need fully-qualified address",
+    "User unknown in",
 )
 _CODED = re.compile(r"[45]\d\d [45]\.\d+\.\d+ ")
 

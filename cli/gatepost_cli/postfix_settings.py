@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -60,25 +60,29 @@ def as_text(main: list[Parameter], master: list[Service]) -> Iterator[str]:
 
 
 def as_commands(main: list[Parameter], master: list[Service]) -> Iterator[str]:
-    """Yield shell commands that set the same, one a line (postconf(1) -e and -M).
+    """Yield shell commands that set the same (postconf(1) -M and -e).
 
-    Options stand in the entry: ``postconf -P`` takes no value with a space in it. Services come first, so
-    that postconf knows names of our own by their use.
+    Few commands with many words: postconf(1) waits for a main.cf that was written a moment ago. Options
+    stand in the entry: ``postconf -P`` takes no value with a space in it. Services come first, so that
+    postconf knows names of our own by their use.
     """
-    for service in master:
-        entry = " ".join(service.entry.split())
-        yield f"postconf -M {shlex.quote(f'{service.name}/{service.type}={entry}')}"
+    entries = ((f"{one.name}/{one.type}", " ".join(one.entry.split())) for one in master)
+    yield _joined("postconf -M", (f"{name}={entry}" for name, entry in entries))
+    yield _joined("postconf -e", (one.line for one in main if not _added(one)))
     for parameter in main:
-        yield _command(parameter)
+        if _added(parameter):
+            # A list that others are in charge of too: what is there stays.
+            name, value = parameter.name, shlex.quote(parameter.value)
+            there = f"postconf -h {name} | grep -qF {value}"
+            yield f'{there} || postconf -e {name}="$(postconf -h {name}) "{value}'
 
 
-def _command(parameter: Parameter) -> str:
-    if parameter.match == "equal" or not parameter.value.startswith("$"):
-        return f"postconf -e {shlex.quote(parameter.line)}"
-    # A list that others are in charge of too: what is there stays.
-    name, value = parameter.name, shlex.quote(parameter.value)
-    there = f"postconf -h {name} | grep -qF {value}"
-    return f'{there} || postconf -e {name}="$(postconf -h {name}) "{value}'
+def _added(parameter: Parameter) -> bool:
+    return parameter.match == "include" and parameter.value.startswith("$")
+
+
+def _joined(command: str, words: Iterable[str]) -> str:
+    return " \\\n  ".join([command, *map(shlex.quote, words)])
 
 
 def _data(main: list[Parameter], master: list[Service]) -> dict[str, Any]:

@@ -113,6 +113,7 @@ class Stack:
             "images": {"directory": str(place.store / "images")},
             "postfix": {
                 "config_directory": str(place.postfix),
+                "scope": "host",
                 "queue_directory": str(place.queue),
                 "hostname": HOSTNAME,
                 "tls_certificate_file": str(place.tls / "server.pem"),

@@ -54,7 +54,8 @@ def place(gatepost: Gatepost) -> Gatepost:
     text = gatepost.config.read_text()
     for daemon in ("sasl", "policy", "milter"):
         text += f'[{daemon}]\nlisten = "unix:{folder}/{daemon}"\n'
-    text += f'[postfix]\nhostname = "mail.example.test"\ntls_certificate_file = "{folder}/tls/server.pem"\n'
+    text += '[postfix]\nscope = "host"\nhostname = "mail.example.test"\n'
+    text += f'tls_certificate_file = "{folder}/tls/server.pem"\n'
     text += f'tls_key_file = "{folder}/tls/server.key"\n'
     gatepost.config.write_text(text)
     settings = load(gatepost.config, environ={})
@@ -274,7 +275,8 @@ def test_back_ends_that_cannot_work_are_a_fault(place: Gatepost) -> None:
 
 
 def test_beside_other_work_only_our_own_services_and_names_are_looked_at(place: Gatepost) -> None:
-    place.config.write_text(place.config.read_text() + 'scope = "ports"\nports = [25, 587]\n')
+    text = place.config.read_text().replace('scope = "host"', "ports = [25, 587]")
+    place.config.write_text(text)
     settings = load(place.config, environ={})
     main = [one.line for one in main_cf(settings, ()) if one.name != "relay_domains"]
     own = ["smtpd_milters = inet:127.0.0.1:8891", "relay_domains = other.example, $gatepost_bounce_domains"]

@@ -77,9 +77,12 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
+HOST = ("--set", "postfix.scope=host")
+
+
 def test_postfix_settings_name_every_parameter_and_its_reason(gatepost: Gatepost) -> None:
-    settings = load(gatepost.config, environ={})
-    text = gatepost("postfix-settings").out
+    settings = load(gatepost.config, {"postfix.scope": "host"}, environ={})
+    text = gatepost(*HOST, "postfix-settings").out
     flat = re.sub(r"\n# ", " ", text)
     for parameter in main_cf(settings, []):
         assert f"\n{parameter.line}\n" in text
@@ -87,15 +90,15 @@ def test_postfix_settings_name_every_parameter_and_its_reason(gatepost: Gatepost
     for service in master_cf(settings):
         assert service.entry in text
         assert service.reason in flat
-    data = gatepost("postfix-settings", "--json").data
+    data = gatepost(*HOST, "postfix-settings", "--json").data
     assert [row["name"] for row in data["main_cf"]] == [row.name for row in main_cf(settings, [])]
     assert data["master_cf"][0]["entry"].startswith("smtp inet ")
-    assert gatepost("postfix-settings", "--format", "json").data == data
+    assert gatepost(*HOST, "postfix-settings", "--format", "json").data == data
 
 
 def test_postfix_settings_name_the_registered_bounce_domains(gatepost: Gatepost) -> None:
     assert gatepost("domain", "add", "example.test", "--account", "acme").code == 0
-    assert "\nrelay_domains = bounces.example.test\n" in gatepost("postfix-settings").out
+    assert "\nrelay_domains = bounces.example.test\n" in gatepost(*HOST, "postfix-settings").out
 
 
 def test_postfix_settings_can_be_had_before_the_store_is_made(gatepost: Gatepost, tmp_path: Path) -> None:
@@ -112,7 +115,7 @@ def test_the_postconf_commands_make_what_the_text_says(gatepost: Gatepost, tmp_p
     (folder / "main.cf").write_text("myhostname = mx.example.test\nsmtpd_relay_restrictions = permit\n")
     (folder / "master.cf").write_text("smtp inet n - y - - smtpd\n  -o smtpd_tls_security_level=none\n")
     gatepost("domain", "add", "example.test", "--account", "acme")
-    script = gatepost("postfix-settings", "--format", "postconf").out
+    script = gatepost(*HOST, "postfix-settings", "--format", "postconf").out
     shell = subprocess.run(
         ["/bin/sh", "-eu", "-c", script],
         env={"PATH": "/usr/sbin:/usr/bin:/bin", "MAIL_CONFIG": str(folder)},
@@ -124,7 +127,7 @@ def test_the_postconf_commands_make_what_the_text_says(gatepost: Gatepost, tmp_p
     assert shell.stderr == ""
     wanted = tmp_path / "wanted"
     wanted.mkdir()
-    main, master = gatepost("postfix-settings").out.split("# ---- master.cf ----\n")
+    main, master = gatepost(*HOST, "postfix-settings").out.split("# ---- master.cf ----\n")
     (wanted / "main.cf").write_text(f"myhostname = mx.example.test\n{main}")
     (wanted / "master.cf").write_text(master)
     for option in ("-n", "-M", "-P"):

@@ -15,7 +15,8 @@ DOMAINS = ("bounces.example.test", "b.example.org")
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    overrides = {"postfix.queue_directory": str(tmp_path / "queue"), "postfix.hostname": "mx.example.test"}
+    overrides = {"postfix.scope": "host", "postfix.hostname": "mx.example.test"}
+    overrides["postfix.queue_directory"] = str(tmp_path / "queue")
     overrides.update(
         {f"{name}.listen": f"unix:{tmp_path}/queue/gatepost/{name}" for name in ("sasl", "policy")}
     )
@@ -97,7 +98,7 @@ def test_every_port_but_the_one_for_bounces_demands_tls_and_a_login(settings: Se
 def test_policy_is_asked_before_postfix_refuses_by_itself(settings: Settings) -> None:
     first, *others = values(settings)["smtpd_relay_restrictions"].split(", ")
     assert first == "$gatepost_policy"
-    assert others == ["permit_sasl_authenticated", "reject_unauth_destination"]
+    assert others == ["reject_non_fqdn_recipient", "permit_sasl_authenticated", "reject_unauth_destination"]
 
 
 def test_bounce_domains_are_relay_domains(settings: Settings) -> None:
@@ -117,7 +118,7 @@ def test_a_socket_below_the_queue_directory_is_named_relative_to_it(listen: str,
 
 
 def test_a_host_that_hides_its_clients_does_so_in_a_cleanup_of_the_ports_own(tmp_path: Path) -> None:
-    settings = load(overrides={"postfix.hide_client_address": "true"}, environ={})
+    settings = load(overrides={"postfix.scope": "host", "postfix.hide_client_address": "true"}, environ={})
     main, services = main_cf(settings, DOMAINS), master_cf(settings)
     out, err = postconf(tmp_path, [one.line for one in main], [one.entry for one in services], "-P")
     assert err == ""
@@ -126,7 +127,7 @@ def test_a_host_that_hides_its_clients_does_so_in_a_cleanup_of_the_ports_own(tmp
 
 
 def test_only_the_ports_that_are_named_are_served() -> None:
-    settings = load(overrides={"postfix.ports": "587,10587"}, environ={})
+    settings = load(overrides={"postfix.scope": "host", "postfix.ports": "587,10587"}, environ={})
     assert [(one.name, one.role) for one in master_cf(settings)] == [
         ("submission", "submission"),
         ("10587", "submission"),

@@ -23,6 +23,7 @@ from gatepost_cli.checks.postfix import postfix
 from gatepost_cli.checks.probe import probe
 from gatepost_cli.checks.records import dns
 from gatepost_cli.checks.release import release
+from gatepost_cli.checks.shared import postfix_shared
 from gatepost_cli.checks.sockets import milter_socket, policy_socket, sasl_socket
 from gatepost_cli.checks.stores import store
 
@@ -43,6 +44,7 @@ _IN_ORDER: tuple[Check, ...] = (
     postfix,
     postfix_main_cf,
     postfix_master_cf,
+    postfix_shared,
     tls_certificate,
     ports,
     dns,

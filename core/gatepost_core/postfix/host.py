@@ -23,6 +23,7 @@ def main_cf(settings: Settings, bounce_domains: Iterable[str]) -> Iterator[Param
     """Yield the parameters of the whole host."""
     for rows in (
         _general(settings),
+        subjects.queue_ids(settings),
         subjects.queue(settings),
         _certificate(settings),
         subjects.tls(settings),

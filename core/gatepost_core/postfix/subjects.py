@@ -15,6 +15,7 @@ from gatepost_core.settings import Settings
 CLEANUP = "gatepost-cleanup"
 # Head-room in the queue for what edits add to a message: as much again, and a share for small ones.
 _HEAD_ROOM = 1_000_000
+_NAMED = "reject_non_fqdn_recipient"
 _POLICY_DOWN = "451 4.3.0 The policy service is not available; try again later"
 
 
@@ -29,14 +30,21 @@ def hostname(settings: Settings) -> Rows:
         yield "myhostname", settings.postfix.hostname, "The name in the greeting, and in Received."
 
 
-def queue(settings: Settings) -> Rows:
-    """cleanup(8): names and sizes of queue files, and fields that every message has."""
-    limit = settings.postfix.message_size_limit
+def queue_ids(_: Settings) -> Rows:
+    """cleanup(8), qmgr(8), postsuper(1): names of queue files, which all of them must make alike.
+
+    Where cleanup alone makes long names, each start of Postfix renames what is queued to short ones.
+    """
     yield (
         "enable_long_queue_ids",
         "yes",
         "Short queue ids recur within days; message records and logs are matched by them.",
     )
+
+
+def queue(settings: Settings) -> Rows:
+    """cleanup(8): sizes of queue files, and fields that every message has."""
+    limit = settings.postfix.message_size_limit
     yield (
         "message_size_limit",
         str(queue_size_limit(settings)),
@@ -101,9 +109,10 @@ def restrictions(_: Settings) -> Rows:
     yield "smtpd_delay_reject", "yes", "Questions wait for RCPT, when sender, login and TLS are known."
     yield (
         "smtpd_relay_restrictions",
-        "$gatepost_policy, permit_sasl_authenticated, reject_unauth_destination",
+        f"$gatepost_policy, {_NAMED}, permit_sasl_authenticated, reject_unauth_destination",
         "Policy once a recipient, and before Postfix's own refusal, so that a client without a login reads "
-        "530 Authentication required. Relaying is for logged-in clients, and to relay_domains.",
+        "530 Authentication required. A recipient without a domain would be a user of this host. "
+        "Relaying is for logged-in clients, and to relay_domains.",
     )
     yield "smtpd_recipient_restrictions", "", "Everything is said in smtpd_relay_restrictions."
     yield (
@@ -125,6 +134,8 @@ def restrictions(_: Settings) -> Rows:
         "refused one's sender; the milter decides at end of message.",
     )
     yield "disable_vrfy_command", "yes", "VRFY tells strangers which addresses exist."
+    yield "smtpd_etrn_restrictions", "reject", "ETRN lets strangers start queue runs."
+    yield "smtpd_discard_ehlo_keywords", "silent-discard, etrn", "So it is not on offer; all else is."
 
 
 def milter(settings: Settings) -> Rows:
@@ -199,7 +210,7 @@ def submission(_: Settings) -> Rows:
     yield "smtpd_tls_security_level", "encrypt", "Nothing is said in the clear but STARTTLS (RFC 3207)."
     yield (
         "smtpd_relay_restrictions",
-        "$gatepost_policy, permit_sasl_authenticated, reject",
+        f"$gatepost_policy, {_NAMED}, permit_sasl_authenticated, reject",
         "Nobody without a login gets past, whatever the policy service answers.",
     )
     yield (

@@ -66,10 +66,10 @@ class PostfixSettings(Section):
     """What `gatepost postfix-settings` writes into main.cf and master.cf."""
 
     scope: Literal["host", "ports"] = Field(
-        default="host",
-        description="How much of Postfix is Gatepost's. host: all of it, settings are main.cf's. ports: only "
-        "the services named in postfix.ports, settings are their options; the Postfix around them keeps its "
-        "own port 25, mailboxes, milters and filters.",
+        default="ports",
+        description="How much of Postfix is Gatepost's. ports: only the services named in postfix.ports, "
+        "settings are their options; the Postfix around them keeps its own port 25, mailboxes, milters and "
+        "filters. host: all of it, settings are main.cf's, and no mail comes in but to bounce domains.",
     )
     ports: tuple[Port, ...] = Field(
         default=(),
