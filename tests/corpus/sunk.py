@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 from gatepost_core.features import FeatureValue
 from gatepost_milter.charsets import decode
+from gatepost_milter.features.trackopens import pixel_tag
 from gatepost_milter.message import Header, Message
 from gatepost_milter.mime import Part, view
 from gatepost_milter.transfer import open_part
@@ -22,7 +23,7 @@ from tests.milter.making import message as parsed
 
 CLICK = "https://click.example.test/"
 _TOKEN = re.compile(rf"{CLICK}([\w-]{{40,}})")
-_PIXEL = re.compile(rf'<img src="{CLICK}o/[\w-]+\.gif" width="1" height="1" alt="">')
+_PIXEL = re.compile(re.escape(pixel_tag(f"{CLICK}o/TOKEN.gif")).replace("TOKEN", r"[\w-]+"))
 _HOSTED = re.compile(rf"{CLICK}i/(\w+)\.png")
 _CTE = re.compile(rb"(?i)\r\nContent-Transfer-Encoding:[^\r\n]*")
 # smtp(8) cuts lines over 998 bytes (smtp_line_length_limit).

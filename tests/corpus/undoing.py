@@ -10,11 +10,12 @@ import hashlib
 import re
 
 from gatepost_core.features import FeatureValue, in_force
+from gatepost_milter.features.trackopens import pixel_tag
 from gatepost_milter.message import Context
 
 PIXEL = "https://click.example.test/o/P.gif"
 _REWRITTEN = re.compile(r"https://click\.example\.test/[ko]-([0-9a-f]+)")
-_PIXEL = f'<img src="{PIXEL}" width="1" height="1" alt="">'
+_PIXEL = pixel_tag(PIXEL)
 _DECLARATIONS = r"(?:x-gp-\w: \w(?: !important)?;?)+"
 STYLE = re.compile(rf' style="{_DECLARATIONS}"|(?<=["\']){_DECLARATIONS}(?=[^"\']*["\'])')
 _SCHEME = re.compile(r"https?://[^/?#\"'<> ]*", re.IGNORECASE)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from gatepost_milter.features.trackopens import pixel_tag
+
 from .making import OPEN, PIXEL, edited, html_message, plan_of
 from .test_pipeline import html, multipart
 
-TAG = f'<img src="{PIXEL}" width="1" height="1" alt="">'
+TAG = pixel_tag(PIXEL)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,26 @@ from gatepost_milter.html.gaps import end_tags
 from gatepost_milter.html.part import HtmlPart, Outcome
 from gatepost_milter.html.references import Reference, style_references
 
-_PIXEL = '<img src="{}" width="1" height="1" alt="">'
+# Out of the flow and over the pixel before it, so that nothing moves; where a mail program drops "position"
+# or a negative margin, it is a line of one pixel. A sheet's "img { width: 100% }" must not stretch it.
+_STYLE = "".join(
+    f"{declaration}!important;"
+    for declaration in (
+        "display:block",
+        "position:absolute",
+        "width:1px",
+        "height:1px",
+        "min-width:0",
+        "min-height:0",
+        "max-width:1px",
+        "max-height:1px",
+        "margin:-1px 0 0",
+        "padding:0",
+        "border:0",
+        "background:none",
+    )
+)[:-1]
+_PIXEL = f'<img src="{{}}" width="1" height="1" alt="" style="{_STYLE}">'
 
 
 def remote_images(references: list[Reference], redirector: Redirector) -> Outcome:
@@ -32,6 +51,11 @@ def in_style(style: str, redirector: Redirector) -> str:
     return splice(style, edits) if edits else style
 
 
+def pixel_tag(address: str) -> str:
+    """Return the element of a 1x1 image of this address, which needs no escaping."""
+    return _PIXEL.format(address)
+
+
 def pixel(part: HtmlPart, address: str) -> Outcome:
     """Return the edit that adds a 1x1 image of this address (which needs no escaping)."""
     scan = part.scan
@@ -41,4 +65,4 @@ def pixel(part: HtmlPart, address: str) -> Outcome:
     tail = part.text[scan.tail_start :]
     closing = next((start for start, name in end_tags(tail) if name in ("body", "html")), None)
     place = scan.tail_start + (len(tail.rstrip(" \t\r\n")) if closing is None else closing)
-    return Outcome([(place, place, _PIXEL.format(address))])
+    return Outcome([(place, place, pixel_tag(address))])
