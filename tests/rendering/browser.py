@@ -137,8 +137,15 @@ class Captured:
 
 
 def _before(text: str) -> str:
-    """Return a text with addresses of the click domain as they were before. Raises TokenError."""
-    return _CLICK.sub(lambda found: original(found[0]), text) if CLICK in text else text
+    """Return a text with addresses of the click domain as they were before."""
+    return _CLICK.sub(_original, text) if CLICK in text else text
+
+
+def _original(found: re.Match[str]) -> str:
+    try:
+        return original(found[0])
+    except TokenError as error:
+        return f"{found[0]}, where nothing is to be had ({error})"
 
 
 class Pair:

@@ -7,14 +7,18 @@ shows both sides at three widths, in dark mode and as print. What is compared of
 from __future__ import annotations
 
 import asyncio
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from .browser import all_differences
-from .letters import Letter, letter, names
+from .letters import EVERYTHING, Letter, letter, names
 
 MOST_TOLD = 8
+HEAD = "</head>"
+INLINED = os.environ.get("GATEPOST_RENDERING_INLINED") == "1"
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +30,8 @@ def letters(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReq
         for item in request.session.items
         if isinstance(item, pytest.Function) and hasattr(item, "callspec") and item.path == Path(__file__)
     }
-    return {name: letter(name, images) for name in sorted(asked)}
+    features = {name: value for name, value in EVERYTHING.items() if name != "inlinecss" or INLINED}
+    return {name: letter(name, images, features) for name in sorted(asked)}
 
 
 @pytest.fixture(scope="module")
@@ -47,3 +52,24 @@ def test_a_template_looks_the_same_with_every_feature_on(
 
 def test_there_are_a_hundred_templates_and_more() -> None:
     assert len(names()) >= 100
+
+
+CHANGES = [
+    (HEAD, "<style>@media (prefers-color-scheme:dark){td{color:#123}}</style>", "dark: other pixels"),
+    (HEAD, "<style>@media print{td{text-indent:19px}}</style>", "print: other pixels"),
+    (HEAD, "<style>@media (max-width:400px){a{outline:1px solid}}</style>", "375: other pixels"),
+    (HEAD, "<style>td{color-scheme:dark}</style>", "color-scheme: normal became dark"),
+    ("https://click.example.test/", "https://click.example.test/X", "link https://shop.example.org/"),
+    ('src="https://click.example.test/i/', 'src="https://images.example.org/', "image https://embedded"),
+]
+
+
+def test_what_a_reader_would_notice_is_noticed(tmp_path: Path) -> None:
+    sound = letter("mailgen/default", tmp_path, {"trackclicks": True, "images": "hosted"})
+    changed = dict[str, Letter]()
+    for old, new, seen in CHANGES:
+        assert old in sound.after
+        after = sound.after.replace(old, new + (old if old == HEAD else ""), 1)
+        changed[seen] = replace(sound, after=after)
+    for seen, found in asyncio.run(all_differences(changed)).items():
+        assert seen in "\n".join(found)
