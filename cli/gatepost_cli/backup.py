@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import IO
 
 import click
@@ -14,8 +18,9 @@ from gatepost_cli.group import Group
 from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import emit, facts
 from gatepost_cli.owner import as_owner_of
+from gatepost_cli.restoring import Restoring
 from gatepost_cli.session import Session, json_option, pass_session
-from gatepost_core import backup, restore
+from gatepost_core import backup, restore, scratch
 from gatepost_core.backup import Manifest, Part
 from gatepost_core.settings import file_of
 from gatepost_core.store import migrate
@@ -49,7 +54,7 @@ def create(session: Session, file: Path, without: tuple[Part, ...]) -> None:
     parts: list[Part] = [part for part in backup.PARTS if part not in without]
     schemas = {str(line): schema for line in migrate.LINES if (schema := _schema(session, line))}
     kept = backup.trees(settings, file_of(session.config), parts)
-    with _copies(session) as copies:
+    with _stoppable(), _copies(session) as copies:
         manifest = backup.create(file.absolute(), copies, kept, schemas, session.now)
     _show(session, file, manifest)
 
@@ -59,10 +64,22 @@ def create(session: Session, file: Path, without: tuple[Part, ...]) -> None:
 @json_option
 @pass_session
 def verify(session: Session, file: Path) -> None:
-    """Read an archive to its end and hold each file in it against its checksum."""
-    with file.open("rb") as archive:
-        manifest = backup.verify(archive)
-    restore.fits(manifest)
+    """Do all that 'restore --settings' does before it touches anything.
+
+    Each file is held against its checksum, databases, keys and settings are unpacked and looked at; where, is
+    said by TMPDIR if the archive's own folder cannot be written to.
+    """
+    beside = file.absolute().parent
+    place = beside if os.access(beside, os.W_OK) else Path(tempfile.gettempdir())
+    with _stoppable(), file.open("rb") as archive, scratch.folder(place) as folder:
+        manifest = _verified(archive)
+        for part in ("databases", "keys", "etc"):
+            (folder / part).mkdir()
+            restore.unpack(archive, manifest, part, folder / part)
+        restore.check_databases(folder / "databases", manifest)
+        restore.check_keys(folder / "keys")
+        if any(name.startswith("etc/") for name in manifest.files):
+            restore.settings_of(folder / "etc", file_of(session.config), session.overrides)
     _show(session, file, manifest)
 
 
@@ -72,46 +89,41 @@ def verify(session: Session, file: Path) -> None:
 @json_option
 @pass_session
 def put_back(session: Session, file: Path, with_etc: bool) -> None:
-    """Put an archive's files in place. Stop the daemons and their sockets first.
+    """Put an archive's files in place, all of them or none. Stop the daemons and their sockets first.
 
-    The archive is verified before anything is touched. What is replaced is kept beside it, with .before-TIME
-    in its name. Run 'gatepost store upgrade' afterwards, then start the daemons.
+    The archive is unpacked and verified before anything is touched; a step that fails takes the others back.
+    What is replaced is kept beside it, with .before-TIME in its name. Only folders that this host's settings
+    name, and those below /var/lib/gatepost, are used. Run 'gatepost store upgrade' afterwards, then start
+    the daemons.
     """
-    with file.open("rb") as archive:
-        manifest = backup.verify(archive)
-        restore.fits(manifest)
-        kept = _restore_etc(session, archive) if with_etc else []
-        kept += _restore_databases(session, archive) + _restore_folders(session, archive)
+    with _stoppable(), file.open("rb") as archive, ExitStack() as stack:
+        manifest = _verified(archive)
+        kept = Restoring(session, archive, manifest, stack).run(with_etc=with_etc)
     data = {"restored": str(file), "created_at": manifest.created_at, "kept": [str(path) for path in kept]}
     rows = [("restored", f"{file}, of {manifest.created_at}"), *(("kept", str(path)) for path in kept)]
     emit(session, data, facts(rows))
 
 
-def _restore_etc(session: Session, archive: IO[bytes]) -> list[Path]:
-    place = file_of(session.config).parent
-    with restore.unpacked(archive, "etc", place) as folder:
-        kept = restore.put_files(folder, place, session.now, replace=True)
-    session.__dict__.pop("settings", None)  # they may name other places now
-    return kept
+def _verified(archive: IO[bytes]) -> Manifest:
+    manifest = backup.verify(archive)
+    restore.fits(manifest)
+    return manifest
 
 
-def _restore_databases(session: Session, archive: IO[bytes]) -> list[Path]:
-    kept: list[Path] = []
-    for line in migrate.LINES:
-        url = migrate.url_of(session.settings.store, line)
-        place = database_file(url)
-        with as_owner_of(place.parent), restore.unpacked(archive, "databases", place) as folder:
-            kept += restore.put_database(folder, line, url, session.now)
-    return kept
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Have SIGTERM and SIGHUP end the command as Ctrl-C does: what it worked in goes."""
 
+    def stop(number: int, frame: FrameType | None) -> None:
+        del frame
+        sys.exit(128 + number)  # as shells count
 
-def _restore_folders(session: Session, archive: IO[bytes]) -> list[Path]:
-    keys, images = session.settings.keys.directory, session.settings.images.directory
-    with as_owner_of(keys.parent), restore.unpacked(archive, "keys", keys) as folder:
-        kept = restore.put_folder(folder, keys, session.now)
-    with as_owner_of(images.parent), restore.unpacked(archive, "images", images) as folder:
-        kept += restore.put_files(folder, images, session.now, replace=False)
-    return kept
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
@@ -122,8 +134,8 @@ def _copies(session: Session) -> Iterator[dict[str, Path]]:
         for name, url in backup.databases(session.settings).items():
             file = database_file(url)
             with as_owner_of(file.parent):
-                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=".backup-", dir=file.parent))
-                copies[name] = Path(folder) / file.name
+                folder = stack.enter_context(scratch.folder(file.parent))
+                copies[name] = folder / file.name
                 backup.copy_database(url, copies[name])
         yield copies
 

@@ -11,7 +11,7 @@ from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import Table, emit
 from gatepost_cli.owner import as_owner_of
 from gatepost_cli.session import Session, json_option, pass_session
-from gatepost_core import keyring
+from gatepost_core import keyring, scratch
 from gatepost_core.settings import StoreSettings
 from gatepost_core.store import migrate
 from gatepost_core.store.engine import database_file
@@ -109,7 +109,9 @@ def downgrade(session: Session, schemas: dict[migrate.Line, str]) -> None:
 
 
 def _upgraded(settings: StoreSettings, line: migrate.Line) -> tuple[str | None, str | None]:
-    with as_owner_of(database_file(migrate.url_of(settings, line)).parent):
+    folder = database_file(migrate.url_of(settings, line)).parent
+    with as_owner_of(folder):
+        scratch.sweep(folder)
         return migrate.upgrade_line(settings, line)
 
 

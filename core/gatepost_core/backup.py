@@ -1,78 +1,43 @@
 """Backups: everything that a gateway cannot make again, in one archive.
 
-A gzipped tar file, mode 0600, of databases (SQLite's backup API, so that it is one moment's state while
-the daemons write), keys, hosted images, and the settings with ``secrets`` and ``tls`` beside them. Its last
-member, ``manifest.json``, holds size and SHA-256 of every other one; an archive that was cut off has none.
-Members are named ``<part>/<path>``; nothing else is in it.
+A gzipped tar file (``archive``), mode 0600, of databases (SQLite's backup API, so that it is one moment's
+state while the daemons write), keys, hosted images, and settings with ``secrets`` and ``tls`` beside them.
 
 Restoring is ``restore``'s business. Raises BackupError, OSError, StoreUnavailable.
 """
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
-import json
 import os
 import sqlite3
+import stat
 import tarfile
-import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO
 
-from gatepost_core import __version__
+from gatepost_core import __version__, scratch
+from gatepost_core.archive import MANIFEST, PARTS, BackupError, Manifest, Member, Part, verify
 from gatepost_core.settings import Settings
 from gatepost_core.store import migrate
 from gatepost_core.store.engine import database_file, unavailable
 
-Part = Literal["databases", "keys", "images", "etc"]
-PARTS: tuple[Part, ...] = ("databases", "keys", "images", "etc")
-MANIFEST = "manifest.json"
-_FORMAT = 1
-_BLOCK = 1 << 20
-
-
-class BackupError(Exception):
-    """An archive is not what it should be, or may not be used here; the text says what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One file of an archive: its size in bytes and its SHA-256 in hexadecimal."""
-
-    size: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """What an archive says about itself. ``schemas`` has each database's, ``files`` every member."""
-
-    version: str
-    created_at: str
-    schemas: dict[str, str]
-    files: dict[str, Member]
-
-    def to_json(self) -> bytes:
-        """Return it as it stands in the archive."""
-        return json.dumps({"format": _FORMAT, **asdict(self)}, indent=1).encode()
-
-    @classmethod
-    def from_json(cls, text: bytes) -> Manifest:
-        """Read it. Raises BackupError."""
-        try:
-            data = json.loads(text)
-            if data["format"] != _FORMAT:
-                raise BackupError(f"format {data['format']}; this release reads format {_FORMAT}")
-            files = {name: Member(**member) for name, member in data["files"].items()}
-            return cls(data["version"], data["created_at"], data["schemas"], files)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise BackupError(f"{MANIFEST} cannot be read: {error}") from error
+__all__ = [
+    "PARTS",
+    "BackupError",
+    "Manifest",
+    "Member",
+    "Part",
+    "copy_database",
+    "create",
+    "databases",
+    "trees",
+    "verify",
+]
 
 
 class _Hashing(io.RawIOBase):
@@ -138,41 +103,44 @@ def create(
 ) -> Manifest:
     """Write the archive: ``copies`` of databases by member's name, and the files of ``trees()``.
 
-    It gets its name when it is complete and on disk. Raises OSError.
+    It gets its name when it is complete and on disk; of one that was killed nothing is left once the next is
+    made. Raises OSError.
     """
-    beside = target.with_name(f".{target.name}.{os.getpid()}")
     files: dict[str, Member] = {}
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as raw:
-            with tarfile.open(fileobj=raw, mode="w:gz", compresslevel=6) as archive:
-                for name, path in [*copies.items(), *_files(kept)]:
-                    files[name] = _add(archive, name, path)
-                manifest = Manifest(__version__, now.isoformat(timespec="seconds"), schemas, files)
-                _add_bytes(archive, MANIFEST, manifest.to_json(), now)
-            raw.flush()
-            os.fsync(raw.fileno())
-        beside.replace(target)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
+    with scratch.file(target) as descriptor, os.fdopen(os.dup(descriptor), "wb") as raw:
+        with tarfile.open(fileobj=raw, mode="w:gz", compresslevel=6) as archive:
+            for name, path in copies.items():
+                files[name] = _add(archive, name, path)
+            for name, path in _files(kept):
+                with suppress(FileNotFoundError):  # an image that went meanwhile
+                    files[name] = _add(archive, name, path, follow=name.startswith("etc/"))
+            manifest = Manifest(__version__, now.isoformat(timespec="seconds"), schemas, files)
+            _add_bytes(archive, MANIFEST, manifest.to_json(), now)
+        raw.flush()
     return manifest
 
 
 def _files(kept: dict[str, Path]) -> Iterator[tuple[str, Path]]:
-    """Yield member's name and path of every file.
+    """Yield member's name and path of every file but those that are only worked in.
 
     Symbolic links are followed in root's own folder of settings alone, where certificates may be links; in
     the daemons' folders they would have root read whatever the daemons' user points at.
     """
     for name, top in kept.items():
         for path in [top] if top.is_file() else sorted(top.rglob("*")):
+            below = path.relative_to(top)
+            if any(step.startswith(".") for step in below.parts):
+                continue
             if path.is_file() and (name.startswith("etc/") or not path.is_symlink()):
-                yield f"{name}/{path.relative_to(top)}".removesuffix("/."), path
+                yield f"{name}/{below}".removesuffix("/."), path
 
 
-def _add(archive: tarfile.TarFile, name: str, path: Path) -> Member:
-    with path.open("rb") as source:
+def _add(archive: tarfile.TarFile, name: str, path: Path, *, follow: bool = False) -> Member:
+    # The daemons' user may put a link, or what blocks, in a file's place at any time.
+    flags = os.O_RDONLY | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(os.open(path, flags), "rb") as source:
+        if not stat.S_ISREG(os.fstat(source.fileno()).st_mode):
+            raise OSError(f"{path}: is no file any more")
         info = archive.gettarinfo(arcname=name, fileobj=source)
         info.type, info.linkname = tarfile.REGTYPE, ""  # a second link to a file is a file as well
         info.size = os.fstat(source.fileno()).st_size
@@ -185,59 +153,3 @@ def _add_bytes(archive: tarfile.TarFile, name: str, data: bytes, now: datetime) 
     info = tarfile.TarInfo(name)
     info.size, info.mode, info.mtime = len(data), 0o600, int(now.timestamp())
     archive.addfile(info, io.BytesIO(data))
-
-
-def verify(archive: IO[bytes]) -> Manifest:
-    """Read the whole archive and hold every member against the manifest. Raises BackupError, OSError."""
-    found: dict[str, Member] = {}
-    manifest: Manifest | None = None
-    with _readable(archive):
-        for info, source in members(archive):
-            if info.name == MANIFEST:
-                manifest = Manifest.from_json(source.read())
-            else:
-                found[info.name] = _measured(source)
-    if manifest is None:
-        raise BackupError(f"{archive.name}: has no {MANIFEST}: it was cut off, or is no backup of Gatepost's")
-    for name in sorted({*found, *manifest.files}):
-        if found.get(name) != manifest.files.get(name):
-            raise BackupError(f"{archive.name}: {name} is not what {MANIFEST} says: use another backup")
-    return manifest
-
-
-def _measured(source: IO[bytes]) -> Member:
-    digest, size = hashlib.sha256(), 0
-    while block := source.read(_BLOCK):
-        digest.update(block)
-        size += len(block)
-    return Member(size, digest.hexdigest())
-
-
-def members(archive: IO[bytes]) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
-    """Yield each member with its content. Raises BackupError for what ``create`` never writes."""
-    archive.seek(0)
-    with _readable(archive), tarfile.open(fileobj=archive, mode="r:gz") as opened:
-        for info in opened:
-            source = opened.extractfile(info) if _plain(info) else None
-            if source is None:
-                raise BackupError(f"{archive.name}: holds {info.name!r}, which no backup of Gatepost's does")
-            yield info, source
-        while opened.fileobj.read(_BLOCK):
-            pass  # to the end, whose checksum gzip holds it against
-
-
-@contextmanager
-def _readable(archive: IO[bytes]) -> Iterator[None]:
-    """Turn what reading a damaged archive raises into BackupError."""
-    try:
-        yield
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise BackupError(f"{archive.name}: is no backup, or is damaged: {error}") from error
-
-
-def _plain(info: tarfile.TarInfo) -> bool:
-    """Say whether a member is a file that stays below its part's folder."""
-    part, _, rest = info.name.partition("/")
-    steps = rest.split("/")
-    below = part in PARTS and all(step not in ("", ".", "..") for step in steps)
-    return info.isreg() and (below or info.name == MANIFEST)

@@ -13,11 +13,12 @@ from datetime import UTC, datetime
 
 import click
 
-from gatepost_core import log
+from gatepost_core import log, scratch
 from gatepost_core.keyring import KeyringError
 from gatepost_core.listen import ListenError
 from gatepost_core.settings import Settings, SettingsError, load
 from gatepost_core.store.errors import StoreUnavailable
+from gatepost_core.store.locate import database_file
 from gatepost_core.store.reader import Reader
 
 BAD_CONFIGURATION = 4
@@ -41,6 +42,8 @@ def command(
             settings = load(config, _overrides(assignments))
             log.configure(settings.log.format, settings.log.level, name)
             check(settings)
+            if not only_check:
+                _sweep(settings)
             status = 0 if only_check else serve(settings)
         except (SettingsError, ListenError, KeyringError) as error:
             click.echo(f"gatepost-{name}: {error}", err=True)
@@ -50,6 +53,13 @@ def command(
         sys.exit(status)
 
     return run
+
+
+def _sweep(settings: Settings) -> None:
+    """Remove what a killed backup or restore left beside databases, keys and images."""
+    store = database_file(settings.store.url).parent
+    for place in {store, settings.keys.directory.parent, settings.images.directory.parent}:
+        scratch.sweep(place)
 
 
 def _overrides(assignments: Sequence[str]) -> dict[str, str]:

@@ -1,120 +1,192 @@
-"""Putting a backup's files back where the settings say. The daemons must be stopped.
+"""Putting a backup's files back where the settings say, all of them or none. The daemons must be stopped.
 
-The archive is held against its manifest first, and its databases against this release's schemas; until
-then nothing is touched. Then each part is unpacked beside its place and moved in; what was there is kept
-beside it, with ``.before-<time>`` at the end of its name. Hosted images are only added: their names are made
-from their content. Raises BackupError, OSError.
+Everything is unpacked beside its place first and checked there: against the manifest, the databases against
+this release's schemas, the keys, the settings. ``gatepost backup verify`` does just that, elsewhere. Then all
+is renamed into place (``moves``); what was there is kept beside it, with ``.before-<time>`` at the end of its
+name. Hosted images are only added: their names are made from their content.
+
+Nothing is put outside the gateway's own folders: those that the settings of this host name, and all below the
+default one. An archive's settings cannot add any. Raises BackupError, OSError.
 """
 
 from __future__ import annotations
 
-import grp
+import base64
 import os
-import shutil
+import re
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
-from datetime import datetime
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from gatepost_core import backup
-from gatepost_core.backup import BackupError, Manifest, Part
+from gatepost_core.archive import BackupError, Manifest, Member, Part, measured, members, readable, shown
+from gatepost_core.images import is_name
+from gatepost_core.moves import give
+from gatepost_core.settings import KeysSettings, Settings, SettingsError, load
 from gatepost_core.store import migrate
 from gatepost_core.store.engine import database_file
 
+_KEY_SIZE = 32  # as keyring makes them
+_KEY = re.compile(r"[a-z]+-[a-z]\.key")
+_ETC = re.compile(r"[^/]+\.toml|(?:[^/]+\.d|secrets|tls)/.+", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a gateway's files are: its databases by line, keys, hosted images, and the settings file."""
+
+    databases: Mapping[migrate.Line, Path]
+    keys: Path
+    images: Path
+    config: Path
+
+    @classmethod
+    def of(cls, settings: Settings, config: Path) -> Places:
+        """Return those that settings name."""
+        databases = {line: database_file(migrate.url_of(settings.store, line)) for line in migrate.LINES}
+        return cls(databases, settings.keys.directory, settings.images.directory, config)
+
+    def named(self) -> Iterator[tuple[str, Path]]:
+        """Yield each place with the setting that names it."""
+        yield from zip(("store.url", "store.journal_url"), self.databases.values(), strict=True)
+        yield from (("keys.directory", self.keys), ("images.directory", self.images))
+
 
 def fits(manifest: Manifest) -> None:
-    """Raise BackupError for an archive of a newer release than this one."""
+    """Raise BackupError for an archive of a newer release than this one, or without what it must have."""
     for line in migrate.LINES:
         schema = manifest.schemas.get(line)
-        if schema is not None and not migrate.knows(line, schema):
+        if schema is None or f"databases/{line}.db" not in manifest.files:
+            raise BackupError(f"it holds no {line} database: use another backup")
+        if not migrate.knows(line, schema):
             raise BackupError(
                 f"its {line} database has schema {schema}, of release {manifest.version}; this release "
                 f"knows up to {migrate.head(line)}. Restore it with release {manifest.version} or a later one"
             )
+    for name in manifest.files:
+        part, _, rest = name.partition("/")
+        if part == "etc" and not _ETC.fullmatch(rest):
+            raise BackupError(f"it holds {shown(name)}, which no backup of Gatepost's does")
 
 
-@contextmanager
-def unpacked(archive: IO[bytes], part: Part, beside: Path) -> Iterator[Path]:
-    """Unpack a part into a folder beside ``beside``, as the user who runs, and remove what is left of it."""
-    folder = beside.with_name(f".{beside.name}.restoring")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o750, parents=True)
-    try:
-        for info, source in backup.members(archive):
-            if info.name.startswith(f"{part}/"):
-                path = folder / info.name.partition("/")[2]
-                path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-                with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
-                    shutil.copyfileobj(source, target)
-                    os.fchmod(target.fileno(), info.mode & 0o777)
-                    target.flush()
-                    os.fsync(target.fileno())
-                if part == "etc":
-                    _give(path, info.gname)
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+def unpack(
+    archive: IO[bytes], manifest: Manifest, part: Part, into: Path, groups: Collection[str] = ()
+) -> None:
+    """Unpack a part into a folder of ours, each file held against the manifest once more.
 
-
-def _give(path: Path, group: str) -> None:
-    """Give a file to the group of that name that it had, if this host has it and we may."""
-    with suppress(KeyError, PermissionError):
-        os.chown(path, -1, grp.getgrnam(group).gr_gid)
-
-
-def put_database(folder: Path, line: migrate.Line, url: str, now: datetime) -> list[Path]:
-    """Move a database in, if the archive has it; return what was moved away. Raises BackupError."""
-    unpacked_file, place = folder / f"{line}.db", database_file(url)
-    if not unpacked_file.exists():
-        return []
-    try:
-        with closing(sqlite3.connect(unpacked_file)) as connection:
-            backup.check_database(connection)
-    except sqlite3.Error as error:
-        raise BackupError(f"{line} database of the backup: {error}; use another backup") from error
-    away = [kept for suffix in ("", "-wal", "-shm") if (kept := _away(Path(f"{place}{suffix}"), now))]
-    unpacked_file.chmod(0o640)
-    unpacked_file.replace(place)
-    return away
-
-
-def put_folder(folder: Path, place: Path, now: datetime) -> list[Path]:
-    """Move a whole folder in; return what was moved away."""
-    if not any(folder.iterdir()):
-        return []
-    away = _away(place, now)
-    folder.replace(place)
-    return [away] if away else []
-
-
-def put_files(folder: Path, place: Path, now: datetime, *, replace: bool) -> list[Path]:
-    """Move files into a folder that keeps its others; return what was moved away.
-
-    A file that is there already stays unless ``replace``, which moves it away if its content differs.
+    A file goes to the group that it had, if that is one of ``groups``.
     """
-    away = []
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        target = place / path.relative_to(folder)
-        if target.exists() and (not replace or target.read_bytes() == path.read_bytes()):
-            continue
-        for missing in reversed([one for one in target.parents if not one.exists()]):
-            missing.mkdir(mode=0o750)
-            _give(missing, place.group())
-        kept = _away(target, now)
-        away += [kept] if kept else []
-        path.replace(target)
-    return away
+    _room(manifest, part, into)
+    with readable(archive):
+        for info, source in members(archive):
+            rest = info.name.removeprefix(f"{part}/")
+            if rest != info.name and (part != "images" or is_name(rest.rpartition("/")[2])):
+                path = into / rest
+                path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+                if _write(path, source, _mode(part, rest, info.mode)) != manifest.files.get(info.name):
+                    raise BackupError(f"{archive.name}: {shown(info.name)} changed while it was read")
+                if info.gname in groups:
+                    give(path, info.gname)
 
 
-def _away(place: Path, now: datetime) -> Path | None:
-    """Rename what is at ``place``, if anything is, and return its new name."""
-    if not place.exists():
-        return None
-    names = (
-        f"{place.name}.before-{now:%Y%m%dT%H%M%S}{more}" for more in ("", *(f"-{n}" for n in range(2, 100)))
-    )
-    kept = next(free for name in names if not (free := place.with_name(name)).exists())
-    place.rename(kept)
-    return kept
+def _write(path: Path, source: IO[bytes], mode: int) -> Member:
+    """Write a new file, on disk when this returns; return what was written."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
+        written = measured(source, target)
+        os.fchmod(target.fileno(), mode)
+        target.flush()
+        os.fsync(target.fileno())
+    return written
+
+
+def _mode(part: Part, rest: str, mode: int) -> int:
+    """Return the mode that a file gets: its own, opened no further than a gateway needs."""
+    if part == "databases":
+        return 0o640
+    return 0o600 | mode & (0o644 if part == "etc" and not rest.startswith("secrets/") else 0o640)
+
+
+def _room(manifest: Manifest, part: Part, into: Path) -> None:
+    needed = sum(file.size for name, file in manifest.files.items() if name.startswith(f"{part}/"))
+    status = os.statvfs(into)
+    if needed > (free := status.f_bavail * status.f_frsize):
+        raise BackupError(f"{into.parent}: {needed} bytes are needed for {part}, {free} are free")
+
+
+def check_databases(folder: Path, manifest: Manifest) -> None:
+    """Raise BackupError unless both databases are sound and have the schemas that the manifest says."""
+    for line in migrate.LINES:
+        try:
+            url = f"file:{folder / line}.db?mode=ro&immutable=1"
+            with closing(sqlite3.connect(url, uri=True)) as connection:
+                (said,) = connection.execute("PRAGMA integrity_check").fetchone()
+                schemas = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+        except (sqlite3.Error, TypeError) as error:
+            raise BackupError(f"{line} database of the backup: {error}; use another backup") from error
+        if said != "ok" or schemas != [(manifest.schemas[line],)]:
+            why = (
+                f"damaged: {said}" if said != "ok" else f"has schema {schemas}, not {manifest.schemas[line]}"
+            )
+            raise BackupError(f"{line} database of the backup: {why}; use another backup")
+
+
+def check_keys(folder: Path) -> None:
+    """Raise BackupError unless there are keys, all of them sound."""
+    keys = sorted(folder.glob("*.key"))
+    if not keys:
+        raise BackupError("it holds no keys: use another backup")
+    for path in keys:
+        try:
+            size = len(base64.b64decode(path.read_bytes().strip(), validate=True))
+        except ValueError:
+            size = 0
+        if size != _KEY_SIZE:
+            raise BackupError(f"keys/{shown(path.name)} of the backup is no key: use another backup")
+
+
+def settings_of(folder: Path, config: Path, overrides: Mapping[str, str]) -> Settings:
+    """Return the settings that an unpacked part ``etc`` holds, as if they were in place of ``config``.
+
+    They get its name. Raises BackupError when there are none, or ones that this release cannot use.
+    """
+    files = sorted(folder.glob("*.toml"))
+    own = next((path for path in files if path.name == config.name), files[0] if files else None)
+    if own is None:
+        raise BackupError("it holds no settings: restore without --settings")
+    if own.with_suffix(".d").exists():
+        own.with_suffix(".d").rename(folder / config.with_suffix(".d").name)
+    named = own.rename(folder / config.name)
+
+    def unpacked(path: Path) -> Path:
+        inside = folder / path.relative_to(config.parent) if path.is_relative_to(config.parent) else path
+        return inside if inside.exists() else path
+
+    try:
+        return load(named, overrides, placed=unpacked)
+    except SettingsError as error:
+        text = str(error).replace(str(folder), "etc")
+        raise BackupError(f"its settings cannot be used: {text}") from error
+
+
+def only_own(here: Places, there: Places) -> None:
+    """Raise BackupError when ``there`` names a place that is none of the gateway's own of this host.
+
+    A key directory is moved away as a whole, so it must not hold anything else.
+    """
+    default = KeysSettings().directory.parent
+    for (setting, wanted), (_, known) in zip(there.named(), here.named(), strict=True):
+        place = wanted.resolve()
+        if place != known.resolve() and not place.is_relative_to(default.resolve()):
+            raise BackupError(
+                f"its settings have {setting} at {wanted}, which the settings of this host do not name. "
+                f"If it is to be there, say so: gatepost --set {setting}=… backup restore --settings …"
+            )
+    if there.keys.exists():
+        strange = [path for path in sorted(there.keys.iterdir()) if not _KEY.fullmatch(path.name)]
+        if strange:
+            raise BackupError(
+                f"{there.keys} holds {shown(strange[0].name)}, which is no key of Gatepost's, and is not "
+                "replaced: move that elsewhere, or name another keys.directory"
+            )

@@ -19,7 +19,7 @@ from gatepost_core.store import migrate
 
 from .command import Gatepost, make
 
-IMAGE = "ab/abcd.png"
+IMAGE = f"ab/{'ab' * 32}.png"
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, get_origin
 
@@ -34,11 +34,14 @@ def load(
     config_file: Path | str | None = None,
     overrides: Mapping[str, str] | None = None,
     environ: Mapping[str, str] | None = None,
+    *,
+    placed: Callable[[Path], Path] = Path,
 ) -> Settings:
     """Return the settings in force.
 
     ``config_file`` must exist when it is given here or as GATEPOST_CONFIG; the default file may
-    be absent. ``overrides`` maps ``section.field`` to text, as flags give it. Raises SettingsError.
+    be absent. ``overrides`` maps ``section.field`` to text, as flags give it. ``placed`` says where a
+    secret's file is that is not in its place yet. Raises SettingsError.
     """
     environ = os.environ if environ is None else environ
     values: dict[str, tuple[Any, str]] = {}
@@ -50,7 +53,7 @@ def load(
     values.update(_from_variables(environ))
     for name, text in (overrides or {}).items():
         values.update(_checked(name, text, f"flag {name}"))  # without its text: it may be a secret
-    return _build(_with_secrets(values))
+    return _build(_with_secrets(values, placed))
 
 
 def file_of(config_file: Path | str | None = None, environ: Mapping[str, str] | None = None) -> Path:
@@ -114,7 +117,9 @@ def _near(name: str, known: Mapping[str, Any]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def _with_secrets(values: dict[str, tuple[Any, str]]) -> dict[str, tuple[Any, str]]:
+def _with_secrets(
+    values: dict[str, tuple[Any, str]], placed: Callable[[Path], Path]
+) -> dict[str, tuple[Any, str]]:
     for name, info in fields():
         named = values.pop(f"{name}_file", None)
         if named is None or not is_secret(info):
@@ -125,7 +130,8 @@ def _with_secrets(values: dict[str, tuple[Any, str]]) -> dict[str, tuple[Any, st
             )
         path, origin = named
         try:
-            values[name] = (Path(path).read_text(encoding="utf-8").strip(), f"{origin}, file {path}")
+            text = placed(Path(path)).read_text(encoding="utf-8")
+            values[name] = (text.strip(), f"{origin}, file {path}")
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(f"{origin}: {name}_file: {path} cannot be read: {error}") from error
     return values

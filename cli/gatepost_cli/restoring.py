@@ -1,0 +1,89 @@
+"""The steps of ``gatepost backup restore``, as each place's owner: unpack beside it, look, then rename."""
+
+from __future__ import annotations
+
+import grp
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import IO
+
+from gatepost_cli.owner import as_owner_of
+from gatepost_cli.session import Session
+from gatepost_core import restore, scratch
+from gatepost_core.archive import Manifest, Part
+from gatepost_core.moves import Moves
+from gatepost_core.restore import Places
+from gatepost_core.settings import Settings, SettingsError, file_of
+from gatepost_core.store import migrate
+
+
+class Restoring:
+    """One restore; what is unpacked goes with ``stack``. Raises BackupError, OSError, SettingsError."""
+
+    def __init__(self, session: Session, archive: IO[bytes], manifest: Manifest, stack: ExitStack) -> None:
+        self._session = session
+        self._archive = archive
+        self._manifest = manifest
+        self._stack = stack
+        self._config = file_of(session.config).absolute()
+
+    def run(self, *, with_etc: bool) -> list[Path]:
+        """Do it; return the names of what was moved away."""
+        here = self._places(lenient=with_etc)
+        etc = self._unpacked("etc", self._config.parent, here) if with_etc else None
+        there = here
+        if etc is not None:
+            there = Places.of(restore.settings_of(etc, self._config, self._session.overrides), self._config)
+        restore.only_own(here, there)
+        databases = {
+            line: self._unpacked("databases", place.parent, here) for line, place in there.databases.items()
+        }
+        for folder in databases.values():
+            restore.check_databases(folder, self._manifest)
+        keys = self._unpacked("keys", there.keys.parent, here)
+        restore.check_keys(keys)
+        images = self._unpacked("images", there.images.parent, here)
+        moves = Moves(self._session.now, as_owner_of)
+        try:
+            if etc is not None:
+                moves.fill(etc, self._config.parent, replace=True)
+            for line, place in there.databases.items():
+                moves.replace(databases[line] / f"{line}.db", place, *_beside(place))
+            moves.replace(keys, there.keys)
+            moves.fill(images, there.images, replace=False)
+        except BaseException:
+            moves.undo()
+            raise
+        return moves.kept
+
+    def _places(self, *, lenient: bool) -> Places:
+        """Return the gateway's own places; where its settings are to be replaced they need not be sound."""
+        try:
+            return Places.of(self._session.settings, self._config)
+        except SettingsError:
+            if not lenient:
+                raise
+            return Places.of(Settings(), self._config)
+
+    def _unpacked(self, part: Part, beside: Path, here: Places) -> Path:
+        """Unpack a part into a folder that is renamed into ``beside`` without being copied."""
+        with as_owner_of(beside):
+            beside.mkdir(mode=0o750, parents=True, exist_ok=True)
+            folder = self._stack.enter_context(scratch.folder(beside)) / part
+            folder.mkdir(mode=0o750)
+            groups = set(_groups(beside, here)) if part == "etc" else set[str]()
+            restore.unpack(self._archive, self._manifest, part, folder, groups)
+            return folder
+
+
+def _beside(place: Path) -> Iterator[Path]:
+    """Yield what SQLite keeps beside a database."""
+    return (Path(f"{place}{suffix}") for suffix in ("-wal", "-shm"))
+
+
+def _groups(etc: Path, here: Places) -> Iterator[str]:
+    """Yield the groups that settings and secrets may be given to: those of this gateway."""
+    for place in (etc, etc / "secrets", here.keys, here.databases[migrate.LINES[0]].parent):
+        with suppress(OSError, KeyError):
+            yield grp.getgrgid(place.stat().st_gid).gr_name
