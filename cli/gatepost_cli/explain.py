@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from email.utils import getaddresses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,16 +67,11 @@ def _mail(
     explaining: Any, raw: bytes, username: str, sender: str | None, recipients: tuple[str, ...]
 ) -> Mail:
     eml = importlib.import_module("gatepost_milter.eml")
+    addresses = importlib.import_module("gatepost_milter.addresses")
     headers, _ = eml.read(raw)
-
-    def listed(*names: bytes) -> tuple[str, ...]:
-        texts = [
-            header.value.decode("utf-8", "replace") for header in headers if header.name.lower() in names
-        ]
-        return tuple(address for _, address in getaddresses(texts) if "@" in address)
-
-    envelope = sender if sender is not None else next(iter(listed(b"from")), "")
-    to = recipients or listed(b"to", b"cc")
+    authors = [one for one in addresses.from_addresses(headers) if one != addresses.UNREADABLE]
+    envelope = sender if sender is not None else next(iter(authors), "")
+    to = recipients or tuple(addresses.recipient_addresses(headers))
     if not to:
         raise click.UsageError("the message names no recipient; give one with --to")
     mail: Mail = explaining.Mail(username, envelope.strip("<>"), to, raw)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from os.path import commonprefix
@@ -14,6 +15,9 @@ from gatepost_milter.transfer import TransferError, open_part
 
 # Beyond this a comparison line by line takes longer than anyone wants to read.
 _TEXT_MOST = 500_000
+# SequenceMatcher looks at the lines of one text and their equals in the other, once for each block of them.
+_LINES_MOST = 4_000_000
+_PAIRS_MOST = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +103,38 @@ def _part(old: _Leaf | None, new: _Leaf | None) -> list[str]:
 
 def _diff(old: Sequence[str], new: Sequence[str]) -> list[str]:
     """Return the lines that went and came, in their order."""
+    start = _alike(old, new)
+    old, new = old[start:], new[start:]
+    end = _alike(old[::-1], new[::-1])
+    old, new = old[: len(old) - end], new[: len(new) - end]
+    if len(old) * len(new) > _LINES_MOST or _equal_pairs(old, new) > _PAIRS_MOST:
+        return _line_by_line(old, new)
     matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
     lines: list[str] = []
     for kind, from_old, to_old, from_new, to_new in matcher.get_opcodes():
         if kind != "equal":
             lines += _beside(old[from_old:to_old], new[from_new:to_new])
     return lines
+
+
+def _alike(old: Sequence[str], new: Sequence[str]) -> int:
+    """Return how many lines at the beginning are alike."""
+    differing = (place for place, pair in enumerate(zip(old, new, strict=False)) if pair[0] != pair[1])
+    return next(differing, min(len(old), len(new)))
+
+
+def _equal_pairs(old: Sequence[str], new: Sequence[str]) -> int:
+    """Return how many pairs of equal lines there are: a comparison looks at them again and again."""
+    counts = Counter(new)
+    return sum(counts[line] for line in old)
+
+
+def _line_by_line(old: Sequence[str], new: Sequence[str]) -> list[str]:
+    """Return what differs where nothing moved; else in words how much."""
+    if len(old) != len(new):
+        return [f"{len(old)} lines became {len(new)}"]
+    differing = [pair for pair in zip(old, new, strict=True) if pair[0] != pair[1]]
+    return [text for was, now in differing for text in (f"- {was}", f"+ {now}")]
 
 
 def _beside(gone: Sequence[str], come: Sequence[str]) -> list[str]:

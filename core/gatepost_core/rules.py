@@ -21,6 +21,7 @@ from gatepost_core.moments import stamp
 
 # Stands for a From address that cannot be read for sure. Without "@", so that no rule matches it.
 UNREADABLE = "unreadable From"
+_LABEL_MOST = 63  # RFC 1035 section 2.3.4; an A-label is never shorter than what it stands for
 _SHOWN = 200  # characters of an address in a reply, which must be one short line
 TLS_REQUIRED = Reject(530, "5.7.0", "Authentication required; issue STARTTLS, then AUTH", "no TLS")
 _ACTIVE, _TLS, _SENDER_ALLOWED = Pass("credential active"), Pass("tls"), Pass("sender allowed")
@@ -224,6 +225,8 @@ def normal_domain(domain: str) -> str:
 def _a_label(label: str) -> str:
     if label.isascii():
         return label.lower()
+    if len(label) > _LABEL_MOST:  # idna looks at each pair of characters of some scripts
+        raise idna.IDNAError("too long")
     # A capital whose small letter is ASCII (the Kelvin sign) stays, and is refused as no domain's.
     lower = "".join(char if char.lower().isascii() and not char.isascii() else char.lower() for char in label)
     return idna.alabel(lower).decode("ascii")

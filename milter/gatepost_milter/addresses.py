@@ -67,6 +67,12 @@ def sender_addresses(headers: Iterable[Header]) -> list[str]:
     return _of_fields(b"sender", headers)
 
 
+def recipient_addresses(headers: Iterable[Header]) -> list[str]:
+    """Return the addresses of To and Cc, however many, for those who read a message file."""
+    values = [header.value for header in headers if header.name.strip().lower() in (b"to", b"cc")]
+    return [address for value in values for address in _field(value) if address != UNREADABLE]
+
+
 def _of_fields(name: bytes, headers: Iterable[Header]) -> list[str]:
     found: list[str] = []
     room = SIZE_MOST

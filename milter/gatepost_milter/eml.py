@@ -22,15 +22,16 @@ def read(raw: bytes) -> tuple[tuple[Header, ...], bytes]:
     lines = _LINE_END.split(raw)
     if lines and lines[0].startswith((b"From ", b">From ")):  # an mbox separator
         lines = lines[1:]
-    headers: list[Header] = []
+    names: list[bytes] = []
+    values: list[list[bytes]] = []
     at = 0
     for at, line in enumerate(lines):  # noqa: B007 - where the header ends is used below
         match = _FIELD.fullmatch(line)
-        if line.startswith((b" ", b"\t")) and headers:
-            last = headers.pop()
-            headers.append(Header(last.name, last.value + b"\n" + line))
+        if line.startswith((b" ", b"\t")) and values:
+            values[-1].append(line)
         elif match:
-            headers.append(Header(match[1], match[2]))
+            names.append(match[1])
+            values.append([match[2]])
         else:
             break
     else:
@@ -39,6 +40,7 @@ def read(raw: bytes) -> tuple[tuple[Header, ...], bytes]:
     body = b"\r\n".join(rest)
     if body and not body.endswith(b"\r\n"):
         body += b"\r\n"
+    headers = [Header(name, b"\n".join(value)) for name, value in zip(names, values, strict=True)]
     return tuple(header for header in headers if header.name.lower() not in DROPPED), body
 
 

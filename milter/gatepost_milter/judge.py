@@ -30,6 +30,11 @@ UNSUBSCRIBE = "unsubscribe"
 _TOO_MANY_FIELDS = Reject(
     550, "5.6.0", f"The message has more than {FIELDS_MOST} header fields", "too many header fields"
 )
+# Postfix goes through all header fields for each change; real mail has a handful.
+EDITS_MOST = 1000
+_TOO_MANY_EDITS = Reject(
+    550, "5.6.0", f"More than {EDITS_MOST} header fields would have to be changed", "too many header changes"
+)
 _SUBJECT_KEPT = 500
 _NO_OPTIONS = Options()
 _PLAIN = Context(features=DEFAULTS)
@@ -111,6 +116,8 @@ class Judge:
         def verdict(plan: Plan | Reject | Defer) -> Verdict:
             if not isinstance(plan, Plan):
                 return plan
+            if len(plan.header_edits) > EDITS_MOST:
+                return _TOO_MANY_EDITS
             record = _record(message_id, now, credential, transaction, queue_id, message, authors, plan)
             return Accepted(plan, record)
 

@@ -184,10 +184,10 @@ class _Reader:
         at = body.find(delimiter, start, end)
         while at >= 0 and len(spans) < PARTS_MOST:
             after = at + len(delimiter)
-            line_end = body.find(b"\n", after, end)
-            next_line = end if line_end < 0 else line_end + 1
-            rest = body[after : min(next_line, after + 1000)].rstrip(b" \t\r\n")
-            if (at == start or body[at - 1] == 10) and rest in (b"", b"--"):
+            # Looked for where a line begins only, so that no line is gone through again and again.
+            ending = self._delimiter_end(after, end) if at == start or body[at - 1] == 10 else None
+            if ending is not None:
+                rest, next_line = ending
                 if opened >= 0:
                     last = max(opened, at - (2 if body[at - 2 : at] == b"\r\n" else 1))
                     spans.append((opened, last, opened_at, at))
@@ -199,6 +199,13 @@ class _Reader:
         if opened >= 0:
             spans.append((opened, end, -1, -1))
         return spans
+
+    def _delimiter_end(self, after: int, end: int) -> tuple[bytes, int] | None:
+        """Return ``--`` or nothing, and where the next line begins; None where more follows a delimiter."""
+        line_end = self._body.find(b"\n", after, end)
+        next_line = end if line_end < 0 else line_end + 1
+        rest = self._body[after : min(next_line, after + 1000)].rstrip(b" \t\r\n")
+        return (rest, next_line) if rest in (b"", b"--") else None
 
     def _child(self, number: str, start: int, end: int, default: str, depth: int, protected: str) -> Part:
         """Return the entity that fills ``[start, end)``, header and body."""

@@ -25,7 +25,7 @@ _TAGS_MOST = 2000
 # and 13.2.6.5); whether they stand within it takes a parser to say.
 _AMBIGUOUS = re.compile(
     r"(?i)<!\[CDATA\[|<(style|script|title|textarea|xmp|iframe|noembed|noframes|plaintext)(?=[ \t\n\f\r/>])"
-    r"[^>]*+>[^<]*+<(?!/\1[ \t\n\f\r/>])"
+    r"[^<>]*+(?:<|>[^<]*+<(?!/\1[ \t\n\f\r/>]))"
 )
 _FOREIGN = re.compile(r"(?i)<(?:svg|math)[ \t\n\f\r/>]")
 

@@ -39,6 +39,9 @@ _INTERNAL = Defer(451, "4.3.0", "Internal error in the mail gateway; try again l
 _DRAINING = Defer(451, "4.3.2", "The mail gateway is restarting; try again later", "draining")
 
 
+_REPLY_MOST = 450  # characters
+
+
 class DecideFunction(Protocol):
     """What decides about a message: ``gatepost_milter.judge.Judge.at_once``."""
 
@@ -298,9 +301,19 @@ class Session(Milter.Base):
             seconds=seconds,
         )
         self.service.observe(result, seconds)
-        # libmilter takes a lone '%' for the start of a format.
-        self.setreply(str(verdict.code), verdict.enhanced, verdict.text.replace("%", "%%"))
+        self.setreply(str(verdict.code), verdict.enhanced, reply_text(verdict.text))
         return Milter.REJECT if isinstance(verdict, Reject) else Milter.TEMPFAIL
+
+
+def reply_text(text: str) -> str:
+    """Return a reply as libmilter takes it: one line of printable ASCII, not too long (MAXREPLYLEN is 980).
+
+    It refuses any other, and the client would hear 451 for a refusal. To it a lone "%" begins a format.
+    """
+    shown = text if len(text) <= _REPLY_MOST else text[:_REPLY_MOST] + "..."
+    if not (shown.isascii() and shown.isprintable()):
+        shown = shown.encode("unicode_escape").decode("ascii")
+    return shown[: 2 * _REPLY_MOST].replace("%", "%%")
 
 
 def _told(

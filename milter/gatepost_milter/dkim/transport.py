@@ -9,10 +9,11 @@ must not be encoded (signed or embedded parts) is broken where smtp(8) would bre
 from __future__ import annotations
 
 import binascii
+import bisect
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from gatepost_milter.edits import Edit, ordered, splice
+from gatepost_milter.edits import Edit, Range, ordered, splice
 from gatepost_milter.message import Header, HeaderEdit, apply_header_edits
 from gatepost_milter.mime import Part, view
 from gatepost_milter.transfer import (
@@ -213,14 +214,24 @@ def _relabel(
     headers: tuple[Header, ...],
 ) -> None:
     """Call a multipart 7bit that said 8bit, when nothing in it is any more (RFC 2045 section 6.4)."""
+    ranges = sorted((start, end) for start, end, _ in edits)
     for part in root.walk():
-        if part.children and not part.protected and part.encoding in ("8bit", "binary"):
-            kept = body[part.start : part.end]
-            for start, end, _ in sorted(edits, reverse=True):
-                if part.start <= start and end <= part.end:
-                    kept = kept[: start - part.start] + kept[end - part.start :]
-            if kept.isascii():
-                _label(part, "7bit", edits, header_edits, headers)
+        labelled = part.children and not part.protected and part.encoding in ("8bit", "binary")
+        if labelled and _stays_ascii(body, part, ranges):
+            _label(part, "7bit", edits, header_edits, headers)
+
+
+def _stays_ascii(body: bytes, part: Part, edited: list[Range]) -> bool:
+    """Say whether what stays of a part beside what is edited is ASCII."""
+    at = part.start
+    for place in range(bisect.bisect_left(edited, (part.start, part.start)), len(edited)):
+        start, end = edited[place]
+        if end > part.end:
+            break
+        if not body[at:start].isascii():
+            return False
+        at = max(at, end)
+    return body[at : part.end].isascii()
 
 
 # -- the header --------------------------------------------------------------------------------------------
@@ -254,14 +265,16 @@ def _folded(header: Header) -> bytes:
     lines: list[bytes] = []
     begin = len(header.name) + 1
     for line in (header.name + b":" + header.value).split(b"\n"):
-        rest = line
-        while len(rest) > LINE_MOST:
-            place = _fold_at(rest, begin)
-            lines.append(rest[:place])
+        at, lead = 0, b""
+        while len(lead) + len(line) - at > LINE_MOST:
+            head = lead + line[at : at + LINE_MOST + 1]
+            place = _fold_at(head, begin)
+            lines.append(head[:place])
+            at += place - len(lead)
             # Where there is no white space to fold at, smtp(8) would put some.
-            rest = rest[place:] if rest[place : place + 1] in (b" ", b"\t") else b" " + rest[place:]
+            lead = b"" if line[at : at + 1] in (b" ", b"\t") else b" "
             begin = 0
-        lines.append(rest)
+        lines.append(lead + line[at:])
         begin = 0
     return b"\n".join(lines)[len(header.name) + 1 :]
 

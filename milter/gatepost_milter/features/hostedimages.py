@@ -8,13 +8,13 @@ references that could be rewritten lead to its copy. The first part of a multipa
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
-from html import unescape
 from urllib.parse import unquote
 
 from gatepost_core.images import type_of
 from gatepost_milter.edits import Edit, splice
-from gatepost_milter.html.attributes import decode
+from gatepost_milter.html.attributes import decode, unescaped
 from gatepost_milter.html.part import HtmlPart, Outcome
 from gatepost_milter.html.references import Reference, style_references
 from gatepost_milter.message import ImageHost
@@ -24,6 +24,8 @@ from gatepost_milter.transfer import TransferError, open_part
 _CID = re.compile(r"[ \t\n\f\r]*+cid:", re.IGNORECASE)
 # More than that is no message of a person's or a newsletter's.
 IMAGES_MOST = 100
+# Characters to look through, each once for each image: what is not looked through may refer to all of them.
+SEARCHED_MOST = 50_000_000
 
 
 @dataclass(slots=True)
@@ -46,19 +48,21 @@ class HostedImages:
         self._host = host
         self._candidates: dict[str, Candidate] = {}
         self._closed = ""
+        self._room = SEARCHED_MOST
         parts = list(root.walk())
+        own = {part.number for part in edited}
         self._others = [
             part
             for part in parts
             if not part.children
             and not part.type.startswith(("image/", "application/", "audio/", "video/", "font/"))
             and (part.type != "text/plain" or part.protected)
-            and part not in edited
+            and part.number not in own
         ]
         self._body = body
         roots = {child.number for part in parts for child in part.children[:1]}
         starts = {part.parameters.get("start", "").strip("<>") for part in parts}
-        ids = [part.content_id for part in parts if part.content_id]
+        ids = Counter(part.content_id for part in parts if part.content_id)
         for part in parts:
             if part.content_id and part.type.startswith("image/"):
                 why = self._unfit(part, roots, starts, ids) or self._opened(part, size_limit)
@@ -68,7 +72,7 @@ class HostedImages:
         """Say whether there is any image to host."""
         return bool(self._candidates)
 
-    def _unfit(self, part: Part, roots: set[str], starts: set[str], ids: list[str]) -> str:
+    def _unfit(self, part: Part, roots: set[str], starts: set[str], ids: Counter[str]) -> str:
         """Return why an image stays as it is, empty if its bytes decide."""
         if part.protected or part.fault:
             return f"{part.label} {part.protected or part.fault}"
@@ -76,7 +80,7 @@ class HostedImages:
             return f"{part.label} holds its multipart together"
         if part.located:
             return f"{part.label} has a Content-Location"
-        if ids.count(part.content_id) > 1:
+        if ids[part.content_id] > 1:
             return f"{part.label} has a Content-ID that others have"
         return f"more than {IMAGES_MOST} images" if len(self._candidates) >= IMAGES_MOST else ""
 
@@ -130,7 +134,9 @@ class HostedImages:
     def look_through(self, part: HtmlPart, edits: list[Edit[str]]) -> None:
         """Find what of a part still refers to an image after its edits; such an image stays."""
         if self._candidates:
-            text = unquote(unescape(splice(part.text, edits)))
+            text = unquote(unescaped(splice(part.text, edits)))
+            if not self._may_search(len(text)):
+                return
             for name, candidate in self._candidates.items():
                 if name in text:
                     candidate.kept = "is referred to where it cannot be rewritten"
@@ -142,12 +148,13 @@ class HostedImages:
     def removals(self) -> list[Edit[bytes]]:
         """Return the edits of the body that take out the images that nothing refers to any more."""
         edits: list[Edit[bytes]] = []
+        named = self._named_elsewhere()
         for name, candidate in self._candidates.items():
             part = candidate.part
             why = candidate.kept or self._closed
             if not candidate.rewritten:
                 why = "is not referred to"
-            elif not why and self._named_elsewhere(name):
+            elif not why and name in named:
                 why = "is referred to by a part that is not HTML"
             if why:
                 self.reason = f"{part.label} stays: it {why}"
@@ -155,14 +162,23 @@ class HostedImages:
                 edits.append((part.whole[0], part.whole[1], b""))
         return edits
 
-    def _named_elsewhere(self, name: str) -> bool:
-        wanted = name.encode("utf-8", "surrogateescape")
-        for part in self._others:
-            raw = self._body[part.start : part.end]
+    def _named_elsewhere(self) -> frozenset[str]:
+        """Return the images that parts refer to which are not HTML: all of them, where that is not known."""
+        left = {name: name.encode("utf-8", "surrogateescape") for name in self._candidates}
+        found: set[str] = set()
+        for part in self._others if not self._closed else ():
             try:
-                raw = open_part(part.encoding, raw).decoded
+                raw = open_part(part.encoding, self._body[part.start : part.end]).decoded
             except TransferError:
-                return True
-            if wanted in raw:
-                return True
-        return False
+                return frozenset(left)
+            if not self._may_search(len(raw)):
+                return frozenset(left)
+            found |= {name for name, wanted in left.items() if wanted in raw}
+        return frozenset(found)
+
+    def _may_search(self, size: int) -> bool:
+        """Say whether a text of this size may be searched for every image; if not, all of them stay."""
+        self._room -= size * len(self._candidates)
+        if self._room < 0:
+            self.close("may be referred to: there is too much to look through")
+        return self._room >= 0

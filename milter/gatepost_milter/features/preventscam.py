@@ -8,8 +8,8 @@ characters and surrounding punctuation ignored. Never raises.
 from __future__ import annotations
 
 import re
-from html import unescape
 
+from gatepost_milter.html.attributes import unescaped
 from gatepost_milter.html.gaps import end_tags
 from gatepost_milter.html.gaps import text as gap_text
 from gatepost_milter.html.scanner import Scan
@@ -43,7 +43,7 @@ def shows_url(scan: Scan, index: int) -> bool:
     text = _inner(scan, index)
     if "." not in text and "&" not in text and text.isascii():
         return False
-    return is_url(unescape(text))
+    return is_url(unescaped(text))
 
 
 def is_url(text: str) -> bool:

@@ -7,12 +7,14 @@ gives its meaning. Nothing here fails.
 from __future__ import annotations
 
 import re
+from html import unescape
 from html.entities import html5
 from typing import NamedTuple
 
 from gatepost_milter.html.scanner import ATTRIBUTE, WS
 
 _REFERENCE = re.compile(r"&(?:#([0-9]+);?|#[xX]([0-9a-fA-F]+);?|([a-zA-Z][a-zA-Z0-9]*;?)(=?))")
+_LONG_NUMBER = re.compile(r"&#[0-9]{4000,}+")
 _MOST_DIGITS = 8
 
 
@@ -53,16 +55,21 @@ def decode(raw: str) -> str:
     return _REFERENCE.sub(_decoded, raw)
 
 
+def unescaped(text: str) -> str:
+    """Return what a text between tags means: ``html.unescape``, which raises at numbers of 4,300 digits."""
+    return unescape(_LONG_NUMBER.sub("&#x110000", text) if "&#" in text else text)
+
+
 def _decoded(match: re.Match[str]) -> str:
     decimal, hexadecimal, name, equals = match.groups()
     if name is not None:
         # Without its semicolon a name counts only if neither "=" nor a letter or digit follows.
         known = html5.get(name) if name.endswith(";") or not equals else None
         return match[0] if known is None else known + equals
-    digits = decimal or hexadecimal
-    if len(digits.lstrip("0")) > _MOST_DIGITS:
+    digits = (decimal or hexadecimal).lstrip("0")
+    if len(digits) > _MOST_DIGITS:
         return "\ufffd"
-    return _character(int(digits, 10 if decimal else 16))
+    return _character(int(digits or "0", 10 if decimal else 16))
 
 
 def _character(number: int) -> str:

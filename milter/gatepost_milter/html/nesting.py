@@ -90,43 +90,72 @@ def _measured(text: str) -> tuple[int, int, int]:
     lowered = text.lower()
     # In foreign content no end tag may be left out, and nothing is void.
     foreign = "<svg" in lowered or "<math" in lowered
-    stack: list[str] = []
+    stack = _Open()
     deepest = formatting = formats = tags = 0
     for slash, word in _TAG.findall(lowered):
         if slash:
-            formats -= _close(stack, word, foreign)
+            formats -= stack.close(word, foreign) and word in _FORMATTING
             continue
         tags += 1
         if not foreign:
             if word in _VOID:
                 continue
-            _pop(stack, _CLOSES.get(word, _NOTHING))
-        stack.append(word)
+            stack.pop_all(_CLOSES.get(word, _NOTHING))
+        stack.push(word)
         formats += word in _FORMATTING
-        deepest, formatting = max(deepest, len(stack)), max(formatting, formats)
+        deepest, formatting = max(deepest, len(stack.words)), max(formatting, formats)
         if deepest > DEPTH_MOST:
             break
     return deepest, formatting, tags
 
 
-def _pop(stack: list[str], names: frozenset[str]) -> None:
-    while stack and stack[-1] in names:
-        stack.pop()
+class _Open:
+    """The elements that are open.
 
+    Each has beside it the place of the last one that does not end by itself, where loose elements do and
+    where parts of a table do: so no end tag has to look through the whole stack.
+    """
 
-def _close(stack: list[str], word: str, foreign: bool) -> int:
-    """Take an end tag's element off the stack if it certainly ends; return 1 for a formatting element."""
-    if foreign:
-        implied = _NOTHING
-    elif word == "table" or word in _ROWS:
-        implied = _ROWS | _LOOSE
-    else:
-        # Formatting and unknown end tags stop at any block, also at one whose end tag was left out.
-        implied = _LOOSE if word in _BLOCKS else _NOTHING
-    place = len(stack)
-    while place and stack[place - 1] != word and stack[place - 1] in implied:
-        place -= 1
-    if not place or stack[place - 1] != word:
-        return 0
-    del stack[place - 1 :]
-    return word in _FORMATTING
+    def __init__(self) -> None:
+        self.words: list[str] = []
+        self._places: dict[str, list[int]] = {}
+        self._loose: list[int] = []
+        self._rows: list[int] = []
+
+    def push(self, word: str) -> None:
+        """Open an element."""
+        place = len(self.words)
+        self.words.append(word)
+        self._places.setdefault(word, []).append(place)
+        loose = word in _LOOSE
+        self._loose.append(self._loose[-1] if loose and place else -1 if loose else place)
+        row = loose or word in _ROWS
+        self._rows.append(self._rows[-1] if row and place else -1 if row else place)
+
+    def pop_all(self, names: frozenset[str]) -> None:
+        """Close those of these names that are innermost."""
+        while self.words and self.words[-1] in names:
+            self._pop()
+
+    def close(self, word: str, foreign: bool) -> bool:
+        """Close the element of an end tag if it certainly ends, and those in it. Says whether it does."""
+        places = self._places.get(word)
+        if not places:
+            return False
+        if foreign:
+            firm = len(self.words) - 1
+        elif word == "table" or word in _ROWS:
+            firm = self._rows[-1]
+        else:
+            # Formatting and unknown end tags stop at any block, also at one whose end tag was left out.
+            firm = self._loose[-1] if word in _BLOCKS else len(self.words) - 1
+        if places[-1] < firm:
+            return False
+        for _ in range(len(self.words) - places[-1]):
+            self._pop()
+        return True
+
+    def _pop(self) -> None:
+        self._places[self.words.pop()].pop()
+        self._loose.pop()
+        self._rows.pop()

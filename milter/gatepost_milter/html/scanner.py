@@ -85,13 +85,14 @@ def scan(text: str, offset: int = 0) -> Scan:
     """Return the scan of ``text``, whose first character stands at ``offset`` of the part."""
     result = Scan(tail_start=offset)
     tags = result.tags
-    position, end = offset, offset + len(text)
-    pending = ""
+    position, end, whole = offset, offset + len(text), 0
+    pending: list[str] = []
     for gap, raw_name, raw_attributes, raw, name, attributes, comment, rest in _TOKEN.findall(text):
         position += len(gap)
-        if pending:
-            gap = pending + gap  # noqa: PLW2901  # the name stays right: a gap may come in pieces
-            pending = ""
+        if pending and (name or raw_name):
+            pending.append(gap)
+            gap = "".join(pending)  # noqa: PLW2901  # the name stays right: a gap may come in pieces
+            pending.clear()
         if name:
             tags.append((position, name.lower(), attributes, gap))
             position += len(name) + len(attributes) + 2
@@ -108,12 +109,13 @@ def scan(text: str, offset: int = 0) -> Scan:
             result.tail_start = position
             result.open_end = position == end
         else:
-            pending = gap
+            pending.append(gap)
+            whole = len(gap) if len(pending) == 1 else whole + len(gap)
             if comment:
-                _conditional(result, comment, position, len(gap))
+                _conditional(result, comment, position, whole)
             result.open_end = result.open_end or rest != ""
             position += len(comment) + len(rest)
-    result.tail = pending
+    result.tail = "".join(pending)
     return result
 
 
