@@ -12,22 +12,17 @@ import base64
 import hashlib
 import os
 import secrets
-import shutil
 import socket
 import statistics
-import subprocess
-import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from gatepost_bench import accounting, floor
+from gatepost_bench import accounting, dovecot, floor
 from gatepost_bench.load import Order
 from gatepost_bench.mail import private_stack, run_load
-from gatepost_bench.ready import wait_for
 from gatepost_core.postfix import Parameter
 from gatepost_stack.provision import Login
 from gatepost_stack.stack import Stack
@@ -155,49 +150,6 @@ def _floor(login: Login) -> AbstractContextManager[tuple[Path, int]]:
     return floor.running("sasl", login.username)
 
 
-@contextmanager
-def _dovecot(login: Login) -> Iterator[tuple[Path, int]]:
-    """Run a private Dovecot with nothing but its auth service; yield its socket and its pid."""
-    program = shutil.which("dovecot", path="/usr/sbin:/usr/local/sbin")
-    if program is None:
-        raise RuntimeError("dovecot is missing; run script/bootstrap test")
-    with tempfile.TemporaryDirectory(prefix="gatepost-dovecot-", dir="/var/tmp") as folder:
-        base = Path(folder)
-        base.chmod(0o755)
-        digest = base64.b64encode(hashlib.sha256(login.password.encode()).digest()).decode()
-        (base / "users").write_text(f"{login.username}:{{SHA256.b64}}{digest}\n")
-        (base / "dovecot.conf").write_text(_CONFIGURATION.format(base=base))
-        server = subprocess.Popen([program, "-F", "-c", str(base / "dovecot.conf")])
-        try:
-            path = base / "run/auth-client"
-            wait_for(path, server)
-            yield path, server.pid
-        finally:
-            server.terminate()
-            server.wait()
-
-
-_CONFIGURATION = """\
-base_dir = {base}/run
-state_dir = {base}/state
-log_path = {base}/log
-protocols =
-ssl = no
-auth_mechanisms = plain login
-disable_plaintext_auth = no
-default_internal_user = dovecot
-default_login_user = dovenull
-passdb {{
-  driver = passwd-file
-  args = scheme=SHA256.b64 {base}/users
-}}
-userdb {{
-  driver = static
-  args = uid=nobody gid=nogroup home=/nonexistent
-}}
-service auth {{
-  unix_listener auth-client {{
-    mode = 0666
-  }}
-}}
-"""
+def _dovecot(login: Login) -> AbstractContextManager[tuple[Path, int]]:
+    digest = base64.b64encode(hashlib.sha256(login.password.encode()).digest()).decode()
+    return dovecot.running({login.username: f"{{SHA256.b64}}{digest}"}, "plain login")

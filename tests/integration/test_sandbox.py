@@ -41,7 +41,10 @@ def test_a_message_is_accepted_and_recorded_with_its_features_and_not_delivered(
     log = gateway.logged("milter", first.queue_id)
     line = next(line for line in log.splitlines() if first.queue_id in line)
     assert "discarded" in line
-    assert not any(f"{first.queue_id}: removed" in line for line in gateway.log("postfix").splitlines())
+    # Postfix 3.10 says that it removed what it had taken in, and 3.7 nothing: neither queued it.
+    lines = gateway.log("postfix").splitlines()
+    assert not [line for line in lines if f"{first.queue_id}: from=" in line and "queue active" in line]
+    assert all("(discarded)" in line for line in lines if f"{first.queue_id}: removed" in line)
 
 
 def test_what_is_refused_live_is_refused_in_the_sandbox_too(gateway: Gateway) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -27,8 +28,24 @@ def store(tmp_path: Path) -> Store:
     return make_store(tmp_path)
 
 
+OPENED: list[Reader] = []
+
+
+@pytest.fixture(autouse=True)
+def readers() -> Iterator[None]:
+    """Close what a test's judges read by."""
+    yield
+    while OPENED:
+        OPENED.pop().close()
+
+
+def reader_of(store: Store) -> Reader:
+    OPENED.append(Reader(store.settings.store.url))
+    return OPENED[-1]
+
+
 def judge(store: Store, now: datetime | None = None, fallback: str = "") -> Judge:
-    reader = Reader(store.settings.store.url)
+    reader = reader_of(store)
     contexts = ContextMaker(
         reader,
         Keyring.load(store.settings.keys.directory),
@@ -87,7 +104,7 @@ def test_a_credential_that_ended_meanwhile_is_refused_for_good(store: Store, whe
 
 
 def test_an_end_date_counts_to_the_second(store: Store) -> None:
-    old = Reader(store.settings.store.url).credential("old")
+    old = reader_of(store).credential("old")
     assert old is not None
     assert old.expires_at is not None
     sent = ("From", b" a@example.test")

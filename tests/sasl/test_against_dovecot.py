@@ -7,11 +7,7 @@ FAIL are each server's own. Where we mean to differ, the case says how and why.
 from __future__ import annotations
 
 import base64
-import shutil
 import socket
-import subprocess
-import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,70 +15,19 @@ from pathlib import Path
 import pytest
 from scramp import ScramClient
 
-from tests.core.running import PATIENCE, Running, connect, listening
+from gatepost_bench.dovecot import running
+from tests.core.running import Running, connect, listening
 from tests.core.stores import PASSWORD, Store
 
 PEER = "service=smtp\tnologin\tlip=192.0.2.1\trip=198.51.100.7\tsecured"
-CONFIGURATION = """\
-base_dir = {base}/run
-state_dir = {base}/state
-log_path = {base}/log
-protocols =
-ssl = no
-auth_mechanisms = plain login scram-sha-256
-auth_failure_delay = 0
-auth_username_chars =
-auth_username_format = %u
-disable_plaintext_auth = no
-default_internal_user = dovecot
-default_login_user = dovenull
-passdb {{
-  driver = passwd-file
-  args = scheme=PLAIN username_format=%u {base}/users
-}}
-userdb {{
-  driver = static
-  args = uid=nobody gid=nogroup home=/nonexistent
-}}
-service anvil {{
-  unix_listener anvil-auth-penalty {{
-    mode = 0
-  }}
-}}
-service auth {{
-  unix_listener auth-client {{
-    mode = 0666
-  }}
-}}
-"""
 
 
 @pytest.fixture(scope="module")
 def dovecot() -> Iterator[Path]:
     """Run Dovecot with nothing but its auth service, and the users of the store; yield its socket."""
-    with tempfile.TemporaryDirectory(prefix="gatepost-dovecot-", dir="/var/tmp") as folder:
-        base = Path(folder)
-        base.chmod(0o755)
-        users = "".join(f"{name}:{PASSWORD}\n" for name in ("alice", "bob", "j\u00f6rg"))
-        (base / "users").write_text(users, encoding="utf-8")
-        (base / "dovecot.conf").write_text(CONFIGURATION.format(base=base))
-        program = shutil.which("dovecot", path="/usr/sbin:/usr/local/sbin")
-        assert program is not None
-        server = subprocess.Popen([program, "-F", "-c", str(base / "dovecot.conf")])
-        try:
-            _wait(base / "run/auth-client", server)
-            yield base / "run/auth-client"
-        finally:
-            server.terminate()
-            server.wait(PATIENCE)
-
-
-def _wait(path: Path, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not path.exists():
-        assert server.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    users = dict.fromkeys(("alice", "bob", "jörg"), f"{{PLAIN}}{PASSWORD}")
+    with running(users, "plain login scram-sha-256") as (path, _):
+        yield path
 
 
 @pytest.fixture(scope="module")
