@@ -148,7 +148,7 @@ class Postfix:
             "initial_destination_concurrency": "20",
             "smtpd_client_event_limit_exceptions": "127.0.0.0/8",
             "smtpd_peername_lookup": "no",
-            "disable_dns_lookups": "yes",
+            "smtp_dns_support_level": "disabled",
             "smtp_host_lookup": "native",
             "queue_run_delay": "5s",
             "minimal_backoff_time": "2s",
