@@ -25,7 +25,7 @@ import secrets
 import struct
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 _WAYS = 8
 _PLACES, _USUAL = 2048, 200
@@ -75,6 +75,24 @@ class SharedCounters:
                 before = _weight(ways[own], now, forget)[0]
             self._write(at, own, (fingerprint, now, before + 1))
             return before + 1
+
+    def take(self, key: bytes, count: int) -> None:
+        """Take events of a key back, as far as there are any."""
+        at, fingerprint = self._place(key)
+        with self._locked():
+            for way, entry in enumerate(_ENTRY.iter_unpack(self._table[at : at + _BUCKET.size])):
+                if entry[0] == fingerprint:
+                    left = entry[2] - count
+                    self._write(at, way, (fingerprint, entry[1], left) if left > 0 else _FREE)
+
+    def empty(self) -> None:
+        """Forget all keys."""
+        with self._locked():
+            self._table[:] = bytes(len(self._table))
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Keep out others that write or ask for this; readers are not kept out. Not to be nested."""
+        return self._locked()
 
     def clear(self, key: bytes) -> None:
         """Forget a key."""

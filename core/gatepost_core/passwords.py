@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from gatepost_core.keyring import Keyring
-from gatepost_core.model import Credential, Secret
+from gatepost_core.model import Credential, ImportedSecret, Secret
 
 PASSWORD_PREFIX = "gps_"  # noqa: S105 - what a secret scanner looks for
 USERNAME_PREFIX = "gp"
@@ -104,8 +104,8 @@ def verify(
     password: str,
     now: datetime,
     took: Callable[[float], object] = _unheard,
-) -> bool:
-    """Say whether ``password`` is one of the credential's valid secrets.
+) -> Secret | ImportedSecret | None:
+    """Return which of the credential's valid secrets ``password`` is, None when it is none of them.
 
     ``took`` is told the seconds that an imported hash took.
     An unknown user (None) costs the same work as a known one. Raises LookupError when a
@@ -113,7 +113,7 @@ def verify(
     not the client's, and must not become a 535.
     """
     presented = password.encode("utf-8", "surrogatepass")
-    matched = False
+    matched: Secret | None = None
     own = () if credential is None else credential.secrets
     for secret in own or _NOBODYS:
         keyed = keyring.keyed("password", secret.key_id)
@@ -121,13 +121,17 @@ def verify(
             raise LookupError(f"password key {secret.key_id!r} is not in the key directory")
         same = hmac.compare_digest(keyed(presented), secret.digest)
         if same and (secret.expires_at is None or now < secret.expires_at):
-            matched = True
+            matched = secret
     imported = None if credential is None else credential.imported
-    if imported is None or matched or (imported.expires_at is not None and imported.expires_at <= now):
-        return matched and bool(own)
+    if (
+        imported is None
+        or matched is not None
+        or (imported.expires_at is not None and imported.expires_at <= now)
+    ):
+        return matched if own else None
     from gatepost_core import argon2id  # noqa: PLC0415 - 20 ms and a C library that few stores need
 
-    return argon2id.matches(imported.argon2id, presented, took)
+    return imported if argon2id.matches(imported.argon2id, presented, took) else None
 
 
 def _checksum(body: str) -> str:

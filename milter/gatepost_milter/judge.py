@@ -14,8 +14,9 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from gatepost_core import ids, rules
-from gatepost_core.decision import Defer, Pass, Reject
+from gatepost_core.decision import Decision, Defer, Pass, Reject
 from gatepost_core.features import DEFAULTS, in_force
+from gatepost_core.logins import UNKNOWN, Login, check_login, check_network
 from gatepost_core.model import Credential, MessageRecord, SenderDomain
 from gatepost_core.options import Options
 from gatepost_milter.addresses import sender_addresses
@@ -37,6 +38,7 @@ _TOO_MANY_EDITS = Reject(
 )
 _SUBJECT_KEPT = 500
 _NO_OPTIONS = Options()
+_STANDS = Pass("nothing known of the session")
 _PLAIN = Context(features=DEFAULTS)
 
 
@@ -96,6 +98,9 @@ class Judge:
         if not isinstance(state, Pass):
             return state
         assert credential is not None  # noqa: S101  # check_state refuses a login that is gone
+        stands = _session(credential, transaction, now)
+        if not isinstance(stands, Pass):
+            return stands
         if transaction.fields > FIELDS_MOST:
             return _TOO_MANY_FIELDS
         message = transaction.message()
@@ -150,6 +155,15 @@ class Judge:
         if self._signing is None or not credential.features.get(FEATURE):
             return None
         return self._signing.choose(self._directory.domain, credential, authors, now)
+
+
+def _session(credential: Credential, transaction: Transaction, now: datetime) -> Decision:
+    """Hold the session against the credential as it is now; policy, which knows more, did so at DATA."""
+    if transaction.since is not None:
+        stands = check_login(credential, Login(UNKNOWN, UNKNOWN, transaction.since), now)
+        if not isinstance(stands, Pass):
+            return stands
+    return check_network(credential, transaction.address) if transaction.address is not None else _STANDS
 
 
 def _asks_nothing(credential: Credential) -> bool:

@@ -159,6 +159,8 @@ class Session(Milter.Base):
 
     def __init__(self) -> None:
         self.transaction: Transaction | None = None
+        self.since: float | None = None
+        self.address: str | None = None
         self.broken: BaseException | None = None
         self.collected = Milter.CONTINUE
 
@@ -182,7 +184,10 @@ class Session(Milter.Base):
         try:
             username = self._ctx.getsymval("{auth_authen}")
             if username:
-                self.transaction = Transaction(username, sender)
+                if self.since is None:  # a session's login was before its first transaction
+                    self.since = time.time()
+                    self.address = self._ctx.getsymval("{client_addr}")
+                self.transaction = Transaction(username, sender, self.since, self.address)
                 self.service.journal.expect(self)
         except BaseException as error:  # noqa: BLE001 - see the module's text
             self.broken = error

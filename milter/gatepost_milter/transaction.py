@@ -16,14 +16,21 @@ FIELDS_MOST = 10_000
 class Transaction:
     """Collects one mail transaction. ``username`` is the login that Postfix vouches for.
 
+    ``since``: when the session's first transaction began, in seconds since 1970, so that its login was before
+    that; ``address`` is the client's. None: not known.
+
     ``raw`` holds the header fields, names as pymilter decodes them, values with their leading white space;
     at most ``FIELDS_MOST``, the others go to ``add_surplus``.
     """
 
-    __slots__ = ("_body", "_size", "_surplus", "raw", "recipients", "sender", "username")
+    __slots__ = ("_body", "_size", "_surplus", "address", "raw", "recipients", "sender", "since", "username")
 
-    def __init__(self, username: str, sender: bytes) -> None:
+    def __init__(
+        self, username: str, sender: bytes, since: float | None = None, address: str | None = None
+    ) -> None:
         self.username = username
+        self.since = since
+        self.address = address
         self.sender = bare_address(sender)
         self.recipients: list[str] = []
         self.raw: list[tuple[str, bytes]] = []

@@ -10,6 +10,7 @@ from gatepost_core.daemon import command, open_reader, utc_now
 from gatepost_core.keyring import Keyring
 from gatepost_core.lineserver import Limits, LineServer, Observer
 from gatepost_core.listen import open_listener, parse_address
+from gatepost_core.login_table import LoginTable
 from gatepost_core.metrics import Metrics, observing
 from gatepost_core.prefork import Hooks, Supervisor, WorkerContext
 from gatepost_core.settings import Settings
@@ -17,6 +18,7 @@ from gatepost_core.tokens import BounceTokens
 from gatepost_policy.questions import Questions
 from gatepost_policy.report import Reporter
 from gatepost_policy.session import Session
+from gatepost_policy.sessions import KnownLogins
 
 
 def check(settings: Settings) -> None:
@@ -37,8 +39,11 @@ def serve(settings: Settings) -> int:
     seconds = metrics.histogram("request_seconds", "Time that an answer took.")
     took = metrics.batched(observing(seconds))
 
+    unknown = metrics.counter("logins_unknown_total", "Questions about sessions whose login is not known.")
+
     def work(context: WorkerContext) -> None:
-        questions = Questions(reader, tokens, policy.bounce_ports, utc_now)
+        logins = KnownLogins(LoginTable(settings.sasl.logins_file), unknown.inc)
+        questions = Questions(reader, tokens, policy.bounce_ports, utc_now, logins)
         server = LineServer(
             listener,
             lambda: Session(questions, report),

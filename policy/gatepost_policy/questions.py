@@ -2,7 +2,7 @@
 
 | state | login | decision |
 |---|---|---|
-| RCPT | yes | TLS, the credential's state, the envelope sender |
+| RCPT | yes | TLS, the credential's state, the session's login and network, the envelope sender |
 | RCPT | no | a bounce domain's address with a valid token, on a port that takes bounces; else refused |
 | DATA | yes | the same once more |
 | DATA | no | the same once more, and so one recipient only |
@@ -24,6 +24,7 @@ from datetime import datetime
 from typing import Protocol
 
 from gatepost_core.decision import AUTHENTICATION_REQUIRED, Decision, Pass, Reject
+from gatepost_core.logins import Login, check_login, check_network
 from gatepost_core.model import Credential
 from gatepost_core.rules import (
     TLS_REQUIRED,
@@ -55,6 +56,20 @@ class Directory(Protocol):
         ...
 
 
+class Logins(Protocol):
+    """Knows who logged in when on which smtpd(8)."""
+
+    def of(self, instance: str, username: str) -> Login | None:
+        """Return the login of the session that a transaction is in; None when it is not known."""
+        ...
+
+
+class _NoLogins:
+    def of(self, instance: str, username: str) -> None:
+        """Know of none."""
+        del instance, username
+
+
 class BounceTokens(Protocol):
     """Knows the local parts that were given out as envelope senders."""
 
@@ -64,7 +79,10 @@ class BounceTokens(Protocol):
 
 
 class Questions:
-    """Decides. ``bounce_ports`` are the SMTP ports that take bounces; ``now`` gives the time in UTC."""
+    """Decides. ``bounce_ports`` are the SMTP ports that take bounces; ``now`` gives the time in UTC.
+
+    Without ``logins`` nobody's is known.
+    """
 
     def __init__(
         self,
@@ -72,11 +90,13 @@ class Questions:
         bounce_tokens: BounceTokens,
         bounce_ports: Iterable[int],
         now: Callable[[], datetime],
+        logins: Logins | None = None,
     ) -> None:
         self._directory = directory
         self._bounce_tokens = bounce_tokens
         self._bounce_ports = frozenset(str(port) for port in bounce_ports)
         self._now = now
+        self._logins = logins or _NoLogins()
 
     def decide(self, request: Request) -> Decision:
         """Return what to answer. Raises StoreUnavailable."""
@@ -90,10 +110,23 @@ class Questions:
         if tls.__class__ is not Pass:
             return tls
         credential = self._directory.credential(username)
-        decision = check_state(credential, username, self._now())
+        now = self._now()
+        decision = check_state(credential, username, now)
         if credential is None or decision.__class__ is not Pass:
             return decision
+        decision = self._session(credential, request, now)
+        if decision.__class__ is not Pass:
+            return decision
         return check_envelope_sender(credential, request.get("sender", ""))
+
+    def _session(self, credential: Credential, request: Request, now: datetime) -> Decision:
+        """Hold the session, whose login may be hours old, against the credential as it is now."""
+        login = self._logins.of(request.get("instance", ""), credential.username)
+        if login is not None:
+            stands = check_login(credential, login, now)
+            if stands.__class__ is not Pass:
+                return stands
+        return check_network(credential, request.get("client_address", ""))
 
     def _without_login(self, request: Request) -> Decision:
         if request.get("server_port") in self._bounce_ports:

@@ -6,9 +6,10 @@ exception, so that no back end can turn its own trouble into a refusal by mistak
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
+from gatepost_core.logins import UNKNOWN
 from gatepost_sasl.peer import Peer
 
 __all__ = ["Authenticator", "BackendUnavailable", "Denied", "Granted", "Peer", "Verdict"]
@@ -16,10 +17,15 @@ __all__ = ["Authenticator", "BackendUnavailable", "Denied", "Granted", "Peer", "
 
 @dataclass(slots=True)
 class Granted:
-    """The login is good; ``username`` is the credential's own, ``note`` is for the log only."""
+    """The login is good; ``username`` is the credential's own, ``note`` is for the log only.
+
+    ``credential`` is its id and ``secret`` the mark of what it logged in with (``gatepost_core.logins``).
+    """
 
     username: str
     note: str = ""
+    credential: int = field(default=UNKNOWN, compare=False)
+    secret: int = field(default=UNKNOWN, compare=False)
 
 
 @dataclass(slots=True)

@@ -1,16 +1,23 @@
 """Holding off whoever guesses passwords: what counts, how long to delay, when to lock out.
 
 Failures are counted per user name *and* network together, so that outsiders cannot lock a customer out,
-and per network, which holds off somebody who tries many names. Rules:
+and per network, which holds off somebody who tries many names (guess_places.py). Rules:
 
 | what | effect |
 |---|---|
 | failures of a user and network | the answer to each comes later, twice as late each time from the third on |
 | ``limit`` of them, or ``network_limit`` of a network | locked out for ``lockout`` seconds |
+| twice, four times as many in an IPv6 /56, /48 | locked out there |
 | attempts while locked out | refused unread, in the words and at the time of any failure; not counted |
 | the lock-out has ended | one attempt; a failure locks out again, and does not count for the network |
+| twice ``limit`` failures of a user, from anywhere | each answer, also a good one, comes late, but where \
+the user has logged in from meanwhile; nobody is locked out |
 | no failure for four times ``lockout`` | forgotten |
 | a success | forgets that user and network; never the network, which a guesser's own login would clear |
+
+Checks that take their time (PAM, LDAP) are counted when they begin (``enter``), as if they failed, until
+they end (``leave``): who tries at many places at once has no more attempts than one after the other. Those
+beyond wait, since the ones before may be good.
 
 A forgotten device with an old password, which tries for ever, so counts for no more than ``limit`` in its
 network, and does not take everybody there along.
@@ -24,17 +31,31 @@ a newcomer has one attempt: a right password still gets in.
 from __future__ import annotations
 
 import functools
-import ipaddress
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
-Scope: TypeAlias = Literal["", "user", "network"]
-IPNetwork: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+from gatepost_sasl.guess_places import Place, Places, Rules, Scope, network_of, parse_networks, places_of
+
+__all__ = [
+    "Attempt", "Counters", "Entry", "Guard", "Hold", "Rules", "Scope", "delayed", "network_of", "no_guard",
+    "parse_networks",
+]  # fmt: skip
+
+# What follows from ``enter``: begin, wait for those under way, or locked out.
+Entry: TypeAlias = Literal["begun", "wait", "user", "network"]
 
 _FORGET = 4.0
 _UNDELAYED = 2
+_ANYWHERE = 2  # times the limit: failures of a user from anywhere that are not yet answered late
 _USUAL = 200
 _DELAY_MOST = 4.0  # seconds; Postfix waits for 10 in all (xsasl_dovecot_server.c, AUTH_TIMEOUT)
+# Longer than any check: what a worker that was killed had begun is forgotten then.
+_UNDER_WAY = 60.0
+
+
+_NOBODY: Scope = ""
 
 
 class Counters(Protocol):
@@ -48,24 +69,17 @@ class Counters(Protocol):
         """Count an event and return the new count."""
         ...
 
+    def take(self, key: bytes, count: int) -> None:
+        """Take events back."""
+        ...
+
     def clear(self, key: bytes) -> None:
         """Forget a key."""
         ...
 
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """How much guessing is let pass. Seconds; a limit of 0 counts nothing.
-
-    ``shared``: networks of which only users are counted, since hosts there log in for many people.
-    """
-
-    limit: int = 10
-    network_limit: int = 100
-    lockout: float = 900.0
-    ipv4_prefix: int = 32
-    ipv6_prefix: int = 64
-    shared: tuple[IPNetwork, ...] = ()
+    def exclusive(self) -> AbstractContextManager[object]:
+        """Keep everybody else's ``exclusive`` out meanwhile."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,83 +92,144 @@ class Hold:
 
 @dataclass(slots=True)
 class Attempt:
-    """One attempt's standing: ``locked`` is empty when it may be made; the rest is for Guard itself."""
+    """One attempt's standing: ``locked`` is empty when it may be made; the rest is for Guard itself.
+
+    ``late`` is how late even a good answer comes, in units of the usual delay; 0: at once.
+    """
 
     locked: Scope
-    user: bytes
-    network: bytes
-    network_limit: int
+    places: Places
     failures: int
+    late: float = 0.0
 
 
 class Guard:
-    """Counts failures in ``users`` and ``networks``, two tables shared by all workers."""
+    """Counts failures in tables shared by all workers: ``users``, ``networks``, and ``wide`` for the rest,
+    which is not counted without it.
 
-    def __init__(self, users: Counters, networks: Counters, rules: Rules | None = None) -> None:
+    ``under_way`` has a table for each worker, of the checks that it has begun; the one of ``slot`` is this
+    worker's own.
+    """
+
+    def __init__(
+        self,
+        users: Counters,
+        networks: Counters,
+        rules: Rules | None = None,
+        wide: Counters | None = None,
+        under_way: Sequence[Counters] = (),
+        slot: int = 0,
+    ) -> None:
         self._users = users
         self._networks = networks
+        self._wide = wide or _Nothing()
         self._rules = rules = rules or Rules()
         self._forget = _FORGET * rules.lockout
+        self._under_way = under_way
+        self._slot = slot
         # The same customers log in again and again; the latest are kept.
-        self._keys = functools.lru_cache(maxsize=2048)(self._read_keys)
+        self._places = functools.lru_cache(maxsize=2048)(self._read_places)
 
     def attempt(self, username: str, address: str, now: float) -> Attempt:
         """Say how an attempt stands, before it is made: locked out, or not."""
         long = len(username) > _USUAL  # only strangers have such names: not kept
-        user, network, limit = (self._read_keys if long else self._keys)(username, address)
-        failures, latest = self._users.read(user, now, self._forget) if self._rules.limit else (0, 0.0)
-        locked: Scope = ""
-        if failures and self._is_locked(failures, latest, self._rules.limit, now):
-            locked = "user"
-        elif limit:
-            count, latest = self._networks.read(network, now, self._forget)
-            if count and self._is_locked(count, latest, limit, now):
-                locked = "network"
-        return Attempt(locked, user, network, limit, failures)
+        places = (self._read_places if long else self._places)(username, address)
+        failures, locked = 0, _NOBODY
+        forget, lockout = self._forget, self._rules.lockout
+        for at, place in enumerate(places.limited):
+            count, latest = self._table(place).read(place.key, now, forget)
+            if count:
+                if not at and place.scope == "user":
+                    failures = count
+                if not locked and count >= place.limit and now < latest + lockout:
+                    locked = place.scope
+        return Attempt(locked, places, failures, self._late(places, now))
 
-    def _read_keys(self, username: str, address: str) -> tuple[bytes, bytes, int]:
-        """Return the keys of a user and a network, and the network's limit."""
-        network, limit = network_of(address, self._rules)
-        return b"%s\0%s" % (_folded(username), network), network, limit
+    def _read_places(self, username: str, address: str) -> Places:
+        return places_of(username, address, self._rules)
+
+    def _table(self, place: Place) -> Counters:
+        return self._wide if place.wide else self._users if place.scope == "user" else self._networks
+
+    def _late(self, places: Places, now: float) -> float:
+        """Return how late every answer to a user is who is being guessed, from where he never logged in."""
+        if not self._rules.limit:
+            return 0.0
+        count, _ = self._wide.read(places.anywhere, now, self._forget)
+        most = _ANYWHERE * self._rules.limit
+        if count < most or self._wide.read(places.here, now, self._forget)[0]:
+            return 0.0
+        return float(2 ** min(count - most + 1, 16))
+
+    def enter(self, attempt: Attempt, now: float) -> Entry:
+        """Count a check that takes its time as under way, if it may begin; ``leave`` ends it."""
+        with self._users.exclusive():
+            for place in attempt.places.limited:
+                count, latest = self._table(place).read(place.key, now, self._forget)
+                if count >= place.limit and now < latest + self._rules.lockout:
+                    return place.scope or "wait"
+                begun = sum(table.read(_mark(place), now, _UNDER_WAY)[0] for table in self._under_way)
+                if begun >= max(1, place.limit - count):
+                    return "wait"
+            if self._under_way:
+                for place in attempt.places.limited:
+                    self._under_way[self._slot].add(_mark(place), now, _UNDER_WAY, 0)
+        return "begun"
+
+    def leave(self, attempt: Attempt) -> None:
+        """Note that a check has ended; its failure, if it is one, has been counted by now."""
+        if self._under_way:
+            for place in attempt.places.limited:
+                self._under_way[self._slot].take(_mark(place), 1)
 
     def failed(self, attempt: Attempt, now: float) -> Hold:
         """Count a failure."""
-        limit = self._rules.limit
-        count = self._add(self._users, attempt.user, limit, now)
-        if limit and count > limit:  # let through after a lock-out
-            return Hold(_growth(count), "user")
-        of_network = self._add(self._networks, attempt.network, attempt.network_limit, now)
-        lockout: Scope = "network" if attempt.network_limit and of_network >= attempt.network_limit else ""
-        return Hold(_growth(count), "user" if count and count == limit else lockout)
+        limited, limit = attempt.places.limited, self._rules.limit
+        counts = [self._add(limited[0], now)] if limited else []
+        first = counts[0] if counts and limit else 0
+        if limit and first > limit:  # let through after a lock-out
+            return Hold(max(_growth(first), attempt.late), "user")
+        counts += [self._add(place, now) for place in limited[1:]]
+        if limit:
+            self._wide.add(attempt.places.anywhere, now, self._forget, limit - 1)
+        return Hold(max(_growth(first), attempt.late), _locked_by(limited, counts))
 
     @staticmethod
     def refused(attempt: Attempt) -> Hold:
         """Return how late an attempt is answered that is refused unread: as its latest failure was."""
-        return Hold(_growth(attempt.failures))
+        return Hold(max(_growth(attempt.failures), attempt.late))
 
-    def succeeded(self, attempt: Attempt) -> None:
-        """Forget the failures of a user and network; needless where ``attempt`` has none."""
-        self._users.clear(attempt.user)
+    def succeeded(self, attempt: Attempt, now: float = 0.0) -> None:
+        """Forget the failures of a user and network; needless where there are none and nothing is late."""
+        places = attempt.places
+        if attempt.failures:
+            own = places.limited[0]
+            self._users.clear(own.key)
+            for place in places.limited:
+                if place.scope == "user" and place.wide:
+                    self._wide.take(place.key, attempt.failures)
+            self._wide.take(places.anywhere, attempt.failures)
+        if attempt.late:
+            self._wide.add(places.here, now, self._forget, 0)
 
-    def _is_locked(self, count: int, latest: float, limit: int, now: float) -> bool:
-        return 0 < limit <= count and now < latest + self._rules.lockout
-
-    def _add(self, counters: Counters, key: bytes, limit: int, now: float) -> int:
-        return counters.add(key, now, self._forget, limit - 1) if limit else 0
+    def _add(self, place: Place, now: float) -> int:
+        return self._table(place).add(place.key, now, self._forget, place.limit - 1)
 
 
-def network_of(address: str, rules: Rules) -> tuple[bytes, int]:
-    """Return the network that stands for an address (the text itself when it is none), and its limit."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return address.encode("utf-8", "surrogatepass"), rules.network_limit
-    if isinstance(ip, ipaddress.IPv6Address):
-        ip = ip.ipv4_mapped or ip
-    prefix = rules.ipv4_prefix if ip.version == 4 else rules.ipv6_prefix
-    shared = any(ip in one for one in rules.shared)
-    network = ipaddress.ip_network((ip, prefix), strict=False)
-    return str(network).encode(), 0 if shared else rules.network_limit
+def _locked_by(places: Sequence[Place], counts: Sequence[int]) -> Scope:
+    """Return whom a failure locks out: the user when a limit is met now, or the network, anew each time."""
+    lockout: Scope = ""
+    for place, count in zip(places, counts, strict=True):
+        if place.scope == "user" and count == place.limit:
+            return "user"
+        if place.scope == "network" and count >= place.limit:
+            lockout = "network"
+    return lockout
+
+
+def _mark(place: Place) -> bytes:
+    """Return the key of a place among those under way: users and networks are in one table there."""
+    return place.scope.encode() + b"\0" + place.key
 
 
 class _Nothing:
@@ -170,9 +245,17 @@ class _Nothing:
         del key, now, forget, inherit
         return 0
 
+    def take(self, key: bytes, count: int) -> None:
+        """Have nothing to take back."""
+        del key, count
+
     def clear(self, key: bytes) -> None:
         """Have nothing to forget."""
         del key
+
+    def exclusive(self) -> AbstractContextManager[object]:
+        """Keep nobody out."""
+        return nullcontext()
 
 
 def no_guard() -> Guard:
@@ -187,15 +270,3 @@ def delayed(usual: float, hold: Hold) -> float:
 
 def _growth(count: int) -> float:
     return float(2 ** min(max(0, count - _UNDELAYED), 16))
-
-
-def _folded(username: str) -> bytes:
-    """Return a name in the one spelling that is counted; no NUL is in it."""
-    if username.isalnum() and username.islower():
-        return username.encode("utf-8", "surrogatepass")
-    return "".join(username.casefold().split()).encode("utf-8", "surrogatepass")
-
-
-def parse_networks(texts: tuple[str, ...]) -> tuple[IPNetwork, ...]:
-    """Return networks in CIDR notation. Raises ValueError, naming the one that is none."""
-    return tuple(ipaddress.ip_network(text, strict=False) for text in texts)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Callable
 
 from gatepost_core.counters import SharedCounters
 from gatepost_core.daemon import command, open_reader, utc_now
@@ -15,6 +16,7 @@ from gatepost_core.keyring import Keyring
 from gatepost_core.lineserver import Limits, LineServer, Observer
 from gatepost_core.listen import open_listener, parse_address
 from gatepost_core.log import get_logger
+from gatepost_core.login_table import LoginTable
 from gatepost_core.metrics import Metrics, observing
 from gatepost_core.prefork import Hooks, Supervisor, WorkerContext
 from gatepost_core.settings import SaslSettings, Settings
@@ -23,8 +25,10 @@ from gatepost_core.store.reader import Reader
 from gatepost_core.store.usage import LastUsed
 from gatepost_sasl.backends import build
 from gatepost_sasl.backends.store import StoreAuthenticator
+from gatepost_sasl.backends.turns import Turns
 from gatepost_sasl.guessing import Guard, Rules, parse_networks
 from gatepost_sasl.mechanisms import SCRAM
+from gatepost_sasl.noting import Noting
 from gatepost_sasl.report import Reporter
 from gatepost_sasl.session import Configuration, Scram, Session
 from gatepost_sasl.slowest import Slowest
@@ -32,6 +36,8 @@ from gatepost_sasl.slowest import Slowest
 # Logins that a worker has waiting for PAM or LDAP at once. Each has a deadline of its own, and one that
 # is stuck must not keep another back end's from being asked.
 _BLOCKING_LOGINS = 256
+# For logins of which each counts at several places.
+_UNDER_WAY_BUCKETS = 1024
 
 
 def check(settings: Settings) -> None:
@@ -57,7 +63,8 @@ def serve(settings: Settings) -> int:
     )
     seconds = metrics.histogram("request_seconds", "Time that an answer took, without the failure delay.")
     took = metrics.batched(observing(seconds))
-    guard = _guard(sasl)
+    unnoted = metrics.counter("logins_unnoted_total", "Logins that policy cannot know the time of.")
+    guard_of = _guards(sasl)
     slowest = Slowest(_expected(reader))
     if slowest.delay(sasl.failure_delay) > sasl.failure_delay:
         get_logger().info("refusals wait for imported hashes", seconds=slowest.delay(sasl.failure_delay))
@@ -73,6 +80,7 @@ def serve(settings: Settings) -> int:
             slowest.took,
         )
         backends = build.build(settings, parts)
+        guard = guard_of(context.slot)
         configuration = Configuration(
             authenticator=backends,
             report=report,
@@ -80,7 +88,9 @@ def serve(settings: Settings) -> int:
             failure_delay=sasl.failure_delay,
             pid=os.getpid(),
             guard=guard,
+            turn=Turns(guard).turn,
             slowest=slowest,
+            note=Noting(LoginTable(sasl.logins_file, writing=True), unnoted.inc),
             scram=_scram(sasl, StoreAuthenticator(reader, keyring, last_used, utc_now), reader, keyring),
         )
         numbers = itertools.count(1)
@@ -105,8 +115,8 @@ def serve(settings: Settings) -> int:
     ).run()
 
 
-def _guard(sasl: SaslSettings) -> Guard:
-    """Return the counters of failed logins, in memory that all workers share."""
+def _guards(sasl: SaslSettings) -> Callable[[int], Guard]:
+    """Return what makes a worker's view of the counters of failed logins, which all workers share."""
     rules = Rules(
         limit=sasl.guess_limit,
         network_limit=sasl.guess_network_limit,
@@ -115,7 +125,14 @@ def _guard(sasl: SaslSettings) -> Guard:
         ipv6_prefix=sasl.guess_ipv6_prefix,
         shared=parse_networks(sasl.guess_shared_networks),
     )
-    return Guard(SharedCounters(), SharedCounters(), rules)
+    users, networks, wide = SharedCounters(), SharedCounters(), SharedCounters()
+    under_way = [SharedCounters(_UNDER_WAY_BUCKETS) for _ in range(sasl.workers)]
+
+    def guard_of(slot: int) -> Guard:
+        under_way[slot].empty()  # of a worker that was killed
+        return Guard(users, networks, rules, wide, under_way, slot)
+
+    return guard_of
 
 
 def _expected(reader: Reader) -> float:

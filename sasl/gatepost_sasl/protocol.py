@@ -103,6 +103,14 @@ def decode(line: bytes) -> Command | None:
     return None
 
 
+def client_of(line: bytes) -> int:
+    """Return the process id of ``CPID <pid>``, 0 for another line; policy services are told the same."""
+    if not line.startswith(b"CPID\t"):
+        return 0
+    number = line[5:]
+    return int(number) if number.isdigit() and len(number) < _DIGITS else 0
+
+
 def _auth(line: bytes) -> Auth:
     """Take ``resp=`` for the last parameter, as the protocol has it: what a client sent is in it.
 

@@ -10,10 +10,11 @@
 | open | the empty CONT after it | OK | open |
 | open | AUTH or CONT, login denied or response unusable | FAIL, at a fixed time after the request | open |
 | open | AUTH or CONT, locked out for guessing | the same FAIL, at the time of the latest failure | open |
-| open | AUTH or CONT, back end unavailable | close without an answer (Postfix: 454) | |
+| open | AUTH or CONT, no back end, or no turn (turns.py) | close without an answer (Postfix: 454) | |
 | open | CONT of an exchange that is not pending | FAIL, at the same time | open |
 | open | CANCEL | | open |
 | any | a line that breaks the protocol | close | |
+| any | CPID: which smtpd it is, noted with each login | | same |
 | any | an unknown command | | same |
 
 A client that gives up tells Postfix and Postfix tells nobody, so pending exchanges end by themselves.
@@ -25,6 +26,7 @@ the number of failures (guessing.py). SMTP's success carries no data, and Postfi
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
@@ -67,6 +69,22 @@ class Login:
     lockout: Scope = ""
 
 
+# A login's turn to be checked, where that takes its time: waits, and gives who is locked out meanwhile.
+# Raises BackendUnavailable (turns.py).
+Turn: TypeAlias = Callable[[Attempt], AbstractContextManager[Scope]]
+
+
+def _whoever_comes(attempt: Attempt) -> AbstractContextManager[Scope]:
+    """Let nobody wait."""
+    del attempt
+    return nullcontext("")
+
+
+def _unnoted(pid: int, granted: Granted) -> None:
+    """Note a login nowhere."""
+    del pid, granted
+
+
 class Scram(Protocol):
     """SCRAM-SHA-256 with somebody's keys."""
 
@@ -83,7 +101,9 @@ class Scram(Protocol):
 class Configuration:
     """What all sessions of a daemon share. ``failure_delay`` is in seconds; ``slowest`` may make it longer.
 
-    Without a ``guard`` no failures are counted; ``scram`` is needed where ``mechanisms`` name it.
+    Without a ``guard`` no failures are counted; ``scram`` is needed where ``mechanisms`` name it. ``note``
+    is told of each login that is granted, and the process id of the smtpd(8) that it is on; must not fail.
+    ``turn`` is taken by checks that take their time.
     """
 
     authenticator: Authenticator
@@ -94,6 +114,8 @@ class Configuration:
     guard: Guard = field(default_factory=no_guard)
     scram: Scram | None = None
     slowest: Slowest = field(default_factory=Slowest)
+    note: Callable[[int, Granted], object] = _unnoted
+    turn: Turn = _whoever_comes
 
 
 @dataclass(slots=True)
@@ -115,6 +137,7 @@ class Session:
         self._number = number
         self._decoder = Decoder()
         self._open = False
+        self._client = 0
         self._pending: dict[int, _Exchange] = {}
         makers = dict(MECHANISMS)
         if configuration.scram is not None:
@@ -137,6 +160,9 @@ class Session:
                 command = protocol.decode(line)
                 if isinstance(command, Auth) and self._open:  # most of what ever comes
                     output = self._auth(command, now)
+                elif command is None:
+                    self._client = protocol.client_of(line) or self._client
+                    continue
                 else:
                     output = self._command(command, now)
                 if output is not None:
@@ -147,13 +173,11 @@ class Session:
             outputs.append(Close(f"no answer: {error}", fault=True))
         return outputs
 
-    def _command(self, command: Command | None, now: float) -> Output | None:
+    def _command(self, command: Command, now: float) -> Output | None:
         if isinstance(command, Version):
             if command.major != protocol.MAJOR:
                 raise ProtocolError(f"version {command.major}, expected {protocol.MAJOR}")
             self._open = True
-        elif command is None:
-            return None
         elif not self._open:
             raise ProtocolError(f"{type(command).__name__.upper()} before VERSION")
         elif isinstance(command, Cont):
@@ -204,8 +228,7 @@ class Session:
         guard = self._configuration.guard
         attempt = guard.attempt(who.username, exchange.peer.remote_ip, now)
         if attempt.locked:
-            self._report("locked", who.username, exchange, f"{attempt.locked} locked out", attempt.locked)
-            return self._fail(exchange.request.id, REFUSED, now, guard.refused(attempt))
+            return self._locked_out(exchange, who, attempt, attempt.locked, now)
         try:
             if isinstance(who, Done):
                 asked = self._configuration.authenticator
@@ -225,13 +248,22 @@ class Session:
         """Conclude in a thread of the line server's; what cannot be told closes the connection as well."""
         assert isinstance(who, Done)  # noqa: S101 - a Proof is concluded at once
         try:
-            verdict = self._configuration.authenticator.authenticate(
-                who.username, who.password, exchange.peer
-            )
+            with self._configuration.turn(attempt) as locked:
+                if locked:
+                    return [self._locked_out(exchange, who, attempt, locked, now)]
+                asked = self._configuration.authenticator
+                verdict = asked.authenticate(who.username, who.password, exchange.peer)
+                return [self._concluded(exchange, who, attempt, verdict, now)]
         except (StoreUnavailable, BackendUnavailable) as error:
             self._report("unavailable", who.username, exchange, str(error))
             return [Close(f"no answer: {error}", fault=True)]
-        return [self._concluded(exchange, who, attempt, verdict, now)]
+
+    def _locked_out(
+        self, exchange: _Exchange, who: Done | Proof, attempt: Attempt, locked: Scope, now: float
+    ) -> Send:
+        """Return the refusal of a login that nobody looks at."""
+        self._report("locked", who.username, exchange, f"{locked} locked out", locked)
+        return self._fail(exchange.request.id, REFUSED, now, self._configuration.guard.refused(attempt))
 
     def _proved(self, exchange: _Exchange, who: Proof) -> Verdict:
         """Return what follows from SCRAM's proof."""
@@ -247,13 +279,14 @@ class Session:
             hold = guard.failed(attempt, now)
             self._report("denied", who.username, exchange, verdict.reason, hold.lockout)
             return self._fail(exchange.request.id, REFUSED, now, hold)
-        if attempt.failures:
-            guard.succeeded(attempt)
+        if attempt.failures or attempt.late:
+            guard.succeeded(attempt, now)
+        later = now + self._delay(Hold(attempt.late)) if attempt.late else None
         if isinstance(who, Proof):
             exchange.granted = verdict
             self._remember(exchange, now)
-            return Send(protocol.challenge(exchange.request.id, who.data))
-        return self._grant(exchange, verdict)
+            return Send(protocol.challenge(exchange.request.id, who.data), later)
+        return self._grant(exchange, verdict, later)
 
     def _taken(self, exchange: _Exchange, granted: Granted, response: bytes | None, now: float) -> Output:
         """Grant what waits only for the client's empty answer to our proof."""
@@ -261,20 +294,24 @@ class Session:
             return self._malformed(exchange.request, exchange.peer, NOT_EMPTY, now)
         return self._grant(exchange, granted)
 
-    def _grant(self, exchange: _Exchange, granted: Granted) -> Send:
+    def _grant(self, exchange: _Exchange, granted: Granted, not_before: float | None = None) -> Send:
         request = exchange.request
+        if self._client:
+            self._configuration.note(self._client, granted)
         self._configuration.report(
             Login("granted", granted.username, exchange.peer, request.mechanism, granted.note)
         )
-        return Send(protocol.success(request.id, granted.username))
+        return Send(protocol.success(request.id, granted.username), not_before)
 
     def _malformed(self, request: Auth, peer: Peer, text: str, now: float) -> Output:
         self._configuration.report(Login("malformed", "", peer, request.mechanism, text))
         return self._fail(request.id, text, now)
 
     def _fail(self, request: int, text: str, now: float, hold: Hold | None = None) -> Send:
-        delay = delayed(self._configuration.slowest.delay(self._configuration.failure_delay), hold or Hold())
-        return Send(protocol.failure(request, text), now + delay)
+        return Send(protocol.failure(request, text), now + self._delay(hold or Hold()))
+
+    def _delay(self, hold: Hold) -> float:
+        return delayed(self._configuration.slowest.delay(self._configuration.failure_delay), hold)
 
     def _report(
         self, result: Result, username: str, exchange: _Exchange, reason: str, lockout: Scope = ""

@@ -96,11 +96,12 @@ class Provision:
         label: str = "",
         expires_at: datetime | None = None,
         mode: Mode = Mode.LIVE,
+        username: str = "",
     ) -> Login:
         """Make a credential of the account ``demo`` and return its login."""
         if self._keys is None:
             self._keys = keyring.Keyring.load(self._settings.keys.directory)
-        login = Login(passwords.new_username(), passwords.new_password())
+        login = Login(username or passwords.new_username(), passwords.new_password())
         with self._directory() as connection:
             credentials.add(
                 connection,
@@ -114,6 +115,15 @@ class Provision:
                 expires_at=expires_at,
                 mode=mode,
             )
+        return login
+
+    def rotate_password(self, username: str, overlap: timedelta) -> Login:
+        """Give the credential a new password; the one until now stays valid for the overlap."""
+        keys = self._keys or keyring.Keyring.load(self._settings.keys.directory)
+        login, now = Login(username, passwords.new_password()), datetime.now(UTC)
+        with self._directory() as connection:
+            derived = passwords.derive(keys, login.password)
+            credentials.rotate(connection, username, derived, now, now + overlap)
         return login
 
     def external(self, username: str, source: Source) -> None:

@@ -107,7 +107,10 @@ class Stack:
         tables: dict[str, dict[str, Value]] = {
             "store": {"url": f"sqlite:///{place.store}/directory.db"},
             "keys": {"directory": str(place.store / "keys")},
-            "sasl": {"listen": f"unix:{place.sockets}/sasl"},
+            "sasl": {
+                "listen": f"unix:{place.sockets}/sasl",
+                "logins_file": str(place.store / "logins"),
+            },
             "policy": {"listen": f"unix:{place.sockets}/policy", "bounce_ports": [self.ports[0]]},
             "milter": {"listen": f"unix:{place.sockets}/milter"},
             "images": {"directory": str(place.store / "images")},

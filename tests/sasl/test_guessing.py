@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import base64
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from gatepost_core.counters import SharedCounters
-from gatepost_core.lineserver import Send
+from gatepost_core.lineserver import Later, Send
 from gatepost_sasl.authenticator import Denied, Granted, Peer, Verdict
+from gatepost_sasl.backends.turns import Turns
 from gatepost_sasl.guessing import Guard, Hold, Rules, network_of, parse_networks
 from gatepost_sasl.session import Configuration, Login, Session
 
@@ -18,10 +22,10 @@ HERE, ELSEWHERE = "192.0.2.7", "198.51.100.9"
 
 @pytest.fixture
 def guard() -> Iterator[Guard]:
-    users, networks = SharedCounters(256), SharedCounters(256)
-    yield Guard(users, networks, Rules(limit=5, network_limit=20, lockout=60.0))
-    users.close()
-    networks.close()
+    tables = users, networks, wide = [SharedCounters(256) for _ in range(3)]
+    yield Guard(users, networks, Rules(limit=5, network_limit=20, lockout=60.0), wide)
+    for table in tables:
+        table.close()
 
 
 def failure(guard: Guard, username: str, address: str, now: float) -> Hold:
@@ -196,3 +200,156 @@ def test_a_lockout_is_reported_when_it_begins_and_while_it_lasts(guard: Guard) -
     assert [login.lockout for login in logins] == ["", "", "", "", "user", "user"]
     assert [login.result for login in logins] == ["denied"] * 5 + ["locked"]
     assert logins[-1].reason == "user locked out"
+
+
+def test_who_has_a_48_of_ipv6_does_not_get_attempts_for_each_64_in_it(guard: Guard) -> None:
+    let_through = 0
+    for number in range(150):
+        address = f"2001:db8:0:{number * 256 + 1:x}::1"  # each in a /56 of its own
+        for _ in range(5):
+            if not guard.attempt("alice", address, 0.0).locked:
+                failure(guard, "alice", address, 0.0)
+                let_through += 1
+    assert let_through == 4 * 5
+    assert guard.attempt("alice", "2001:db8:0:ffff::1", 1.0).locked == "user"
+    assert guard.attempt("alice", "2001:db8:1::1", 1.0).locked == ""
+    assert guard.attempt("bob", "2001:db8:0:ffff::1", 1.0).locked == ""
+
+
+def test_many_names_from_one_56_lock_it_out_at_twice_a_64_s_limit(guard: Guard) -> None:
+    for number in range(40):
+        address = f"2001:db8:0:{number:x}::1"
+        assert guard.attempt(f"user{number}", address, 0.0).locked == ""
+        failure(guard, f"user{number}", address, 0.0)
+    assert guard.attempt("alice", "2001:db8:0:ff::1", 1.0).locked == "network"
+    assert guard.attempt("alice", "2001:db8:0:100::1", 1.0).locked == ""
+
+
+def test_a_user_s_own_mistakes_do_not_add_up_where_he_logs_in_in_between(guard: Guard) -> None:
+    for number in range(15):
+        address = f"2001:db8::{number:x}"
+        assert guard.attempt("alice", address, 0.0).locked == ""
+        failure(guard, "alice", address, 0.0)
+        guard.succeeded(guard.attempt("alice", address, 0.0), 0.0)
+    assert guard.attempt("alice", ELSEWHERE, 0.0).late == 0.0
+
+
+def test_a_user_guessed_from_everywhere_is_slow_from_strange_networks_and_locked_out_nowhere(
+    guard: Guard,
+) -> None:
+    late = []
+    for number in range(200):
+        attempt = guard.attempt("alice", f"198.51.100.{number}", 0.0)
+        late.append(attempt.late)
+        guard.failed(attempt, 0.0)
+    assert late[:14] == [0.0] * 10 + [2.0, 4.0, 8.0, 16.0]
+    assert late == sorted(late)
+    own = guard.attempt("alice", HERE, 1.0)
+    assert own.locked == ""
+    assert own.late >= 16
+    guard.succeeded(own, 1.0)  # from here on nothing is late for whoever logged in
+    assert guard.attempt("alice", HERE, 2.0).late == 0.0
+    assert guard.attempt("alice", ELSEWHERE, 2.0).late >= 16
+    assert guard.attempt("bob", ELSEWHERE, 2.0).late == 0.0
+
+
+def test_a_good_answer_is_as_late_as_a_bad_one_to_who_guesses_from_everywhere(guard: Guard) -> None:
+    for number in range(12):
+        guard.failed(guard.attempt("alice", f"198.51.100.{number}", 0.0), 0.0)
+    (bad,) = attempts(guard, Alice(), "alice", "guess", 1)
+    (good,) = attempts(guard, Alice(), "alice", "secret", 1)
+    assert good.data.startswith(b"OK")
+    assert good.not_before is not None
+    assert bad.not_before is not None
+    assert min(bad.not_before, good.not_before) >= 8 * 0.25
+
+
+class Slow:
+    """A back end that takes its time: it answers when ``end`` says so, and counts those that wait for it."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.most = 0
+        self._now = 0
+        self._lock = threading.Lock()
+        self._end = threading.Event()
+
+    def at_once(self, username: str, password: str, peer: Peer) -> None:
+        del username, password, peer
+
+    def authenticate(self, username: str, password: str, peer: Peer) -> Verdict:
+        del username, peer
+        with self._lock:
+            self.asked += 1
+            self._now += 1
+            self.most = max(self.most, self._now)
+        self._end.wait()
+        with self._lock:
+            self._now -= 1
+        return Granted("alice") if password == "secret" else Denied("wrong")
+
+    def end(self) -> None:
+        self._end.set()
+
+
+def at_once(workers: int, backend: Slow, passwords: list[str], rules: Rules) -> list[bytes]:
+    """Log in with all passwords at once, spread over workers; return the answers."""
+    users, networks, wide = SharedCounters(64), SharedCounters(64), SharedCounters(64)
+    under_way = [SharedCounters(64) for _ in range(workers)]
+    guards = [Guard(users, networks, rules, wide, under_way, slot) for slot in range(workers)]
+    configurations = [
+        Configuration(backend, lambda _: None, guard=one, turn=Turns(one).turn) for one in guards
+    ]
+    works, now = [], time.monotonic()
+    for number, password in enumerate(passwords):
+        session = Session(configurations[number % workers])
+        session.receive(b"VERSION\t1\t0\n", 0.0)
+        response = base64.b64encode(f"\0alice\0{password}".encode())
+        (later,) = session.receive(b"AUTH\t1\tPLAIN\trip=192.0.2.7\tsecured\tresp=%s\n" % response, now)
+        assert isinstance(later, Later)
+        works.append(later.work)
+    with ThreadPoolExecutor(len(passwords)) as pool:
+        done = [pool.submit(work) for work in works]
+        backend.end()
+        outputs = [one.result() for one in done]
+    for table in (users, networks, wide, *under_way):
+        table.close()
+    return [output.data if isinstance(output, Send) else b"closed" for (output,) in outputs]
+
+
+def test_parallel_guesses_at_a_slow_back_end_are_no_more_than_one_after_the_other() -> None:
+    backend = Slow()
+    answers = at_once(2, backend, ["guess"] * 80, Rules(limit=10))
+    assert backend.asked == 10
+    assert all(answer.startswith(b"FAIL") for answer in answers)
+
+
+def test_parallel_guesses_at_many_names_are_bounded_by_the_network_s_limit() -> None:
+    backend = Slow()
+    at_once(2, backend, ["guess"] * 80, Rules(limit=0, network_limit=20))
+    assert backend.asked == 20
+
+
+def test_parallel_logins_with_the_right_password_wait_for_each_other_and_all_get_in() -> None:
+    backend = Slow()
+    answers = at_once(2, backend, ["secret"] * 80, Rules(limit=10))
+    assert backend.asked == 80
+    assert backend.most <= 10
+    assert all(answer.startswith(b"OK") for answer in answers)
+
+
+def test_a_right_password_gets_in_among_guesses_that_leave_an_attempt() -> None:
+    answers = at_once(2, Slow(), ["guess"] * 5 + ["secret"] * 20 + ["guess"] * 4, Rules(limit=10))
+    assert sum(answer.startswith(b"OK") for answer in answers) == 20
+
+
+def test_what_a_killed_worker_had_begun_is_given_back_by_the_next() -> None:
+    users, networks, under_way = SharedCounters(64), SharedCounters(64), SharedCounters(64)
+    guard = Guard(users, networks, Rules(limit=2), users, [under_way])
+    for _ in range(2):
+        assert guard.enter(guard.attempt("alice", HERE, 0.0), 0.0) == "begun"
+    assert guard.enter(guard.attempt("alice", HERE, 0.0), 0.0) == "wait"
+    under_way.empty()
+    assert guard.enter(guard.attempt("alice", HERE, 0.0), 0.0) == "begun"
+    for table in (users, networks, under_way):
+        table.close()

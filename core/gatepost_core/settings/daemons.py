@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, field_validator
@@ -56,6 +57,12 @@ class SaslSettings(Daemon):
         "many people, such as a webmail.",
     )
 
+    logins_file: Path = Field(
+        default=Path("/run/gatepost-sasl/logins"),
+        description="Where it is noted who logged in when on which smtpd(8), for gatepost-policy, which ends "
+        "sessions whose password was changed since. Best in memory (tmpfs), in a folder that outlives the "
+        "daemon; 256 kB.",
+    )
     backends: tuple[str, ...] = Field(
         default=("store",),
         description="Back ends in the order in which they are asked: store, pam, ldap. The first whose "

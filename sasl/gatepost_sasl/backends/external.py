@@ -116,7 +116,7 @@ class ExternalAuthenticator:
         if refused is not None:
             return self._denied(refused.reason)
         self._last_used.record(credential.id, peer.remote_ip, now)
-        return Granted(credential.username, note)
+        return Granted(credential.username, note, credential.id)
 
     def _normal(self, username: str) -> str:
         """Return one spelling: directories take runs of spaces as one, and none at the ends (RFC 4518)."""

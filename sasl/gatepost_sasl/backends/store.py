@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from gatepost_core.keyring import Keyring
+from gatepost_core.logins import UNKNOWN, secret_mark
 from gatepost_core.model import Credential, Rules, Source, State
 from gatepost_core.passwords import verify
 from gatepost_sasl.authenticator import BackendUnavailable, Denied, Granted, Peer, Verdict
@@ -71,7 +72,7 @@ class StoreAuthenticator:
     def _checked(self, credential: Credential | None, password: str, peer: Peer) -> Verdict:
         now = self._now()
         try:
-            matches = verify(self._keyring, credential, password, now, self._took)
+            matching = verify(self._keyring, credential, password, now, self._took)
         except LookupError as error:
             raise BackendUnavailable(str(error)) from error
         refused = refusal(
@@ -79,15 +80,15 @@ class StoreAuthenticator:
         )  # for each, so that all take as long
         if credential is None:
             return Denied("unknown user")
-        if not matches:
+        if matching is None:
             return Denied("wrong password")
-        return refused or self._used(credential, peer, now)
+        return refused or self._used(credential, peer, now, secret_mark(matching))
 
     def admit(self, credential: Credential, peer: Peer, now: datetime) -> Verdict:
         """Say whether a credential may be used by somebody who has shown to know its password."""
         refused = refusal(credential, Source.STORE, peer, now)
-        return refused or self._used(credential, peer, now)
+        return refused or self._used(credential, peer, now, UNKNOWN)
 
-    def _used(self, credential: Credential, peer: Peer, now: datetime) -> Granted:
+    def _used(self, credential: Credential, peer: Peer, now: datetime, secret: int) -> Granted:
         self._last_used.record(credential.id, peer.remote_ip, now)
-        return Granted(credential.username)
+        return Granted(credential.username, credential=credential.id, secret=secret)
