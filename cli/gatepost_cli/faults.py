@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from gatepost_core.backup import BackupError
 from gatepost_core.keyring import KeyringError
+from gatepost_core.postfix.cf_carry import CarryError
+from gatepost_core.postfix.cf_plan import ConflictError
 from gatepost_core.settings import SettingsError
 from gatepost_core.store import Conflict, NotFound, StoreError, StoreUnavailable
 
@@ -19,6 +21,8 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
     (SettingsError, 4),
     (KeyringError, 4),
     (BackupError, 1),
+    (CarryError, 1),
+    (ConflictError, 1),
     (OSError, 1),
 )
 
@@ -32,6 +36,8 @@ def explain(error: Exception) -> tuple[int, str] | None:
 
 
 def _text(error: Exception) -> str:
+    if isinstance(error, CarryError) and error.remarks:
+        return f"{error}: {'; '.join(error.remarks)}"
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
     return str(error)

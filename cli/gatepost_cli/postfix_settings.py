@@ -1,7 +1,8 @@
 """``gatepost postfix-settings``: the main.cf and master.cf parameters to set, and why.
 
-The parameters are ``gatepost_core.postfix``'s; here they are only written out, as text with
-the reasons as comments, as postconf(1) commands, or as JSON.
+The parameters are ``gatepost_core.postfix``'s; here they are written out, as text with the reasons as
+comments, as postconf(1) commands, or as JSON. ``postfix_here`` says what speaks against them on this host
+(as text they are printed all the same, with warnings), ``postfix_apply`` sets them.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ import shlex
 import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import click
 
 from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import emit, note
+from gatepost_cli.postfix_apply import apply, held_against, undo
+from gatepost_cli.postfix_here import KEPT, carrier, concerns
 from gatepost_cli.session import Session, json_option, pass_session
 from gatepost_core.postfix import Parameter, Service, main_cf, master_cf
 from gatepost_core.store import domains
@@ -33,13 +37,43 @@ _WIDTH = 100
     show_default=True,
     help="Text as in the files; postconf commands, ready to run; or JSON.",
 )
+@click.option(
+    "--apply",
+    "action",
+    flag_value="apply",
+    help="Set it: shows what changes in main.cf and master.cf, asks, keeps copies, holds it to 'postfix "
+    "check', reloads.",
+)
+@click.option("--undo", "action", flag_value="undo", help="Put back what was there before --apply.")
+@click.option("--yes", is_flag=True, help="With --apply or --undo: do not ask.")
+@click.option(
+    "--force", is_flag=True, help="Go on although this Postfix has other work, or something is missing."
+)
+@click.option(
+    "--keep",
+    "kept",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=KEPT,
+    show_default=True,
+    help="Where --apply keeps copies and what --undo needs.",
+)
 @json_option
 @pass_session
-def command(session: Session, form: str) -> None:
-    """Print what Postfix has to be told."""
+def command(session: Session, form: str, action: str | None, yes: bool, force: bool, kept: Path) -> None:
+    """Print what Postfix has to be told, or tell it."""
+    if action == "undo":
+        undo(session, kept, yes=yes)
+        return
     session.as_json = session.as_json or form == "json"
     main = main_cf(session.settings, _bounce_domains(session))
     master = master_cf(session.settings)
+    if action == "apply":
+        apply(session, kept, main, master, force=force, yes=yes)
+        return
+    if not session.as_json:
+        found = concerns(session.settings, carrier(session.settings, kept), main, master)
+        held_against(session, found, force=force or form == "text")
     text = "\n".join(as_commands(main, master) if form == "postconf" else as_text(main, master))
     emit(session, _data(main, master), text)
 
@@ -68,13 +102,21 @@ def as_commands(main: list[Parameter], master: list[Service]) -> Iterator[str]:
     """
     entries = ((f"{one.name}/{one.type}", " ".join(one.entry.split())) for one in master)
     yield _joined("postconf -M", (f"{name}={entry}" for name, entry in entries))
-    yield _joined("postconf -e", (one.line for one in main if not _added(one)))
+    yield _joined("postconf -e", (one.line for one in main if not _added(one) and one.match != "at_least"))
     for parameter in main:
-        if _added(parameter):
+        if parameter.match == "at_least":
+            yield _at_least(parameter)
+        elif _added(parameter):
             # A list that others are in charge of too: what is there stays.
             name, value = parameter.name, shlex.quote(parameter.value)
             there = f"postconf -h {name} | grep -qF {value}"
             yield f'{there} || postconf -e {name}="$(postconf -h {name}) "{value}'
+
+
+def _at_least(parameter: Parameter) -> str:
+    name, wanted = parameter.name, shlex.quote(parameter.value)
+    both = f'printf "%s\\n" {wanted} "$(postconf -h {name})"'
+    return f'postconf -e {name}="$({both} | sort -V | tail -n 1)"'
 
 
 def _added(parameter: Parameter) -> bool:

@@ -79,12 +79,10 @@ pass_session = click.make_pass_decorator(Session)
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
-def confirmed(session: Session, question: str) -> None:
+def confirmed(session: Session, question: str, why: str = "this cannot be undone") -> None:
     """Ask a person, who has to say yes. Raises UsageError where nobody can be asked, Abort for a no."""
     if session.as_json or not sys.stdin.isatty():
-        raise click.UsageError(
-            "this cannot be undone, and nobody can be asked here; give --yes to have it done"
-        )
+        raise click.UsageError(f"{why}, and nobody can be asked here; give --yes to have it done")
     click.confirm(question, abort=True, err=True)
 
 

@@ -8,8 +8,9 @@ import click
 
 from gatepost_cli.group import Group
 from gatepost_cli.nouns import NOUNS
-from gatepost_cli.output import Table, emit
+from gatepost_cli.output import Table, emit, note
 from gatepost_cli.owner import as_owner_of
+from gatepost_cli.postfix_here import told_of_host
 from gatepost_cli.session import Session, json_option, pass_session
 from gatepost_core import keyring, scratch
 from gatepost_core.settings import StoreSettings
@@ -61,7 +62,11 @@ def upgrade(session: Session) -> None:
     }
     rows = [(str(entry["file"]), _done(entry["before"], entry["after"])) for entry in databases.values()]
     rows += [(path, "made") for path in made] or [(str(settings.keys.directory), "no key was missing")]
-    emit(session, {"databases": databases, "keys_made": made}, Table(("file", "done"), rows))
+    told = told_of_host(settings)
+    data = {"databases": databases, "keys_made": made, "notes": [told] if told else []}
+    emit(session, data, Table(("file", "done"), rows))
+    if told:
+        note(session, f"note: {told}")
 
 
 @command.command("status")

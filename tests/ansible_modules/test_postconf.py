@@ -204,7 +204,7 @@ def test_a_change_that_needs_a_restart_says_so(run: Run, house: House) -> None:
 def test_a_state_file_that_is_none_is_named(run: Run, house: House) -> None:
     house.state.parent.mkdir()
     house.state.write_text("{")
-    assert "is not a state file" in apply(run, house, parameters=[])["msg"]
+    assert "does not hold what was there before" in apply(run, house, parameters=[])["msg"]
 
 
 def test_the_state_is_for_root_alone(run: Run, house: House) -> None:

@@ -115,7 +115,7 @@ def test_the_postconf_commands_make_what_the_text_says(gatepost: Gatepost, tmp_p
     (folder / "main.cf").write_text("myhostname = mx.example.test\nsmtpd_relay_restrictions = permit\n")
     (folder / "master.cf").write_text("smtp inet n - y - - smtpd\n  -o smtpd_tls_security_level=none\n")
     gatepost("domain", "add", "example.test", "--account", "acme")
-    script = gatepost(*HOST, "postfix-settings", "--format", "postconf").out
+    script = gatepost(*HOST, "postfix-settings", "--format", "postconf", "--force").out
     shell = subprocess.run(
         ["/bin/sh", "-eu", "-c", script],
         env={"PATH": "/usr/sbin:/usr/bin:/bin", "MAIL_CONFIG": str(folder)},
@@ -143,7 +143,7 @@ def test_the_commands_for_a_postfix_with_other_work_add_to_its_lists_once(
     (tmp_path / "main.cf").write_text(main)
     (tmp_path / "master.cf").write_text("smtp inet n - y - - smtpd\n")
     words = ["--set", "postfix.scope=ports", "--set", "postfix.ports=25,587"]
-    script = gatepost(*words, "postfix-settings", "--format", "postconf").out
+    script = gatepost(*words, "postfix-settings", "--format", "postconf", "--force").out
     for _ in range(2):
         subprocess.run(
             ["/bin/sh", "-eu", "-c", script],

@@ -153,19 +153,27 @@ reload:
   returned: always
 """
 
-import json
 import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.gatepost.gatepost.plugins.module_utils.postfix_files import ConfigFile, port_of
-from ansible_collections.gatepost.gatepost.plugins.module_utils.postfix_plan import ConflictError, Plan, State
+from ansible_collections.gatepost.gatepost.plugins.module_utils.cf_carry import (
+    Carrier,
+    CarryError,
+    check_listeners,
+)
+from ansible_collections.gatepost.gatepost.plugins.module_utils.cf_files import ConfigFile
+from ansible_collections.gatepost.gatepost.plugins.module_utils.cf_plan import (
+    ConflictError,
+    Plan,
+    TakenError,
+)
 
-_FILES = {"main": "main.cf", "master": "master.cf"}
-_LISTEN = "0A"  # proc_pid_net(5): TCP_LISTEN
+# Beside the state file, what 'gatepost postfix-settings --apply' remembers: a play takes it over.
+_BY_HAND = "by-hand.json"
 
 
 def main() -> None:
@@ -203,24 +211,42 @@ class Run:
 
     def __init__(self, module: AnsibleModule) -> None:
         self.module = module
-        self.directory = Path(module.params["config_directory"])
-        self.state_file = Path(module.params["state_file"])
+        state_file = Path(module.params["state_file"])
+        self.carrier = Carrier(
+            Path(module.params["config_directory"]),
+            state_file,
+            run=module.run_command,
+            write=self._write,
+            scratch=module.tmpdir,
+            taken_over=state_file.with_name(_BY_HAND),
+        )
 
     def run(self) -> None:
         """Plan, check, land, say what changed."""
+        try:
+            self._run()
+        except TakenError as conflict:
+            self._refuse(f"{conflict}. Nothing was changed; name another port, or remove that service")
+        except ConflictError as conflict:
+            self._refuse(f"{conflict}. Nothing was changed")
+        except CarryError as error:
+            self.module.fail_json(msg=str(error), remarks=error.remarks)
+
+    def _run(self) -> None:
         if self.module.params["state"] == "checked":
             self._check_ports()
         if not shutil.which("postconf", path="/usr/sbin:/usr/bin"):
             self._without_postfix()
-        before = {name: self._read(name) for name in _FILES.values()}
+        before = self.carrier.read()
         plan = self._plan(before)
         after = {"main.cf": plan.main.text, "master.cf": plan.master.text}
         if plan.changed:
-            self._check_remarks(before, after)
+            self.carrier.check_remarks(before, after)
         if not self.module.check_mode:
-            self._land(before, after)
-            self._write_state(plan.state)
-            self.module.log(f"{self.directory}: changed {', '.join(plan.changed) or 'nothing'}")
+            self.carrier.land(before, after)
+            self.carrier.remember(plan.state)
+            changed = ", ".join(plan.changed) or "nothing"
+            self.module.log(f"{self.carrier.directory}: changed {changed}")
         for name in plan.kept:
             self.module.warn(f"{name} was changed since by somebody else, and stays as it is")
         self.module.exit_json(
@@ -236,160 +262,60 @@ class Run:
             ],
         )
 
-    def _check_ports(self) -> None:
-        """End after a look at the ports."""
-        file = self.directory / "master.cf"
-        master = ConfigFile.parse("master", self._read("master.cf") if file.exists() else "")
-        plan = Plan(ConfigFile("main"), master, self._state())
-        ports = [{"name": str(port), "type": "inet", "entry": ""} for port in self.module.params["ports"]]
-        try:
-            self._check_listeners(plan, ports)
-            plan.check_ports(ports)
-        except ConflictError as conflict:
-            self._taken(conflict)
-        self.module.exit_json(changed=False, names=[], kept=[], restart=False, reload=False)
-
-    def _taken(self, conflict: ConflictError) -> None:
-        self.module.fail_json(
-            msg=f"{self.module.params['ports_from']}: {conflict}. Nothing was changed; name another port, "
-            "or remove that service"
+    def _check_ports(self) -> NoReturn:
+        """End after a look at the ports, also where no Postfix is installed yet."""
+        there = (self.carrier.directory / "master.cf").exists()
+        plan = (
+            self.carrier.plan(self.carrier.read())
+            if there
+            else Plan(ConfigFile("main"), ConfigFile("master"), self.carrier.state())
         )
+        ports = [{"name": str(port), "type": "inet", "entry": ""} for port in self.module.params["ports"]]
+        check_listeners(plan, ports)
+        plan.check_ports(ports)
+        self._done(changed=False)
 
-    def _without_postfix(self) -> None:
+    def _done(self, *, changed: bool) -> NoReturn:
+        self.module.exit_json(changed=changed, names=[], kept=[], restart=False, reload=False)
+        raise AssertionError
+
+    def _refuse(self, text: str) -> None:
+        self.module.fail_json(msg=f"{self.module.params['ports_from']}: {text}")
+
+    def _without_postfix(self) -> NoReturn:
         """End where no Postfix is installed: nothing to take back, or a host that check mode looks at."""
         present = self.module.params["state"] == "present"
         if present and not self.module.check_mode:
-            self.module.fail_json(msg="postconf was not found; install the package postfix first")
-        self.module.exit_json(changed=present, names=[], kept=[], restart=False, reload=False)
+            raise CarryError("postconf was not found; install the package postfix first")
+        self._done(changed=present)
 
     def _plan(self, before: dict[str, str]) -> Plan:
-        main, master = (ConfigFile.parse(kind, before[name]) for kind, name in _FILES.items())
-        plan = Plan(main, master, self._state())
+        plan = self.carrier.plan(before)
         if self.module.params["state"] == "absent":
             plan.restore()
             return plan
         given = self.module.params
         parameters = [*self._rows("main_cf", {"name", "value"}), *given["parameters"]]
         services = [*self._rows("master_cf", {"name", "type", "entry"}), *given["services"]]
-        try:
-            self._check_listeners(plan, services)
-            plan.apply(parameters, services, self._default)
-        except ConflictError as conflict:
-            self._taken(conflict)
+        check_listeners(plan, services)
+        plan.apply(parameters, services, self.carrier.default)
         return plan
 
     def _rows(self, name: str, needed: set[str]) -> list[dict[str, Any]]:
         """Return a part of the settings; a release may print more of each row than is used here."""
         rows = self.module.params["settings"].get(name, [])
         if not all(isinstance(row, dict) and needed <= row.keys() for row in rows):
-            self.module.fail_json(
-                msg=f"settings: {name} is not a list of rows with {', '.join(sorted(needed))}; expected what "
+            raise CarryError(
+                f"settings: {name} is not a list of rows with {', '.join(sorted(needed))}; expected what "
                 "'gatepost postfix-settings --json' prints"
             )
         return list(rows)
-
-    def _check_listeners(self, plan: Plan, services: list[dict[str, Any]]) -> None:
-        """Refuse a port on which a program listens that is not this Postfix."""
-        served = {
-            port_of(entry.key.rpartition("/")[0]) for entry in plan.master.entries if "/inet" in entry.key
-        }
-        for service in services:
-            port = port_of(service["name"])
-            if service["type"] == "inet" and port not in served and port in listened():
-                raise ConflictError(
-                    f"port {port} is taken by another program ('ss -ltnp sport = :{port}' names it)"
-                )
-
-    def _check_remarks(self, before: dict[str, str], after: dict[str, str]) -> None:
-        """Let postconf(1) read the new files; what it says of them must have been so before."""
-        known = self._remarks(before)
-        new = [line for line in self._remarks(after) if line not in known]
-        if new:
-            self.module.fail_json(
-                msg="Postfix does not take the parameters; nothing was changed", remarks=new
-            )
-
-    def _remarks(self, texts: dict[str, str]) -> list[str]:
-        with tempfile.TemporaryDirectory(dir=self.module.tmpdir) as folder:
-            for name, text in texts.items():
-                file = Path(folder) / name
-                file.write_text(text, encoding="utf-8", errors="surrogateescape")
-                # Postfix's programs wait for a file to settle that has just been changed.
-                os.utime(file, (0, 0))
-            lines: list[str] = []
-            for option in ("-n", "-M", "-P"):
-                code, _, said = self.module.run_command(["postconf", "-c", folder, option])
-                lines += said.replace(folder, str(self.directory)).splitlines()
-                if code:
-                    lines.append(f"postconf {option} ended with status {code}")
-            return lines
-
-    def _land(self, before: dict[str, str], after: dict[str, str]) -> None:
-        """Write what changed, and put it back when ``postfix check`` finds it unusable."""
-        changed = [name for name in after if after[name] != before[name]]
-        for name in changed:
-            self._write(self.directory / name, after[name])
-        if not changed:
-            return
-        code, out, said = self.module.run_command(["postfix", "-c", str(self.directory), "check"])
-        if code:
-            for name in changed:
-                self._write(self.directory / name, before[name])
-            self.module.fail_json(
-                msg="postfix check refuses the new settings; main.cf and master.cf are as before: "
-                f"{said or out}"
-            )
-
-    def _default(self, name: str) -> str:
-        _, out, _ = self.module.run_command(["postconf", "-dh", name], check_rc=True)
-        return str(out).strip()
-
-    def _read(self, name: str) -> str:
-        try:
-            return (self.directory / name).read_text(encoding="utf-8", errors="surrogateescape")
-        except OSError as error:
-            self.module.fail_json(msg=f"{self.directory / name} cannot be read: {error.strerror}")
-            raise
-
-    def _state(self) -> State:
-        if not self.state_file.exists():
-            return State()
-        try:
-            return State(json.loads(self.state_file.read_text(encoding="utf-8"))["entries"])
-        except (OSError, ValueError, KeyError) as error:
-            self.module.fail_json(msg=f"{self.state_file} is not a state file of this module: {error}")
-            raise
-
-    def _write_state(self, state: State) -> None:
-        if any(state.entries.values()):
-            text = json.dumps({"entries": state.entries}, indent=1)
-            if not self.state_file.exists() or self.state_file.read_text(encoding="utf-8") != text:
-                self.state_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                fresh = self.state_file.with_suffix(".new")
-                fresh.unlink(missing_ok=True)
-                fresh.touch(mode=0o600)
-                fresh.write_text(text, encoding="utf-8")
-                fresh.replace(self.state_file)
-        else:
-            self.state_file.unlink(missing_ok=True)
 
     def _write(self, path: Path, text: str) -> None:
         handle, name = tempfile.mkstemp(dir=self.module.tmpdir)
         with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text)
         self.module.atomic_move(name, str(path))
-
-
-def listened() -> set[int]:
-    """Return the TCP ports on which somebody listens on this host (proc_pid_net(5))."""
-    ports = set()
-    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
-        if table.exists():
-            for line in table.read_text(encoding="ascii").splitlines()[1:]:
-                words = line.split()
-                if words[3] == _LISTEN:
-                    ports.add(int(words[1].rpartition(":")[2], 16))
-    return ports
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from gatepost_cli.checks.base import Context, Finding, fault, good
 from gatepost_cli.checks.services import Entry, alike, entries, serving
+from gatepost_cli.postfix_here import told_of_host
 from gatepost_core.postfix import Parameter, Service, main_cf, master_cf
 from gatepost_core.store import StoreUnavailable, domains
 
@@ -32,11 +33,14 @@ _OWN_CHOICE = {
     "smtpd_tls_loglevel",
     "virtual_mailbox_limit",
 }
-_ADVICE = "run the command that 'gatepost postfix-settings --format postconf' prints, then 'postfix reload'"
+_ADVICE = "run 'gatepost postfix-settings --apply' (or the play, where the role postfix set it)"
 
 
 def postfix_main_cf(context: Context) -> Iterator[Finding]:
     """Compare main.cf, parameter by parameter; one finding for all that are as they should be."""
+    told = told_of_host(context.settings, context.postfix_directory)
+    if told:
+        yield fault("main.cf", told, "the scope that it was made with", "name it in the settings first")
     wanted = main_cf(context.settings, _bounce_domains(context))
     found = context.parameters("-n")
     found |= context.parameters(*(one.name for one in wanted if one.name not in found))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from gatepost_cli.checks.base import Context
 from gatepost_core.postfix import Parameter, Service
+from gatepost_core.postfix.cf_plan import version
 
 _SEPARATORS = re.compile(r"[,\s]+")
 _PROGRAMS = ("smtpd", "cleanup")
@@ -55,6 +56,8 @@ def serving(service: Service, listed: list[Entry]) -> Entry | None:
 def alike(parameter: Parameter, value: str) -> bool:
     """Compare as Postfix reads lists; one that others are in charge of too may hold more than ours."""
     wanted, found = (_SEPARATORS.sub(" ", text).strip() for text in (parameter.value, value))
+    if parameter.match == "at_least":
+        return version(found) >= version(wanted)
     if parameter.match == "include":
         return set(wanted.split()) <= set(found.split())
     return wanted == found

@@ -21,6 +21,13 @@ PORTS = (25, 587, 2525, 465)
 
 def main_cf(settings: Settings, bounce_domains: Iterable[str]) -> Iterator[Parameter]:
     """Yield the parameters of the whole host."""
+    yield Parameter(
+        "compatibility_level",
+        "3.6",
+        "Postfix's defaults as of 3.6, or later; without it, its oldest ones hold (no SMTPUTF8, chroot by "
+        "default).",
+        "at_least",
+    )
     for rows in (
         _general(settings),
         subjects.queue_ids(settings),
@@ -66,11 +73,6 @@ def _hidden(settings: Settings) -> Rows:
 
 
 def _general(settings: Settings) -> Rows:
-    yield (
-        "compatibility_level",
-        "3.6",
-        "Postfix's defaults as of 3.6; without it, its oldest ones hold (no SMTPUTF8, chroot by default).",
-    )
     yield from subjects.hostname(settings)
     yield "mailbox_size_limit", "0", "local(8) refuses to start when it is below message_size_limit."
     yield "virtual_mailbox_limit", "0", "virtual(8) refuses to start when it is below message_size_limit."

@@ -13,7 +13,7 @@ from typing import Literal
 from gatepost_core.settings import Settings
 
 Role = Literal["mx", "submission", "submissions", "cleanup"]
-Match = Literal["equal", "include"]
+Match = Literal["equal", "include", "at_least"]
 # Rows of parameters: name, value, reason.
 Rows = Iterator[tuple[str, str, str]]
 
@@ -30,7 +30,8 @@ _SAID: dict[Role, str] = {
 class Parameter:
     """One line of main.cf, or one ``-o`` option of a service, and why it is needed.
 
-    ``match`` says what is enough: ``equal``, or a list that may hold more (``include``).
+    ``match`` says what is enough: ``equal``, a list that may hold more (``include``), or a version that
+    may be higher (``at_least``).
     """
 
     name: str

@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.gatepost.gatepost.plugins.module_utils.postfix_files import (
+from .cf_files import (
     ConfigFile,
     as_the_package_has_it,
     includes,
     port_of,
     same,
+    shown,
     value,
     with_item,
     without_item,
@@ -39,8 +40,28 @@ NEEDS_RESTART = frozenset(
 _KINDS = ("main", "master")
 
 
+# What scope ``host`` leaves in main.cf, and no other: every message without a login is refused by it.
+_HOST_MARK = ("smtpd_relay_restrictions", "$gatepost_policy")
+_OURS = ("$gatepost_policy", "gatepost-cleanup")
+MADE_WITH_HOST = (
+    'main.cf was made with postfix.scope = "host", which takes no mail for this host\'s own users; the scope '
+    'in force is "ports". To keep it as it is, put scope = "host" into section [postfix] of gatepost.toml. '
+    "To have ports beside other mail, first put main.cf and master.cf back as they were before Gatepost"
+)
+
+
 class ConflictError(Exception):
-    """A service made by hand has a port that is wanted. The text is for people."""
+    """A service made by hand has a port that is wanted, or the files are of another kind. For people."""
+
+
+class TakenError(ConflictError):
+    """A port is taken. The text says by whom."""
+
+
+def made_with_host(main: ConfigFile) -> bool:
+    """Say whether main.cf is that of a Postfix that is all Gatepost's (``postfix.scope = host``)."""
+    name, mark = _HOST_MARK
+    return mark in (value(main.get(name)) or "")
 
 
 @dataclass
@@ -67,6 +88,9 @@ class Plan:
     state: State
     changed: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
+    # Whether all of Postfix is to be Gatepost's, and whether it is already.
+    whole: bool = False
+    was_whole: bool = False
 
     def apply(
         self,
@@ -76,6 +100,8 @@ class Plan:
     ) -> None:
         """Set what is wanted, put back what is no longer. Raises ConflictError before anything changes."""
         parameters, services = list(parameters), list(services)
+        self.whole = any(one["name"] == _HOST_MARK[0] for one in parameters)
+        self.was_whole = self.whole and made_with_host(self.main)
         self.check_ports(services)
         wanted = {("main", one["name"]) for one in parameters}
         wanted |= {("master", f"{one['name']}/{one['type']}") for one in services}
@@ -86,7 +112,13 @@ class Plan:
             self._set("master", f"{one['name']}/{one['type']}", one["entry"] + "\n")
 
     def check_ports(self, services: Iterable[dict[str, Any]]) -> None:
-        """Raise ConflictError when a service made by hand has a port that one of ``services`` is to have."""
+        """Raise ConflictError when a service made by hand has a port that one of ``services`` is to have.
+
+        The same when main.cf was made for a Postfix that is all Gatepost's, and ``services`` are to be beside
+        other work.
+        """
+        if not self.whole and made_with_host(self.main):
+            raise ConflictError(MADE_WITH_HOST)
         for service in services:
             self._check_port(service)
 
@@ -112,6 +144,8 @@ class Plan:
         theirs = self.main.get(name) is not None and name not in self.state.entries["main"]
         if match == "unless_set" and theirs:
             return
+        if match == "at_least" and version(value(self.main.get(name))) >= version(wanted):
+            return
         if match != "include":
             self._set("main", name, f"{name} = {wanted}".rstrip() + "\n")
             return
@@ -125,12 +159,21 @@ class Plan:
         before = file.get(key)
         if same(before, text):
             known = self.state.entries[kind].get(key)
-            if known is not None:  # without it, somebody set the same by hand, and it stays theirs
+            if known is not None:
                 known["after"] = before
-            return
+            elif self._own(kind, key, text):
+                self.state.remember(kind, key, None, text, item)
+            return  # of others' entries, somebody set the same by hand, and it stays theirs
         file.put(key, text)
-        self.state.remember(kind, key, before, text, item)
+        # What an earlier release, or its text set by hand, left of Gatepost's own is nothing to go back to.
+        earlier = None if before and self._own(kind, key, before) else before
+        self.state.remember(kind, key, earlier, text, item)
         self.changed.append(key)
+
+    def _own(self, kind: str, key: str, text: str) -> bool:
+        if kind == "main":
+            return key.startswith("gatepost_")
+        return self.was_whole or any(one in text for one in _OURS)
 
     def _put_back(self, kind: str, key: str, known: dict[str, Any]) -> None:
         file = self._file(kind)
@@ -153,9 +196,17 @@ class Plan:
             name, _, kind = entry.key.partition("/")
             if kind != "inet" or port_of(name) != port or entry.key in self.state.entries["master"]:
                 continue
-            if entry.key == key and same(entry.text, service["entry"]):
+            if entry.key == key and (
+                same(entry.text, service["entry"]) or self._own("master", key, entry.text)
+            ):
                 continue
             if as_the_package_has_it(entry.text):
                 continue
-            first = entry.text.splitlines()[0].strip()
-            raise ConflictError(f"port {port} belongs to a service that is already in master.cf: {first!r}")
+            first = shown(entry.text)
+            raise TakenError(f"port {port} belongs to a service that is already in master.cf: {first!r}")
+
+
+def version(text: str | None) -> tuple[int, ...]:
+    """Return a version such as 3.6 as numbers that can be compared; what is none is lower than any."""
+    parts = (text or "").split(".")
+    return tuple(int(part) for part in parts) if all(part.isdigit() for part in parts) else ()

@@ -5,6 +5,10 @@
 The format is that of postconf(5) and master(5): a line that begins with white space continues the
 one before, comments and empty lines may stand in between, and of several entries of one name the
 last holds. Pure: texts come in, texts go out.
+
+``cf_files``, ``cf_plan`` and ``cf_carry`` are the command's and, through links in its module_utils, the
+collection's as well: on hosts without Gatepost they run by the host's own Python. So they need nothing but
+the standard library, and import each other by relative names.
 """
 
 from __future__ import annotations
@@ -130,6 +134,11 @@ def as_the_package_has_it(text: str) -> bool:
     words = _joined(text).split()
     fixed = words[:4] + words[5:]
     return len(words) == 8 and fixed == ["smtp", "inet", "n", "-", "-", "-", "smtpd"]
+
+
+def shown(text: str) -> str:
+    """Return an entry's first line, for people."""
+    return next(line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#"))
 
 
 def _joined(text: str) -> str:

@@ -1,0 +1,1 @@
+../../../core/gatepost_core/postfix/cf_files.py
