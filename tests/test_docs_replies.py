@@ -89,14 +89,12 @@ def refusals() -> Iterator[str]:
 
 
 def signing_refusals() -> Iterator[str]:
-    tree = source("milter/gatepost_milter/dkim/signing.py")
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) and node.name == "_unusable":
-            for part in ast.walk(node):
-                if isinstance(part, ast.JoinedStr):
-                    yield f"550 5.7.1 The message cannot be signed: {rendered(part, {})}"
-    for call in calls(tree, "next"):
-        yield f"550 5.7.1 The message cannot be signed: {rendered(call.args[1], {})}"
+    for node in source("milter/gatepost_milter/dkim/signing.py").body:
+        if isinstance(node, ast.FunctionDef) and node.name in ("_unusable", "_unregistered", "_unreadable"):
+            for part in [part for returned in node.body[1:] for part in ast.walk(returned)]:
+                text = rendered(part, {}) if isinstance(part, (ast.Constant, ast.JoinedStr)) else None
+                if text and text.count(" ") > 2 and not text.startswith(" "):
+                    yield f"550 5.7.1 The message cannot be signed: {text}"
 
 
 def override_refusals() -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gatepost_cli import dns
+from gatepost_cli import dns, domain_walls
 from gatepost_cli.complete import account_names, domain_names
 from gatepost_cli.group import Group
 from gatepost_cli.nouns import NOUNS
@@ -39,21 +39,37 @@ def command() -> None:
 )
 @click.option("--click-domain", metavar="HOST", help="Host of rewritten links; default: click.NAME.")
 @click.option("--bounce-domain", metavar="HOST", help="Domain of bounces; default: bounces.NAME.")
+@click.option(
+    "--gateway-name",
+    is_flag=True,
+    help="Let the account have a name of the gateway's own (its host's, everybody's click domain).",
+)
 @json_option
 @pass_session
 def add(
-    session: Session, name: str, account: str, click_domain: str | None, bounce_domain: str | None
+    session: Session,
+    name: str,
+    account: str,
+    click_domain: str | None,
+    bounce_domain: str | None,
+    gateway_name: bool,
 ) -> None:
-    """Register a From domain: make its DKIM keys, show the DNS records to publish."""
+    """Register a From domain: make its DKIM keys, show the DNS records to publish.
+
+    It then belongs to that account, with all names below it: no other account's credentials may send from it.
+    """
     host = domains.checked(name, "sender domain")
+    click_domain, bounce_domain = click_domain or f"click.{host}", bounce_domain or f"bounces.{host}"
+    if not gateway_name:
+        domain_walls.check_own(session.settings, [host, click_domain, bounce_domain])
     keys = dkim_keys.new_keys(session.keyring, host, session.now)
     with session.directory(write=True) as connection:
         domain = domains.add(
             connection,
             account=account,
             name=host,
-            click_domain=click_domain or f"click.{host}",
-            bounce_domain=bounce_domain or f"bounces.{host}",
+            click_domain=click_domain,
+            bounce_domain=bounce_domain,
             keys=keys,
             now=session.now,
         )
@@ -71,8 +87,11 @@ def list_(session: Session, account: str | None) -> None:
     """Show all sender domains."""
     with session.directory() as connection:
         found = domains.everyone(connection, account)
-    columns = ("domain", "account", "click domain", "bounce domain", "created")
-    rows = [(d.name, d.account, d.click_domain, d.bounce_domain, stamp(d.created_at) or "") for d in found]
+    columns = ("domain", "account", "click domain", "bounce domain", "created", "granted to")
+    rows = [
+        (d.name, d.account, d.click_domain, d.bounce_domain, stamp(d.created_at) or "", _granted(d))
+        for d in found
+    ]
     shown = Table(columns, rows, drop=("created", "bounce domain", "click domain"))
     emit(session, [_data(domain) for domain in found], shown)
 
@@ -192,6 +211,10 @@ def remove(session: Session, name: str, yes: bool) -> None:
     emit(session, {"removed": name}, f"Sender domain {name} removed.")
 
 
+for _verb in (domain_walls.grant, domain_walls.revoke, domain_walls.walls):
+    command.add_command(_verb)
+
+
 def _show(session: Session, domain: SenderDomain, *, zone: bool = False) -> None:
     """Print a domain and its records; with ``zone``, nothing but their lines for a zone file."""
     hostname = session.settings.postfix.hostname
@@ -221,11 +244,16 @@ def _zone(session: Session, domain: SenderDomain) -> str:
     return "\n".join(r.zone for r in dns.records(domain, session.settings.postfix.hostname, session.now))
 
 
+def _granted(domain: SenderDomain) -> str:
+    return ", ".join(one.account for one in domain.grants)
+
+
 def _facts(domain: SenderDomain, states: Mapping[str, dkim_keys.KeyState]) -> Table:
     return facts(
         [
             ("domain", domain.name),
             ("account", domain.account),
+            ("granted to", _granted(domain) or "nobody"),
             ("click domain", domain.click_domain),
             ("bounce domain", domain.bounce_domain),
             *((f"DKIM key {key.selector}", _described(key, states[key.selector])) for key in domain.keys),
@@ -258,6 +286,7 @@ def _data(domain: SenderDomain) -> dict[str, Any]:
     return {
         "name": domain.name,
         "account": domain.account,
+        "grants": [one.account for one in domain.grants],
         "click_domain": domain.click_domain,
         "bounce_domain": domain.bounce_domain,
         "selectors": {key.selector: key.algorithm for key in domain.keys},

@@ -21,6 +21,7 @@ from gatepost_core.postfix import queue_size_limit
 from gatepost_core.settings import Settings
 from gatepost_core.store.reader import Reader
 from gatepost_core.tokens import BounceTokens
+from gatepost_core.walls import RECORDED, Walls
 from gatepost_milter import eml
 from gatepost_milter.contexts import ContextMaker, SizeLimits, Tracking
 from gatepost_milter.dkim.signing import FEATURE as DKIM
@@ -133,6 +134,7 @@ class Explainer:
         self._reader = reader
         self._now = now
         self._contexts = _Contexts(settings, keyring, reader, now)
+        self._walls = Walls(reader, settings.own_names, settings.accounts.wall_mode)
 
     def explain(self, mail: Mail) -> Explanation:
         """Return what would happen. Raises StoreUnavailable."""
@@ -151,7 +153,7 @@ class Explainer:
             [*answers, passed],
             self._features(mail, headers, body, plan),
             changes(message, _after(message, plan)),
-            [*plan.notes, *_postfix_notes(mail, headers, self._settings)],
+            [*plan.notes, *_wall_notes(plan), *_postfix_notes(mail, headers, self._settings)],
             render(message, plan),
             delivered=not sandbox,
         )
@@ -160,7 +162,7 @@ class Explainer:
         """Return gatepost-policy's answers at RCPT, for each recipient, and at DATA if one is left."""
         policy = self._settings.policy
         questions = Questions(
-            self._reader, BounceTokens(self._keyring), policy.bounce_ports, lambda: self._now
+            self._reader, BounceTokens(self._keyring), policy.bounce_ports, lambda: self._now, self._walls
         )
         common = {
             "sasl_username": mail.username,
@@ -185,6 +187,7 @@ class Explainer:
         judge = Judge(
             _Directory(self._reader, features),
             self._contexts,
+            walls=self._walls,
             signing=Signing(settings.dkim, self._keyring, Limits(settings.milter.edit_size_limit, limit)),
             clock=lambda: self._now,
         )
@@ -236,6 +239,11 @@ def _passed(plan: Plan, *, sandbox: bool) -> str:
     if sandbox:
         return "recorded and discarded, for the credential is in sandbox mode; live, it would be as shown"
     return "edited and recorded" if plan.applied else "passes as it is"
+
+
+def _wall_notes(plan: Plan) -> list[str]:
+    """Return what walls would have done, where they only report."""
+    return [f"walls: {plan.skipped[RECORDED]}"] if RECORDED in plan.skipped else []
 
 
 def _after(message: Message, plan: Plan) -> Message:

@@ -14,6 +14,7 @@ from gatepost_cli.output import Table, emit, facts, stamp
 from gatepost_cli.session import Session, json_option, pass_session
 from gatepost_core.model import MessageRecord, Mode
 from gatepost_core.store import journal
+from gatepost_core.walls import RECORDED
 
 # What a narrow terminal does without first; "message show" has it.
 _DROP = ("applied", "size", "mode", "queue id", "credential", "sender", "recipients")
@@ -89,9 +90,13 @@ def _pairs(record: MessageRecord) -> list[tuple[str, str]]:
         ("tags", ", ".join(record.tags)),
         ("features", " ".join(record.features)),
         ("applied", " ".join(record.applied)),
-        *((f"not applied: {feature}", reason) for feature, reason in record.skipped.items()),
+        *((_skipped(name), reason) for name, reason in record.skipped.items()),
         *((f"time for {step}", f"{seconds * 1000:.2f} ms") for step, seconds in record.seconds.items()),
     ]
+
+
+def _skipped(name: str) -> str:
+    return name if name == RECORDED else f"not applied: {name}"
 
 
 def _data(record: MessageRecord) -> dict[str, Any]:

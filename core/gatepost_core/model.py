@@ -29,6 +29,13 @@ class Mode(StrEnum):
     SANDBOX = "sandbox"
 
 
+class WallMode(StrEnum):
+    """What becomes of mail that uses another account's domain: refused, or let pass and told."""
+
+    ENFORCE = "enforce"
+    REPORT = "report"
+
+
 class Source(StrEnum):
     """Which back end knows a credential's password."""
 
@@ -128,6 +135,27 @@ class DkimKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Grant:
+    """An account that may use a domain as if it were its own."""
+
+    account_id: int
+    account: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A name that belongs to somebody, and all below it: a sender domain, its click or its bounce domain.
+
+    ``owners`` and ``granted`` are ids of accounts. Without an owner it is only granted: one of the gateway's
+    own names. A store of an earlier release may have several owners of one click or bounce domain.
+    """
+
+    name: str
+    owners: frozenset[int]
+    granted: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class SenderDomain:
     """A registered From domain with the host names that serve it."""
 
@@ -139,6 +167,11 @@ class SenderDomain:
     bounce_domain: str
     created_at: datetime
     keys: tuple[DkimKey, ...] = field(default=(), repr=False)
+    grants: tuple[Grant, ...] = ()
+
+    def usable_by(self, account_id: int) -> bool:
+        """Say whether an account owns the domain, or was granted it."""
+        return account_id == self.account_id or any(one.account_id == account_id for one in self.grants)
 
 
 @dataclass(frozen=True, slots=True)

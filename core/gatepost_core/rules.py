@@ -66,7 +66,7 @@ def check_envelope_sender(credential: Credential, sender: str) -> Decision:
     return Reject(
         550,
         "5.7.1",
-        f"Sender address <{_readable(sender)}> is not allowed for credential {credential.username}",
+        f"Sender address <{readable(sender)}> is not allowed for credential {credential.username}",
         "envelope sender not allowed",
     )
 
@@ -101,7 +101,7 @@ def check_from_header(credential: Credential, addresses: Iterable[str]) -> Decis
             return Reject(
                 550,
                 "5.7.1",
-                f"From header address <{_readable(address)}> is not allowed "
+                f"From header address <{readable(address)}> is not allowed "
                 f"for credential {credential.username}",
                 "From address not allowed",
             )
@@ -128,14 +128,14 @@ def check_sender_header(credential: Credential, addresses: Iterable[str]) -> Dec
         return Reject(
             550,
             "5.7.1",
-            f"Sender header address <{_readable(address)}> is not allowed "
+            f"Sender header address <{readable(address)}> is not allowed "
             f"for credential {credential.username}",
             "Sender address not allowed",
         )
     return _SENDER_ALLOWED
 
 
-def _readable(address: str) -> str:
+def readable(address: str) -> str:
     """Return an address as part of a reply: printable ASCII, not too long."""
     text = address if len(address) <= _SHOWN else address[:_SHOWN] + "..."
     return text if text.isascii() and text.isprintable() else ascii(text)[1:-1]

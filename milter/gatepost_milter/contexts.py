@@ -93,7 +93,7 @@ class ContextMaker:
         features = in_force(credential.features)
         name = rules.normal_domain(authors[0].rpartition("@")[2]) if authors else ""
         domain = self._domains.domain(name) if name else None
-        if domain is not None and domain.account_id != credential.account_id:
+        if domain is not None and not domain.usable_by(credential.account_id):
             domain = None  # another account's clicks, opens and bounces are none of this one's
         host = domain.click_domain if domain is not None else self._tracking.fallback_domain
         base = f"{self._tracking.scheme}://{host}/" if host else ""

@@ -17,8 +17,10 @@ from gatepost_core import ids, rules
 from gatepost_core.decision import Decision, Defer, Pass, Reject
 from gatepost_core.features import DEFAULTS, in_force
 from gatepost_core.logins import UNKNOWN, Login, check_login, check_network
-from gatepost_core.model import Credential, MessageRecord, SenderDomain
+from gatepost_core.model import Credential, MessageRecord, SenderDomain, WallMode
 from gatepost_core.options import Options
+from gatepost_core.walls import RECORDED, Walls
+from gatepost_milter import authors as names
 from gatepost_milter.addresses import sender_addresses
 from gatepost_milter.contexts import ContextMaker
 from gatepost_milter.dkim.signing import FEATURE, Choice, Signing
@@ -74,11 +76,13 @@ class Judge:
         directory: Directory,
         contexts: ContextMaker,
         *,
+        walls: Walls,
         signing: Signing | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._directory = directory
         self._contexts = contexts
+        self._walls = walls
         self._signing = signing
         self._clock = clock
 
@@ -108,10 +112,13 @@ class Judge:
         allowed = rules.check_from_header(credential, authors)
         if not isinstance(allowed, Pass):
             return allowed
-        if credential.rules.senders:
-            allowed = rules.check_sender_header(credential, sender_addresses(message.headers))
-            if not isinstance(allowed, Pass):
-                return allowed
+        senders = sender_addresses(message.headers)
+        allowed = rules.check_sender_header(credential, senders)
+        if not isinstance(allowed, Pass):
+            return allowed
+        strange = names.refusal(self._walls, credential, message.headers, authors, senders)
+        if strange is not None and self._walls.mode() is WallMode.ENFORCE:
+            return strange
         signer = self._signer(credential, authors, now)
         if isinstance(signer, Reject):
             return signer
@@ -123,6 +130,10 @@ class Judge:
                 return plan
             if len(plan.header_edits) > EDITS_MOST:
                 return _TOO_MANY_EDITS
+            if strange is not None:
+                plan = replace(
+                    plan, skipped={**plan.skipped, RECORDED: f"would be refused: {strange.reason}"}
+                )
             record = _record(message_id, now, credential, transaction, queue_id, message, authors, plan)
             return Accepted(plan, record)
 
@@ -152,8 +163,10 @@ class Judge:
 
     def _signer(self, credential: Credential, authors: list[str], now: datetime) -> Choice | Reject | None:
         """Return who signs, a refusal, or None when the credential does not ask for signatures."""
-        if self._signing is None or not credential.features.get(FEATURE):
+        if self._signing is None:
             return None
+        if not credential.features.get(FEATURE):
+            return self._signing.refusal(self._directory.domain, credential, authors)
         return self._signing.choose(self._directory.domain, credential, authors, now)
 
 

@@ -25,6 +25,7 @@ from gatepost_core.postfix import queue_size_limit
 from gatepost_core.prefork import Hooks, Supervisor, WorkerContext
 from gatepost_core.settings import Settings
 from gatepost_core.store.journal import JournalWriter
+from gatepost_core.walls import Walls
 from gatepost_milter import listening, shell
 from gatepost_milter.contexts import ContextMaker, Domains, SizeLimits, Tracking
 from gatepost_milter.crew import Crew
@@ -59,7 +60,8 @@ class Worker:
         """Serve until drained. In the child, after the fork."""
         settings = self._settings
         contexts = context_maker(settings, self._keyring, self._reader)
-        judge = Judge(self._reader, contexts, signing=self._signing)
+        walls = Walls(self._reader, settings.own_names, settings.accounts.wall_mode)
+        judge = Judge(self._reader, contexts, walls=walls, signing=self._signing)
         with Crew(settings.milter.threads) as crew:
             service = shell.Service(judge.at_once, self._journal, crew, self._observer())
             shell.Session.service = service

@@ -15,6 +15,7 @@ from gatepost_core.metrics import Metrics, observing
 from gatepost_core.prefork import Hooks, Supervisor, WorkerContext
 from gatepost_core.settings import Settings
 from gatepost_core.tokens import BounceTokens
+from gatepost_core.walls import Walls
 from gatepost_policy.questions import Questions
 from gatepost_policy.report import Reporter
 from gatepost_policy.session import Session
@@ -35,6 +36,7 @@ def serve(settings: Settings) -> int:
     metrics = Metrics("policy", policy.metrics_listen)
     report = Reporter(metrics)
     reader = open_reader(settings.store.url)
+    walls = Walls(reader, settings.own_names, settings.accounts.wall_mode)
     connections = metrics.gauge("connections", "Connections open now.")
     seconds = metrics.histogram("request_seconds", "Time that an answer took.")
     took = metrics.batched(observing(seconds))
@@ -43,7 +45,7 @@ def serve(settings: Settings) -> int:
 
     def work(context: WorkerContext) -> None:
         logins = KnownLogins(LoginTable(settings.sasl.logins_file), unknown.inc)
-        questions = Questions(reader, tokens, policy.bounce_ports, utc_now, logins)
+        questions = Questions(reader, tokens, policy.bounce_ports, utc_now, walls, logins)
         server = LineServer(
             listener,
             lambda: Session(questions, report),

@@ -2,7 +2,7 @@
 
 | state | login | decision |
 |---|---|---|
-| RCPT | yes | TLS, the credential's state, the session's login and network, the envelope sender |
+| RCPT | yes | TLS, the credential's state, the session's login and network, envelope sender and whose it is |
 | RCPT | no | a bounce domain's address with a valid token, on a port that takes bounces; else refused |
 | DATA | yes | the same once more |
 | DATA | no | the same once more, and so one recipient only |
@@ -25,7 +25,7 @@ from typing import Protocol
 
 from gatepost_core.decision import AUTHENTICATION_REQUIRED, Decision, Pass, Reject
 from gatepost_core.logins import Login, check_login, check_network
-from gatepost_core.model import Credential
+from gatepost_core.model import Credential, WallMode
 from gatepost_core.rules import (
     TLS_REQUIRED,
     check_envelope_sender,
@@ -33,6 +33,7 @@ from gatepost_core.rules import (
     check_tls,
     normal_domain,
 )
+from gatepost_core.walls import Walls
 from gatepost_policy.protocol import Request
 
 NOT_ASKED = Pass("nothing to decide in this state")
@@ -81,7 +82,7 @@ class BounceTokens(Protocol):
 class Questions:
     """Decides. ``bounce_ports`` are the SMTP ports that take bounces; ``now`` gives the time in UTC.
 
-    Without ``logins`` nobody's is known.
+    ``walls`` stand between accounts. Without ``logins`` nobody's is known.
     """
 
     def __init__(
@@ -90,12 +91,14 @@ class Questions:
         bounce_tokens: BounceTokens,
         bounce_ports: Iterable[int],
         now: Callable[[], datetime],
+        walls: Walls,
         logins: Logins | None = None,
     ) -> None:
         self._directory = directory
         self._bounce_tokens = bounce_tokens
         self._bounce_ports = frozenset(str(port) for port in bounce_ports)
         self._now = now
+        self._walls = walls
         self._logins = logins or _NoLogins()
 
     def decide(self, request: Request) -> Decision:
@@ -117,7 +120,19 @@ class Questions:
         decision = self._session(credential, request, now)
         if decision.__class__ is not Pass:
             return decision
-        return check_envelope_sender(credential, request.get("sender", ""))
+        return self._sender(credential, request.get("sender", ""))
+
+    def _sender(self, credential: Credential, sender: str) -> Decision:
+        """Hold an envelope sender against the credential's rules, and against other accounts' domains."""
+        decision = check_envelope_sender(credential, sender)
+        if decision.__class__ is not Pass:
+            return decision
+        refusal = self._walls.envelope(credential, sender)
+        if refusal is None:
+            return decision
+        if self._walls.mode() is WallMode.ENFORCE:
+            return refusal
+        return Pass(f"walls only report; would be refused: {refusal} ({refusal.reason})")
 
     def _session(self, credential: Credential, request: Request, now: datetime) -> Decision:
         """Hold the session, whose login may be hours old, against the credential as it is now."""

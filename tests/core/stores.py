@@ -10,9 +10,9 @@ from sqlalchemy import Engine
 
 from gatepost_core import passwords
 from gatepost_core.keyring import Keyring, create_missing
-from gatepost_core.model import Rules, State
+from gatepost_core.model import Rules, State, WallMode
 from gatepost_core.settings import Settings, load
-from gatepost_core.store import accounts, credentials, domains, migrate
+from gatepost_core.store import accounts, credentials, domains, grants, migrate
 from gatepost_core.store.engine import open_engine
 
 PASSWORD = "correct horse"
@@ -33,6 +33,31 @@ class Store:
 
     def engine(self) -> Engine:
         return open_engine(self.settings.store.url)
+
+    def other_account(self, name: str = "beta", domain: str = "beta.test", *, granted: bool = False) -> None:
+        """Make another account with a sender domain of its own, perhaps granted to ``acme``."""
+        engine, now = self.engine(), datetime.now(UTC)
+        with engine.begin() as connection:
+            accounts.add(connection, name, now)
+            domains.add(
+                connection,
+                account=name,
+                name=domain,
+                click_domain=f"click.{domain}",
+                bounce_domain=f"bounces.{domain}",
+                keys=(),
+                now=now,
+            )
+            if granted:
+                grants.grant(connection, domain, "acme", now)
+        engine.dispose()
+
+    def set_walls(self, mode: WallMode) -> None:
+        """Have walls enforced or only reported, as the command line does."""
+        engine = self.engine()
+        with engine.begin() as connection:
+            grants.set_walls(connection, mode)
+        engine.dispose()
 
     def set_state(self, username: str, state: State) -> None:
         """Disable or enable a credential, as the command line does."""

@@ -62,13 +62,14 @@ def fill(store: Store) -> None:
 
 def test_the_driver_reads_what_sqlalchemy_reads(store: Store) -> None:
     fill(store)
+    store.other_account(granted=True)
     reader, engine = Reader(store.settings.store.url), store.engine()
     with engine.connect() as connection:
         for name in ("alice", "bob", "off", "old", "jörg", "fü'll", "nobody", "' OR 1=1 --"):
             expected = credentials.find(connection, name)
             assert reader.credential(name) == expected
             assert (expected is None) == (name in {"nobody", "' OR 1=1 --"})
-        for name in ("example.test", "EXAMPLE.test", "other.test"):
+        for name in ("example.test", "EXAMPLE.test", "other.test", "beta.test"):
             assert reader.domain(name) == domains.find(connection, name)
     found = reader.domain("example.test")
     assert found is not None

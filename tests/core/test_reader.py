@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_core.model import MessageRecord, State
+from gatepost_core.model import MessageRecord, State, WallMode
 from gatepost_core.passwords import derive, new_password
-from gatepost_core.store import StoreUnavailable, credentials, domains
+from gatepost_core.store import StoreUnavailable, credentials, domains, grants
 from gatepost_core.store.journal import JournalWriter
 from gatepost_core.store.lookups import IDENTITY_SECONDS, RACY_NANOSECONDS
 from gatepost_core.store.reader import Reader
@@ -243,3 +243,81 @@ def test_a_look_up_waits_for_no_writer(store: Store, reader: Reader) -> None:
         assert state(reader) is State.ACTIVE  # not committed yet
     assert state(reader) is State.DISABLED
     engine.dispose()
+
+
+def test_whom_a_name_belongs_to_is_told_with_all_that_stand_above_it(store: Store, reader: Reader) -> None:
+    store.other_account("beta", "news.example.test", granted=True)
+    claims = reader.claims("x.bounces.news.example.test")
+    assert [one.name for one in claims] == ["bounces.news.example.test", "news.example.test", "example.test"]
+    assert [(one.owners, one.granted) for one in claims] == [({2}, {1}), ({2}, {1}), ({1}, set())]
+    assert [one.name for one in reader.claims("click.example.test")] == ["click.example.test", "example.test"]
+    assert reader.claims("example.org") == reader.claims("test") == reader.claims("") == ()
+
+
+def test_a_grant_of_a_name_that_nobody_registered_is_told_too(store: Store, reader: Reader) -> None:
+    engine = store.engine()
+    with engine.begin() as connection:
+        grants.grant(connection, "mx.gw.test", "acme", datetime.now(UTC), ["mx.gw.test"])
+    engine.dispose()
+    [claim] = reader.claims("a.mx.gw.test")
+    assert (claim.name, claim.owners, claim.granted) == ("mx.gw.test", set(), {1})
+
+
+def test_names_are_read_once_also_when_nobody_has_them_and_however_many_labels_they_have(
+    reader: Reader,
+) -> None:
+    long = ".".join(["x"] * 100 + ["example", "test"])
+    for _ in range(50):
+        assert [one.name for one in reader.claims(long)] == ["example.test"]
+        assert reader.claims("a.b.nobody.test") == ()
+    assert reader.loads == 2
+
+
+@pytest.mark.parametrize("labels", [3, 100])
+def test_a_name_takes_one_question_that_looks_at_each_label_once(reader: Reader, labels: int) -> None:
+    """SQLite's own count of steps: no more a label than a look into three indexes."""
+    reader.claims("warm.example.test")
+    connection = reader._lookups._connection
+    assert connection is not None
+    steps = 0
+
+    def count() -> None:
+        nonlocal steps
+        steps += 1
+
+    connection.set_progress_handler(count, 1)
+    reader.claims(".".join(["x"] * (labels - 2) + ["example", "test"]))
+    connection.set_progress_handler(None, 1)
+    assert 0 < steps < 500 + 100 * labels
+
+
+def test_names_that_a_client_makes_up_push_no_credential_out(store: Store) -> None:
+    reader = Reader(store.settings.store.url, entries=2)
+    assert reader.credential("alice") is not None
+    for number in range(3_000):
+        reader.claims(f"x{number}.nobody.test")
+    loads = reader.loads
+    assert reader.credential("alice") is not None
+    assert reader.loads == loads
+    assert len(reader._claims) <= 2_000
+    reader.close()
+
+
+def test_a_grant_and_walls_count_at_the_next_look_up(store: Store, reader: Reader) -> None:
+    store.other_account()
+    assert reader.credential("alice") is not None
+    assert reader.claims("beta.test")[0].granted == set()
+    gatepost(store, "domain", "grant", "beta.test", "--to", "acme")
+    assert reader.credential("alice") is not None
+    assert reader.claims("beta.test")[0].granted == {1}
+    assert reader.walls() is WallMode.ENFORCE
+    gatepost(store, "domain", "walls", "report")
+    assert reader.walls() is WallMode.REPORT
+
+
+def test_asking_for_imported_hashes_hides_no_change(store: Store, reader: Reader) -> None:
+    """SQLite tells of a change once, whoever asks."""
+    assert state(reader) is State.ACTIVE
+    store.set_state("alice", State.DISABLED)
+    reader.imported_hashes()
+    assert state(reader) is State.DISABLED

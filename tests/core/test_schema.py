@@ -13,8 +13,9 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import StatementError
 
+from gatepost_core.model import WallMode
 from gatepost_core.settings import StoreSettings
-from gatepost_core.store import StoreUnavailable, accounts, migrate
+from gatepost_core.store import StoreUnavailable, accounts, grants, migrate
 from gatepost_core.store.engine import faults, open_engine
 from gatepost_core.store.schema import directory, journal
 
@@ -110,4 +111,21 @@ def test_times_come_back_in_utc_and_naive_ones_are_refused(settings: StoreSettin
         assert read.tzinfo is UTC
         with pytest.raises(StatementError, match="without a zone"):
             accounts.add(connection, "other", datetime(2026, 1, 1))  # noqa: DTZ001 - that is the point
+    engine.dispose()
+
+
+@pytest.mark.parametrize(("used", "walls"), [(True, WallMode.REPORT), (False, WallMode.ENFORCE)])
+def test_walls_begin_with_a_report_in_a_store_that_was_in_use(
+    settings: StoreSettings, used: bool, walls: WallMode
+) -> None:
+    """An upgrade alone refuses no mail; whoever begins anew begins with walls."""
+    migrate.upgrade(settings)
+    migrate.downgrade_line(settings, "directory", "0005")
+    engine = open_engine(settings.url)
+    if used:
+        with engine.begin() as connection:
+            accounts.add(connection, "acme", datetime(2026, 1, 1, tzinfo=UTC))
+    migrate.upgrade(settings)
+    with engine.connect() as connection:
+        assert grants.walls(connection) is walls
     engine.dispose()

@@ -11,14 +11,16 @@ import pytest
 from gatepost_core.decision import Reject
 from gatepost_core.images import FileImageStore
 from gatepost_core.keyring import Keyring
-from gatepost_core.model import State
+from gatepost_core.model import State, WallMode
 from gatepost_core.store import StoreUnavailable
 from gatepost_core.store.reader import Reader
 from gatepost_core.tokens import ClickTokens
+from gatepost_core.walls import Walls
 from gatepost_milter.contexts import ContextMaker, SizeLimits, Tracking
 from gatepost_milter.judge import Accepted, Judge
 from gatepost_milter.transaction import Transaction
 from tests.core.stores import Store, make_store
+from tests.steps import World, assert_linear
 
 LINK = b'<a href="https://shop.example.org/spring?x=1">Spring</a>\r\n'
 
@@ -53,7 +55,7 @@ def judge(store: Store, now: datetime | None = None, fallback: str = "") -> Judg
         Tracking(fallback_domain=fallback),
         SizeLimits(),
     )
-    return Judge(reader, contexts, clock=lambda: now or datetime.now(UTC))
+    return Judge(reader, contexts, walls=Walls(reader), clock=lambda: now or datetime.now(UTC))
 
 
 def transaction(username: str, *headers: tuple[str, bytes], body: bytes = LINK) -> Transaction:
@@ -197,3 +199,85 @@ def test_a_store_that_cannot_be_read_is_no_verdict(store: Store, tmp_path: Path)
         judging.decide(transaction("alice", ("From", b" a@example.test")), "4Q1")
     (tmp_path / "away.db").rename(tmp_path / "directory.db")
     assert isinstance(judging.decide(transaction("alice", ("From", b" a@example.test")), "4Q2"), Accepted)
+
+
+BROKEN = b' "Boss" <boss@beta.test'
+
+
+@pytest.mark.parametrize("username", ["alice", "bob"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("From", b" boss@beta.test")],
+        [("From", b" Boss <boss@Sub.Beta.TEST>")],
+        [("From", b" b@bob.test, boss@beta.test")],
+        [("From", b" b@bob.test"), ("From", b" boss@beta.test")],
+        [("From", b" b@bob.test"), ("Sender", b" boss@bounces.beta.test")],
+        [("From", b" b@bob.test"), ("Sender", b" boss@click.beta.test")],
+        [("From", b' "<boss@beta.test>" <b@bob.test>')],
+        [("From", b" b@bob.test"), ("From", BROKEN)],
+        [("From", b" b@bob.test"), ("sender", BROKEN)],
+        [("From", b" Boss <boss@beta . test")],
+        [("From", b" =?utf-8?q?=3Cboss=40beta=2Etest=3E?= <x@bob.test")],
+    ],
+)
+def test_a_message_in_the_name_of_another_accounts_domain_is_refused(
+    store: Store, headers: list[tuple[str, bytes]], username: str
+) -> None:
+    """With sender rules and without: bob is held to bob.test, alice to nothing."""
+    store.other_account()
+    verdict = judge(store).decide(transaction(username, *headers), "4Q1")
+    assert isinstance(verdict, Reject)
+    assert (verdict.code, verdict.enhanced) == (550, "5.7.1")
+    if username == "alice":
+        assert "another account registered" in verdict.text
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("From", b" a@example.test")],
+        [("From", b" a@sub.example.test"), ("Sender", b" x@bounces.example.test")],
+        [("From", b" a@nobody.test, b@example.test")],
+        [("From", b" a@notbeta.test")],
+        [("From", b' "boss@beta.test" <a@example.test>')],
+        [("From", b" Scanner")],
+        [],
+    ],
+)
+def test_what_is_its_own_or_nobodys_passes(store: Store, headers: list[tuple[str, bytes]]) -> None:
+    store.other_account()
+    verdict = judge(store).decide(transaction("alice", *headers), "4Q1")
+    assert isinstance(verdict, Accepted)
+    assert "walls" not in verdict.record.skipped
+
+
+def test_a_grant_lifts_the_wall_at_once(store: Store) -> None:
+    store.other_account(granted=True)
+    sent = transaction("alice", ("From", b" a@beta.test"), ("X-Gatepost-TrackClicks", b" on"))
+    verdict = judge(store).decide(sent, "4Q1")
+    assert isinstance(verdict, Accepted)
+    assert b"https://click.beta.test/" in (verdict.plan.body or b"")
+
+
+def test_where_walls_only_report_the_message_passes_and_the_record_says_what_would_be_refused(
+    store: Store,
+) -> None:
+    store.other_account()
+    store.set_walls(WallMode.REPORT)
+    verdict = judge(store).decide(transaction("alice", ("From", b" a@sub.beta.test")), "4Q1")
+    assert isinstance(verdict, Accepted)
+    assert verdict.record.skipped["walls"] == "would be refused: beta.test is another account's"
+
+
+def test_a_from_field_that_is_too_long_to_be_looked_through_is_refused(store: Store) -> None:
+    sent = transaction("alice", ("From", b" <" + b"a." * 30_000 + b"test"))
+    verdict = judge(store).decide(sent, "4Q1")
+    assert isinstance(verdict, Reject)
+    assert "too long" in verdict.text
+
+
+def test_headers_that_cannot_be_read_are_looked_through_in_linear_time(world: World) -> None:
+    read = world.load("gatepost_milter.authors")._names
+    for piece in (b"a.", b" . ", b"a@", b"x ", b".", b"=?utf-8?q?", "é.".encode(), b"<", b"a" * 3 + b".b "):
+        assert_linear(world, lambda n, piece=piece: [piece * n], lambda fields: list(read(fields)))

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from gatepost_core.decision import AUTHENTICATION_REQUIRED, Decision, Pass, Reject
 from gatepost_core.lineserver import Close, Send
-from gatepost_core.model import Credential, Rules, State
+from gatepost_core.model import Claim, Credential, Rules, State, WallMode
 from gatepost_core.rules import TLS_REQUIRED
 from gatepost_core.store.errors import StoreUnavailable
+from gatepost_core.walls import Walls
 from gatepost_policy.protocol import Request
 from gatepost_policy.questions import NOT_ASKED, Questions
 from gatepost_policy.session import Session
@@ -21,16 +22,17 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def credential(username: str, expires_at: datetime | None = None) -> Credential:
-    return Credential(
-        1, 1, "acme", username, "", State.ACTIVE, {}, Rules(("bob.test",)), NOW, expires_at=expires_at
-    )
+    rules = Rules(("bob.test", "taken.bob.test"))
+    return Credential(1, 1, "acme", username, "", State.ACTIVE, {}, rules, NOW, expires_at=expires_at)
 
 
 class Directory:
-    """Knows bob, old (expired a second ago), soon (expires in a second) and one bounce domain."""
+    """Knows bob, old (expired a second ago), soon (expires in a second), one bounce domain, and a domain
+    of another account."""
 
-    def __init__(self, *, down: bool = False) -> None:
+    def __init__(self, *, down: bool = False, mode: WallMode = WallMode.ENFORCE) -> None:
         self.down = down
+        self.mode = mode
 
     def credential(self, username: str) -> Credential | None:
         if self.down:
@@ -43,6 +45,12 @@ class Directory:
             raise StoreUnavailable("no such file")
         return name == "b.example.test"
 
+    def claims(self, name: str) -> tuple[Claim, ...]:
+        return (Claim("taken.bob.test", frozenset({2})),) if name.endswith("taken.bob.test") else ()
+
+    def walls(self) -> WallMode:
+        return self.mode
+
 
 class Tokens:
     """Takes ``good`` for message m1."""
@@ -51,8 +59,9 @@ class Tokens:
         return "m1" if local_part.lower() == "good" else None
 
 
-def questions(*, down: bool = False) -> Questions:
-    return Questions(Directory(down=down), Tokens(), (25, 2525), lambda: NOW)
+def questions(*, down: bool = False, mode: WallMode = WallMode.ENFORCE) -> Questions:
+    directory = Directory(down=down, mode=mode)
+    return Questions(directory, Tokens(), (25, 2525), lambda: NOW, Walls(directory))
 
 
 def request(**attributes: str) -> Request:
@@ -129,6 +138,20 @@ def test_the_envelope_sender_is_held_to_the_rules_at_rcpt_and_data(state: str) -
     refused = questions().decide(request(sender="info@other.test", protocol_state=state))
     assert isinstance(refused, Reject)
     assert refused.reason == "envelope sender not allowed"
+
+
+@pytest.mark.parametrize("state", ["RCPT", "DATA"])
+def test_another_accounts_domain_is_refused_in_the_envelope_whatever_the_senders_say(state: str) -> None:
+    asked = request(sender="info@Taken.Bob.TEST.", protocol_state=state)
+    refused = questions().decide(asked)
+    assert isinstance(refused, Reject)
+    assert str(refused) == (
+        "550 5.7.1 Sender address <info@Taken.Bob.TEST.> is of a domain that another account registered; "
+        "credential bob may not use it"
+    )
+    passed = questions(mode=WallMode.REPORT).decide(asked)
+    assert isinstance(passed, Pass)
+    assert "would be refused: 550 5.7.1 Sender address <info@Taken.Bob.TEST.>" in passed.reason
 
 
 @given(st.dictionaries(st.text(max_size=10), st.text(max_size=20)), st.text(max_size=20))

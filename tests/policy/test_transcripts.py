@@ -10,6 +10,7 @@ import pytest
 
 from gatepost_core.store.reader import Reader
 from gatepost_core.tokens import BounceTokens
+from gatepost_core.walls import Walls
 from gatepost_policy.questions import Questions
 from gatepost_policy.session import Session
 from tests.core.running import Running, connect, listening
@@ -40,7 +41,9 @@ def test_there_are_transcripts() -> None:
 @each_transcript
 def test_the_session_answers_as_in_the_transcript(path: Path, store: Store) -> None:
     reader = Reader(store.settings.store.url)
-    questions = Questions(reader, BounceTokens(store.keyring), (25,), lambda: datetime.now(UTC))
+    questions = Questions(
+        reader, BounceTokens(store.keyring), (25,), lambda: datetime.now(UTC), Walls(reader)
+    )
     replay_session(path, Session(questions, unheard))
     reader.close()
 

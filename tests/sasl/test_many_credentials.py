@@ -23,6 +23,7 @@ from gatepost_core.decision import Pass
 from gatepost_core.passwords import derive
 from gatepost_core.store.locate import database_file
 from gatepost_core.store.reader import Reader
+from gatepost_core.walls import Walls
 from gatepost_policy.questions import Questions
 from gatepost_sasl.backends.store import StoreAuthenticator
 from gatepost_sasl.guessing import Guard
@@ -70,7 +71,7 @@ class Daemons:
         guard = Guard(SharedCounters(), SharedCounters())
         self.session = Session(Configuration(backend, unheard, guard=guard))
         self.session.receive(b"VERSION\t1\t0\n", 0.0)
-        self.questions = Questions(self.reader, NoTokens(), (25,), utc_now)
+        self.questions = Questions(self.reader, NoTokens(), (25,), utc_now, Walls(self.reader))
 
     def auth(self, username: str) -> None:
         response = base64.b64encode(f"\0{username}\0{PASSWORD}".encode())

@@ -9,11 +9,18 @@ from gatepost_core.settings.doctor import DoctorSettings
 from gatepost_core.settings.external import LdapSettings, PamSettings
 from gatepost_core.settings.loading import DEFAULT_FILE, SettingsError, file_of, load
 from gatepost_core.settings.mail import ClientsSettings, DkimSettings, PostfixSettings, TrackingSettings
-from gatepost_core.settings.storage import ImagesSettings, KeysSettings, LogSettings, StoreSettings
+from gatepost_core.settings.storage import (
+    AccountsSettings,
+    ImagesSettings,
+    KeysSettings,
+    LogSettings,
+    StoreSettings,
+)
 from gatepost_core.settings.tree import Settings, fields, is_secret, sections, variable
 
 __all__ = [
     "DEFAULT_FILE",
+    "AccountsSettings",
     "ClientsSettings",
     "DkimSettings",
     "DoctorSettings",

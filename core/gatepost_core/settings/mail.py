@@ -26,7 +26,8 @@ class DkimSettings(Section):
     unregistered: Literal["pass", "default", "refuse"] = Field(
         default="pass",
         description="What to do with a message from a From domain that is not registered by the credential's "
-        "account: pass it unsigned, sign it with dkim.default_domain, or refuse it.",
+        "account, nor granted to it: pass it unsigned, sign it with dkim.default_domain, or refuse it, also "
+        "where the credential has not the feature dkim.",
     )
     default_domain: str = Field(
         default="",

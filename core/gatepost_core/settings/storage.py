@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from gatepost_core.model import WallMode
 from gatepost_core.settings.base import SECRET, Section
 
 
@@ -51,6 +52,23 @@ class KeysSettings(Section):
         default=Path("/var/lib/gatepost/keys"),
         description="Directory of key files, readable by the daemons only. It belongs to every backup.",
     )
+
+
+class AccountsSettings(Section):
+    """Accounts and what stands between them."""
+
+    walls: Literal["store", "enforce", "report"] = Field(
+        default="store",
+        description="What becomes of a message that uses a domain which another account registered, or the "
+        "gateway's own name: enforce refuses it, report lets it pass and tells. store: as the store says, "
+        "which 'gatepost domain walls' shows and sets: enforce in a new one, report in one of an earlier "
+        "release.",
+    )
+
+    @property
+    def wall_mode(self) -> WallMode | None:
+        """The mode, None where the store says it."""
+        return None if self.walls == "store" else WallMode(self.walls)
 
 
 class ImagesSettings(Section):

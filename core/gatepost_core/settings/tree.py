@@ -12,7 +12,13 @@ from gatepost_core.settings.daemons import MilterSettings, PolicySettings, SaslS
 from gatepost_core.settings.doctor import DoctorSettings
 from gatepost_core.settings.external import LdapSettings, PamSettings
 from gatepost_core.settings.mail import ClientsSettings, DkimSettings, PostfixSettings, TrackingSettings
-from gatepost_core.settings.storage import ImagesSettings, KeysSettings, LogSettings, StoreSettings
+from gatepost_core.settings.storage import (
+    AccountsSettings,
+    ImagesSettings,
+    KeysSettings,
+    LogSettings,
+    StoreSettings,
+)
 
 PREFIX = "GATEPOST_"
 
@@ -21,6 +27,7 @@ class Settings(Section):
     """All settings, a section each. ``origin`` tells where a value came from."""
 
     store: StoreSettings = Field(default_factory=StoreSettings)
+    accounts: AccountsSettings = Field(default_factory=AccountsSettings)
     keys: KeysSettings = Field(default_factory=KeysSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     sasl: SaslSettings = Field(default_factory=SaslSettings)
@@ -35,6 +42,11 @@ class Settings(Section):
     clients: ClientsSettings = Field(default_factory=ClientsSettings)
     doctor: DoctorSettings = Field(default_factory=DoctorSettings)
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def own_names(self) -> tuple[str, str]:
+        """The gateway's own names, which no account may use: its host and everybody's click domain, or ''."""
+        return self.postfix.hostname, self.tracking.click_domain
 
     def came_from(self, origins: Mapping[str, str]) -> None:
         """Remember where values came from, as ``section.field``: text."""

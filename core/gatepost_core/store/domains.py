@@ -16,9 +16,10 @@ from sqlalchemy.exc import IntegrityError
 from gatepost_core.dkim_keys import NewKey
 from gatepost_core.model import SenderDomain
 from gatepost_core.moments import stamp
+from gatepost_core.registering import Registry, public_suffix
 from gatepost_core.rules import normal_domain
 from gatepost_core.store import accounts as account_rows
-from gatepost_core.store import rows
+from gatepost_core.store import grants, rows
 from gatepost_core.store.errors import Conflict, NotFound, StoreError, shown
 from gatepost_core.store.schema import accounts, dkim_keys, sender_domains
 
@@ -38,10 +39,13 @@ def add(
     keys: Iterable[NewKey],
     now: datetime,
 ) -> SenderDomain:
-    """Register a domain. Raises StoreError for a name that is no host name, NotFound, Conflict."""
+    """Register a domain. Raises StoreError for a name that cannot be registered, NotFound, Conflict.
+
+    Conflict too for names that would stand against another account's (``registering``).
+    """
     owner = account_rows.get(connection, account)
     hosts = [
-        checked(host, what)
+        _registrable(host, what)
         for host, what in (
             (name, "sender domain"),
             (click_domain, "click domain"),
@@ -53,6 +57,7 @@ def add(
             f"the bounce domain must not be the sender domain {shown(hosts[0])} itself, "
             "or replies would go to the bounce intake; a name below it serves"
         )
+    _check_clashes(connection, SenderDomain(0, owner.id, owner.name, hosts[0], hosts[1], hosts[2], now))
     try:
         result = connection.execute(
             insert(sender_domains).values(
@@ -132,6 +137,26 @@ def checked(host: str, what: str) -> str:
     return normal
 
 
+def _registrable(host: str, what: str) -> str:
+    """Return a host name that an account may own. Raises StoreError."""
+    normal = checked(host, what)
+    if public_suffix(normal):
+        raise StoreError(
+            f"{what} {shown(normal)} is a public suffix: names below it belong to different people; "
+            f"expected a name below it, such as 'example.{normal}'"
+        )
+    return normal
+
+
+def _check_clashes(connection: Connection, domain: SenderDomain) -> None:
+    others = registrations(connection)
+    clashes = Registry(others).clashes(domain)
+    if clashes and all(other.name != domain.name for other in others):
+        raise Conflict(
+            f"{clashes[0]}; choose another name, or share that domain first: 'gatepost domain grant'"
+        )
+
+
 def get(connection: Connection, name: str) -> SenderDomain:
     """Return a domain with its keys. Raises NotFound."""
     found = find(connection, name)
@@ -154,6 +179,12 @@ def everyone(connection: Connection, account: str | None = None) -> list[SenderD
     return [_domain(connection, row) for row in connection.execute(query).all()]
 
 
+def registrations(connection: Connection) -> list[SenderDomain]:
+    """Return all domains with their grants and without their keys, in one go however many they are."""
+    granted = grants.every(connection)
+    return [rows.domain(row._mapping, (), granted.get(row.name, ())) for row in connection.execute(_SELECT)]
+
+
 def bounce_domains(connection: Connection) -> list[str]:
     """Return the names at which bounces arrive, each once."""
     column = sender_domains.c.bounce_domain
@@ -167,8 +198,9 @@ def is_bounce_domain(connection: Connection, name: str) -> bool:
 
 
 def remove(connection: Connection, name: str) -> None:
-    """Remove a domain and its keys. Raises NotFound."""
+    """Remove a domain, its keys and its grants. Raises NotFound."""
     domain = get(connection, name)
+    grants.forget(connection, domain.name)
     connection.execute(delete(dkim_keys).where(dkim_keys.c.domain_id == domain.id))
     connection.execute(delete(sender_domains).where(sender_domains.c.id == domain.id))
 
@@ -177,4 +209,4 @@ def _domain(connection: Connection, row: Row[Any]) -> SenderDomain:
     keys = connection.execute(
         select(dkim_keys).where(dkim_keys.c.domain_id == row.id).order_by(dkim_keys.c.id)
     )
-    return rows.domain(row._mapping, [key._mapping for key in keys])
+    return rows.domain(row._mapping, [key._mapping for key in keys], grants.of(connection, row.name))

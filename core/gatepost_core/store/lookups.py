@@ -1,4 +1,4 @@
-"""The three look-ups of the hot path, and whether anything has changed since the last one.
+"""The look-ups of the hot path, and whether anything has changed since the last one.
 
 ``PRAGMA data_version`` tells of a change by any process
 (https://www.sqlite.org/pragma.html#pragma_data_version); it is asked only when the write-ahead log's file has
@@ -12,15 +12,17 @@ has to remove it, and within a quarter of a second otherwise.
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import time
 
-from gatepost_core.model import Credential, SenderDomain
+from gatepost_core.model import Claim, Credential, SenderDomain, WallMode
 from gatepost_core.rules import normal_domain
 from gatepost_core.store import rows
 from gatepost_core.store.locate import database_file, file_identity
 from gatepost_core.store.sqlite import connect, row_factory
+from gatepost_core.walls import covering
 
 # Ten times the kernel's clock tick, by which files are stamped.
 RACY_NANOSECONDS = 100_000_000
@@ -34,6 +36,24 @@ _CREDENTIAL = _OWNED.format("credentials", "username")
 _SECRETS = "SELECT * FROM secrets WHERE credential_id = ? ORDER BY id"
 _DOMAIN = _OWNED.format("sender_domains", "name")
 _KEYS = "SELECT * FROM dkim_keys WHERE domain_id = ? ORDER BY id"
+_GRANTS = (
+    "SELECT g.account_id, a.name AS account FROM domain_grants AS g "
+    "JOIN accounts AS a ON a.id = g.account_id WHERE g.name = ? ORDER BY a.name"
+)
+_WALLS = "SELECT value FROM store_facts WHERE name = 'walls'"
+# A grant of a sender domain is one of its click and bounce domain too; one of the gateway's own has no owner.
+_CLAIM = (
+    "SELECT asked.value AS name, d.account_id AS owner, g.account_id AS granted "
+    "FROM json_each(:names) AS asked CROSS JOIN sender_domains AS d ON d.{} = asked.value "
+    "LEFT JOIN domain_grants AS g ON g.name = d.name"
+)
+_CLAIMS = " UNION ALL ".join(
+    [
+        *[_CLAIM.format(column) for column in ("name", "click_domain", "bounce_domain")],
+        "SELECT asked.value, NULL, g.account_id FROM json_each(:names) AS asked "
+        "CROSS JOIN domain_grants AS g ON g.name = asked.value",
+    ]
+)
 _BOUNCE = "SELECT 1 FROM sender_domains WHERE bounce_domain = ? LIMIT 1"
 
 _IMPORTED = "SELECT imported_hash FROM credentials WHERE imported_hash IS NOT NULL"
@@ -70,11 +90,36 @@ class Lookups:
     def domain(self, name: str) -> SenderDomain | None:
         """Return the sender domain of that name with its keys, oldest first."""
         row = self._row(_DOMAIN, normal_domain(name))
-        return None if row is None else rows.domain(row, self._rows(_KEYS, row["id"]))
+        if row is None:
+            return None
+        granted = [rows.grant(one) for one in self._rows(_GRANTS, row["name"])]
+        return rows.domain(row, self._rows(_KEYS, row["id"]), granted)
 
     def bounce_domain(self, name: str) -> bool:
         """Say whether bounces of a sender domain arrive at that name."""
         return self._row(_BOUNCE, normal_domain(name)) is not None
+
+    def claims(self, name: str) -> tuple[Claim, ...]:
+        """Return the claims to a name in A-labels and to those above it, the longest name first."""
+        assert self._connection is not None  # noqa: S101 - changed() goes first
+        owners: dict[str, set[int]] = {}
+        granted: dict[str, set[int]] = {}
+        names = json.dumps(covering(name))
+        for claimed, owner, account in self._connection.execute(_CLAIMS, {"names": names}):
+            owners.setdefault(claimed, set()).update([] if owner is None else [owner])
+            granted.setdefault(claimed, set()).update([] if account is None else [account])
+        return tuple(
+            [
+                Claim(one, frozenset(owners[one]), frozenset(granted[one]))
+                for one in sorted(owners, key=len, reverse=True)
+            ]
+        )
+
+    def walls(self) -> WallMode:
+        """Return whether walls between accounts are enforced."""
+        assert self._connection is not None  # noqa: S101 - changed() goes first
+        row = self._connection.execute(_WALLS).fetchone()
+        return WallMode.ENFORCE if row is None else WallMode(row[0])
 
     def imported_hashes(self) -> list[str]:
         """Return all imported password hashes, in no order."""

@@ -12,13 +12,15 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from gatepost_core.model import Credential, SenderDomain
+from gatepost_core.model import Claim, Credential, SenderDomain, WallMode
 from gatepost_core.store.lookups import Lookups
 from gatepost_core.store.sqlite import FAULTS, faults, unavailable
 
 # About 1.3 kB each: 7 MB in each worker when it is full. A look-up that misses takes 0.05 to 0.1 ms.
 _ENTRIES = 5_000
 NAME_MOST = 253  # characters of a domain (RFC 1035 section 2.3.4)
+# Whom a name belongs to, most often nobody. Apart, so that names made up by a client push out no credential.
+_CLAIMED_NAMES = 2_000
 _T = TypeVar("_T")
 _ABSENT: Any = object()
 
@@ -35,6 +37,7 @@ class Reader:
         self._entries = entries
         self._lock = threading.Lock()
         self._cache: OrderedDict[tuple[str, str], Any] = OrderedDict()
+        self._claims: OrderedDict[tuple[str, str], Any] = OrderedDict()
         self.loads = 0
 
     def credential(self, username: str) -> Credential | None:
@@ -56,10 +59,24 @@ class Reader:
         """Say whether bounces of a sender domain arrive at that name. Raises StoreUnavailable."""
         return len(name) <= NAME_MOST and self._get("bounce", name, self._lookups.bounce_domain)
 
+    def claims(self, name: str) -> tuple[Claim, ...]:
+        """Return the claims to a name in A-labels and to those above it, the longest name first; often none.
+
+        Cached like ``domain``, also that there is none; one look-up whatever the number of labels. Raises
+        StoreUnavailable.
+        """
+        cached: tuple[Claim, ...] | None = self._claims.get(("claims", name))
+        return self._get("claims", name, self._lookups.claims) if cached is None else cached
+
+    def walls(self) -> WallMode:
+        """Return whether walls between accounts are enforced. Raises StoreUnavailable."""
+        return self._get("walls", "", lambda _: self._lookups.walls())
+
     def imported_hashes(self) -> list[str]:
         """Return all imported password hashes; not cached. Raises StoreUnavailable."""
         with self._lock, faults(self._url):
-            self._lookups.changed()
+            if self._lookups.changed():  # told once: what is cached must not outlive it
+                self._forget()
             return self._lookups.imported_hashes()
 
     def close(self) -> None:
@@ -69,13 +86,14 @@ class Reader:
 
     def _get(self, kind: str, name: str, load: Callable[[str], _T]) -> _T:
         key = (kind, name)
+        cache, most = (self._claims, _CLAIMED_NAMES) if kind == "claims" else (self._cache, self._entries)
         with self._lock:
             try:
                 if self._lookups.changed():
-                    self._cache.clear()
-                cached: _T = self._cache.get(key, _ABSENT)
+                    self._forget()
+                cached: _T = cache.get(key, _ABSENT)
                 if cached is not _ABSENT:
-                    self._cache.move_to_end(key)
+                    cache.move_to_end(key)
                     return cached
                 value = load(name)
             except FAULTS as error:
@@ -85,11 +103,15 @@ class Reader:
                 self._reset()
                 raise
             self.loads += 1
-            self._cache[key] = value
-            if len(self._cache) > self._entries:
-                self._cache.popitem(last=False)
+            cache[key] = value
+            if len(cache) > most:
+                cache.popitem(last=False)
             return value
 
-    def _reset(self) -> None:
+    def _forget(self) -> None:
         self._cache.clear()
+        self._claims.clear()
+
+    def _reset(self) -> None:
+        self._forget()
         self._lookups.close()

@@ -9,6 +9,7 @@ from gatepost_core.features import FeatureValue
 from gatepost_core.model import (
     Credential,
     DkimKey,
+    Grant,
     ImportedSecret,
     Mode,
     Rules,
@@ -65,7 +66,7 @@ def secret(row: Row) -> Secret:
     )
 
 
-def domain(row: Row, keys: Iterable[Row]) -> SenderDomain:
+def domain(row: Row, keys: Iterable[Row], grants: Iterable[Grant]) -> SenderDomain:
     """Return a sender domain of its row, with the name of its account, and its keys' rows."""
     return SenderDomain(
         id=row["id"],
@@ -76,7 +77,13 @@ def domain(row: Row, keys: Iterable[Row]) -> SenderDomain:
         bounce_domain=row["bounce_domain"],
         created_at=row["created_at"],
         keys=tuple([_key(one) for one in keys]),
+        grants=tuple(grants),
     )
+
+
+def grant(row: Row) -> Grant:
+    """Return a grant of its row, with the name of its account."""
+    return Grant(row["account_id"], row["account"])
 
 
 def _key(row: Row) -> DkimKey:

@@ -110,7 +110,7 @@ sender_domains = Table(
     Column("id", Integer, primary_key=True),
     Column("account_id", ForeignKey("accounts.id"), nullable=False, index=True),
     Column("name", String(253), nullable=False, unique=True),
-    Column("click_domain", String(253), nullable=False),
+    Column("click_domain", String(253), nullable=False, index=True),
     Column("bounce_domain", String(253), nullable=False, index=True),
     Column("created_at", UtcDateTime, nullable=False),
 )
@@ -128,6 +128,25 @@ dkim_keys = Table(
     Column("activates_at", UtcDateTime),
     Column("retires_at", UtcDateTime),
     UniqueConstraint("domain_id", "selector"),
+)
+
+domain_grants = Table(
+    "domain_grants",
+    directory,
+    Column("id", Integer, primary_key=True),
+    # No foreign key: the gateway's own names, which are in the settings, can be granted too.
+    Column("name", String(253), nullable=False),
+    Column("account_id", ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("created_at", UtcDateTime, nullable=False),
+    UniqueConstraint("name", "account_id"),
+)
+
+# What the store itself says of how it is to be used: ``walls``.
+store_facts = Table(
+    "store_facts",
+    directory,
+    Column("name", String(64), primary_key=True),
+    Column("value", String(255), nullable=False),
 )
 
 messages = Table(

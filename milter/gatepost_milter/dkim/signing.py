@@ -1,7 +1,8 @@
 """Who signs a message, and the step that does it: after every other change (RFC 6376 section 5).
 
-The first author's domain signs if it is registered by the credential's own account: another account's keys
-are never used. Pure but for the look-up that is passed in.
+The first author's domain signs if each author's is registered by the credential's own account, or granted to
+it: another account's keys are never used, and no author is vouched for along with another. Pure but for the
+look-up that is passed in.
 """
 
 from __future__ import annotations
@@ -58,18 +59,24 @@ class Signing:
         self, find: Find, credential: Credential, authors: Sequence[str], now: datetime
     ) -> Choice | Reject:
         """Return who signs for a message by these From addresses, or its refusal."""
-        domains = [normal_domain(author.rpartition("@")[2]) for author in authors if author != UNREADABLE]
-        unreadable = len(domains) < len(authors) or not authors
-        whys = [_unusable(find(name), name, credential.account_id, now) for name in domains]
-        if self._settings.unregistered == "refuse" and (unreadable or any(whys)):
-            why = next(filter(None, whys), "the From header holds an address that cannot be read")
-            return Reject(550, "5.7.1", f"The message cannot be signed: {_ascii(why)}", "From not registered")
-        if authors and authors[0] != UNREADABLE and not whys[0]:
+        domains = _domains(authors)
+        whys = (_unusable(find(name), name, credential.account_id, now) for name in domains)
+        why = next(filter(None, whys), "") or _unreadable(authors)
+        if not why:
             return Choice(find(domains[0]))
-        why = "no From address can be read" if not whys or authors[0] == UNREADABLE else whys[0]
+        if self._settings.unregistered == "refuse":
+            return _refused(why)
         if self._settings.unregistered == "default":
             return self._default(find, why, now)
         return Choice(None, why)
+
+    def refusal(self, find: Find, credential: Credential, authors: Sequence[str]) -> Reject | None:
+        """Return why a message that asks for no signature is refused: ``unregistered`` says so."""
+        if self._settings.unregistered != "refuse":
+            return None
+        whys = (_unregistered(find(name), name, credential.account_id) for name in _domains(authors))
+        why = next(filter(None, whys), "") or _unreadable(authors)
+        return _refused(why) if why else None
 
     def _default(self, find: Find, why: str, now: datetime) -> Choice:
         name = normal_domain(self._settings.default_domain)
@@ -129,11 +136,35 @@ def room(limit: int) -> int:
     return limit - limit // _HEAD_ROOM_SHARE - HEAD_ROOM if limit else 0
 
 
+def _domains(authors: Sequence[str]) -> list[str]:
+    """Return the domains of the addresses that can be read, each once."""
+    names = [normal_domain(author.rpartition("@")[2]) for author in authors if author != UNREADABLE]
+    return list(dict.fromkeys(names))
+
+
+def _unreadable(authors: Sequence[str]) -> str:
+    """Return why nobody can say who all the authors are; empty if one can."""
+    if not authors:
+        return "the From header holds no address"
+    return "the From header holds an address that cannot be read" if UNREADABLE in authors else ""
+
+
+def _unregistered(domain: SenderDomain | None, name: str, account_id: int) -> str:
+    """Return why a From domain is none of an account's; empty if it is."""
+    if domain is not None and domain.usable_by(account_id):
+        return ""
+    return f"{name} is not a registered sender domain of this account"
+
+
 def _unusable(domain: SenderDomain | None, name: str, account_id: int, now: datetime) -> str:
     """Return why a From domain cannot sign; empty if it can."""
-    if domain is None or domain.account_id != account_id:
-        return f"{name} is not a registered sender domain of this account"
+    if domain is None or not domain.usable_by(account_id):
+        return _unregistered(domain, name, account_id)
     return "" if active_keys(domain.keys, now) else f"{name} has no active key"
+
+
+def _refused(why: str) -> Reject:
+    return Reject(550, "5.7.1", f"The message cannot be signed: {_ascii(why)}", "From not registered")
 
 
 def _ascii(text: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 from gatepost_core.decision import Defer, Reject
 from gatepost_core.dkim_keys import KeyState, active_keys, key_states, new_keys, txt_record
 from gatepost_core.keyring import Keyring, create_missing
-from gatepost_core.model import Credential, DkimKey, Rules, SenderDomain, State
+from gatepost_core.model import Credential, DkimKey, Grant, Rules, SenderDomain, State
 from gatepost_core.settings import DkimSettings
 from gatepost_milter.addresses import UNREADABLE
 from gatepost_milter.dkim.signing import Choice, Limits, Signing, room
@@ -55,7 +55,47 @@ def signer(choice: Choice | Reject) -> str | None:
 
 
 def test_the_first_authors_domain_signs_in_any_spelling(keyring: Keyring) -> None:
-    assert signer(chosen(keyring, ["a@Example.TEST", "b@nowhere.test"])) == "example.test"
+    assert signer(chosen(keyring, ["a@Example.TEST", "b@example.test"])) == "example.test"
+
+
+@pytest.mark.parametrize("stranger", ["b@nowhere.test", "b@other.test", "b@bare.test", UNREADABLE])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_message_of_several_authors_is_signed_only_if_each_of_them_qualifies(
+    keyring: Keyring, stranger: str, first: bool
+) -> None:
+    """A reader takes the signature for all of them."""
+    authors = ["a@example.test", stranger] if first else [stranger, "a@example.test"]
+    assert signer(chosen(keyring, authors)) is None
+
+
+def test_a_domain_that_was_granted_signs_for_the_account_it_was_granted_to(keyring: Keyring) -> None:
+    domain = replace(make_domain(keyring, "other.test", 2), grants=(Grant(1, "acme"),))
+    signing = Signing(DkimSettings(), keyring)
+    assert (
+        signer(signing.choose({"other.test": domain}.get, CREDENTIAL, ["a@other.test"], NOW)) == "other.test"
+    )
+
+
+@pytest.mark.parametrize(
+    ("authors", "refused"),
+    [
+        (["a@example.test"], False),
+        (["a@bare.test"], False),
+        (["a@example.test", "a@nowhere.test"], True),
+        (["a@other.test"], True),
+        ([UNREADABLE], True),
+        ([], True),
+    ],
+)
+def test_who_asks_for_no_signature_is_held_to_registered_domains_too(
+    keyring: Keyring, authors: list[str], refused: bool
+) -> None:
+    """Otherwise taking the feature dkim from a credential would set it free."""
+    domain = make_domain(keyring, "example.test")
+    known = {"example.test": domain, "bare.test": replace(domain, keys=())}
+    strict = Signing(DkimSettings(unregistered="refuse"), keyring)
+    assert isinstance(strict.refusal(known.get, CREDENTIAL, authors), Reject) is refused
+    assert Signing(DkimSettings(), keyring).refusal(known.get, CREDENTIAL, authors) is None
 
 
 @pytest.mark.parametrize(
@@ -65,8 +105,12 @@ def test_the_first_authors_domain_signs_in_any_spelling(keyring: Keyring) -> Non
         (["a@sub.example.test"], "sub.example.test is not a registered sender domain of this account"),
         (["a@other.test"], "other.test is not a registered sender domain of this account"),
         (["a@bare.test"], "bare.test has no active key"),
-        ([], "no From address can be read"),
-        ([UNREADABLE, "a@example.test"], "no From address can be read"),
+        ([], "the From header holds no address"),
+        ([UNREADABLE, "a@example.test"], "the From header holds an address that cannot be read"),
+        (
+            ["a@example.test", "b@nowhere.test"],
+            "nowhere.test is not a registered sender domain of this account",
+        ),
     ],
 )
 def test_what_cannot_sign_passes_unsigned_is_signed_by_default_or_is_refused(

@@ -12,6 +12,7 @@ from gatepost_core.features import FeatureValue
 from gatepost_core.images import FileImageStore
 from gatepost_core.keyring import Keyring
 from gatepost_core.store.reader import Reader
+from gatepost_core.walls import Walls
 from gatepost_milter.contexts import ContextMaker, SizeLimits, Tracking
 from gatepost_milter.dkim.signing import Signing
 from gatepost_milter.judge import Accepted, Judge
@@ -38,7 +39,9 @@ class Bench:
         images = FileImageStore(folder / "images")
         tracking = Tracking(fallback_domain="click.example.test")
         contexts = ContextMaker(self.reader, keyring, images, tracking, SizeLimits())
-        self._judge = Judge(self.reader, contexts, signing=Signing(settings.dkim, keyring))
+        self._judge = Judge(
+            self.reader, contexts, walls=Walls(self.reader), signing=Signing(settings.dkim, keyring)
+        )
 
     def verdict(
         self,

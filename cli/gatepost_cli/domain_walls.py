@@ -1,0 +1,103 @@
+"""``gatepost domain grant``, ``revoke`` and ``walls``: who may use which domain beside its owner."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from gatepost_cli.complete import account_names, domain_names
+from gatepost_cli.output import emit, facts
+from gatepost_cli.session import Session, json_option, pass_session
+from gatepost_core.model import WallMode
+from gatepost_core.rules import normal_domain
+from gatepost_core.store import StoreError, grants
+from gatepost_core.store.errors import shown
+from gatepost_core.walls import own_name
+
+if TYPE_CHECKING:
+    from gatepost_core.settings import Settings
+
+_MEANING = {
+    WallMode.ENFORCE: "mail that uses another account's domain is refused",
+    WallMode.REPORT: "mail that uses another account's domain passes; 'gatepost doctor' lists it",
+}
+
+
+@click.command("grant")
+@click.argument("name", shell_complete=domain_names)
+@click.option(
+    "--to", "account", required=True, metavar="ACCOUNT", shell_complete=account_names, help="Who may use it."
+)
+@json_option
+@pass_session
+def grant(session: Session, name: str, account: str) -> None:
+    """Let another account use a domain as if it were its own: send, sign, count clicks and take bounces.
+
+    For an agency and its customer. It counts at once, for the name and all below it that is not registered by
+    itself, and until 'gatepost domain revoke'. The gateway's own names can be granted too.
+    """
+    with session.directory(write=True) as connection:
+        new = grants.grant(connection, name, account, session.now, own(session.settings))
+    data = {"domain": normal_domain(name), "account": account, "changed": new}
+    emit(session, data, f"{data['domain']} {'may' if new else 'could'} be used by account {account}.")
+
+
+@click.command("revoke")
+@click.argument("name", shell_complete=domain_names)
+@click.option(
+    "--from",
+    "account",
+    required=True,
+    metavar="ACCOUNT",
+    shell_complete=account_names,
+    help="Who may not use it any more.",
+)
+@json_option
+@pass_session
+def revoke(session: Session, name: str, account: str) -> None:
+    """Take a grant back: from the next message on."""
+    with session.directory(write=True) as connection:
+        grants.revoke(connection, name, account)
+    data = {"domain": normal_domain(name), "account": account}
+    emit(session, data, f"{data['domain']} is closed to account {account} again.")
+
+
+@click.command("walls")
+@click.argument("mode", required=False, type=click.Choice([mode.value for mode in WallMode]))
+@json_option
+@pass_session
+def walls(session: Session, mode: str | None) -> None:
+    """Show whether mail that uses another account's domain is refused, or set it in the store.
+
+    The setting accounts.walls, unless it is 'store', has the last word.
+    """
+    with session.directory(write=mode is not None) as connection:
+        if mode is not None:
+            grants.set_walls(connection, WallMode(mode))
+        stored = grants.walls(connection)
+    setting = session.settings.accounts.wall_mode
+    force = setting or stored
+    data = {"walls": force.value, "store": stored.value, "setting": session.settings.accounts.walls}
+    rows = [
+        ("in force", f"{force}: {_MEANING[force]}"),
+        ("the store says", stored.value),
+        ("accounts.walls", data["setting"]),
+    ]
+    emit(session, data, facts(rows))
+
+
+def own(settings: Settings) -> list[str]:
+    """Return the gateway's own names in A-labels, as far as the settings have them."""
+    return [normal_domain(name) for name in settings.own_names if name]
+
+
+def check_own(settings: Settings, names: list[str]) -> None:
+    """Raise StoreError if one of these names, to be registered, is the gateway's own or below it."""
+    for name in names:
+        ours = own_name(normal_domain(name), own(settings))
+        if ours:
+            raise StoreError(
+                f"{shown(name)} is a name of the gateway's own ({ours}), which belongs to the operator; "
+                "choose another, or let the account have it with --gateway-name"
+            )
