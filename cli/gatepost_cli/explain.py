@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +18,17 @@ from gatepost_core.decision import Decision, Pass
 
 if TYPE_CHECKING:
     from gatepost_cli.explaining import Explanation, FeatureOutcome, Mail
+    from gatepost_cli.maildiff import Within
 
 _SHOWN = 240  # characters of a changed line; --json has all
+_REFUSED = 1
+_FEW, _ALL = 5, 1_000_000  # edits of a feature in a part
 
 
 @click.command("explain", help=NOUNS["explain"].help)
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument(
+    "file", metavar="FILE|-", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
+)
 @click.option(
     "--credential",
     required=True,
@@ -39,6 +46,7 @@ _SHOWN = 240  # characters of a changed line; --json has all
     metavar="FILE",
     help="Write the message there as it would leave the milter.",
 )
+@click.option("--all", "everything", is_flag=True, help="Show every edit, not the first few of each feature.")
 @json_option
 @pass_session
 def command(
@@ -48,11 +56,13 @@ def command(
     sender: str | None,
     recipients: tuple[str, ...],
     output: Path | None,
-) -> None:
-    """Explain one message."""
+    everything: bool,
+) -> int:
+    """Explain one message, from a file or standard input. Exit code 0: it would be accepted; 1: refused."""
     explaining = importlib.import_module("gatepost_cli.explaining")
     rows = importlib.import_module("gatepost_core.store.credentials")
-    mail = _mail(explaining, file.read_bytes(), credential, sender, recipients)
+    raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    mail = _mail(explaining, raw, credential, sender, recipients)
     with session.directory() as connection:
         rows.get(connection, credential)
     with session.reader() as reader:
@@ -60,7 +70,8 @@ def command(
         found: Explanation = explainer.explain(mail)
     if output is not None and found.accepted:
         output.write_bytes(found.message)
-    _emit(session, mail, found)
+    _emit(session, mail, found, _ALL if everything else _FEW)
+    return 0 if found.accepted else _REFUSED
 
 
 def _mail(
@@ -78,7 +89,7 @@ def _mail(
     return mail
 
 
-def _emit(session: Session, mail: Mail, found: Explanation) -> None:
+def _emit(session: Session, mail: Mail, found: Explanation, most: int) -> None:
     if session.as_json:
         emit(session, _data(mail, found), "")
         return
@@ -90,24 +101,54 @@ def _emit(session: Session, mail: Mail, found: Explanation) -> None:
     if not found.accepted:
         note(session, "The message would be refused.")
         return
-    emit(session, None, "")
-    emit(
-        session,
-        None,
-        Table(
-            ("feature", "value", "result", "what it changes, or why it does not"),
-            [_row(one) for one in found.features],
-            prose=("value", "what it changes, or why it does not"),
-        ),
-    )
-    shortened = importlib.import_module("gatepost_cli.maildiff").shortened
-    for change in found.changes:
-        emit(session, None, f"\n{change.where}:")
-        for line in shortened(change.lines, _SHOWN):
-            emit(session, None, "  " + clean(line.replace("\t", " ")))
-    emit(session, None, "")
+    click.echo()
+    columns = ("feature", "value", "result", "what it changes, or why it does not")
+    emit(session, None, Table(columns, [_row(one) for one in found.features], prose=(columns[1], columns[3])))
+    for line in (*_envelope(mail, found), *_changed(found, most), ""):
+        click.echo(clean(line.replace("\t", " ")))
     for text in found.notes:
-        emit(session, None, f"note: {clean(text)}")
+        click.echo(f"note: {clean(text)}")
+
+
+def _envelope(mail: Mail, found: Explanation) -> Iterator[str]:
+    """Yield the envelope as it was and as it leaves."""
+    changed = "" if found.sender == mail.sender else f" becomes <{found.sender}>"
+    yield ""
+    yield "envelope:"
+    yield f"  sender     <{mail.sender}>{changed}"
+    for recipient in mail.recipients:
+        yield f"  recipient  <{recipient}>"
+
+
+def _changed(found: Explanation, most: int) -> Iterator[str]:
+    """Yield the header's lines that changed, what is encoded anew, and each feature's edits in the parts."""
+    diff = importlib.import_module("gatepost_cli.maildiff")
+    for change in found.changes:
+        lines = change.lines if change.where == "header" else _in_words(change.lines)
+        if lines:
+            yield from ("", f"{change.where}:")
+            for line in diff.shortened(lines, _SHOWN):
+                yield f"  {line}"
+    for one in found.features:
+        for share in one.shares:
+            edits = diff.within(share.lines) if share.where != "header" else []
+            if edits:
+                yield from ("", f"{share.where}, {one.name}:")
+                yield from (f"  {_edit(edit)}" for edit in edits[:most])
+            if len(edits) > most:
+                yield f"  … and {len(edits) - most} more; --all shows them"
+
+
+def _in_words(lines: Sequence[str]) -> list[str]:
+    return [line for line in lines if line[:2] not in ("- ", "+ ")]
+
+
+def _edit(edit: Within) -> str:
+    """Return what was replaced, or only came or went, each side cut to what a person reads."""
+    was, now = (text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…" for text in (edit.was, edit.now))
+    if not was:
+        return f"+ {now}"
+    return f"{was} → {now}" if now else f"- {was}"
 
 
 def _row(one: FeatureOutcome) -> tuple[str, str, str, str]:
@@ -126,9 +167,11 @@ def _said(decision: Decision) -> str:
 
 
 def _data(mail: Mail, found: Explanation) -> dict[str, Any]:
+    diff = importlib.import_module("gatepost_cli.maildiff")
     return {
         "credential": mail.username,
         "sender": mail.sender,
+        "sender_after": found.sender if found.accepted else None,
         "recipients": list(mail.recipients),
         "accepted": found.accepted,
         "delivered": found.accepted and found.delivered,
@@ -148,6 +191,11 @@ def _data(mail: Mail, found: Explanation) -> dict[str, Any]:
                 "applied": one.applied,
                 "skipped": one.skipped,
                 "changes": one.changes,
+                "edits": [
+                    {"where": share.where, "was": edit.was, "now": edit.now}
+                    for share in one.shares
+                    for edit in diff.within(share.lines)
+                ],
             }
             for one in found.features
         ],

@@ -26,7 +26,7 @@ from gatepost_milter import eml
 from gatepost_milter.contexts import ContextMaker, SizeLimits, Tracking
 from gatepost_milter.dkim.signing import FEATURE as DKIM
 from gatepost_milter.dkim.signing import Limits, Signing, room
-from gatepost_milter.judge import Accepted, Judge
+from gatepost_milter.judge import UNSUBSCRIBE, Accepted, Judge
 from gatepost_milter.message import Context, Header, Message, Plan, apply_header_edits, render
 from gatepost_milter.overrides import is_override
 from gatepost_milter.transaction import Transaction
@@ -45,20 +45,25 @@ class Mail:
 
 @dataclass(frozen=True, slots=True)
 class FeatureOutcome:
-    """One feature: its value in force, whether it acts, why it does not, and what it alone changes."""
+    """One feature: its value in force, whether it acts, why it does not, and what it alone changes.
+
+    ``changes`` says it in a few words, ``shares`` holds the lines.
+    """
 
     name: str
     value: object
     applied: bool
     skipped: str = ""
     changes: str = ""
+    shares: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """Everything that would happen. ``message`` are the bytes after the milter; empty when it is refused.
 
-    In sandbox mode they are what a live credential would send, and ``delivered`` is false.
+    In sandbox mode they are what a live credential would send, and ``delivered`` is false. ``sender`` is the
+    envelope sender after the milter.
     """
 
     answers: list[tuple[str, Decision]]
@@ -67,6 +72,7 @@ class Explanation:
     notes: list[str] = field(default_factory=list[str])
     message: bytes = b""
     delivered: bool = True
+    sender: str = ""
 
     @property
     def accepted(self) -> bool:
@@ -156,6 +162,7 @@ class Explainer:
             [*plan.notes, *_wall_notes(plan), *_postfix_notes(mail, headers, self._settings)],
             render(message, plan),
             delivered=not sandbox,
+            sender=mail.sender if plan.sender is None else plan.sender,
         )
 
     def _policy(self, mail: Mail) -> list[tuple[str, Decision]]:
@@ -207,12 +214,12 @@ class Explainer:
         plain = tuple(header for header in headers if not is_override(header.name))
         asked = in_force(plan.features)
         for name, value in asked.items():
-            share = ""
-            if name in plan.applied:
-                share = self._share(mail, (plain, body), asked, name)
-            outcomes.append(
-                FeatureOutcome(name, value, name in plan.applied, plan.skipped.get(name, ""), share)
-            )
+            applied, skipped = name in plan.applied, plan.skipped.get(name, "")
+            found, envelope = self._share(mail, (plain, body), asked, name) if applied else ([], "")
+            words = "; ".join(filter(None, [envelope, summary(found)]))
+            if applied and not words:
+                words = "nothing in the message"
+            outcomes.append(FeatureOutcome(name, value, applied, skipped, words, tuple(found)))
         return outcomes
 
     def _share(
@@ -221,18 +228,23 @@ class Explainer:
         content: tuple[tuple[Header, ...], bytes],
         asked: Mapping[str, bool | str | tuple[str, ...]],
         name: str,
-    ) -> str:
-        """Return in words what the outcome has that it would not have without one feature."""
-        # Any other change changes the signature too, which would be told of every feature.
-        full = dict(asked) if name == DKIM else {**asked, DKIM: False}
+    ) -> tuple[list[Change], str]:
+        """Return what the outcome has that it would not have without one feature, the envelope in words."""
+        # Any other change changes the signature too, which would be told of every feature. What RFC 8058
+        # wants signed is there only in a message that is: the signature is then left out of the comparison.
+        needs_signature = name == UNSUBSCRIBE and bool(asked[DKIM])
+        full = dict(asked) if name == DKIM or needs_signature else {**asked, DKIM: False}
         message = Message(*content)
         outcomes: list[Message] = []
+        senders: list[str | None] = []
         for values in ({**full, name: CATALOGUE[name].default}, full):
             plan = self._decide(mail, *content, values)
             if not isinstance(plan, Plan):
-                return ""
-            outcomes.append(_after(message, plan))
-        return summary(changes(*outcomes)) or "nothing in the message"
+                return [], ""
+            outcomes.append(_after(message, replace(plan, top=()) if needs_signature else plan))
+            senders.append(plan.sender)
+        changed = f"envelope sender becomes <{senders[1]}>" if senders[0] != senders[1] else ""
+        return changes(*outcomes), changed
 
 
 def _passed(plan: Plan, *, sandbox: bool) -> str:

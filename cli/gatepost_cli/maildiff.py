@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,10 @@ _TEXT_MOST = 500_000
 # SequenceMatcher looks at the lines of one text and their equals in the other, once for each block of them.
 _LINES_MOST = 4_000_000
 _PAIRS_MOST = 20_000
+# Within a line: words and signs, how many of both lines are compared, how many alike ones part two changes.
+_WORDS = re.compile(r"\w+|\W")
+_WORDS_MOST = 250_000
+_TOUCHING = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +147,50 @@ def _beside(gone: Sequence[str], come: Sequence[str]) -> list[str]:
     if len(gone) == len(come):
         return [text for was, now in zip(gone, come, strict=True) for text in (f"- {was}", f"+ {now}")]
     return [*(f"- {was}" for was in gone), *(f"+ {now}" for now in come)]
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """What was replaced within a line: either is empty where something only came or only went."""
+
+    was: str
+    now: str
+
+
+def within(lines: Sequence[str]) -> list[Within]:
+    """Return what changed within lines: one that went and the next that came are a pair."""
+    found: list[Within] = []
+    place = 0
+    while place < len(lines):
+        line, after = lines[place], "".join(lines[place + 1 : place + 2])
+        if line.startswith("- ") and after.startswith("+ "):
+            found += _segments(line[2:], after[2:])
+            place += 1
+        elif line.startswith("- "):
+            found.append(Within(line[2:], ""))
+        else:
+            found.append(Within("", line.removeprefix("+ ")))
+        place += 1
+    return found
+
+
+def _segments(was: str, now: str) -> list[Within]:
+    """Return the replaced runs of words of two lines, those that nearly touch as one."""
+    old, new = _WORDS.findall(was), _WORDS.findall(now)
+    start = _alike(old, new)
+    end = min(_alike(old[::-1], new[::-1]), min(len(old), len(new)) - start)
+    old, new = old[start : len(old) - end], new[start : len(new) - end]
+    if len(old) * len(new) > _WORDS_MOST or _equal_pairs(old, new) > _PAIRS_MOST:
+        return [Within("".join(old), "".join(new))]
+    runs: list[list[int]] = []
+    for kind, *bounds in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if kind == "equal":
+            continue
+        if runs and bounds[0] - runs[-1][1] <= _TOUCHING:
+            runs[-1][1], runs[-1][3] = bounds[1], bounds[3]
+        else:
+            runs.append(bounds)
+    return [Within("".join(old[a:b]), "".join(new[c:d])) for a, b, c, d in runs]
 
 
 def shortened(lines: Sequence[str], most: int) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_cli.maildiff import changes
+from gatepost_cli.maildiff import changes, within
 from gatepost_core.dkim_keys import txt_record
 from gatepost_core.store import domains
 from gatepost_core.store.engine import open_engine
 from gatepost_milter import eml
 from gatepost_milter.message import Message, Plan, render
 from tests.milter.dkim.judges import BOTH, by_dkimpy
+from tests.steps import World, assert_linear
 
 from .command import Gatepost
 
@@ -39,7 +42,7 @@ def with_all(gatepost: Gatepost) -> str:
 
 def explain(gatepost: Gatepost, file: Path, username: str, *words: str) -> Any:
     result = gatepost("explain", str(file), "--credential", username, "--json", *words)
-    assert result.code == 0, result
+    assert result.code == (0 if result.data["accepted"] else 1), result
     return result.data
 
 
@@ -168,6 +171,68 @@ def test_the_text_is_for_people(gatepost: Gatepost) -> None:
     assert any(line.startswith("dkim\ton\tapplied\theader: 2 fields new") for line in lines)
     assert any(line.startswith("  + DKIM-Signature: v=1; a=rsa-sha256;") for line in lines)
     assert max(map(len, lines)) < 400
+
+
+def test_each_edit_is_shown_with_its_feature_and_the_envelope_before_and_after(
+    gatepost: Gatepost, tmp_path: Path
+) -> None:
+    text = NEWSLETTER.read_text(encoding="utf-8")
+    file = write(tmp_path, "".join(line for line in text.splitlines(True) if "List-Unsub" not in line))
+    name = user(
+        gatepost, *[word for one in (*ALL, "trackbounces", "unsubscribe") for word in ("--feature", one)]
+    )
+    result = gatepost("explain", str(file), "--credential", name)
+    assert result.code == 0
+    told = re.search(r"^envelope:\n  sender     <news@example.test> becomes <(.*)>$", result.out, re.M)
+    assert told
+    assert re.fullmatch(r"bounce-[a-z2-7]{40}@bounces\.example\.test", told[1])
+    assert re.search(r"^  \+ List-Unsubscribe: <https://click\.example\.test/u/\S+>$", result.out, re.M)
+    clicks = result.out.partition("part 2 (text/html), trackclicks:\n")[2].splitlines()
+    assert re.fullmatch(r"  www\.example\.org → click\.example\.test/\S+", clicks[0])
+    assert clicks[5] == "  … and 19 more; --all shows them"
+    whole = gatepost("explain", str(file), "--credential", name, "--all").out
+    assert whole.count(" → click.example.test/") == 24
+    found = explain(gatepost, file, name)
+    assert found["sender_after"].endswith("@bounces.example.test")
+    features = {feature["name"]: feature for feature in found["features"]}
+    assert features["trackbounces"]["changes"].startswith("envelope sender becomes <bounce-")
+    assert [edit["now"].partition(":")[0] for edit in features["unsubscribe"]["edits"]] == [
+        "List-Unsubscribe",
+        "List-Unsubscribe-Post",
+    ]
+
+
+def test_standard_input_is_read_where_a_dash_stands_for_the_file(gatepost: Gatepost) -> None:
+    name = user(gatepost)
+    done = gatepost.process(
+        "explain", "-", "--credential", name, "--json", stdin=NEWSLETTER.read_text("utf-8")
+    )
+    assert (done.code, json.loads(done.out)["accepted"]) == (0, True)
+
+
+@given(st.lists(st.text("ab<> =\"'", max_size=40), min_size=2, max_size=2))
+def test_what_changed_within_a_line_leads_from_one_to_the_other(pair: list[str]) -> None:
+    was, now = pair
+    edits = within([f"- {was}", f"+ {now}"])
+    assert (edits == []) == (was == now)
+    assert all(edit.was in was and edit.now in now for edit in edits)
+    # What stays is the same on both sides.
+    left, right = was, now
+    for edit in edits:
+        left, right = left.replace(edit.was, "", 1), right.replace(edit.now, "", 1)
+    assert sorted(left) == sorted(right)
+
+
+def test_lines_of_many_words_are_compared_in_linear_time(world: World) -> None:
+    compare = world.load("gatepost_cli.maildiff").within
+
+    def lines(n: int) -> list[str]:
+        return [
+            f"{sign} x" + " ".join(f"{letter}{number}" for number in range(n)) + "y"
+            for sign, letter in ("-a", "+b")
+        ]
+
+    assert_linear(world, lines, compare, 20_000)
 
 
 def test_a_message_without_a_recipient_needs_one(gatepost: Gatepost, tmp_path: Path) -> None:
