@@ -130,6 +130,19 @@ def _kind(info: Any) -> str:
     return ", ".join([names.get(kind, kind), *bounds])
 
 
+_LEFT_ALONE = """\
+* HTML that is a file: every `Content-Disposition` but `inline` (one that is not known means an attachment,
+  RFC 2183), and a page with a file name beside the text.
+* Links with a mark of a template language that is filled in later: `{{name}}`, `%name%`, `{name}` and others.
+* Links of which it is not known what a browser will ask for: with dot segments or backslashes, or with other
+  than ASCII characters, also as references like `&eacute;`, in a part that is not declared to be UTF-8.
+* Images that name a part of the message by its `Content-Location` (RFC 2557).
+
+The 1x1 image of `trackopens` is added where no image is left that every mail program fetches (one for Outlook
+alone is none); it moves nothing, and no style sheet can stretch it. Base64 in uneven lines is written in even
+ones. A message of which a part becomes quoted-printable gets the `MIME-Version` that it lacks."""
+
+
 def _features() -> Iterator[str]:
     yield "What a credential can have done to its messages: `gatepost credential add --feature NAME[=VALUE]`."
     yield "A header of the message overrides it for that message, and is always removed; `X-SMTPeter-` in"
@@ -138,6 +151,10 @@ def _features() -> Iterator[str]:
     yield "| feature | values | default | header | meaning |"
     yield "|---|---|---|---|---|"
     yield from (_feature(feature) for feature in CATALOGUE.values())
+    yield ""
+    yield "## What stays as it came"
+    yield ""
+    yield from _LEFT_ALONE.splitlines()
 
 
 def _feature(feature: Feature) -> str:

@@ -29,6 +29,7 @@ _PARAMETER = re.compile(
 )
 _TYPE = re.compile(r"\s*([!-.0-:<-~]+)/([!-.0-:<-~]+)\s*(?:;|\Z|\()")
 _ESCAPED, _LINE_END = re.compile(r"\\(.)"), re.compile(r"\r?\n")
+_FILE_NAME = re.compile(r"(?i);[ \t\r\n]*filename\*?(?:[0-9]+\*?)?[ \t\r\n]*=")
 _COMMENT = re.compile(r"\([^()\"]*\)")
 
 
@@ -48,7 +49,8 @@ class Part:
 
     ``number`` is its place as IMAP counts (``1.2``; empty for the message itself). ``header_end`` is where
     another header field would go. ``protected`` is why it must not be edited. ``whole`` is the range from its
-    delimiter line to the next one, (-1, -1) where there is none.
+    delimiter line to the next one, (-1, -1) where there is none. ``location`` is Content-Location or
+    Content-Base (RFC 2557), ``named`` says that the part has a file's name.
     """
 
     number: str
@@ -63,7 +65,8 @@ class Part:
     protected: str = ""
     fault: str = ""
     content_id: str = ""
-    located: bool = False
+    location: str = ""
+    named: bool = False
     whole: tuple[int, int] = (-1, -1)
     children: list[Part] = field(default_factory=list["Part"])
 
@@ -145,7 +148,12 @@ class _Reader:
         for one in fields:
             if one.name == "content-id":
                 part.content_id = _COMMENT.sub(" ", one.value).strip().removeprefix("<").removesuffix(">")
-        part.located = "content-location" in named or "content-base" in named
+        location = named.get("content-location") or named.get("content-base")
+        if location is not None:
+            part.location = "".join(location.value.split()).strip('<>"')
+        part.named = any(name.partition("*")[0] == "name" for name in parameters) or (
+            disposition is not None and _FILE_NAME.search(disposition.value) is not None
+        )
         if twice:
             part.fault = "has a Content- header field twice"
         elif not kind:

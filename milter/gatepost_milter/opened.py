@@ -78,4 +78,4 @@ def _opened(encoding: str, charset: str | None, raw: bytes) -> Opened:
         raise TransferError("holds SVG or MathML that is read in two ways")
     if codec.startswith("utf-16") and not isinstance(transfer, Base64):
         raise CharsetError("is UTF-16 and not in base64")  # its line ends are none to mail
-    return Opened(transfer, HtmlPart(text, codec, scan(text)))
+    return Opened(transfer, HtmlPart(text, codec, scan(text), utf8=bool(charset) and codec == "utf-8"))

@@ -12,7 +12,7 @@ from time import perf_counter
 from gatepost_core.decision import Reject
 from gatepost_core.features import DEFAULTS, FeatureValues, in_force
 from gatepost_core.rules import UNREADABLE
-from gatepost_milter import overrides
+from gatepost_milter import bodies, overrides
 from gatepost_milter.addresses import from_addresses
 from gatepost_milter.dkim.author import without_broken
 from gatepost_milter.edits import Edit, ordered, splice
@@ -45,6 +45,7 @@ _NO_HTML = "no HTML part"
 # cleanup_message.c). A line is a record, of at most line_length_limit bytes, and goes as a whole.
 _FIELD_LIMIT = 60_000
 _RECORD = 2_048
+_MIME_VERSION = b"MIME-Version"
 _CUT_MOST = 3  # named in the record
 
 
@@ -174,12 +175,16 @@ def _operate_all(
             asked = replace(asked, images=images)
         else:
             record.skip("images", images.reason or "no embedded image")
+    if asked.opens is not None:
+        asked = replace(asked, located=bodies.locations(root))
     record.spend("view", began)
     edits: list[Edit[bytes]] = []
     for part, new in _all_operated(parts, message.body, asked, wanted, record):
         edits.append((part.start, part.end, new.body))
         if new.encoding is not None:
             header_edits += _reencoded(part, new, message.headers, edits)
+            if not any(edit.name == _MIME_VERSION for edit in header_edits):
+                header_edits += _mime_version(message.headers)
     if asked.images is not None:
         edits += asked.images.removals()
         if asked.images.reason:
@@ -196,11 +201,11 @@ def _all_operated(
     several = len(parts) > 1
     without = replace(asked, pixel="") if several else asked
     done = [(part, _operated(part, body, without, wanted, record)) for part in parts]
-    if several and asked.pixel and "trackopens" not in record.applied:
+    if several and asked.pixel and not record.fetched:
         record.skipped.pop("trackopens", None)
         again = Record()
         done[0] = (parts[0], _operated(parts[0], body, asked, wanted, again))
-        record.count("trackopens", again.applied.get("trackopens", 0))
+        record.count("trackopens", "trackopens" in again.applied)
         for reason in again.skipped.get("trackopens", ()):
             record.skip("trackopens", reason)
     return [(part, new) for part, new in done if new is not None]
@@ -235,10 +240,9 @@ def _html_parts(root: Part, wanted: list[str], record: Record) -> list[Part]:
     """Return the HTML parts that may be edited; the others' reasons go on record."""
     parts: list[Part] = []
     reason = _NO_HTML
+    attached = {id(part): why for part, why in bodies.files(root)}
     for part in root.walk():
-        why = part.fault or part.protected
-        if part.type == "text/html" and not why and part.disposition == "attachment":
-            why = "is an attachment"
+        why = part.fault or part.protected or attached.get(id(part), "")
         if why and (part.fault or part.type == "text/html" or not part.children):
             if part.type == "text/html" or part.fault or part.protected:
                 reason = ""
@@ -265,6 +269,12 @@ def _operated(part: Part, body: bytes, asked: Asked, wanted: list[str], record: 
     if asked.images is not None:
         asked.images.close(f"may be referred to where nothing can be changed: {reason}")
     return None
+
+
+def _mime_version(headers: tuple[Header, ...]) -> tuple[HeaderEdit, ...]:
+    """Return the field without which an encoding means nothing (RFC 2045 section 4), where it is missing."""
+    missing = all(header.name.lower() != _MIME_VERSION.lower() for header in headers)
+    return (HeaderEdit(_MIME_VERSION, 0, b" 1.0"),) if missing else ()
 
 
 def _reencoded(

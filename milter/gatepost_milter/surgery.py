@@ -19,7 +19,7 @@ from gatepost_milter.features.trackclicks import track
 from gatepost_milter.features.trackopens import in_style, pixel, remote_images
 from gatepost_milter.features.urls import Redirector
 from gatepost_milter.html.part import HtmlPart, Outcome
-from gatepost_milter.html.references import Reference, image_references
+from gatepost_milter.html.references import References, image_references
 from gatepost_milter.message import ClickRewriter
 from gatepost_milter.mime import Part
 from gatepost_milter.opened import open_html
@@ -35,7 +35,10 @@ class PartError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is to be done to each HTML part. ``pixel``: the address of a 1x1 image for want of another."""
+    """What is to be done to each HTML part. ``pixel``: the address of a 1x1 image for want of another.
+
+    ``located``: the addresses that name parts of the message.
+    """
 
     inline_css: bool = False
     click: ClickRewriter | None = None
@@ -43,6 +46,7 @@ class Asked:
     opens: ClickRewriter | None = None
     pixel: str = ""
     images: HostedImages | None = None
+    located: frozenset[str] = frozenset[str]()
 
     @property
     def anything(self) -> bool:
@@ -52,12 +56,13 @@ class Asked:
 
 @dataclass(slots=True)
 class Record:
-    """What was done, over all parts of one message."""
+    """What was done, over all parts of one message. ``fetched``: one of its own images tells an open."""
 
     applied: dict[str, int] = field(default_factory=dict[str, int])
     skipped: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     seconds: dict[str, float] = field(default_factory=dict[str, float])
     notes: list[str] = field(default_factory=list[str])
+    fetched: bool = False
 
     def skip(self, feature: str, reason: str) -> None:
         """Note why ``feature`` did not act somewhere."""
@@ -131,20 +136,28 @@ def _images(html: HtmlPart, asked: Asked, record: Record) -> list[Edit[str]]:
     edits: list[Edit[str]] = []
     if asked.images is not None:
         hosted = asked.images
-        edits += _guarded("images", lambda: hosted.rewrite(references), record)
+        edits += _guarded("images", lambda: hosted.rewrite(references.common + references.some), record)
     if asked.opens is not None:
-        redirector = Redirector(asked.opens, utf8=html.utf8)
-        edits += _guarded("trackopens", lambda: _opens(html, references, redirector, asked.pixel), record)
+        redirector = Redirector(asked.opens, utf8=html.utf8, located=asked.located)
+        edits += _guarded("trackopens", lambda: _opens(html, references, redirector, asked, record), record)
     return edits
 
 
-def _references(html: HtmlPart) -> list[Reference]:
+def _references(html: HtmlPart) -> References:
     return image_references(html.scan)
 
 
-def _opens(html: HtmlPart, references: list[Reference], redirector: Redirector, address: str) -> Outcome:
-    outcome = remote_images(references, redirector)
-    return outcome if outcome.edits or not address else pixel(html, address)
+def _opens(
+    html: HtmlPart, references: References, redirector: Redirector, asked: Asked, record: Record
+) -> Outcome:
+    common = remote_images(references.common, redirector)
+    some = remote_images(references.some, redirector)
+    record.fetched |= bool(common.edits)
+    if common.edits or not asked.pixel:
+        return Outcome(common.edits + some.edits, "" if some.edits else common.reason)
+    # What only Outlook fetches tells nothing of most readers.
+    added = pixel(html, asked.pixel)
+    return Outcome(some.edits + added.edits, added.reason)
 
 
 def _inlined(html: HtmlPart, asked: Asked) -> Outcome:
@@ -159,7 +172,7 @@ def _inlined(html: HtmlPart, asked: Asked) -> Outcome:
             if asked.images is not None:
                 new = asked.images.in_style(new)
             if asked.opens is not None:
-                new = in_style(new, Redirector(asked.opens, utf8=html.utf8))
+                new = in_style(new, Redirector(asked.opens, utf8=html.utf8, located=asked.located))
         edits.append((start, end, new))
     return Outcome(edits, outcome.reason)
 

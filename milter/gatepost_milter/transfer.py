@@ -21,6 +21,7 @@ T = TypeVar("T", str, bytes)
 LINE_MOST = 998  # RFC 5322 section 2.1.1, without the line end
 _USUAL = 512
 _PIECE = 512 * 1024
+_BLANKS = b" \t\r\n"
 _WRAP = 76  # RFC 2045 section 6.7, rule 5; the soft line break's "=" counts
 # As much of a line as fits with its soft line break, no escape cut in two; a last chunk needs no break.
 _CHUNK = re.compile(rb".{1,76}+\Z|.{75}(?<!=)(?<!=.)|.{74}(?<!=)(?<!=.)|.{73}(?<!=)(?<!=.)", re.DOTALL)
@@ -201,7 +202,11 @@ def _touched_lines(encoded: bytes, places: list[Range]) -> list[_Touched]:
 
 @dataclass(slots=True)
 class Base64:
-    """Base64 in lines of ``width`` characters ended by ``newline``, with ``tail`` after the last."""
+    """Base64 in lines of ``width`` characters ended by ``newline``, with ``tail`` after the last.
+
+    Decoders ignore white space wherever it stands (RFC 2045 section 6.8): lines of any length, blank lines
+    and blanks at their ends are read, and written as lines of the longest one's length.
+    """
 
     decoded: bytes
     width: int
@@ -210,17 +215,20 @@ class Base64:
 
     @classmethod
     def read(cls, raw: bytes) -> Base64:
-        """Read an encoded body. Raises TransferError if writing it again would not give ``raw``."""
+        """Read an encoded body. Raises TransferError for what decoders read in two ways."""
         newline = b"\r\n" if b"\r\n" in raw else b"\n"
-        text = raw.rstrip(b"\r\n")
-        width = len(text.partition(newline)[0])
+        text = raw.rstrip(_BLANKS)
+        tail = raw[len(text) :].translate(None, b" \t")
         try:
-            decoded = binascii.a2b_base64(text)
+            # Strict: nothing after the padding, none missing, no other characters.
+            decoded = binascii.a2b_base64(text.translate(None, _BLANKS), strict_mode=True)
         except binascii.Error:
             raise TransferError("has malformed base64") from None
-        part = cls(decoded, width, newline, raw[len(text) :])
+        width = len(text.partition(newline)[0])
+        part = cls(decoded, width, newline, tail)
         if part._encode(decoded) != raw:
-            raise TransferError("has base64 that would not come out the same")
+            longest = max(map(len, text.translate(None, b" \t").split(newline)))
+            part.width = longest if 0 < longest <= _WRAP else _WRAP
         return part
 
     def at(self, ranges: list[Range]) -> Places:

@@ -49,16 +49,13 @@ FEATURES: dict[str, dict[str, FeatureValue]] = {
         "trackbounces": True,
     },
 }
+ENCODED = {b"content-transfer-encoding", b"mime-version"}
 ADDED = {
     "unsubscribe": {b"list-unsubscribe", b"list-unsubscribe-post"},
     "feedbackid": {b"feedback-id"},
-    "all": {b"list-unsubscribe", b"list-unsubscribe-post", b"feedback-id"},
-    "trackclicks": {b"content-transfer-encoding"},
-    "preventscam": {b"content-transfer-encoding"},
-    "trackopens": {b"content-transfer-encoding"},
-    "inlinecss": {b"content-transfer-encoding"},
+    "all": {b"list-unsubscribe", b"list-unsubscribe-post", b"feedback-id", *ENCODED},
+    **dict.fromkeys(("trackclicks", "preventscam", "trackopens", "inlinecss", "images"), ENCODED),
 }
-ADDED["all"] |= {b"content-transfer-encoding"}
 PRIVATE = {b"x-mailer", b"user-agent", b"x-originating-ip", b"x-php-originating-script"}
 
 

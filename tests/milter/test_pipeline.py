@@ -122,6 +122,7 @@ def test_the_messages_own_transfer_encoding_is_changed_through_its_header():
     msg = html_message(LINK + "x" * 990)
     assert plan_of(msg, "trackclicks").header_edits == (
         HeaderEdit(b"Content-Transfer-Encoding", 1, b" quoted-printable"),
+        HeaderEdit(b"MIME-Version", 0, b" 1.0"),
     )
 
 

@@ -44,7 +44,7 @@ TAG = pixel_tag(PIXEL)
         ),
         (
             "<!--[if mso]><v:fill src='https://x.test/a'><v:image src='http://x.test/b'/><![endif]-->",
-            f"<!--[if mso]><v:fill src='{OPEN}/a'><v:image src='{OPEN}/b'/><![endif]-->",
+            f"<!--[if mso]><v:fill src='{OPEN}/a'><v:image src='{OPEN}/b'/><![endif]-->{TAG}",
         ),
     ],
 )

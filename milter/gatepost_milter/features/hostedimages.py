@@ -78,7 +78,7 @@ class HostedImages:
             return f"{part.label} {part.protected or part.fault}"
         if not part.number or part.number in roots or part.content_id in starts or part.whole[0] < 0:
             return f"{part.label} holds its multipart together"
-        if part.located:
+        if part.location:
             return f"{part.label} has a Content-Location"
         if ids[part.content_id] > 1:
             return f"{part.label} has a Content-ID that others have"

@@ -19,8 +19,12 @@ _ABSOLUTE = re.compile(
 _PLAIN = re.compile(
     r"((https?)://([A-Za-z0-9.:-]++))((?:[/?](?:[A-Za-z0-9_~+,:@!=;&?.-]++|/(?!\.))*)?)(?:#[\w-]*+)?"
 )
-# Marks of the template languages that senders fill in later.
-_PLACEHOLDER = re.compile(r"\{\{|\{%|\*\||%%|\$\{|<%|\[\[|#\{|\|\*")
+# Marks of the template languages that senders fill in later. A name between percent signs is one unless
+# these are escapes: "%recipient.id%", not "%E4%BD%A0".
+_PLACEHOLDER = re.compile(
+    r"\{\{|\{%|\*\||%%|\$\{|<%|\[\[|#\{|\|\*|\{\$?[A-Za-z_][\w.-]*\}"
+    r"|%(?![0-9A-Fa-f]{2})[A-Za-z_][\w.-]*%|%[A-Za-z_][\w.-]*%(?![0-9A-Fa-f]{2})"
+)
 # A browser resolves these before it asks, and the token would be cut away (URL Standard, section 4.4).
 _DOT_SEGMENT = re.compile(r"/(?:\.|%2e){1,2}(?=[/?#]|\Z)|\\", re.IGNORECASE)
 # URL Standard section 4.4: control characters and spaces at the end go, tabs and line ends go everywhere.
@@ -32,13 +36,13 @@ _SAFE_PREFIX = re.compile(r"https?://([A-Za-z0-9.:_-]+)/[A-Za-z0-9._~/-]+")
 def follows(raw: str, *, utf8: bool) -> tuple[int, str, str, str] | None:
     """Return where an address to follow begins in ``raw``, its scheme, authority, path and query.
 
-    ``utf8``: the document's charset is UTF-8 or ASCII. None for what is left alone.
+    ``utf8``: the document is declared to be UTF-8. None for what is left alone.
     """
     plain = _PLAIN.fullmatch(raw)
     if plain is not None:
-        rest = plain[4]
-        if not rest.startswith("/."):
-            return 0, plain[2], plain[3], decode(rest) if "&" in rest else rest
+        rest = _meant(plain[4])
+        if rest is not None and not rest.startswith("/."):
+            return 0, plain[2], plain[3], rest
     found = _ABSOLUTE.match(raw)
     if found is None or _PLACEHOLDER.search(raw):
         return None
@@ -53,12 +57,35 @@ def follows(raw: str, *, utf8: bool) -> tuple[int, str, str, str] | None:
     return found.start(1), found[2], found[3], rest
 
 
-class Redirector:
-    """Replaces the beginning of addresses. ``utf8``: the document's charset is UTF-8 or ASCII."""
+def comparable(scheme: str, authority: str, path_and_query: str) -> str:
+    """Return an address in the form in which two of them are compared."""
+    return f"{scheme.lower()}://{authority.lower()}{path_and_query or '/'}"
 
-    def __init__(self, rewrite: ClickRewriter, *, utf8: bool) -> None:
+
+def _meant(rest: str) -> str | None:
+    """Return what a plain path and query mean; None where a reference asks for a second look.
+
+    ``&num;`` ends the path, ``&bsol;`` parts it, ``&eacute;`` is written by the document's charset.
+    """
+    if "&" not in rest:
+        return rest
+    if rest.count("&") == rest.count("&amp;"):
+        return rest.replace("&amp;", "&")
+    return rest if decode(rest) == rest else None
+
+
+class Redirector:
+    """Replaces the beginning of addresses. ``utf8``: the document is declared to be UTF-8.
+
+    ``located`` are addresses that name parts of the message (RFC 2557 section 8.2): they stay.
+    """
+
+    def __init__(
+        self, rewrite: ClickRewriter, *, utf8: bool, located: frozenset[str] = frozenset[str]()
+    ) -> None:
         self._rewrite = rewrite
         self._utf8 = utf8
+        self._located = located
 
     def prefix(self, scheme: str, authority: str, path_and_query: str) -> str:
         """Return what replaces scheme and authority; empty for an address that stays."""
@@ -76,5 +103,7 @@ class Redirector:
         if target is None:
             return None
         start, scheme, authority, rest = target
+        if self._located and comparable(scheme, authority, rest) in self._located:
+            return None
         prefix = self.prefix(scheme, authority, rest)
         return (start, start + len(scheme) + 3 + len(authority), prefix) if prefix else None

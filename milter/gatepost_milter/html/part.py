@@ -17,17 +17,17 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class HtmlPart:
-    """``codec`` is Python's name of the part's charset. ``derived`` belongs to ``once``."""
+    """``codec`` is Python's name of the part's charset. ``derived`` belongs to ``once``.
+
+    ``utf8``: it is declared to be UTF-8, so that a browser writes the queries of its addresses as UTF-8. What
+    is declared as us-ascii, or not at all, is windows-1252 to a browser (Encoding Standard section 4.2).
+    """
 
     text: str
     codec: str
     scan: Scan
+    utf8: bool = True
     derived: dict[Callable[..., Any], Any] = field(default_factory=dict[Callable[..., Any], Any])
-
-    @property
-    def utf8(self) -> bool:
-        """Whether a browser writes this part's addresses as UTF-8."""
-        return self.codec in ("utf-8", "ascii")
 
     def once(self, derive: Callable[[HtmlPart], _T]) -> _T:
         """Return ``derive(self)``, which must depend on nothing else and whose result nobody may change."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from gatepost_milter.features.csstext import uncommented
-from gatepost_milter.html.attributes import Finder, Value
-from gatepost_milter.html.scanner import Scan, Style
+from gatepost_milter.html.attributes import Finder, Value, decode
+from gatepost_milter.html.scanner import Scan
 
 # Offset within the part, raw text.
 Reference: TypeAlias = tuple[int, str]
@@ -24,9 +24,10 @@ _PAINTED = frozenset(("table", "td", "th", "tr", "tbody", "thead", "tfoot", "bod
 # One candidate: its URL, then descriptors up to a comma outside parentheses (section 4.8.4.2.2).
 _CANDIDATE = re.compile(r"[ \t\n\f\r,]*+([^ \t\n\f\r]++)")
 _DESCRIPTORS = re.compile(r"(?:[^,(]++|\([^)]*+\)?)*")
+# Without backslashes: an escape of CSS is another character than the same text in an attribute.
 _CSS_URL = re.compile(
-    r"(?i:url)\([ \t\n\f\r]*+(?:&quot;|&#3[49];|[\"'])?([^()\"'<> \t\n\f\r&]++(?:&(?!quot;|#3[49];)"
-    r"[^()\"'<> \t\n\f\r&]*+)*)(?:&quot;|&#3[49];|[\"'])?[ \t\n\f\r]*+\)"
+    r"(?i:url)\([ \t\n\f\r]*+(?:&quot;|&#3[49];|[\"'])?([^()\"'<> \t\n\f\r&\\]++(?:&(?!quot;|#3[49];)"
+    r"[^()\"'<> \t\n\f\r&\\]*+)*)(?:&quot;|&#3[49];|[\"'])?[ \t\n\f\r]*+\)"
 )
 _IMAGE_DECLARATION = re.compile(
     r"(?i:(?<![\w-])(?:background(?:-image)?|list-style(?:-image)?|border-image(?:-source)?|content))"
@@ -34,12 +35,21 @@ _IMAGE_DECLARATION = re.compile(
 )
 
 
-def image_references(scan: Scan) -> list[Reference]:
+class References(NamedTuple):
+    """``common``: what every program that shows images may fetch. ``some``: in conditional comments."""
+
+    common: list[Reference]
+    some: list[Reference]
+
+
+def image_references(scan: Scan) -> References:
     """Return all references of a part, those in conditional comments included."""
-    found: list[Reference] = []
-    _of_scan(scan, found, vml=False)
+    found = References([], [])
+    _of_tags(scan, found.common, vml=False)
+    _of_sheets(scan, found.common)
     for conditional in scan.conditionals:
-        _of_scan(conditional.scan, found, vml=True)
+        _of_tags(conditional.scan, found.some, vml=True)
+        _of_sheets(conditional.scan, found.some)
     return found
 
 
@@ -58,7 +68,7 @@ def style_references(style: str) -> Iterator[Reference]:
         yield url.start(1), url[1]
 
 
-def _of_scan(scan: Scan, found: list[Reference], *, vml: bool) -> None:
+def _of_tags(scan: Scan, found: list[Reference], *, vml: bool) -> None:
     for start, name, attributes, _ in scan.tags:
         if not attributes:
             continue
@@ -77,12 +87,14 @@ def _of_scan(scan: Scan, found: list[Reference], *, vml: bool) -> None:
             and style.quote
         ):
             found += ((at + style.start + place, url) for place, url in style_references(style.raw))
-    for style_element in scan.styles:
-        found += _of_sheet(style_element)
 
 
-def _of_sheet(style: Style) -> Iterator[Reference]:
-    return ((style.start + place, url) for place, url in css_references(style.content))
+def _of_sheets(scan: Scan, found: list[Reference]) -> None:
+    for style in scan.styles:
+        # In a sheet "&amp;" is five characters: what would be read otherwise is left out.
+        found += (
+            (style.start + place, url) for place, url in css_references(style.content) if decode(url) == url
+        )
 
 
 def _whole(value: Value | None, at: int, found: list[Reference]) -> None:
