@@ -30,7 +30,9 @@ from gatepost_milter import listening, shell
 from gatepost_milter.contexts import ContextMaker, Domains, SizeLimits, Tracking
 from gatepost_milter.crew import Crew
 from gatepost_milter.dkim.signing import Limits, Signing, room
+from gatepost_milter.holdings import Holdings, share
 from gatepost_milter.judge import Judge
+from gatepost_milter.service import Observer, Service
 
 # The answer to the last message is still on its way through libmilter when our callback has returned.
 _LAST_ANSWERS_SECONDS = 0.2
@@ -54,6 +56,10 @@ class Worker:
         seconds = metrics.histogram("message_seconds", "Time from end of message to the answer.")
         self._metrics = metrics
         self._count = metrics.batched(counting({name: answers.labels(name) for name in _RESULTS}))
+        held = metrics.gauge("held_bytes", "Bytes of messages of more than 64 KiB that are held now.")
+        largest = settings.postfix.message_size_limit
+        limit = share(settings.milter.bytes_in_flight, settings.milter.workers, largest)
+        self._holdings = Holdings(limit, held.inc)
         self._took = metrics.batched(observing(seconds))
 
     def __call__(self, context: WorkerContext) -> None:
@@ -63,7 +69,7 @@ class Worker:
         walls = Walls(self._reader, settings.own_names, settings.accounts.wall_mode)
         judge = Judge(self._reader, contexts, walls=walls, signing=self._signing)
         with Crew(settings.milter.threads) as crew:
-            service = shell.Service(judge.at_once, self._journal, crew, self._observer())
+            service = Service(judge.at_once, self._journal, crew, self._observer(), self._holdings)
             shell.Session.service = service
             signal.signal(signal.SIGUSR2, _interrupted)
             threading.Thread(target=self._drain, args=(context, service), daemon=True).start()
@@ -73,7 +79,7 @@ class Worker:
         self._journal.close()
         self._reader.close()
 
-    def _drain(self, context: WorkerContext, service: shell.Service) -> None:
+    def _drain(self, context: WorkerContext, service: Service) -> None:
         context.wait_for_drain()
         if not service.drain(self._settings.milter.drain_seconds):
             service.log.warning("messages under way were not answered in time")
@@ -90,7 +96,7 @@ class Worker:
         while not self._ended.wait(_NUDGE_SECONDS):
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR2)
 
-    def _observer(self) -> shell.Observer:
+    def _observer(self) -> Observer:
         count, took = self._count, self._took
 
         def observe(result: str, seconds: float) -> None:

@@ -13,138 +13,32 @@ reads 250, nothing is queued.
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable
-from typing import Protocol
 
 import Milter
 import milter
 
 from gatepost_core.decision import Defer, Reject
-from gatepost_core.log import EventDict, get_logger, line, soon
+from gatepost_core.log import EventDict, line, soon
 from gatepost_core.model import MessageRecord, Mode
 from gatepost_core.store.errors import StoreUnavailable
-from gatepost_milter.crew import Crew, Ticket
-from gatepost_milter.judge import Accepted, Later, Verdict
+from gatepost_milter.judge import Accepted, Verdict
 from gatepost_milter.message import Plan
-from gatepost_milter.transaction import FIELDS_MOST, Transaction
+from gatepost_milter.service import Service
+from gatepost_milter.transaction import FIELD, FIELDS_MOST, Transaction
 
-# Below Postfix's milter_content_timeout (120 s in our main.cf): what takes this long is not coming.
-_VERDICT_SECONDS = 60.0
 _STORE_DOWN = Defer(
     451, "4.3.0", "The mail gateway's store is not available; try again later", "store unavailable"
 )
 _INTERNAL = Defer(451, "4.3.0", "Internal error in the mail gateway; try again later", "internal error")
 _DRAINING = Defer(451, "4.3.2", "The mail gateway is restarting; try again later", "draining")
-
-
+_CROWDED = Defer(
+    451,
+    "4.3.1",
+    "The mail gateway has too many large messages under way; try again later",
+    "too many bytes in flight",
+)
 _REPLY_MOST = 450  # characters
-
-
-class DecideFunction(Protocol):
-    """What decides about a message: ``gatepost_milter.judge.Judge.at_once``."""
-
-    def __call__(self, transaction: Transaction, queue_id: str) -> Verdict | Later:
-        """Return the verdict, or what gives it in a thread of Python's own. Both raise StoreUnavailable."""
-        ...
-
-
-class Journal(Protocol):
-    """Where records go: ``gatepost_core.store.journal.JournalWriter``."""
-
-    def expect(self, sender: object) -> None:
-        """Note that a record may come soon."""
-        ...
-
-    def expect_no_more(self, sender: object) -> None:
-        """Note that it has come, or does not."""
-        ...
-
-    def put(
-        self, record: MessageRecord, done: Callable[[StoreUnavailable | None], None], *, here: bool
-    ) -> None:
-        """Commit soon, ``here`` in this thread; ``done`` is called then, with the reason when it failed."""
-        ...
-
-
-class Observer(Protocol):
-    """Who hears of every answer: the metrics."""
-
-    def __call__(self, result: str, seconds: float) -> None:
-        """Note an answer (accepted, discarded, rejected, deferred) and how long it took."""
-        ...
-
-
-class Service:
-    """What the callbacks of one process share: judge, journal, threads, and what is under way."""
-
-    def __init__(self, decide: DecideFunction, journal: Journal, crew: Crew, observe: Observer) -> None:
-        self._decide = decide
-        self.journal = journal
-        self._crew = crew
-        self.observe = observe
-        self.log = get_logger()
-        # Taken by itself: a Condition's own way to do so is two more Python functions, for each message.
-        self._lock = threading.Lock()
-        self._changed = threading.Condition(self._lock)
-        self._under_way = 0
-        self._draining = False
-
-    def verdict(self, transaction: Transaction, queue_id: str) -> Verdict:
-        """Return the verdict on a message; an accepted one's record is on disk by then.
-
-        Raises StoreUnavailable, TimeoutError, or what went wrong in the crew's thread.
-        """
-        verdict = self._decide(transaction, queue_id)
-        ticket: Ticket[Verdict] = Ticket()
-        if callable(verdict):
-            later = verdict
-            self._crew.put(lambda: self._work(later, ticket))
-        else:
-            self._conclude(verdict, ticket)
-        return ticket.wait(_VERDICT_SECONDS)
-
-    def _work(self, later: Later, ticket: Ticket[Verdict]) -> None:
-        try:
-            self._conclude(later(), ticket)
-        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
-            ticket.fail(error)
-
-    def _conclude(self, verdict: Verdict, ticket: Ticket[Verdict]) -> None:
-        """Fill a ticket, once the record of an accepted message is on disk."""
-        if not isinstance(verdict, Accepted):
-            ticket.fill(verdict)
-            return
-
-        def written(error: StoreUnavailable | None) -> None:
-            if error is None:
-                ticket.fill(verdict)
-            else:
-                ticket.fail(error)
-
-        self.journal.put(verdict.record, written, here=True)
-
-    def begin(self) -> bool:
-        """Count a message at its end as under way; False when no new one is begun any more."""
-        with self._lock:
-            if self._draining:
-                return False
-            self._under_way += 1
-            return True
-
-    def end(self) -> None:
-        """Note that a message that was begun is answered."""
-        with self._lock:
-            self._under_way -= 1
-            if self._draining:
-                self._changed.notify_all()
-
-    def drain(self, seconds: float) -> bool:
-        """Begin no new message; wait until those under way are answered. Says whether all were."""
-        with self._changed:
-            self._draining = True
-            return self._changed.wait_for(lambda: not self._under_way, seconds)
 
 
 # What Postfix is asked to leave out, and what it need not be answered (libmilter's smfi_register).
@@ -180,8 +74,8 @@ class Session(Milter.Base):
 
     def envfrom(self, sender: bytes, *_parameters: bytes) -> int:
         """MAIL FROM: begin a transaction, unless nobody has logged in."""
-        self.transaction = self.broken = None
         try:
+            self._forget()
             username = self._ctx.getsymval("{auth_authen}")
             if username:
                 if self.since is None:  # a session's login was before its first transaction
@@ -205,8 +99,11 @@ class Session(Milter.Base):
     def body(self, chunk: bytes) -> int:
         """One piece of the body."""
         try:
-            if self.transaction is not None:
-                self.transaction.add_body(chunk)
+            transaction = self.transaction
+            if transaction is not None:
+                transaction.room -= len(chunk)
+                if transaction.room >= 0 or self.service.holdings.more(transaction):
+                    transaction.add_body(chunk)
         except BaseException as error:  # noqa: BLE001 - see the module's text
             self.broken = error
         return self.collected
@@ -227,6 +124,7 @@ class Session(Milter.Base):
                 verdict = self._carried_out(transaction, queue_id)
             return self._answer(transaction, queue_id, verdict, time.monotonic() - began)
         finally:
+            self.service.holdings.give_back(transaction)
             self.service.journal.expect_no_more(self)
             if go:
                 self.service.end()
@@ -242,6 +140,8 @@ class Session(Milter.Base):
         """Return the verdict, with its edits made; whatever goes wrong becomes a 451."""
         try:
             self._intact()
+            if transaction.crowded:
+                return _CROWDED
             verdict = self.service.verdict(transaction, queue_id)
             if isinstance(verdict, Accepted) and verdict.record.mode is Mode.LIVE:
                 self._apply(verdict.plan)
@@ -259,15 +159,20 @@ class Session(Milter.Base):
 
     def abort(self) -> int:
         """Forget a transaction that was given up."""
-        self.transaction = None
+        self._forget()
         self.service.journal.expect_no_more(self)
         return Milter.CONTINUE
 
     def close(self) -> int:
         """Forget the session."""
-        self.transaction = None
+        self._forget()
         self.service.journal.expect_no_more(self)
         return Milter.CONTINUE
+
+    def _forget(self) -> None:
+        transaction, self.transaction = self.transaction, None
+        self.broken = None
+        self.service.holdings.give_back(transaction)
 
     def _apply(self, plan: Plan) -> None:
         if plan.body is not None:
@@ -347,7 +252,10 @@ def _header(ctx: milter.milterContext, name: str, value: bytes) -> int:
         transaction = session.transaction
         if transaction is not None:
             raw = transaction.raw
-            if len(raw) < FIELDS_MOST:
+            transaction.room -= len(value) + FIELD
+            if transaction.room < 0 and not session.service.holdings.more(transaction):
+                pass
+            elif len(raw) < FIELDS_MOST:
                 raw.append((name, value))
             else:
                 transaction.add_surplus(name, value)

@@ -11,6 +11,9 @@ from gatepost_milter.message import Header, Message
 
 # Real mail has below 200. A field of a few bytes costs some hundred here, and Postfix sets no limit.
 FIELDS_MOST = 10_000
+# Bytes of a message that nobody counts, and what a field takes besides its value.
+FREE = 65_536
+FIELD = 200
 
 
 class Transaction:
@@ -20,10 +23,14 @@ class Transaction:
     that; ``address`` is the client's. None: not known.
 
     ``raw`` holds the header fields, names as pymilter decodes them, values with their leading white space;
-    at most ``FIELDS_MOST``, the others go to ``add_surplus``.
+    at most ``FIELDS_MOST``, the others go to ``add_surplus``. ``room`` is how many bytes may still come until
+    ``holdings`` is asked, ``held`` what it gave; ``crowded`` says that it gave no more and all was forgotten.
     """
 
-    __slots__ = ("_body", "_size", "_surplus", "address", "raw", "recipients", "sender", "since", "username")
+    __slots__ = (
+        "_body", "_size", "_surplus", "address", "crowded", "held", "raw", "recipients", "room", "sender",
+        "since", "username",
+    )  # fmt: skip
 
     def __init__(
         self, username: str, sender: bytes, since: float | None = None, address: str | None = None
@@ -37,6 +44,9 @@ class Transaction:
         self._surplus = 0
         self._size = 0
         self._body: list[bytes] = []
+        self.room = FREE
+        self.held = 0
+        self.crowded = False
 
     def add_recipient(self, address: bytes) -> None:
         """Note a recipient, as RCPT TO gave it (before alias expansion)."""
@@ -53,6 +63,11 @@ class Transaction:
         """Count a header field after ``FIELDS_MOST`` of them: such a message has to be refused."""
         self._surplus += 1
         self._size += _field_size(name, value)
+
+    def crowd_out(self) -> None:
+        """Forget what came: there is no room for it."""
+        self._size = self.size
+        self.raw, self._body, self.crowded = [], [], True
 
     @property
     def fields(self) -> int:

@@ -84,14 +84,27 @@ class Client:
 
     def send(self, message: Message, sender: str, recipients: Sequence[str], queue_id: str = "") -> Answer:
         """Have one message judged. Raises WireError, OSError."""
+        return self.end(message, self.begin(message, sender, recipients, queue_id))
+
+    def begin(self, message: Message, sender: str, recipients: Sequence[str], queue_id: str = "") -> str:
+        """Send all of a message but its end; return its queue id. Raises WireError, OSError."""
         self._number += 1
         queue_id = queue_id or f"{id(self):x}.{self._number}"
         mail = packet(b"D", b"M" + _strings("i", queue_id, "{auth_authen}", self._username))
         mail += packet(b"M", _strings(f"<{sender}>"))
         self._socket.sendall(mail)
         self._expect(b"c", _NO_MAIL | _NR_MAIL)
-        self._stream(message, recipients, queue_id)
+        self._stream(message, recipients)
+        return queue_id
+
+    def end(self, message: Message, queue_id: str) -> Answer:
+        """End the message that was begun and return its answer."""
+        self._socket.sendall(packet(b"D", b"E" + _strings("i", queue_id)) + packet(b"E"))
         return self._answer(message)
+
+    def abort(self) -> None:
+        """Give up the message that was begun (SMFIC_ABORT)."""
+        self._socket.sendall(packet(b"A"))
 
     def _negotiate(self) -> None:
         self._socket.sendall(packet(b"O", struct.pack(">III", VERSION, ACTIONS, STEPS)))
@@ -106,7 +119,7 @@ class Client:
             self._socket.sendall(packet(b"H", b"client.test\0"))
             self._expect(b"c", _NR_HELO)
 
-    def _stream(self, message: Message, recipients: Sequence[str], queue_id: str) -> None:
+    def _stream(self, message: Message, recipients: Sequence[str]) -> None:
         """Send everything up to the end of the message. Stages with an answer are waited for."""
         for recipient in recipients:
             self._stage(b"R", _strings(f"<{recipient}>"), _NO_RCPT, _NR_RCPT)
@@ -122,7 +135,6 @@ class Client:
             self._stage(b"N", b"", _NO_EOH, _NR_EOH)
         body = memoryview(message.body)
         self._all((packet(b"B", bytes(body[at : at + CHUNK])) for at in range(0, len(body), CHUNK)), _NR_BODY)
-        self._socket.sendall(packet(b"D", b"E" + _strings("i", queue_id)) + packet(b"E"))
 
     def _all(self, packets: Iterable[bytes], no_reply: int) -> None:
         if self._steps & no_reply:

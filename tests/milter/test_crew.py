@@ -11,9 +11,10 @@ from gatepost_core.decision import Reject
 from gatepost_core.model import MessageRecord
 from gatepost_core.store import StoreUnavailable
 from gatepost_milter.crew import Crew, Ticket
+from gatepost_milter.holdings import Holdings
 from gatepost_milter.judge import Accepted, Verdict
 from gatepost_milter.message import Plan
-from gatepost_milter.shell import Service
+from gatepost_milter.service import Service
 from gatepost_milter.transaction import Transaction
 from tests.core.test_journal import RECORD
 
@@ -48,7 +49,7 @@ def service(decide: Callable[[Transaction, str], Verdict], crew: Crew, journal: 
     class Observe:
         def __call__(self, result: str, seconds: float) -> None: ...
 
-    return Service(Decide(), journal, crew, Observe())
+    return Service(Decide(), journal, crew, Observe(), Holdings(1_000_000))
 
 
 def answer_of(serving: Service) -> tuple[threading.Thread, list[Verdict | BaseException]]:

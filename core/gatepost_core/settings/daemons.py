@@ -132,6 +132,14 @@ class MilterSettings(Daemon):
         default=4,
         description="Threads per worker that edit messages; what has no features is answered without them.",
     )
+    bytes_in_flight: Annotated[int, Field(ge=1)] = Field(
+        default=256_000_000,
+        description="Bytes of messages that are held at a time, all workers together; the sender of a "
+        "message beyond them is told to try again (451). A message's first 64 KiB do not count, a quarter is "
+        "kept for messages of up to 1 MiB, and one credential gets half. Each worker has an equal part, "
+        "but never less than twice postfix.message_size_limit. While a message is edited and signed it takes "
+        "up to four times its bytes.",
+    )
     edit_size_limit: Annotated[int, Field(ge=1)] = Field(
         default=10_000_000,
         description="Messages with more bytes than this pass without changes to their HTML, "
