@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.ansible.world import World
+from tests.ansible.world import SENDER_DOMAIN, World
 
 AGAIN = ("site again", "smarthost again", "site check", "smarthost check")
 
@@ -24,6 +24,15 @@ def test_a_converged_host_is_reported_unchanged(deployment: World, run: str) -> 
     assert played.changed == []
     assert {counts["changed"] for counts in played.recap.values()} == {0}
     assert all(counts["ok"] > 5 for counts in played.recap.values())
+
+
+def test_the_first_play_ends_with_the_records_to_publish(deployment: World) -> None:
+    told = deployment.runs["site"].passed().text
+    assert "WARNING: gatepost doctor misses what only you can publish" in told
+    shown = deployment.gatepost(f"domain show {SENDER_DOMAIN}")
+    assert all(one["name"] in told for one in shown["dns"])
+    assert "_domainkey" in told
+    assert "WARNING" not in deployment.runs["site again"].text
 
 
 def test_every_unit_of_the_gateway_runs(deployment: World) -> None:
