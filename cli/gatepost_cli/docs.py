@@ -12,6 +12,7 @@ from typing import Any, get_args, get_origin
 
 import click
 
+from gatepost_cli import manual
 from gatepost_cli.main import main
 from gatepost_cli.reference import default_of, sample, toml
 from gatepost_core.features import CATALOGUE, Feature, FeatureValue
@@ -28,6 +29,7 @@ def pages() -> dict[str, str]:
         "settings.md": _page("Settings", _settings()),
         "features.md": _page("Features", _features()),
         "gatepost.toml": sample(),
+        "gatepost.1": manual.page(commands(main)),
     }
 
 
@@ -148,8 +150,12 @@ def _features() -> Iterator[str]:
     yield "A header of the message overrides it for that message, and is always removed; `X-SMTPeter-` in"
     yield "place of `X-Gatepost-` is understood as well. A value that is not understood refuses the message."
     yield ""
-    yield "| feature | values | default | header | meaning |"
-    yield "|---|---|---|---|---|"
+    yield "**Rewritten links and images lead nowhere yet**: the server that answers on click domains is no"
+    yield "part of this release. Until one answers there, switch `trackclicks`, `trackopens`, `images=hosted`"
+    yield "and `unsubscribe` on for mail that nobody clicks in: your own tests, a credential in sandbox mode."
+    yield ""
+    yield "| feature | values | default | header | meaning | what it needs |"
+    yield "|---|---|---|---|---|---|"
     yield from (_feature(feature) for feature in CATALOGUE.values())
     yield ""
     yield "## What stays as it came"
@@ -159,7 +165,14 @@ def _features() -> Iterator[str]:
 
 def _feature(feature: Feature) -> str:
     header = f"`X-Gatepost-{feature.header}`" if feature.header else ""
-    cells = (f"`{feature.name}`", feature.expected, _default(feature.default), header, feature.help)
+    cells = (
+        f"`{feature.name}`",
+        feature.expected,
+        _default(feature.default),
+        header,
+        feature.help,
+        feature.needs,
+    )
     return "| " + " | ".join(_cell(cell) for cell in cells) + " |"
 
 

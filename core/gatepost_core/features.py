@@ -33,8 +33,8 @@ class Feature:
     """One row of the catalogue.
 
     ``kind`` is ``flag`` (on or off), ``choice`` (one of ``choices``, the first being
-    off) or ``labels`` (a list of short texts). ``header`` is the last part of the
-    override's header name, ``X-Gatepost-<header>``; empty means no override.
+    off) or ``labels`` (a list of short texts). ``needs`` says what has to be there for it to act.
+    ``header`` is the last part of the override's header name, ``X-Gatepost-<header>``; empty: no override.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Feature:
     header: str
     help: str
     choices: tuple[str, ...] = field(default=())
+    needs: str = ""
 
     @property
     def default(self) -> FeatureValue:
@@ -100,6 +101,8 @@ CATALOGUE: Mapping[str, Feature] = MappingProxyType(
                 "TrackClicks",
                 "Links in HTML parts lead through the click domain, so that a click can be logged; "
                 "the path of the link stays readable.",
+                needs="A click domain: that of the registered From domain, or tracking.click_domain. "
+                "A web server that answers there.",
             ),
             Feature(
                 "trackopens",
@@ -107,6 +110,7 @@ CATALOGUE: Mapping[str, Feature] = MappingProxyType(
                 "TrackOpens",
                 "Remote images lead through the click domain, so that fetching one logs an open; "
                 "a message without any gets a 1x1 image.",
+                needs="The same as trackclicks.",
             ),
             Feature(
                 "preventscam",
@@ -114,12 +118,14 @@ CATALOGUE: Mapping[str, Feature] = MappingProxyType(
                 "PreventScam",
                 "A link whose visible text is itself a URL or a host name is left alone, so that mail "
                 "programs do not warn of a scam.",
+                needs="trackclicks: it leaves out links that would have been tracked.",
             ),
             Feature(
                 "inlinecss",
                 "flag",
                 "InlineCSS",
                 "Rules of <style> blocks are copied into style attributes; the blocks stay.",
+                needs="An HTML part with a <style> block.",
             ),
             Feature(
                 "trackbounces",
@@ -127,6 +133,8 @@ CATALOGUE: Mapping[str, Feature] = MappingProxyType(
                 "TrackBounces",
                 "The envelope sender becomes an address at the bounce domain, so that bounces arrive here; "
                 "the null sender stays.",
+                needs="A registered From domain, whose bounce domain has an MX record for this server; "
+                "port 25 taking bounces (postfix.ports).",
             ),
             Feature(
                 "images",
@@ -134,6 +142,7 @@ CATALOGUE: Mapping[str, Feature] = MappingProxyType(
                 "Images",
                 "hosted: embedded images (cid:) are taken out, stored, and referenced by URL.",
                 ("off", "hosted"),
+                needs="A click domain, as trackclicks; room below the account's quota.",
             ),
             Feature(
                 "unsubscribe",
@@ -141,6 +150,7 @@ CATALOGUE: Mapping[str, Feature] = MappingProxyType(
                 "Unsubscribe",
                 "One-click List-Unsubscribe fields (RFC 8058) are added to a message for one recipient "
                 "that has none of its own and is signed (dkim).",
+                needs="dkim, one recipient, a click domain. A web server that answers there.",
             ),
             Feature(
                 "privacy",
@@ -148,6 +158,7 @@ CATALOGUE: Mapping[str, Feature] = MappingProxyType(
                 "",
                 "Fields that tell of the sender's program, machine or address are removed: X-Mailer, "
                 "User-Agent, X-Originating-IP and the like.",
+                needs="Nothing.",
             ),
             Feature(
                 "feedbackid",
@@ -155,6 +166,7 @@ CATALOGUE: Mapping[str, Feature] = MappingProxyType(
                 "",
                 "A Feedback-ID field is added (first tag, credential, account, sender), by which mailbox "
                 "providers report complaints.",
+                needs="Nothing; providers report by it only if the message is signed (dkim).",
             ),
             Feature(
                 "dkim",
@@ -162,8 +174,15 @@ CATALOGUE: Mapping[str, Feature] = MappingProxyType(
                 "",
                 "The message is signed with the keys of its From domain (RSA and Ed25519), after every other "
                 "change. The setting dkim.unregistered says what happens to a domain that is not registered.",
+                needs="A registered From domain, whose DKIM records are published (gatepost domain check).",
             ),
-            Feature("tags", "labels", "Tags", "Labels kept with the message and with each of its events."),
+            Feature(
+                "tags",
+                "labels",
+                "Tags",
+                "Labels kept with the message and with each of its events.",
+                needs="Nothing.",
+            ),
         )
     }
 )
