@@ -33,6 +33,10 @@ _REFUSED = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape"
 _KNOWN = frozenset((*aliases, *(module.name for module in pkgutil.iter_modules(encodings.__path__))))
 _LABEL_MOST = 60
 _MARKED = {"utf-16": ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))}
+# How a text in one of the ISO-2022 charsets leaves ASCII (RFC 1468, RFC 1557, RFC 1922). Read as another
+# charset its characters would be ASCII, tags among them; mail programs go by a <meta>, or guess.
+_ISO_2022_MARKS = (b"\x1b$", b"\x1b(")
+_ISO_2022 = ("iso2022", "utf-16", "utf-32")  # where these bytes are what they should be
 _ASCII_LIKE = frozenset({"utf-8", "ascii"})
 
 
@@ -65,6 +69,8 @@ def decode(data: bytes, charset: str | None) -> tuple[str, str]:
     name = "utf-8" if not charset else canonical(charset)
     if name in _MARKED:
         name = _by_mark(data, name)
+    if b"\x1b" in data and not name.startswith(_ISO_2022) and any(mark in data for mark in _ISO_2022_MARKS):
+        raise CharsetError("holds ISO-2022 text, as in iso-2022-jp, but does not declare it")
     try:
         text = data.decode(name)
     except (UnicodeError, LookupError):

@@ -25,6 +25,8 @@ from gatepost_core.tokens import (
     UnsubscribeTokens,
     Unsubscription,
 )
+from gatepost_milter.css.calculator import Compute, at_once
+from gatepost_milter.css.weight import Allowance
 from gatepost_milter.message import Context, ImageHost
 from gatepost_milter.transaction import Transaction
 
@@ -63,10 +65,17 @@ class SizeLimits:
 
 
 class ContextMaker:
-    """Makes contexts. One for a process; for many threads."""
+    """Makes contexts. One for a process; for many threads. ``calculate``: who calculates style sheets."""
 
     def __init__(
-        self, domains: Domains, keyring: Keyring, images: ImageStore, tracking: Tracking, limits: SizeLimits
+        self,
+        domains: Domains,
+        keyring: Keyring,
+        images: ImageStore,
+        tracking: Tracking,
+        limits: SizeLimits,
+        *,
+        calculate: Compute = at_once,
     ) -> None:
         self._domains = domains
         self._clicks, self._opens = ClickTokens(keyring), OpenTokens(keyring)
@@ -75,6 +84,7 @@ class ContextMaker:
         self._images = images
         self._tracking = tracking
         self._limits = limits
+        self._calculate = calculate
 
     def make(
         self,
@@ -117,6 +127,8 @@ class ContextMaker:
             options=credential.options,
             edit_size_limit=self._limits.edit,
             queue_size_limit=self._limits.queue,
+            allowance=Allowance(),
+            calculate=self._calculate,
         )
 
     def _unsubscribe(

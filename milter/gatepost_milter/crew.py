@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+# Threads that may be added while others wait: each of them is there for a session of Postfix's.
+STAND_INS_MOST = 64
 
 
 class Ticket(Generic[T]):
@@ -51,10 +54,36 @@ class Crew:
     def __init__(self, size: int) -> None:
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._threads = [threading.Thread(target=self._run, name=f"crew-{n}") for n in range(size)]
+        self._size = size
+        self._lock = threading.Lock()
+        self._ending = False
 
     def put(self, job: Callable[[], None]) -> None:
         """Have ``job`` run soon. It must not raise: nobody would hear of it."""
         self._jobs.put(job)
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Have another thread take the place of this one, which waits for something that is not Python's.
+
+        Afterwards there is one too many; the first that has nothing else to do ends.
+        """
+        added = self._stand_in()
+        try:
+            yield
+        finally:
+            if added:
+                self._jobs.put(None)
+
+    def _stand_in(self) -> bool:
+        with self._lock:
+            self._threads = [thread for thread in self._threads if thread.is_alive()]
+            if self._ending or len(self._threads) >= self._size + STAND_INS_MOST:
+                return False
+            thread = threading.Thread(target=self._run, name="crew-stand-in")
+            self._threads.append(thread)
+            thread.start()
+        return True
 
     def __enter__(self) -> Crew:
         for thread in self._threads:
@@ -64,9 +93,12 @@ class Crew:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for _ in self._threads:
+        with self._lock:
+            self._ending = True
+            threads = self._threads
+        for _ in threads:
             self._jobs.put(None)
-        for thread in self._threads:
+        for thread in threads:
             thread.join()
 
     def _run(self) -> None:

@@ -29,6 +29,8 @@ from gatepost_core.walls import Walls
 from gatepost_milter import listening, shell
 from gatepost_milter.contexts import ContextMaker, Domains, SizeLimits, Tracking
 from gatepost_milter.crew import Crew
+from gatepost_milter.css.calculator import Compute, at_once
+from gatepost_milter.css.calculators import Calculators
 from gatepost_milter.dkim.signing import Limits, Signing, room
 from gatepost_milter.holdings import Holdings, share
 from gatepost_milter.judge import Judge
@@ -65,10 +67,10 @@ class Worker:
     def __call__(self, context: WorkerContext) -> None:
         """Serve until drained. In the child, after the fork."""
         settings = self._settings
-        contexts = context_maker(settings, self._keyring, self._reader)
         walls = Walls(self._reader, settings.own_names, settings.accounts.wall_mode)
-        judge = Judge(self._reader, contexts, walls=walls, signing=self._signing)
-        with Crew(settings.milter.threads) as crew:
+        with Crew(settings.milter.threads) as crew, Calculators(crew.away) as calculators:
+            contexts = context_maker(settings, self._keyring, self._reader, calculate=calculators)
+            judge = Judge(self._reader, contexts, walls=walls, signing=self._signing)
             service = Service(judge.at_once, self._journal, crew, self._observer(), self._holdings)
             shell.Session.service = service
             signal.signal(signal.SIGUSR2, _interrupted)
@@ -111,7 +113,9 @@ def _interrupted(number: int, frame: FrameType | None) -> None:
     del number, frame
 
 
-def context_maker(settings: Settings, keyring: Keyring, domains: Domains) -> ContextMaker:
+def context_maker(
+    settings: Settings, keyring: Keyring, domains: Domains, *, calculate: Compute = at_once
+) -> ContextMaker:
     """Return what makes the surgery's contexts by these settings."""
     return ContextMaker(
         domains,
@@ -121,6 +125,7 @@ def context_maker(settings: Settings, keyring: Keyring, domains: Domains) -> Con
         SizeLimits(
             settings.milter.edit_size_limit, room(queue_size_limit(settings)), settings.images.size_limit
         ),
+        calculate=calculate,
     )
 
 

@@ -12,6 +12,8 @@ from typing import NamedTuple, Protocol
 
 from gatepost_core.features import FeatureValues
 from gatepost_core.options import Options
+from gatepost_milter.css.calculator import Compute, at_once
+from gatepost_milter.css.weight import Allowance
 
 
 class Header(NamedTuple):
@@ -69,7 +71,8 @@ class Context:
     What is missing is None or empty; for ``unsubscribe`` and ``trackbounces``, ``missing`` has the reason.
     ``edit_size_limit``: a message of more bytes is not edited, for what it would cost.
     ``queue_size_limit``: bytes that a message may have after edits, because Postfix refuses a larger
-    one for good. 0 is no limit.
+    one for good. 0 is no limit. ``allowance``: the steps that the message's style sheets may take, over all
+    parts and attempts; without one each attempt has its own. ``calculate``: who calculates them.
     """
 
     features: FeatureValues
@@ -85,6 +88,8 @@ class Context:
     feedback: str = ""
     missing: Mapping[str, str] = field(default_factory=dict[str, str])
     options: Options = field(default_factory=Options)
+    allowance: Allowance | None = None
+    calculate: Compute = at_once
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from gatepost_core.features import DEFAULTS, FeatureValues, in_force
 from gatepost_core.rules import UNREADABLE
 from gatepost_milter import bodies, overrides
 from gatepost_milter.addresses import from_addresses
+from gatepost_milter.css.weight import Allowance
 from gatepost_milter.dkim.author import without_broken
 from gatepost_milter.edits import Edit, ordered, splice
 from gatepost_milter.features.headers import OWN
@@ -106,6 +107,8 @@ def _edited(message: Message, context: Context, plan: Plan) -> Plan:
     if context.edit_size_limit and _size(message) > context.edit_size_limit:
         reason = f"the message has more than {context.edit_size_limit} bytes"
         return replace(plan, skipped={**plan.skipped, **dict.fromkeys(wanted, reason)})
+    if context.allowance is None:
+        context = replace(context, allowance=Allowance())
     edited = _attempt(message, context, plan, wanted, inlined=True)
     if _fits(message, edited, context.queue_size_limit):
         return edited
@@ -217,7 +220,15 @@ def _asked(wanted: list[str], context: Context, record: Record, inlined: bool) -
     for name, missing in (("trackclicks", click), ("trackopens", opens), ("images", context.host)):
         if name in wanted and missing is None:
             record.skip(name, "no click domain for the From domain")
-    return Asked(inlined and "inlinecss" in wanted, click, "preventscam" in wanted, opens, context.pixel)
+    return Asked(
+        inlined and "inlinecss" in wanted,
+        click,
+        "preventscam" in wanted,
+        opens,
+        context.pixel,
+        allowance=context.allowance,
+        calculate=context.calculate,
+    )
 
 
 def _explain(record: Record, wanted: list[str]) -> None:

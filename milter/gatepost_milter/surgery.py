@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 from gatepost_milter.charsets import CharsetError
+from gatepost_milter.css.calculator import CalculatorError, Compute, at_once
+from gatepost_milter.css.weight import Allowance
 from gatepost_milter.edits import Edit, OverlapError, ordered
-from gatepost_milter.features.csscopy import CalculatorError
 from gatepost_milter.features.hostedimages import HostedImages
 from gatepost_milter.features.inlinecss import inline
 from gatepost_milter.features.trackclicks import track
@@ -38,6 +39,8 @@ class Asked:
     """What is to be done to each HTML part. ``pixel``: the address of a 1x1 image for want of another.
 
     ``located``: the addresses that name parts of the message.
+    ``allowance``: what inlinecss may take of the message's steps, over all parts; ``calculate``: who
+    calculates.
     """
 
     inline_css: bool = False
@@ -47,6 +50,8 @@ class Asked:
     pixel: str = ""
     images: HostedImages | None = None
     located: frozenset[str] = frozenset[str]()
+    allowance: Allowance | None = None
+    calculate: Compute = at_once
 
     @property
     def anything(self) -> bool:
@@ -162,7 +167,7 @@ def _opens(
 
 def _inlined(html: HtmlPart, asked: Asked) -> Outcome:
     """Return what inlinecss wants changed; references to images in it are rewritten as those in the sheet."""
-    outcome = inline(html)
+    outcome = inline(html, asked.allowance, asked.calculate)
     if asked.images is None and asked.opens is None:
         return outcome
     edits: list[Edit[str]] = []

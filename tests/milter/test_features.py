@@ -146,7 +146,7 @@ def test_a_rule_is_written_in_front_of_an_elements_own_style(before: str, after:
 @pytest.mark.parametrize(
     ("css", "before", "after"),
     [
-        ("p{color:red !important}", '<p style="color:blue">', '<p style="color: red !important;color:blue">'),
+        ("p{color:red !important}", '<p style="color:blue">', '<p style="color:blue;color: red">'),
         ("@media print{p{color:red}}", "<p>", "<p>"),
         ("p:hover{color:red}", "<p>", "<p>"),
         ("[title=x]{color:red}", "<p title=x>", '<p style="color: red" title=x>'),

@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatepost_milter import opened
-from gatepost_milter.features import csscopy, inlinecss
+from gatepost_milter.css import book as books
+from gatepost_milter.css.book import Source
+from gatepost_milter.features import attributes, inlinecss
 from gatepost_milter.html.part import HtmlPart
 from gatepost_milter.html.scanner import scan
 from gatepost_milter.pipeline import process
@@ -70,8 +72,8 @@ PIECES = st.lists(
 
 def forget() -> None:
     inlinecss._COMPUTED.clear()
-    inlinecss._usual_edit.cache_clear()
-    csscopy._profile.cache_clear()
+    inlinecss._BOOKS.clear()
+    attributes._usual.cache_clear()
 
 
 def styled(html: str) -> list[tuple[int, int, str]]:
@@ -107,13 +109,14 @@ def test_other_texts_and_links_are_one_template() -> None:
         ("p:empty{a:b}", "<p></p>", "<p>x</p>"),
         ("a:link{a:b}", "<a href=x>", "<a name=x>"),
         ("[lang|=en]{a:b}", "<p lang=en>", "<p lang=nl>"),
-        (".C{a:b}", "<p class=C>", "<p class=c>"),
+        (".C{a:b}", "<!doctype html><p class=C>", "<!doctype html><p class=c>"),
+        (".c{a:b}", "<p class=C>", "<!doctype html><p class=C>"),
     ],
 )
 def test_what_a_selector_tells_apart_is_not_mixed_up(css: str, one: str, two: str) -> None:
     forget()
-    assert styled(f"<style>{css}</style>{one}")
-    assert not styled(f"<style>{css}</style>{two}")
+    assert styled(f"{one}<style>{css}</style>")
+    assert not styled(f"{two}<style>{css}</style>")
 
 
 def test_what_is_remembered_stays_small() -> None:
@@ -124,11 +127,19 @@ def test_what_is_remembered_stays_small() -> None:
         inlinecss.inline(opened.open_html("8bit", "utf-8", html.encode()).html)
     assert len(inlinecss._COMPUTED) <= 32
     assert len(opened._kept) <= 4
-    assert csscopy._profile.cache_info().currsize <= 16
-    view = csscopy.profile(["p[title]{a:b}"])
+    assert len(inlinecss._BOOKS) <= 8
+    view = books.read((Source("p[title]{a:b}", ""),), quirks=False).view
     for number in range(20_000):
-        view.kept(f" title='{number}'")
-    assert sum(map(len, view._attributes)) < 300_000
+        view.kept("p", f" title='{number}'")
+    assert sum(map(len, view._known)) < 300_000
+
+
+def test_large_sheets_are_not_all_remembered() -> None:
+    forget()
+    for number in range(8):
+        css = "".join(f".c{number}-{n}{{a:b}}" for n in range(3000))
+        inlinecss.inline(opened.open_html("8bit", "utf-8", f"<style>{css}</style><p>".encode()).html)
+    assert len(inlinecss._BOOKS) == 2
 
 
 def test_many_threads_get_the_same() -> None:

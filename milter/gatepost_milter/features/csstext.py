@@ -1,19 +1,12 @@
-"""Style sheets in the form that css_inline's result can be used in (CSS Syntax Level 3, section 4).
+"""Pieces of style sheets written so that they can stand in an attribute (CSS Syntax Level 3, section 4).
 
-It writes any double quote as a single one, and property names without their escapes. So quotes within strings
-and escaped ones are written as hexadecimal escapes, which mean the same everywhere. A sheet with a property
-name that could not stand in a style attribute is ``CssTextError``. Quotes within an unquoted ``url(`` stay.
+Quotes within strings and escaped ones are written as hexadecimal escapes, which mean the same everywhere.
 """
 
 from __future__ import annotations
 
 import re
 
-_TOKEN = re.compile(
-    r"""/\*.*?(?:\*/|\Z)|\\(?:[0-9a-fA-F]{1,6}[ \t\n\r\f]?|\r\n|.)"""
-    r"""|"(?:[^"\\\n\r\f]|\\(?:\r\n|.))*"|'(?:[^'\\\n\r\f]|\\(?:\r\n|.))*'""",
-    re.DOTALL,
-)
 # A comment that never ends takes the rest with it; in a string or an address without quotes there is none.
 _COMMENT_OR = re.compile(
     r"""(/\*.*?(?:\*/|\Z))|\\."""
@@ -23,10 +16,7 @@ _COMMENT_OR = re.compile(
 )
 _IN_STRING = re.compile(r"""\\(?:\r\n|[\n\r\f])|\\?["']|\\.""", re.DOTALL)
 _CODES = {'"': r"\22 ", "'": r"\27 "}
-# A selector in a nested rule looks alike up to its brace.
-_NAME = re.compile(r"[{;]\s*((?:[\w-]|\\[0-9a-fA-F]{1,6}[ \t]?|\\[^\n])++)\s*:[^{};]*(?=[;}]|\Z)")
-_ESCAPE = re.compile(r"\\(?:([0-9a-fA-F]{1,6})[ \t]?|(.))")
-_PLAIN_NAME = re.compile(r"[\w-]+")
+_ESCAPE = re.compile(r"\\(?:([0-9a-fA-F]{1,6})(?:\r\n|[ \t\n\r\f])?|(.))", re.DOTALL)
 
 
 class CssTextError(Exception):
@@ -42,18 +32,13 @@ def uncommented(css: str, *, blank: bool = False) -> str:
     )
 
 
-def plain_quotes(sheet: str) -> str:
-    """Return a sheet of the same meaning without quotes in strings. Raises CssTextError."""
-    if "\\" in sheet:
-        _check_names(sheet)
-    elif '"' not in sheet or "'" not in sheet:
-        return sheet
-    return _TOKEN.sub(lambda match: _token(match[0]), sheet)
+def plain_token(text: str) -> str:
+    """Return a string or an escape written without double quotes, or quotes within, of the same meaning.
 
-
-def _token(text: str) -> str:
+    So it can stand in an attribute in double quotes.
+    """
     if text[0] in _CODES:
-        return text[0] + _IN_STRING.sub(lambda match: _signs(match[0]), text[1:-1]) + text[-1]
+        return "'" + _IN_STRING.sub(lambda match: _signs(match[0]), text[1:-1]) + "'"
     return _CODES.get(text[1:], text) if text[0] == "\\" else text
 
 
@@ -63,11 +48,9 @@ def _signs(text: str) -> str:
     return "" if text[-1] in "\n\r\f" else text  # an escaped line break is none
 
 
-def _check_names(sheet: str) -> None:
-    bare = _TOKEN.sub(lambda match: match[0] if match[0][0] == "\\" else "", sheet)
-    for name in _NAME.findall(bare):
-        if not _PLAIN_NAME.fullmatch(_ESCAPE.sub(_decoded, name)):
-            raise CssTextError(f"the property name {name[:40]!r} cannot be written in a style attribute")
+def unescaped(name: str) -> str:
+    """Return what a name with escapes means (section 4.3.7)."""
+    return _ESCAPE.sub(_decoded, name)
 
 
 def _decoded(match: re.Match[str]) -> str:

@@ -1,55 +1,50 @@
 """inlinecss: rules of ``<style>`` blocks copied into ``style`` attributes; the blocks stay.
 
-What applies to an element is computed on a bare copy (``csscopy``) and inserted in front of the element's own
-declarations, so that these win as they did before, and ``!important`` rules win over them as before.
-Elements in conditional comments are computed from a second copy in which those comments are opened.
+Sheets are read by ``css.book``, what their selectors match is calculated by css_inline on a bare copy
+(``css.copy``), and what of that is written is decided by ``css.cascade``: a document looks the same as before
+wherever blocks count. Elements in conditional comments are calculated from a second copy in which those
+comments are opened.
 
-No file and no network is touched: ``<link>`` and ``<base>`` are not in the copy, and @import is not followed.
-Selectors that look at ``style`` attributes are left to the block; where they might see what is written
-(``stylesight``), nothing is. That, and what is too large to compute in bounded time, has ``Outcome.reason``.
+No file and no network is touched: ``<link>`` and ``<base>`` are bare in the copy, and @import is not
+followed. Where selectors that look at ``style`` attributes might see what is written (``stylesight``),
+nothing is. That, and what would take more steps than a message is allowed (``css.weight``), has
+``Outcome.reason``.
 """
 
 from __future__ import annotations
 
-import re
-from functools import lru_cache
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
-from gatepost_milter.edits import Edit
-from gatepost_milter.features.csscopy import (
-    BareCopy,
-    Profile,
-    Skeleton,
-    conditional_copy,
-    profile,
-    sheets_of,
-    skeleton,
+from gatepost_milter.css import book as books
+from gatepost_milter.css.book import Book, Source
+from gatepost_milter.css.calculator import CalculatorError, Compute, at_once
+from gatepost_milter.css.cascade import written
+from gatepost_milter.css.copy import (
+    Calculation,
+    conditional_calculation,
+    entries,
+    main_calculation,
+    words,
 )
-from gatepost_milter.features.csstext import uncommented
+from gatepost_milter.css.view import Skeleton, skeleton
+from gatepost_milter.css.weight import STEPS_MOST, Allowance
+from gatepost_milter.edits import Edit
+from gatepost_milter.features.attributes import edits as attribute_edits
+from gatepost_milter.features.attributes import has_style
+from gatepost_milter.features.csstext import CssTextError
+from gatepost_milter.features.sheets import in_quirks_mode, sources
 from gatepost_milter.features.stylesight import seen, sought
-from gatepost_milter.html.attributes import Finder, decode
 from gatepost_milter.html.part import HtmlPart, Outcome
-from gatepost_milter.html.scanner import Scan, Tag
+from gatepost_milter.html.scanner import Scan
 from gatepost_milter.recent import Recent
 
-# The work is elements times rules, about 30 ns a pair: these bound a part at some tenths of a second.
-# Real newsletters have below 2,000 elements and 500 rules.
+# What is read of a message in any case. Real newsletters have below 2,000 elements and 500 rules.
 TAGS_MOST = 20_000
 CSS_MOST = 262_144
-PAIRS_MOST = 4_000_000
-COSTLY_MOST = 200
 
-# The part (0) or the conditional comment (from 1), the tag's place there, the style.
-_Styled: TypeAlias = tuple[int, int, str]
-# Computed styles by what they depend on; at most some megabytes.
-_COMPUTED_MOST = 32
-_COMPUTED: Recent[tuple[str, ...], list[_Styled]] = Recent(_COMPUTED_MOST)
-_KEY_MOST = 65536
-
-_WORD = re.compile(r"[\w-]+")
-# Each of these may look at many elements for one.
-_COSTLY = re.compile(r":(?:has|is|where|not|nth-last-child|nth-child)\(")
-_DECLARED = re.compile(r"(?:^|;)\s*([a-zA-Z-]+)\s*:")
+# The part (0) or the conditional comment (from 1), the tag's place there, the style before and behind its
+# own.
+_Styled: TypeAlias = tuple[int, int, str, str]
 # Never shown: a style there is noise.
 _UNSTYLED = frozenset(
     (
@@ -65,181 +60,220 @@ _UNSTYLED = frozenset(
         "xml",
         "param",
         "source",
+        "track",
+        "xmp",
+        "noembed",
+        "noframes",
+        "plaintext",
     )
-) | {"track", "xmp", "noembed", "noframes", "plaintext"}
-_FIND_STYLE = Finder("style")
-_FIND_CLASS = Finder("class")
-_FIND_ID = Finder("id")
-_BARE_STYLE = re.compile(r"(?i)(?:^|[ \t\n\f\r/\"'])style(?:[ \t\n\f\r]*=)?[ \t\n\f\r]*(?=[ \t\n\f\r/]|\Z)")
+)
+_NO_RULE = "no rule that applies"
+_MERGED = frozenset(("html", "body"))
 
 
-def inline(part: HtmlPart) -> Outcome:
-    """Return the style attributes to write. Raises CalculatorError."""
-    return part.once(_inlined)
+class _Computed(NamedTuple):
+    """Styles, what it takes to find them, and why there may be none."""
+
+    steps: int
+    styles: list[_Styled]
+    reason: str
 
 
-def _inlined(part: HtmlPart) -> Outcome:
+class _Done(NamedTuple):
+    """What became of a part, known by this hash: it took these steps, for so many rules."""
+
+    outcome: Outcome
+    part: int = 0
+    steps: int = 0
+    rules: int = 0
+
+
+class _Page(NamedTuple):
+    """A part as it is calculated. ``key`` is all that its styles depend on."""
+
+    scan: Scan
+    book: Book
+    whole: Skeleton
+    quirks: bool
+    key: tuple[str, ...]
+
+
+# Books by their sheets, and styles by what they depend on; each at most some megabytes.
+_BOOKS: Recent[tuple[tuple[Source, ...], bool], Book] = Recent(
+    8, weigh=lambda book: book.rules, weight_most=8_000
+)
+_COMPUTED: Recent[tuple[str, ...], _Computed] = Recent(32)
+_KEY_MOST = 65536
+
+
+def inline(part: HtmlPart, allowance: Allowance | None = None, calculate: Compute = at_once) -> Outcome:
+    """Return the style attributes to write. Raises CalculatorError.
+
+    ``allowance`` is that of the message; without one this part has one to itself.
+    """
+    allowance = allowance or Allowance()
+    done: _Done | None = part.derived.get(inline)
+    if done is None:
+        done = _inlined(part, allowance, calculate)
+        part.derived[inline] = done
+    elif not allowance.take(done.steps, done.part):
+        raise _too_many(part.scan, done.rules, done.steps)
+    return done.outcome
+
+
+def _inlined(part: HtmlPart, allowance: Allowance, calculate: Compute) -> _Done:
+    """Return what is to be written. Raises CalculatorError."""
     scan = part.scan
-    sheets = sheets_of(scan.styles)
-    opened = sheets + [
-        sheet for conditional in scan.conditionals for sheet in sheets_of(conditional.scan.styles)
-    ]
+    sheets = sources(part)
+    opened = tuple([source.css for source in sheets])
     if not any("{" in sheet for sheet in opened):
-        return Outcome(reason="no <style> rule")
-    if reason := _too_large(scan, opened):
-        return Outcome(reason=reason)
-    reason, texts = sought(tuple(opened))
+        return _Done(Outcome(reason="no <style> rule"))
+    reason = _too_large(scan, opened)
     if reason:
-        return Outcome(reason=reason)
+        return _Done(Outcome(reason=reason))
+    reason, texts = sought(opened)
+    if reason:
+        return _Done(Outcome(reason=reason))
+    page = _page(part, sheets)
+    computed = _styles(page, allowance, calculate)
+    outcome = _outcome(scan, computed, texts)
+    return _Done(outcome, hash(page.key), computed.steps, page.book.rules)
+
+
+def _outcome(scan: Scan, computed: _Computed, texts: tuple[str, ...]) -> Outcome:
+    """Return the edits that write styles, or why none are."""
     edits: list[Edit[str]] = []
     scans = [scan, *(conditional.scan for conditional in scan.conditionals)]
-    for order, place, style in _styles(scan, sheets, opened):
+    for order, place, normal, important in computed.styles:
         start, name, attributes, _ = scans[order].tags[place]
-        edit = _edit(name, attributes, style)
-        if edit is not None:
-            if texts and (reason := seen(texts, style)):
+        if name in _MERGED and _styled_later(scans[order], place):
+            continue
+        for first, last, new in attribute_edits(name, attributes, normal, important):
+            if texts and (reason := seen(texts, new)):
                 return Outcome(reason=reason)
-            edits.append((start + edit[0], start + edit[1], edit[2]))
-    return Outcome(edits, "" if edits else "no rule that applies")
+            edits.append((start + first, start + last, new))
+    return Outcome(edits, "" if edits else computed.reason)
 
 
-def _styles(scan: Scan, sheets: list[str], opened: list[str]) -> list[_Styled]:
+def _styled_later(scan: Scan, place: int) -> bool:
+    """Say whether a later tag has the style that the first lacks and gets (HTML section 13.2.6.4.7)."""
+    name, attributes = scan.tags[place][1:3]
+    return not has_style(attributes) and any(
+        tag[1] == name and has_style(tag[2]) for tag in scan.tags[place + 1 :]
+    )
+
+
+def _page(part: HtmlPart, sheets: tuple[Source, ...]) -> _Page:
+    """Return what there is to calculate. Raises CalculatorError."""
+    scan = part.scan
+    quirks = in_quirks_mode(part.text)
+    book = _BOOKS.get((sheets, quirks))
+    if book is None:
+        try:
+            book = books.read(sheets, quirks=quirks)
+        except CssTextError as error:
+            raise CalculatorError(str(error)) from error
+        _BOOKS.put((sheets, quirks), book)
+    whole = skeleton(scan, book.view)
+    key = ["quirks" if quirks else "", str(len(sheets))]
+    for source in sheets:
+        key += source
+    key += ("\0".join(whole.pieces), whole.tail)
+    for conditional in scan.conditionals:
+        index = conditional.index
+        gap = scan.tags[index][3] if index < len(scan.tags) else scan.tail
+        own = skeleton(conditional.scan, book.view)
+        key += (str(index), conditional.condition, book.view.bare(gap[: conditional.gap]))
+        key += ("\0".join(own.pieces), own.tail)
+    return _Page(scan, book, whole, quirks, tuple(key))
+
+
+def _styles(page: _Page, allowance: Allowance, calculate: Compute) -> _Computed:
     """Return what applies where, computed once for all parts that selectors cannot tell apart.
 
     Senders of bulk mail send one template again and again, with other texts and links. Raises
     CalculatorError.
     """
-    view = profile(opened)
-    whole = skeleton(scan, view)
-    if view.everything:
-        return _computed(scan, sheets, opened, view, whole)
-    key = _key(scan, sheets, opened, view, whole)
-    known = _COMPUTED.get(key)
-    if known is None:
-        known = _computed(scan, sheets, opened, view, whole)
-        if sum(map(len, key)) <= _KEY_MOST:
-            _COMPUTED.put(key, known)
-    return known
+    part = hash(page.key)
+    known = _COMPUTED.get(page.key) or allowance.known.get(part)
+    calculations = _calculations(page) if known is None else []
+    steps = sum(each.steps for each in calculations) if known is None else known.steps
+    if not allowance.take(steps, part):
+        raise _too_many(page.scan, page.book.rules, steps)
+    if known is not None:
+        allowance.known[part] = known
+        return known
+    computed = allowance.known[part] = _computed(page, calculations, calculate)
+    if sum(map(len, page.key)) <= _KEY_MOST:
+        _COMPUTED.put(page.key, computed)
+    return computed
 
 
-def _key(scan: Scan, sheets: list[str], opened: list[str], view: Profile, whole: Skeleton) -> tuple[str, ...]:
-    """Return all that ``_computed`` depends on."""
-    key = [str(len(sheets)), *opened, "\0".join(whole.pieces), whole.tail]
-    for conditional in scan.conditionals:
-        index = conditional.index
-        gap = scan.tags[index][3] if index < len(scan.tags) else scan.tail
-        own = skeleton(conditional.scan, view)
-        key += (str(index), view.bare(gap[: conditional.gap]), "\0".join(own.pieces), own.tail)
-    return tuple(key)
-
-
-def _computed(
-    scan: Scan, sheets: list[str], opened: list[str], view: Profile, whole: Skeleton
-) -> list[_Styled]:
-    """Return what applies to elements of the part (0) and of its conditional comments (from 1)."""
-    styles: list[_Styled] = []
-    if any("{" in sheet for sheet in sheets):
-        own = view if len(opened) == len(sheets) else profile(sheets)
-        copy = BareCopy(sheets, own)
-        reduced = whole if own is view else skeleton(scan, own)
-        numbers = copy.add(scan.tags, reduced.pieces)
-        copy.add_text(reduced.tail)
-        styles += ((0, place, style) for place, style in copy.styles(numbers).items())
-    count = _reached_conditionals(scan, opened)
+def _calculations(page: _Page) -> list[Calculation]:
+    """Return what to ask css_inline. Raises CalculatorError."""
+    scan, book, whole, quirks = page[:4]
+    asked: list[Calculation] = []
+    if any(entry.copied and not entry.condition for entry in book.entries):
+        asked.append(main_calculation(scan, book, whole, quirks=quirks))
+    count = _reached_conditionals(scan, book)
     if count:
-        copy, wanted = conditional_copy(scan, opened, view, whole, count)
-        styles += ((*wanted[number], style) for number, style in copy.styles(set(wanted)).items())
+        asked.append(conditional_calculation(scan, book, whole, count, quirks=quirks))
+    return asked
+
+
+def _computed(page: _Page, calculations: list[Calculation], calculate: Compute) -> _Computed:
+    """Return what applies to elements of the part (0) and of its conditional comments (from 1)."""
+    scan = page.scan
     scans = [scan, *(conditional.scan for conditional in scan.conditionals)]
-    return [styled for styled in styles if _styled(scans[styled[0]].tags[styled[1]][1])]
+    conditions = ["", *(conditional.condition for conditional in scan.conditionals)]
+    known: dict[tuple[str, str], tuple[str, str]] = {}  # elements that the same selectors match
+    styles: list[_Styled] = []
+    for calculation in calculations:
+        for (order, place), found in calculation.matching(calculate):
+            if not _may_have_style(scans[order].tags[place][1]):
+                continue
+            kind = (found, conditions[order])
+            if kind not in known:
+                known[kind] = written(entries(page.book, found), conditions[order])
+            normal, important = known[kind]
+            if normal or important:
+                styles.append((order, place, normal, important))
+    steps = sum(each.steps for each in calculations)
+    return _Computed(steps, styles, "what applies may also be set by rules that stay" if known else _NO_RULE)
 
 
-def _too_large(scan: Scan, sheets: list[str]) -> str:
-    """Return why this part is not computed; empty if it is."""
-    tags = len(scan.tags) + sum(len(conditional.scan.tags) for conditional in scan.conditionals)
-    if tags > TAGS_MOST:
+def _too_large(scan: Scan, sheets: tuple[str, ...]) -> str:
+    """Return why this part is not even read; empty if it is."""
+    if _tags(scan) > TAGS_MOST:
         return f"more than {TAGS_MOST} elements"
     if sum(map(len, sheets)) > CSS_MOST:
         return f"more than {CSS_MOST} characters of CSS"
-    rules, costly = _weight(tuple(sheets))
-    if costly > COSTLY_MOST or tags * rules * (1 + costly) > PAIRS_MOST:
-        return f"{tags} elements times {rules} rules are too many"
     return ""
 
 
-@lru_cache(maxsize=16)
-def _weight(sheets: tuple[str, ...]) -> tuple[int, int]:
-    """Return how many selectors there are, and how many of them may look at many elements for one."""
-    rules = sum(sheet.count("{") + sheet.count(",") for sheet in sheets)
-    return rules, sum(len(_COSTLY.findall(sheet)) for sheet in sheets)
+def _too_many(scan: Scan, rules: int, steps: int) -> CalculatorError:
+    """Return the error for what a message is not allowed."""
+    beside = " beside what is in other parts" if steps <= STEPS_MOST else ""
+    return CalculatorError(f"{_tags(scan)} elements times {rules} rules are too many{beside}")
 
 
-def _reached_conditionals(scan: Scan, sheets: list[str]) -> int:
+def _tags(scan: Scan) -> int:
+    return len(scan.tags) + sum(len(conditional.scan.tags) for conditional in scan.conditionals)
+
+
+def _reached_conditionals(scan: Scan, book: Book) -> int:
     """Return how many conditional comments to open: up to the last with an element that a rule may reach."""
-    if not scan.conditionals:
-        return 0
-    css = uncommented("\n".join(sheets).lower())
-    words = frozenset(_WORD.findall(css))
-    everything = "*" in css or "[" in css or "\\" in css
     for place in range(len(scan.conditionals), 0, -1):
         tags = scan.conditionals[place - 1].scan.tags
-        if any(_styled(tag[1]) and (everything or _reached(tag, words)) for tag in tags):
+        if any(_may_have_style(name) and _reached(name, attributes, book) for _, name, attributes, _ in tags):
             return place
     return 0
 
 
-def _reached(tag: Tag, words: frozenset[str]) -> bool:
-    if tag[1] in words:
-        return True
-    found = (_FIND_CLASS(tag[2]), _FIND_ID(tag[2])) if tag[2] else ()
-    return any(not words.isdisjoint(_WORD.findall(decode(value.raw).lower())) for value in found if value)
+def _reached(name: str, attributes: str, book: Book) -> bool:
+    return book.everything or not book.words.isdisjoint(words(name, book.view.kept(name, attributes)))
 
 
-def _styled(name: str) -> bool:
+def _may_have_style(name: str) -> bool:
     """Say whether an element may get a style: HTML that is shown, or VML, but none of Office's settings."""
     return name not in _UNSTYLED and (":" not in name or name.startswith("v:"))
-
-
-def _edit(name: str, attributes: str, style: str) -> Edit[str] | None:
-    """Return the edit that puts ``style`` (as it stands between double quotes) in front of a tag's own.
-
-    Its offsets count from the tag's "<". Tags recur, in a message and from message to message.
-    """
-    usual = len(attributes) + len(style) < 1024
-    return _usual_edit(name, attributes, style) if usual else _made_edit(name, attributes, style)
-
-
-def _made_edit(name: str, attributes: str, style: str) -> Edit[str] | None:
-    after_name = 1 + len(name)
-    own = _FIND_STYLE(attributes) if "tyle" in attributes or "TYLE" in attributes else None
-    if own is None:
-        # A style attribute without a value stays so: a second one would not count.
-        if "tyle" in attributes.lower() and _BARE_STYLE.search(attributes):
-            return None
-        return (after_name, after_name, f' style="{style.rstrip(";")}"')
-    style = _new(style, own.raw)
-    if not style:
-        return None
-    at = after_name + own.start
-    if own.quote == '"':
-        return (at, at, style)
-    if own.quote == "'":
-        return (at, at, style.replace("'", "&#39;"))
-    return (at, after_name + own.end, '"' + style + own.raw.replace('"', "&quot;") + '"')
-
-
-_usual_edit = lru_cache(maxsize=4096)(_made_edit)
-
-
-def _new(style: str, own: str) -> str:
-    """Return what of ``style`` the element's own declarations do not override, ending in a semicolon."""
-    style = style.rstrip(";") + ";"
-    # Semicolons within brackets, quotes or references: then all of it, which is longer and means the same.
-    if not own.strip() or any(sign in own or sign in style for sign in "(&'\""):
-        return style
-    declared = {name.lower() for name in _DECLARED.findall(own)}
-    kept = [
-        declaration
-        for declaration in style[:-1].split(";")
-        if "!important" in declaration or declaration.partition(":")[0].strip().lower() not in declared
-    ]
-    return ";".join(kept) + ";" if kept else ""

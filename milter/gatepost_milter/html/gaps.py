@@ -13,14 +13,16 @@ from gatepost_milter.html.scanner import ATTRIBUTES, COMMENT_REST, NAME
 
 _END_TAG = rf"</({NAME})(?:>|(?=[ \t\n\f\r/]){ATTRIBUTES}>)"
 _OTHER = r"<!(?!--)[^>]*+>|<\?[^>]*+>|</[^a-zA-Z>][^>]*+>|</>"
+# Anything but text and plain end tags.
+_MORE = re.compile(r"<[!?]|</[^a-zA-Z]|</[^ \t\n\f\r/>]*+[ \t\n\f\r/]")
 _PIECE = re.compile(rf"(<!--{COMMENT_REST})|{_END_TAG}|{_OTHER}")
 
 
-def without_comments(gap: str) -> str:
-    """Return a gap without its comments; end tags and ``<![if …]>`` stay."""
-    if "<!--" not in gap:
+def end_tags_alone(gap: str) -> str:
+    """Return a gap without comments of any kind, its end tags without attributes; text stays."""
+    if not _MORE.search(gap):
         return gap
-    return _PIECE.sub(lambda piece: "" if piece[1] else piece[0], gap)
+    return _PIECE.sub(lambda piece: f"</{piece[2]}>" if piece[2] else "", gap)
 
 
 def text(gap: str) -> str:

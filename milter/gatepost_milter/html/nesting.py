@@ -9,9 +9,8 @@ formatting elements are bounded too, because a parser opens them again in every 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 
-# Documents with fewer start tags cannot be deep enough to matter.
-UNMEASURED = 1000
 # A recursive parser's stack holds ten times that; real mail nests about 60 deep.
 DEPTH_MOST = 1000
 # Each unclosed formatting element may come again for each tag after it.
@@ -75,38 +74,73 @@ _BLOCKS = _LOOSE | frozenset(
 _NOTHING = frozenset[str]()
 
 
+@dataclass(slots=True)
+class Measure:
+    """What ``measure`` found: an upper bound of each number.
+
+    ``depths`` has one for each start tag, in order: how many elements it stands in, itself included, without
+    those that a parser adds (it adds at most as many again). ``clones``: elements that come again. ``ends``:
+    end tags.
+    """
+
+    deepest: int = 0
+    formatting: int = 0
+    tidy: bool = True
+    ends: int = 0
+    depths: list[int] = field(default_factory=list[int])
+
+    @property
+    def clones(self) -> int:
+        """How many elements a parser may add for formatting elements not closed where they should be."""
+        return 0 if self.tidy else self.formatting * len(self.depths)
+
+    @property
+    def fault(self) -> str:
+        """Why a parser should not be given the document; empty if it may."""
+        if self.deepest > DEPTH_MOST:
+            return f"elements nested more than {DEPTH_MOST} deep"
+        if self.formatting * len(self.depths) > CLONES_MOST:
+            return f"{self.formatting} formatting elements left open among {len(self.depths)} tags"
+        return ""
+
+
 def too_deep(text: str) -> str:
     """Return why a parser should not be given ``text``; empty if it may."""
-    depth, formatting, tags = _measured(text)
-    if depth > DEPTH_MOST:
-        return f"elements nested more than {DEPTH_MOST} deep"
-    if formatting * tags > CLONES_MOST:
-        return f"{formatting} formatting elements left open among {tags} tags"
-    return ""
+    return measure(text).fault
 
 
-def _measured(text: str) -> tuple[int, int, int]:
-    """Return the greatest depth and number of open formatting elements, and the number of start tags."""
+def measure(text: str) -> Measure:
+    """Return how deep a document nests at most. It stops where it is too deep."""
+    found = Measure()
     lowered = text.lower()
     # In foreign content no end tag may be left out, and nothing is void.
     foreign = "<svg" in lowered or "<math" in lowered
     stack = _Open()
-    deepest = formatting = formats = tags = 0
+    formats = 0
     for slash, word in _TAG.findall(lowered):
         if slash:
-            formats -= stack.close(word, foreign) and word in _FORMATTING
+            found.ends += 1
+            closed = stack.close(word, foreign)
+            formats -= closed and word in _FORMATTING
+            found.tidy = found.tidy and (closed or not formats)
             continue
-        tags += 1
         if not foreign:
             if word in _VOID:
+                found.depths.append(len(stack.words) + 1)
                 continue
             stack.pop_all(_CLOSES.get(word, _NOTHING))
         stack.push(word)
         formats += word in _FORMATTING
-        deepest, formatting = max(deepest, len(stack.words)), max(formatting, formats)
-        if deepest > DEPTH_MOST:
-            break
-    return deepest, formatting, tags
+        if formats and word in _BLOCKS:
+            found.tidy = False
+        depth = len(stack.words)
+        found.depths.append(depth)
+        if depth > found.deepest:
+            found.deepest = depth
+            if depth > DEPTH_MOST:
+                break
+        found.formatting = max(found.formatting, formats)
+    return found
 
 
 class _Open:

@@ -57,11 +57,15 @@ class Style:
 
 @dataclass(slots=True)
 class Conditional:
-    """A conditional comment: it stands in the gap before ``tags[index]``, ``gap`` characters into it."""
+    """A conditional comment: it stands in the gap before ``tags[index]``, ``gap`` characters into it.
+
+    ``condition`` is in lower case, its white space single blanks.
+    """
 
     index: int
     gap: int
     scan: Scan
+    condition: str = ""
 
 
 @dataclass(slots=True)
@@ -70,7 +74,8 @@ class Scan:
 
     Offsets count from the start of the whole part, also in the scan of a conditional comment. ``tail`` is
     the gap after the last tag, which begins at ``tail_start``. ``open_end``: the text ends within a tag, a
-    comment or a raw-text element.
+    comment or a raw-text element. ``revealed``: where a ``<!--[if …]><!-->`` stands, as for
+    ``Conditional``.
     """
 
     tags: list[Tag] = field(default_factory=list[Tag])
@@ -79,6 +84,7 @@ class Scan:
     styles: list[Style] = field(default_factory=list[Style])
     conditionals: list[Conditional] = field(default_factory=list[Conditional])
     open_end: bool = False
+    revealed: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
 
 
 def scan(text: str, offset: int = 0) -> Scan:
@@ -125,7 +131,9 @@ def _conditional(result: Scan, comment: str, position: int, gap: int) -> None:
     if condition is None:
         return
     inner = comment[condition.end() : -3]
-    if "<" in inner and inner != "<!":
-        result.conditionals.append(
-            Conditional(len(result.tags), gap, scan(inner, position + condition.end()))
-        )
+    if inner.strip() in ("", "<!", "<!--"):
+        result.revealed.append((len(result.tags), gap))
+    elif "<" in inner:
+        told = " ".join(condition[0][5:-2].lower().split())
+        inner_scan = scan(inner, position + condition.end())
+        result.conditionals.append(Conditional(len(result.tags), gap, inner_scan, told))
