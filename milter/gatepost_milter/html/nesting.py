@@ -38,6 +38,7 @@ _VOID = frozenset(
 _FORMATTING = frozenset(
     ("a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u")
 )
+_ALONE = frozenset(("a", "nobr"))  # its start tag ends one that is open, wherever
 _LOOSE = frozenset(("p", "li", "dd", "dt", "option", "optgroup"))
 _CELLS = frozenset(("td", "th"))
 _ROWS = frozenset(("td", "th", "tr", "tbody", "thead", "tfoot", "caption", "colgroup"))
@@ -131,7 +132,7 @@ def measure(text: str) -> Measure:
             stack.pop_all(_CLOSES.get(word, _NOTHING))
         stack.push(word)
         formats += word in _FORMATTING
-        if formats and word in _BLOCKS:
+        if formats and (word in _BLOCKS or (word in _ALONE and stack.count(word) > 1)):
             found.tidy = False
         depth = len(stack.words)
         found.depths.append(depth)
@@ -165,6 +166,10 @@ class _Open:
         self._loose.append(self._loose[-1] if loose and place else -1 if loose else place)
         row = loose or word in _ROWS
         self._rows.append(self._rows[-1] if row and place else -1 if row else place)
+
+    def count(self, word: str) -> int:
+        """Return how many of this name are open."""
+        return len(self._places.get(word, ()))
 
     def pop_all(self, names: frozenset[str]) -> None:
         """Close those of these names that are innermost."""
