@@ -17,7 +17,11 @@ PIXEL = "https://click.example.test/o/P.gif"
 _REWRITTEN = re.compile(r"https://click\.example\.test/[ko]-([0-9a-f]+)")
 _PIXEL = pixel_tag(PIXEL)
 _DECLARATIONS = r"(?:x-gp-\w: \w(?: !important)?;?)+"
-STYLE = re.compile(rf' style="{_DECLARATIONS}"|(?<=["\']){_DECLARATIONS}(?=[^"\']*["\'])')
+STYLE = re.compile(
+    rf' style="{_DECLARATIONS}"|(?<=["\']){_DECLARATIONS}(?=[^"\']*["\'])|;?{_DECLARATIONS}(?=["\'])'
+)
+# What was important comes behind an element's own style, after a semicolon that may have been there.
+_LAST_SEMICOLON = re.compile(r";(?=[\"'])")
 _SCHEME = re.compile(r"https?://[^/?#\"'<> ]*", re.IGNORECASE)
 _HOSTED = re.compile(r"https://click\.example\.test/i/[0-9a-f]+\.png")
 
@@ -53,8 +57,8 @@ def undone(html: str) -> str:
 
 
 def comparable(html: str) -> str:
-    """Return HTML with schemes and hosts in lower case: a rewriter is told the scheme in lower case."""
-    return _SCHEME.sub(lambda match: match[0].lower(), html)
+    """Return HTML with schemes and hosts in lower case, as rewriters are told them; no last semicolons."""
+    return _SCHEME.sub(lambda match: match[0].lower(), _LAST_SEMICOLON.sub("", html))
 
 
 def without_images(html: str) -> str:

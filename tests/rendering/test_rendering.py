@@ -7,18 +7,16 @@ shows both sides at three widths, in dark mode and as print. What is compared of
 from __future__ import annotations
 
 import asyncio
-import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from .browser import all_differences
-from .letters import EVERYTHING, Letter, letter, names
+from .letters import Letter, letter, names
 
 MOST_TOLD = 8
 HEAD = "</head>"
-INLINED = os.environ.get("GATEPOST_RENDERING_INLINED") == "1"
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +28,7 @@ def letters(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReq
         for item in request.session.items
         if isinstance(item, pytest.Function) and hasattr(item, "callspec") and item.path == Path(__file__)
     }
-    features = {name: value for name, value in EVERYTHING.items() if name != "inlinecss" or INLINED}
-    return {name: letter(name, images, features) for name in sorted(asked)}
+    return {name: letter(name, images) for name in sorted(asked)}
 
 
 @pytest.fixture(scope="module")
