@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "bench": set(ROOTS),
 }
 # Modules of a daemon that may touch sockets, threads and the store; all others are sans-I/O.
-SHELLS = {"main", "shell", "service", "holdings", "listening", "crew", "report"}
+SHELLS = {"main", "shell", "service", "holdings", "listening", "crew", "calculators", "report"}
 DOES_IO = {
     "asyncio", "select", "selectors", "socket", "socketserver", "sqlalchemy", "sqlite3", "subprocess",
     "threading", "Milter", "milter", "gatepost_core.prefork", "gatepost_core.listen", "gatepost_core.store",

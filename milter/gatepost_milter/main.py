@@ -27,10 +27,10 @@ from gatepost_core.settings import Settings
 from gatepost_core.store.journal import JournalWriter
 from gatepost_core.walls import Walls
 from gatepost_milter import listening, shell
+from gatepost_milter.calculators import Calculators
 from gatepost_milter.contexts import ContextMaker, Domains, SizeLimits, Tracking
 from gatepost_milter.crew import Crew
 from gatepost_milter.css.calculator import Compute, at_once
-from gatepost_milter.css.calculators import Calculators
 from gatepost_milter.dkim.signing import Limits, Signing, room
 from gatepost_milter.holdings import Holdings, share
 from gatepost_milter.judge import Judge
