@@ -14,7 +14,7 @@ from gatepost_cli.maildiff import Change, changes, summary
 from gatepost_core import ids
 from gatepost_core.decision import Decision, Defer, Pass, Reject
 from gatepost_core.features import CATALOGUE, FeatureValues, in_force
-from gatepost_core.images import image_name
+from gatepost_core.images import FileImageStore
 from gatepost_core.keyring import Keyring
 from gatepost_core.model import Credential, Mode, SenderDomain
 from gatepost_core.postfix import queue_size_limit
@@ -80,23 +80,19 @@ class Explanation:
         return bool(self.message)
 
 
-class _NoImages:
-    """Names images as the real store does, and keeps none: nothing is sent."""
-
-    def put(self, data: bytes, content_type: str) -> str:
-        """Return the image's name. Raises ValueError for its type."""
-        return image_name(data, content_type)
-
-
 class _Contexts(ContextMaker):
     """Contexts of one message id, so that two decisions can be compared."""
 
     def __init__(self, settings: Settings, keyring: Keyring, reader: Reader, now: datetime) -> None:
         limits = SizeLimits(
-            settings.milter.edit_size_limit, room(queue_size_limit(settings)), settings.images.size_limit
+            settings.milter.edit_size_limit,
+            room(queue_size_limit(settings)),
+            settings.images.size_limit,
+            settings.images.quota,
         )
         tracking = Tracking(settings.tracking.click_scheme, settings.tracking.click_domain)
-        super().__init__(reader, keyring, _NoImages(), tracking, limits)
+        images = FileImageStore(settings.images.directory).trial()  # nothing is sent, so none is kept
+        super().__init__(reader, keyring, images, tracking, limits)
         self._message_id = ids.new(int(now.timestamp() * 1000))
 
     def make(

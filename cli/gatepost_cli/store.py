@@ -13,6 +13,7 @@ from gatepost_cli.owner import as_owner_of
 from gatepost_cli.postfix_here import told_of_host
 from gatepost_cli.session import Session, json_option, pass_session
 from gatepost_core import keyring, scratch
+from gatepost_core.images import FileImageStore
 from gatepost_core.settings import StoreSettings
 from gatepost_core.store import migrate
 from gatepost_core.store.engine import database_file
@@ -92,6 +93,27 @@ def _state(line: migrate.Line, schema: str | None) -> str:
     if schema == migrate.head(line):
         return "current"
     return "behind" if migrate.knows(line, schema) else "ahead"
+
+
+@command.command("prune")
+@json_option
+@pass_session
+def prune(session: Session) -> None:
+    """Remove hosted images that no message has used for as many days as images.keep_days says.
+
+    For a timer, once a day. With images.keep_days = 0 only content goes that no account refers to any more.
+    """
+    images = session.settings.images
+    days = images.keep_days
+    before = session.now.timestamp() - days * 86_400 if days else 0.0
+    with as_owner_of(images.directory):
+        removed, size = FileImageStore(images.directory).prune(before)
+    text = (
+        f"{removed} hosted images removed, {size} bytes"
+        if days
+        else "no image removed: images.keep_days is 0"
+    )
+    emit(session, {"images": removed, "bytes": size, "keep_days": days}, text)
 
 
 @command.command("downgrade")

@@ -23,6 +23,8 @@ from gatepost_core.store.errors import shown
 
 _NAME_MOST = 255
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+_SIZES = {"": 1, "K": 1_000, "M": 1_000_000, "G": 1_000_000_000, "T": 1_000_000_000_000}
+_SIZE = re.compile(r"([0-9]{1,15}) ?([KMGT]?)B?")
 _DURATION = re.compile(r"(\d{1,6})([mhd])")
 # RFC 5321 dot-string with RFC 6531's letters; quoted local parts are not compared by rules.
 _LOCAL = re.compile(r"[^\s@<>()\[\],;:\\\"\x00-\x20\x7f]{1,64}")
@@ -33,6 +35,16 @@ def duration(text: str) -> timedelta | None:
     """Return the time span that ``24h``, ``30m`` or ``7d`` spells, None for another text."""
     match = _DURATION.fullmatch(text.strip().lower())
     return timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else None
+
+
+def size(_ctx: click.Context, _param: click.Parameter, text: str) -> int | None:
+    """Return the bytes that ``500M`` or ``1000000`` spells; None for ``default``. An option callback."""
+    match = _SIZE.fullmatch(text.strip().upper())
+    if match is None and text.strip().lower() != "default":
+        raise click.BadParameter(
+            f"{shown(text)} is no size; expected bytes, or something like 500M or 2G, or default"
+        )
+    return int(match[1]) * _SIZES[match[2]] if match else None
 
 
 class Never:

@@ -1,8 +1,14 @@
-"""Hosted images: kept under a name made from their content, so that the same image is kept once.
+"""Hosted images: each account's in a folder of its own, under names that nobody else can work out.
 
-``ImageStore`` is what the milter needs; ``FileImageStore`` keeps files, an object store may do the same
-later. What ``put`` has returned is on disk: a message that refers to it may be accepted. A store
-that cannot be written raises OSError.
+``accounts/<id>/ab/abcd….png``: a name is made from the image and a secret of the account's (``salt``), so
+that the same image of an account is kept once, and nobody learns by asking for a name whether another one
+hosts an image that he has. Equal content of several accounts is one file with several names (hard links),
+found by ``.content/ab/abcd…``. ``usage`` holds how many bytes an account has; it is locked while that
+changes, and no message makes anybody walk through a folder. An image counts for each account that has it.
+
+What ``put`` has returned is on disk: a message that refers to it may be accepted. An image that no room is
+left for raises QuotaError, a store that cannot be written OSError. Images that no message has used for a
+time are removed by ``prune``; a use within a day of the last is not noted anew.
 """
 
 from __future__ import annotations
@@ -10,11 +16,15 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import tempfile
+import secrets
+import shutil
+import time
 from collections import OrderedDict
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+from gatepost_core.imagefiles import USAGE, counted, locked, size_of, sync, written
 
 # Content type, first bytes, name's ending. No SVG: it can hold scripts. What the bytes say counts.
 _KINDS = (
@@ -28,6 +38,12 @@ _ENDINGS = {kind: ending for kind, _, ending in _KINDS}
 TYPES = {ending: kind for kind, _, ending in _KINDS}
 _NAME = re.compile(rf"[0-9a-f]{{64}}\.(?:{'|'.join(TYPES)})")
 _REMEMBERED = 10_000
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+SALT = "salt"
+_SALT_SIZE = 32
+_CONTENT, _ACCOUNTS = ".content", "accounts"
+_DAY = 86_400.0
 
 
 def type_of(data: bytes) -> str | None:
@@ -40,69 +56,221 @@ def is_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None
 
 
-class ImageStore(Protocol):
-    """Keeps images for good."""
+class QuotaError(Exception):
+    """There is no room for an image; the text says why, for the record of the message."""
 
-    def put(self, data: bytes, content_type: str) -> str:
-        """Return the image's public name, once it is kept. Raises OSError, ValueError for its type."""
+    def __init__(self, quota: int) -> None:
+        super().__init__(
+            f"would take the account's hosted images over its {quota} bytes" if quota else "may not be hosted"
+        )
+
+
+class ImageStore(Protocol):
+    """Keeps images."""
+
+    def put(self, account: int, data: bytes, content_type: str, quota: int) -> str:
+        """Return the image's public name, once it is kept.
+
+        ``quota``: bytes that the account's images may have. Raises QuotaError, OSError, and ValueError for
+        the type.
+        """
+        ...
+
+    def trial(self) -> ImageStore:
+        """Return one that answers as this one would, and keeps nothing."""
         ...
 
 
-def image_name(data: bytes, content_type: str) -> str:
-    """Return the public name of an image, made of its content. Raises ValueError for its type."""
+def image_name(salt: bytes, data: bytes, content_type: str) -> str:
+    """Return the public name of an image. Raises ValueError for its type."""
     if content_type not in _ENDINGS:
         raise ValueError(f"{content_type} is no image that is hosted")
-    return f"{hashlib.sha256(data).hexdigest()}.{_ENDINGS[content_type]}"
+    digest = hashlib.blake2b(data, key=salt, digest_size=32).hexdigest()
+    return f"{digest}.{_ENDINGS[content_type]}"
 
 
 class FileImageStore:
-    """Images as files ``<directory>/ab/abcd….png``. For many threads and processes."""
+    """Images as files below ``directory``. For many threads and processes."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._kept: OrderedDict[str, None] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, str], None] = OrderedDict()
+        self._salts: OrderedDict[int, bytes] = OrderedDict()
 
-    def put(self, data: bytes, content_type: str) -> str:
-        """Return the image's name once file and directory entry are on disk. Raises OSError, ValueError."""
-        name = image_name(data, content_type)
-        path = self.path(name)
-        if name not in self._kept or not path.exists():
-            self._write(path, data)
-            self._kept[name] = None
-            while len(self._kept) > _REMEMBERED:
-                with suppress(KeyError):  # another thread was first
-                    self._kept.popitem(last=False)
+    def put(self, account: int, data: bytes, content_type: str, quota: int) -> str:
+        """Return the image's name once file and directory entry are on disk: see ``ImageStore``."""
+        name = image_name(self._salt(account), data, content_type)
+        path = self.path(account, name)
+        if (account, name) not in self._kept or not _fresh(path, len(data)):
+            self._keep(account, path, data, quota)
+            _remember(self._kept, (account, name), None)
         return name
 
-    def path(self, name: str) -> Path:
-        """Return the file of a name. Raises ValueError for what is none."""
+    def trial(self) -> ImageStore:
+        """Return one that answers as this one would, and keeps nothing."""
+        return _Trial(self)
+
+    def folder(self, account: int) -> Path:
+        """Return an account's folder."""
+        return self._directory / _ACCOUNTS / str(account)
+
+    def path(self, account: int, name: str) -> Path:
+        """Return the file of an account's image. Raises ValueError for what is no name."""
         if not is_name(name):
             raise ValueError(f"{name[:80]!r} is no image's name")
-        return self._directory / name[:2] / name
+        return self.folder(account) / name[:2] / name
 
-    def _write(self, path: Path, data: bytes) -> None:
-        """Write a file under its name all at once, unless it is there; either way it is on disk then."""
-        path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-        if not path.exists() or path.stat().st_size != len(data):
-            descriptor, temporary = tempfile.mkstemp(prefix=".new-", dir=path.parent)
+    def used(self, account: int) -> int:
+        """Return the bytes of an account's images. Raises OSError."""
+        try:
+            return int((self.folder(account) / USAGE).read_bytes())
+        except (FileNotFoundError, ValueError):
+            return counted(self.folder(account))
+
+    def salt(self, account: int) -> bytes | None:
+        """Return an account's secret, if it has one. Raises OSError."""
+        with suppress(FileNotFoundError):
+            found = (self.folder(account) / SALT).read_bytes()
+            return found if len(found) == _SALT_SIZE else None
+        return None
+
+    def _salt(self, account: int) -> bytes:
+        found = self._salts.get(account)
+        if found is None:
+            found = self.salt(account)
+            if found is None:
+                self.folder(account).mkdir(mode=0o750, parents=True, exist_ok=True)
+                with locked(self.folder(account)):
+                    found = self.salt(account) or self._new_salt(account)
+            _remember(self._salts, account, found)
+        return found
+
+    def _new_salt(self, account: int) -> bytes:
+        made = secrets.token_bytes(_SALT_SIZE)
+        with written(self.folder(account), made) as temporary:
+            temporary.rename(self.folder(account) / SALT)
+        return made
+
+    def _keep(self, account: int, path: Path, data: bytes, quota: int) -> None:
+        """Have a file in its place, on disk, and counted; a message of now has used it."""
+        with locked(self.folder(account)) as usage:
+            there = size_of(path)
+            if there == len(data):
+                os.utime(path)
+            elif usage.bytes - there + len(data) > quota:
+                raise QuotaError(quota)
+            else:
+                usage.set(usage.bytes - there + len(data))
+        if there != len(data):
+            placed = False
             try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fchmod(descriptor, 0o640)
-                    os.fsync(descriptor)
-                Path(temporary).rename(path)
-            except BaseException:
-                Path(temporary).unlink(missing_ok=True)
-                raise
+                placed = self._place(path, data, replace=there > 0)
+            finally:
+                if not placed:
+                    with locked(self.folder(account)) as usage:
+                        usage.set(usage.bytes + there - len(data))
         # Also when another process made the file: its entry may not be on disk yet.
-        for directory in (path.parent, self._directory):
-            _sync(directory)
+        for directory in (path.parent, self.folder(account)):
+            sync(directory)
+
+    def _place(self, path: Path, data: bytes, *, replace: bool) -> bool:
+        """Give the image's file its name; False when another thread or process was first."""
+        path.parent.mkdir(mode=0o750, exist_ok=True)
+        digest = hashlib.sha256(data).hexdigest()
+        content = self._directory / _CONTENT / digest[:2] / digest
+        if not replace and _linked(content, path, len(data)):
+            return True
+        content.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+        with written(path.parent, data) as temporary:
+            with suppress(OSError):  # there already, or as many links as the file system takes
+                os.link(temporary, content)
+            if replace:
+                temporary.rename(path)
+                return True
+            try:
+                os.link(temporary, path)
+            except FileExistsError:
+                return False
+        return True
+
+    def forget(self, account: int) -> None:
+        """Remove all that an account has. Raises OSError."""
+        with suppress(FileNotFoundError):
+            shutil.rmtree(self.folder(account))
+
+    def prune(self, before: float) -> tuple[int, int]:
+        """Remove images not used since ``before`` (seconds of the epoch); return how many, and their bytes.
+
+        Each account is locked for itself meanwhile. Raises OSError.
+        """
+        removed = [0, 0]
+        for folder in sorted((self._directory / _ACCOUNTS).glob("*")):
+            with locked(folder) as usage:
+                had = removed[1]
+                _remove(folder, before, removed)
+                usage.set(usage.bytes - (removed[1] - had))
+        for folder in sorted(self._directory.glob("[0-9a-f][0-9a-f]")):  # those of the first releases
+            _remove(folder.parent, before, removed, folder.name)
+        for path in (self._directory / _CONTENT).glob("*/*"):
+            if path.stat().st_nlink == 1:
+                path.unlink(missing_ok=True)
+        return removed[0], removed[1]
 
 
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+class _Trial:
+    """Answers as a store would, for the images of one message; nothing is written."""
+
+    def __init__(self, store: FileImageStore) -> None:
+        self._store = store
+        self._salt = secrets.token_bytes(_SALT_SIZE)
+        self._new: dict[tuple[int, str], int] = {}
+
+    def put(self, account: int, data: bytes, content_type: str, quota: int) -> str:
+        """Return the name that the image would have: see ``ImageStore``."""
+        name = image_name(self._store.salt(account) or self._salt, data, content_type)
+        if (account, name) not in self._new and size_of(self._store.path(account, name)) != len(data):
+            more = sum(size for (owner, _), size in self._new.items() if owner == account)
+            if self._store.used(account) + more + len(data) > quota:
+                raise QuotaError(quota)
+            self._new[account, name] = len(data)
+        return name
+
+    def trial(self) -> ImageStore:
+        """Return another one."""
+        return _Trial(self._store)
+
+
+def _remove(folder: Path, before: float, removed: list[int], part: str = "??") -> None:
+    for path in folder.glob(f"{part}/*"):
+        status = path.lstat()
+        if status.st_mtime < before:
+            path.unlink(missing_ok=True)
+            if is_name(path.name):  # and not what a killed process was writing
+                removed[0] += 1
+                removed[1] += status.st_size
+
+
+def _fresh(path: Path, size: int) -> bool:
+    """Say whether a file is whole, and was used within a day, so that nothing is to be noted of it."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        status = path.stat()
+    except FileNotFoundError:
+        return False
+    return status.st_size == size and status.st_mtime > time.time() - _DAY
+
+
+def _linked(content: Path, path: Path, size: int) -> bool:
+    """Give a file with equal content one more name, if there is one; as used now before it has it."""
+    with suppress(OSError):
+        if size_of(content) == size:
+            os.utime(content)
+            os.link(content, path)
+            return True
+    return False
+
+
+def _remember(known: OrderedDict[_K, _V], key: _K, value: _V) -> None:
+    known[key] = value
+    while len(known) > _REMEMBERED:
+        with suppress(KeyError):  # another thread was first
+            known.popitem(last=False)

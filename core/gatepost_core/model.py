@@ -46,11 +46,15 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The owner of credentials and sender domains. ``name`` is unique."""
+    """The owner of credentials and sender domains. ``name`` is unique.
+
+    ``image_quota``: bytes that its hosted images may have; None: what the setting says.
+    """
 
     id: int
     name: str
     created_at: datetime
+    image_quota: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,10 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """An SMTP login: who it belongs to, whether it may be used, and what it asks for."""
+    """An SMTP login: who it belongs to, whether it may be used, and what it asks for.
+
+    ``image_quota`` is its account's.
+    """
 
     id: int
     account_id: int
@@ -113,6 +120,7 @@ class Credential:
     imported: ImportedSecret | None = field(default=None, repr=False)
     options: Options = field(default_factory=Options)
     mode: Mode = Mode.LIVE
+    image_quota: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

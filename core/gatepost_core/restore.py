@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO
 
 from gatepost_core.archive import BackupError, Manifest, Member, Part, measured, members, readable, shown
-from gatepost_core.images import is_name
+from gatepost_core.images import SALT, is_name
 from gatepost_core.moves import give
 from gatepost_core.settings import KeysSettings, Settings, SettingsError, load
 from gatepost_core.store import migrate
@@ -82,7 +82,7 @@ def unpack(
     with readable(archive):
         for info, source in members(archive):
             rest = info.name.removeprefix(f"{part}/")
-            if rest != info.name and (part != "images" or is_name(rest.rpartition("/")[2])):
+            if rest != info.name and (part != "images" or _of_images(rest.rpartition("/")[2])):
                 path = into / rest
                 path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
                 if _write(path, source, _mode(part, rest, info.mode)) != manifest.files.get(info.name):
@@ -106,6 +106,10 @@ def _mode(part: Part, rest: str, mode: int) -> int:
     if part == "databases":
         return 0o640
     return 0o600 | mode & (0o644 if part == "etc" and not rest.startswith("secrets/") else 0o640)
+
+
+def _of_images(name: str) -> bool:
+    return is_name(name) or name == SALT
 
 
 def _room(manifest: Manifest, part: Part, into: Path) -> None:

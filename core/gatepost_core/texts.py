@@ -25,6 +25,11 @@ def unfit(text: str) -> str:
     return ""
 
 
+def bounded(text: str, most: int) -> str:
+    """Return a text of at most ``most`` characters; one that was longer ends in an ellipsis."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def _named(char: str) -> str:
     if unicodedata.category(char) == "Cs":
         return "half of a surrogate pair: the bytes are no UTF-8"

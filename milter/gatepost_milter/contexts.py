@@ -15,7 +15,7 @@ from gatepost_core import rules
 from gatepost_core.features import in_force
 from gatepost_core.images import ImageStore
 from gatepost_core.keyring import Keyring
-from gatepost_core.model import Credential, SenderDomain
+from gatepost_core.model import Credential, Mode, SenderDomain
 from gatepost_core.tokens import (
     BounceTokens,
     ClickTokens,
@@ -56,12 +56,13 @@ class Tracking:
 class SizeLimits:
     """Bytes: above ``edit`` a message is not edited; above ``queue`` Postfix refuses it. 0: no limit.
 
-    Images larger than ``image`` stay embedded.
+    Images larger than ``image`` stay embedded, and those for which an account's ``image_quota`` has no room.
     """
 
     edit: int = 0
     queue: int = 0
     image: int = 5_000_000
+    image_quota: int = 1_000_000_000
 
 
 class ContextMaker:
@@ -118,7 +119,7 @@ class ContextMaker:
             click=_Links(self._clicks.issuer, base, message_id) if base else None,
             opens=_Links(self._opens.issuer, base, message_id) if opens else None,
             pixel=f"{base}{PIXEL_PATH}{self._pixels.issue(message_id)}.gif" if opens else "",
-            host=self._image_host(base) if base else None,
+            host=self._image_host(base, credential) if base else None,
             image_size_limit=self._limits.image,
             unsubscribe=unsubscribe,
             bounce_sender=sender,
@@ -159,9 +160,13 @@ class ContextMaker:
             return "", "the From domain has no bounce domain"
         return f"{self._bounces.issue(message_id)}@{domain.bounce_domain}", ""
 
-    def _image_host(self, base: str) -> ImageHost:
+    def _image_host(self, base: str, credential: Credential) -> ImageHost:
+        """Return what keeps an image of the account; what is not delivered keeps none."""
+        images = self._images.trial() if credential.mode is Mode.SANDBOX else self._images
+        quota = self._limits.image_quota if credential.image_quota is None else credential.image_quota
+
         def host(data: bytes, content_type: str) -> str:
-            return f"{base}{IMAGE_PATH}{self._images.put(data, content_type)}"
+            return f"{base}{IMAGE_PATH}{images.put(credential.account_id, data, content_type, quota)}"
 
         return host
 

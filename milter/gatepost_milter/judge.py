@@ -19,6 +19,7 @@ from gatepost_core.features import DEFAULTS, in_force
 from gatepost_core.logins import UNKNOWN, Login, check_login, check_network
 from gatepost_core.model import Credential, MessageRecord, SenderDomain, WallMode
 from gatepost_core.options import Options
+from gatepost_core.texts import bounded
 from gatepost_core.walls import RECORDED, Walls
 from gatepost_milter import authors as names
 from gatepost_milter.addresses import sender_addresses
@@ -38,7 +39,9 @@ EDITS_MOST = 1000
 _TOO_MANY_EDITS = Reject(
     550, "5.6.0", f"More than {EDITS_MOST} header fields would have to be changed", "too many header changes"
 )
-_SUBJECT_KEPT = 500
+# Characters of a record's fields, so that nobody fills the journal by what a message says of itself. Postfix
+# bounds the number of recipients, the catalogue that of tags and features.
+_SUBJECT_KEPT, _TEXT_KEPT, _ADDRESS_KEPT, _AUTHORS_KEPT = 500, 1_000, 1_000, 50
 _NO_OPTIONS = Options()
 _STANDS = Pass("nothing known of the session")
 _PLAIN = Context(features=DEFAULTS)
@@ -210,16 +213,16 @@ def _record(
         credential_id=credential.id,
         username=credential.username,
         queue_id=queue_id,
-        sender=transaction.sender,
-        recipients=tuple(transaction.recipients),
-        header_from=", ".join(authors),
+        sender=bounded(transaction.sender, _ADDRESS_KEPT),
+        recipients=tuple([bounded(address, _ADDRESS_KEPT) for address in transaction.recipients]),
+        header_from=bounded(", ".join(authors[:_AUTHORS_KEPT]), _TEXT_KEPT),
         subject=_subject(message),
         size=size,
         size_after=size + size_change(message, plan),
         tags=plan.tags,
         features=tuple([name for name, value in plan.features.items() if value != DEFAULTS[name]]),
         applied=plan.applied,
-        skipped=plan.skipped,
+        skipped={name: bounded(why, _TEXT_KEPT) for name, why in plan.skipped.items()},
         seconds=plan.seconds,
         mode=credential.mode,
     )
@@ -229,5 +232,5 @@ def _subject(message: Message) -> str:
     for header in message.headers:
         if header.name.lower() == b"subject":
             text = header.value.decode("utf-8", "replace")
-            return " ".join(text.split())[:_SUBJECT_KEPT]
+            return bounded(" ".join(text.split()), _SUBJECT_KEPT)
     return ""

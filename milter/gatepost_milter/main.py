@@ -123,7 +123,10 @@ def context_maker(
         FileImageStore(settings.images.directory),
         Tracking(settings.tracking.click_scheme, settings.tracking.click_domain),
         SizeLimits(
-            settings.milter.edit_size_limit, room(queue_size_limit(settings)), settings.images.size_limit
+            settings.milter.edit_size_limit,
+            room(queue_size_limit(settings)),
+            settings.images.size_limit,
+            settings.images.quota,
         ),
         calculate=calculate,
     )

@@ -56,7 +56,7 @@ class ImageHost(Protocol):
     """Keeps an image for good."""
 
     def __call__(self, data: bytes, content_type: str) -> str:
-        """Return the image's address, which needs no escaping in HTML or CSS. Raises OSError."""
+        """Return the image's address, which needs no escaping in HTML or CSS. Raises OSError, QuotaError."""
         ...
 
 

@@ -22,11 +22,13 @@ from gatepost_core.decision import Defer, Reject
 from gatepost_core.log import EventDict, line, soon
 from gatepost_core.model import MessageRecord, Mode
 from gatepost_core.store.errors import StoreUnavailable
+from gatepost_core.texts import bounded
 from gatepost_milter.judge import Accepted, Verdict
 from gatepost_milter.message import Plan
 from gatepost_milter.service import Service
 from gatepost_milter.transaction import FIELD, FIELDS_MOST, Transaction
 
+_NOTES_MOST = 4_000  # characters in a line of the log
 _STORE_DOWN = Defer(
     451, "4.3.0", "The mail gateway's store is not available; try again later", "store unavailable"
 )
@@ -235,7 +237,7 @@ def _told(
         "applied": ",".join(record.applied),
         "skipped": "; ".join([f"{name}: {why}" for name, why in record.skipped.items()]),
         "tags": ",".join(tags),
-        "notes": "; ".join(notes),
+        "notes": bounded("; ".join(notes), _NOTES_MOST),
         "queue_id": queue_id,
         "credential": record.username,
         "sender": record.sender,

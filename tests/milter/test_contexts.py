@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from gatepost_core import ids
-from gatepost_core.images import FileImageStore
+from gatepost_core.images import FileImageStore, QuotaError
 from gatepost_core.keyring import Keyring
-from gatepost_core.model import Credential, Rules, SenderDomain, State
+from gatepost_core.model import Credential, Mode, Rules, SenderDomain, State
 from gatepost_core.tokens import (
     BounceTokens,
     Click,
@@ -29,6 +29,7 @@ from gatepost_milter.transaction import Transaction
 KEYRING = Keyring({"password": {"a": bytes(32)}, "token": {"a": b"k" * 32}, "seal": {"a": bytes(32)}})
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 OWN = ids.new(1)
+GIF = b"GIF89a...."
 CREDENTIAL = Credential(7, 3, "Acme Ltd", "gp1", "", State.ACTIVE, {}, Rules(), NOW)
 DOMAIN = SenderDomain(1, 3, "Acme Ltd", "example.test", "click.example.test", "bounces.example.test", NOW)
 
@@ -125,9 +126,42 @@ def test_a_domain_without_a_bounce_domain_keeps_the_sender() -> None:
     assert made.missing["trackbounces"] == "the From domain has no bounce domain"
 
 
-def test_an_image_is_kept_and_its_address_is_its_content(maker: ContextMaker, tmp_path: Path) -> None:
+def test_an_image_is_kept_for_its_account_and_has_an_address(maker: ContextMaker, tmp_path: Path) -> None:
     made = maker.make(CREDENTIAL, ["a@example.test"], OWN, transaction())
     assert made.host is not None
-    address = made.host(b"GIF89a....", "image/gif")
+    address = made.host(GIF, "image/gif")
     name = path_of(address).removeprefix("i/")
-    assert FileImageStore(tmp_path).path(name).read_bytes() == b"GIF89a...."
+    assert FileImageStore(tmp_path).path(CREDENTIAL.account_id, name).read_bytes() == GIF
+
+
+def test_in_sandbox_mode_an_image_has_the_same_address_and_nothing_is_kept(
+    maker: ContextMaker, tmp_path: Path
+) -> None:
+    live = maker.make(CREDENTIAL, ["a@example.test"], OWN, transaction()).host
+    sandbox = maker.make(replace(CREDENTIAL, mode=Mode.SANDBOX), ["a@example.test"], OWN, transaction()).host
+    assert live is not None
+    assert sandbox is not None
+    path_of(sandbox(GIF, "image/gif"))
+    assert list(tmp_path.iterdir()) == []
+    live(b"GIF89a, another", "image/gif")
+    before = sorted(tmp_path.rglob("*"))
+    named = sandbox(GIF, "image/gif")
+    assert sorted(tmp_path.rglob("*")) == before
+    assert live(GIF, "image/gif") == named
+
+
+@pytest.mark.parametrize(("own", "refused"), [(None, True), (10_000, False), (0, True)])
+def test_an_account_s_own_quota_goes_before_the_setting(
+    tmp_path: Path, own: int | None, refused: bool
+) -> None:
+    limits = SizeLimits(image_quota=5)
+    maker = ContextMaker(Domains(), KEYRING, FileImageStore(tmp_path), Tracking(), limits)
+    for mode in (Mode.SANDBOX, Mode.LIVE):
+        credential = replace(CREDENTIAL, image_quota=own, mode=mode)
+        host = maker.make(credential, ["a@example.test"], OWN, transaction()).host
+        assert host is not None
+        if refused:
+            with pytest.raises(QuotaError):
+                host(GIF, "image/gif")
+        else:
+            path_of(host(GIF, "image/gif"))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import email
 import email.policy
+from dataclasses import replace
 
 import pytest
 
+from gatepost_core.images import QuotaError
 from gatepost_milter.message import Context, Message, Plan, render
 from gatepost_milter.pipeline import process
 
@@ -46,6 +48,33 @@ def test_an_image_whose_every_reference_was_rewritten_is_taken_out(before: str, 
     assert plan.body == multipart(html(after), image("c@d"), kind="related").body
     assert plan.applied == ("images",)
     assert plan.skipped["images"] == "part 3 stays: it is not referred to"
+
+
+def test_what_the_quota_has_no_room_for_stays_embedded_and_the_reason_is_told() -> None:
+    small, large = PNG, PNG + b"x" * 1000
+
+    def tight(data: bytes, content_type: str) -> str:
+        if len(data) > 100:
+            raise QuotaError(100)
+        return host(data, content_type)
+
+    msg = multipart(
+        html('<img src="cid:a@b"><img src="cid:c@d"><p style="background:url(cid:c@d)">'),
+        image(),
+        image("c@d", large),
+        kind="related",
+    )
+    plan = process(msg, replace(context(images="hosted"), host=tight))
+    assert isinstance(plan, Plan)
+    after = html(
+        f'<img src="{host(small, "image/png")}"><img src="cid:c@d"><p style="background:url(cid:c@d)">'
+    )
+    assert plan.body == multipart(after, image("c@d", large), kind="related").body
+    assert plan.applied == ("images",)
+    assert plan.skipped == {
+        "images": "part 3 stays: it would take the account's hosted images over its 100 bytes"
+    }
+    assert plan.notes == ()
 
 
 def test_the_message_left_is_a_valid_multipart_also_with_one_part() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -83,6 +85,36 @@ def test_a_record_says_who_sent_what_to_whom(store: Store) -> None:
     assert record.tags == ("spring", "news")
     assert record.applied == ("tags",)
     assert record.size - record.size_after == len("X-Gatepost-Tags: spring, news\r\n")
+
+
+def test_no_message_fills_the_journal_by_what_it_says_of_itself(store: Store) -> None:
+    """Many authors, the longest addresses and subject that Postfix lets through, many parts to explain."""
+    authors = b", ".join(b"<a%d%s@example.test>" % (number, b"x" * 180) for number in range(20))
+    parts = b"".join(
+        b"--b\r\nContent-Type: text/html; charset=no-such-%d\r\n\r\n<p>x</p>\r\n" % number
+        for number in range(200)
+    )
+    sent = Transaction("alice", b"<%s@bob.test>" % (b"s" * 2_000))
+    sent.add_recipient(b"<%s@example.org>" % (b"r" * 2_000))
+    for name, value in (
+        ("From", b" " + authors),
+        ("Subject", b" " + b"word " * 20_000),
+        ("Content-Type", b" multipart/mixed; boundary=b"),
+        ("X-Gatepost-InlineCSS", b" on"),
+        ("X-Gatepost-Tags", b" " + b",".join(b"%02d" % number + b"t" * 62 for number in range(20))),
+    ):
+        sent.add_header(name, value)
+    sent.add_body(parts + b"--b--\r\n")
+    verdict = judge(store).decide(sent, "4Q1")
+    assert isinstance(verdict, Accepted)
+    record = verdict.record
+    assert len(json.dumps(asdict(record), default=str)) < 10_000
+    assert record.header_from.startswith("a0xxx")
+    for text in (record.header_from, record.subject, record.sender, *record.recipients):
+        assert text.endswith("…")
+        assert len(text) <= 1_000
+    assert max(map(len, record.skipped.values())) <= 1_000
+    assert len(record.tags) == 20
 
 
 @pytest.mark.parametrize("name", ["X-Gatepost-TrackOpens", "x-smtpeter-trackopens"])

@@ -76,12 +76,29 @@ class ImagesSettings(Section):
 
     directory: Path = Field(
         default=Path("/var/lib/gatepost/images"),
-        description="Directory of hosted images, named after their content. Shared or replicated between "
+        description="Directory of hosted images, a folder for each account. Shared or replicated between "
         "nodes, and part of every backup.",
+    )
+    quota: Annotated[int, Field(ge=0)] = Field(
+        default=1_000_000_000,
+        description="Bytes that the hosted images of an account may have; what has no room stays embedded. "
+        "0: none is hosted. gatepost account set --image-quota sets another for one account.",
+    )
+    keep_days: Annotated[int, Field(ge=0, le=36_500)] = Field(
+        default=0,
+        description="gatepost store prune removes hosted images that no message has used for so many days, 2 "
+        "at the least; 0: none, the readers of old mail find them for good.",
     )
     size_limit: Annotated[int, Field(ge=1)] = Field(
         default=5_000_000, description="Larger images, in bytes, stay embedded."
     )
+
+    @field_validator("keep_days")
+    @classmethod
+    def _days(cls, days: int) -> int:
+        if days == 1:  # use is noted once a day
+            raise ValueError("expected 0 (for good), or 2 and more")
+        return days
 
 
 class LogSettings(Section):

@@ -6,9 +6,11 @@ Functions on an open connection of the directory; the caller owns the transactio
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from gatepost_core.model import Account
@@ -37,22 +39,34 @@ def get(connection: Connection, name: str) -> Account:
     row = connection.execute(select(accounts).where(accounts.c.name == name)).first()
     if row is None:
         raise NotFound(f"no account {shown(name)}; 'gatepost account list' shows all")
-    return Account(row.id, row.name, row.created_at)
+    return _account(row)
 
 
 def everyone(connection: Connection) -> list[Account]:
     """Return all accounts by name."""
     rows = connection.execute(select(accounts).order_by(accounts.c.name))
-    return [Account(row.id, row.name, row.created_at) for row in rows]
+    return [_account(row) for row in rows]
 
 
-def remove(connection: Connection, name: str) -> None:
-    """Remove an account that owns nothing any more. Raises NotFound, Conflict."""
+def set_image_quota(connection: Connection, name: str, quota: int | None) -> Account:
+    """Set how many bytes an account's hosted images may have; None: as the setting says. Raises NotFound."""
+    account = get(connection, name)
+    connection.execute(update(accounts).where(accounts.c.id == account.id).values(image_quota=quota))
+    return replace(account, image_quota=quota)
+
+
+def remove(connection: Connection, name: str) -> Account:
+    """Remove an account that owns nothing any more, and return it. Raises NotFound, Conflict."""
     account = get(connection, name)
     for table, what in ((credentials, "credentials"), (sender_domains, "sender domains")):
         if connection.execute(select(table.c.id).where(table.c.account_id == account.id)).first():
             raise Conflict(f"account {shown(name)} still has {what}; remove them first")
     connection.execute(delete(accounts).where(accounts.c.id == account.id))
+    return account
+
+
+def _account(row: Row[Any]) -> Account:
+    return Account(row.id, row.name, row.created_at, row.image_quota)
 
 
 def _new_id(key: object) -> int:

@@ -21,7 +21,7 @@ from gatepost_core.store import rows
 from gatepost_core.store.errors import Conflict, NotFound, StoreError, shown
 from gatepost_core.store.schema import accounts, credentials, secrets
 
-_SELECT = select(credentials, accounts.c.name.label("account")).join(accounts)
+_SELECT = select(credentials, accounts.c.name.label("account"), accounts.c.image_quota).join(accounts)
 
 
 def add(  # noqa: PLR0913 - a credential is what it is made of

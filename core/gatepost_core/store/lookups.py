@@ -31,7 +31,10 @@ IDENTITY_SECONDS = 0.25
 # loop, and with it all other answers, for as long as Postfix waits.
 _PATIENCE = 0.5
 # As schema.py has them; their order does not matter, rows are read by name.
-_OWNED = "SELECT t.*, a.name AS account FROM {} AS t JOIN accounts AS a ON a.id = t.account_id WHERE t.{} = ?"
+_OWNED = (
+    "SELECT t.*, a.name AS account, a.image_quota FROM {} AS t JOIN accounts AS a ON a.id = t.account_id "
+    "WHERE t.{} = ?"
+)
 _CREDENTIAL = _OWNED.format("credentials", "username")
 _SECRETS = "SELECT * FROM secrets WHERE credential_id = ? ORDER BY id"
 _DOMAIN = _OWNED.format("sender_domains", "name")

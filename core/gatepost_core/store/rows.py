@@ -48,6 +48,7 @@ def credential(row: Row, secrets: Iterable[Row]) -> Credential:
         imported=ImportedSecret(imported, row["imported_expires_at"]) if imported else None,
         options=Options.from_json(row["options"]),
         mode=Mode(row["mode"]),
+        image_quota=row["image_quota"],
     )
 
 

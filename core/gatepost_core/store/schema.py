@@ -65,6 +65,8 @@ accounts = Table(
     Column("id", Integer, primary_key=True),
     Column("name", String(64), nullable=False, unique=True),
     Column("created_at", UtcDateTime, nullable=False),
+    # Bytes of hosted images; without one the setting's counts.
+    Column("image_quota", BigInteger),
 )
 
 credentials = Table(

@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from gatepost_core.images import type_of
+from gatepost_core.images import QuotaError, type_of
 from gatepost_milter.edits import Edit, splice
 from gatepost_milter.html.attributes import decode, unescaped
 from gatepost_milter.html.part import HtmlPart, Outcome
@@ -30,7 +30,10 @@ SEARCHED_MOST = 50_000_000
 
 @dataclass(slots=True)
 class Candidate:
-    """An image part that may be hosted. ``address`` once it is; ``rewritten`` counts references."""
+    """An image part that may be hosted. ``address`` once it is; ``rewritten`` counts references.
+
+    ``refused``: why it is not hosted.
+    """
 
     part: Part
     data: bytes
@@ -38,6 +41,7 @@ class Candidate:
     address: str = ""
     rewritten: int = 0
     kept: str = ""
+    refused: str = ""
 
 
 class HostedImages:
@@ -124,10 +128,14 @@ class HostedImages:
         if found is None:
             return ""
         candidate = self._candidates.get(unquote(decode(raw[found.end() :])).strip(" \t\n\f\r"))
-        if candidate is None:
+        if candidate is None or candidate.refused:
             return ""
         if not candidate.address:
-            candidate.address = self._host(candidate.data, candidate.type)
+            try:
+                candidate.address = self._host(candidate.data, candidate.type)
+            except QuotaError as error:
+                candidate.refused = str(error)
+                return ""
         candidate.rewritten += 1
         return candidate.address
 
@@ -152,7 +160,9 @@ class HostedImages:
         for name, candidate in self._candidates.items():
             part = candidate.part
             why = candidate.kept or self._closed
-            if not candidate.rewritten:
+            if candidate.refused:
+                why = candidate.refused
+            elif not candidate.rewritten:
                 why = "is not referred to"
             elif not why and name in named:
                 why = "is referred to by a part that is not HTML"
