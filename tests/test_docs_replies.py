@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.integration.provocations import LIMITED, PLAIN
 
 ROOT = Path(__file__).parents[1]
 DAEMONS = ("core/gatepost_core", "sasl/gatepost_sasl", "milter/gatepost_milter", "policy/gatepost_policy")
@@ -25,6 +28,9 @@ POSTFIX = (
     "Service unavailable",
     "need fully-qualified address",
     "User unknown in",
+    # Provoked on other ports with the same words.
+    "421 4.7.0 … Error: too many new TLS sessions",
+    *(one.reply for one in (*PLAIN, *LIMITED)),
 )
 _CODED = re.compile(r"[45]\d\d [45]\.\d+\.\d+ ")
 
@@ -132,11 +138,13 @@ def login_refusals() -> Iterator[str]:
             yield "535 5.7.8 Error: authentication failed: " + text.replace("the X ", f"the {what} ")
 
 
+@functools.cache
 def said() -> list[str]:
     found = [*refusals(), *signing_refusals(), *override_refusals(), *login_refusals()]
     return sorted(set(found))
 
 
+@functools.cache
 def rows() -> list[str]:
     """Return the replies in the first columns of the tables, codes completed."""
     found: list[str] = []
