@@ -189,24 +189,30 @@ class _Reader:
         body, delimiter = self._body, b"--" + boundary
         spans: list[tuple[int, int, int, int]] = []
         opened = opened_at = -1
-        at = body.find(delimiter, start, end)
-        while at >= 0 and len(spans) < PARTS_MOST:
-            after = at + len(delimiter)
-            # Looked for where a line begins only, so that no line is gone through again and again.
-            ending = self._delimiter_end(after, end) if at == start or body[at - 1] == 10 else None
-            if ending is not None:
-                rest, next_line = ending
-                if opened >= 0:
-                    last = max(opened, at - (2 if body[at - 2 : at] == b"\r\n" else 1))
-                    spans.append((opened, last, opened_at, at))
-                opened, opened_at = (-1 if rest else next_line), at
-                if rest:
-                    break
-                after = next_line
-            at = body.find(delimiter, after, end)
+        for at in self._delimiters(delimiter, start, end):
+            ending = self._delimiter_end(at + len(delimiter), end)
+            if ending is None:
+                continue
+            rest, next_line = ending
+            if opened >= 0:
+                last = max(opened, at - (2 if body[at - 2 : at] == b"\r\n" else 1))
+                spans.append((opened, last, opened_at, at))
+            opened, opened_at = (-1 if rest else next_line), at
+            if rest or len(spans) >= PARTS_MOST:
+                break
         if opened >= 0:
             spans.append((opened, end, -1, -1))
         return spans
+
+    def _delimiters(self, delimiter: bytes, start: int, end: int) -> Iterator[int]:
+        """Yield where lines begin with a delimiter; no line is gone through for what stands within it."""
+        find, line = self._body.find, b"\n" + delimiter
+        if self._body.startswith(delimiter, start, end):
+            yield start
+            start += len(delimiter)
+        while at := find(line, start, end) + 1:
+            yield at
+            start = at + len(delimiter)
 
     def _delimiter_end(self, after: int, end: int) -> tuple[bytes, int] | None:
         """Return ``--`` or nothing, and where the next line begins; None where more follows a delimiter."""
