@@ -11,6 +11,8 @@ each other cost more than the answers. How it fails:
   the others are served meanwhile.
 * Any other exception: logged with its traceback, that connection closed, the worker goes on.
 * A peer that does not read its answers for 30 s is dropped.
+* A loop that does not turn shows no sign of life, and the parent replaces the worker (heartbeat.py); a
+  worker of which ``unfit`` says why it cannot serve any more drains and ends by itself.
 * Drain: no new connections; requests that have arrived are answered, then each connection ends.
 
 Postfix keeps a connection a smtpd process for as long as that lives, so connections are idle for
@@ -96,7 +98,8 @@ class _Connection:
 class LineServer:
     """A worker's part: accepts on a listening socket shared with the other workers and serves.
 
-    ``session`` makes the logic of a new connection; ``observe`` is told of connections and seconds.
+    ``session`` makes the logic of a new connection; ``observe`` is told of connections and seconds;
+    ``unfit`` says why the worker can serve no more, the empty text while it can.
     """
 
     def __init__(
@@ -106,11 +109,13 @@ class LineServer:
         *,
         limits: Limits | None = None,
         observe: Observer | None = None,
+        unfit: Callable[[], str] = str,
     ) -> None:
         self._listener = listener
         self._session = session
         self._limits = limits or Limits()
         self._observe = observe or Observer()
+        self._unfit = unfit
         self._open: dict[int, _Connection] = {}
         self._timers: list[tuple[float, int, _Connection]] = []
         self._numbers = itertools.count()
@@ -118,6 +123,7 @@ class LineServer:
         self._done: deque[tuple[_Connection, Sequence[Output] | BaseException]] = deque()
         self._accepting = False
         self._accept_again: float | None = None
+        self._beat_due: float | None = None
         self._log = get_logger()
 
     def serve(self, context: WorkerContext) -> None:
@@ -130,13 +136,34 @@ class LineServer:
         self._poll.register(self._woken, _READ)
         self._accept_if(room=True)
         room = self._limits.connections
-        while context.drain_fd not in self._turn(self._accept_again):
+        self._beat_due = None if context.beat_every is None else time.monotonic()
+        while context.drain_fd not in self._turn(self._next_duty()) and self._lives(context):
             if self._accept_again is not None or self._accepting != (len(self._open) < room):
                 self._accept_if(room=self._has_room())
         self._poll.unregister(context.drain_fd)
         self._drain()
         self._poll.close()
         os.close(self._woken)
+
+    def _next_duty(self) -> float | None:
+        """Return when to look at once more what does not come by itself."""
+        if self._accept_again is None or self._beat_due is None:
+            return self._beat_due if self._accept_again is None else self._accept_again
+        return min(self._accept_again, self._beat_due)
+
+    def _lives(self, context: WorkerContext) -> bool:
+        """Give a sign of life when it is due; say whether the worker can go on."""
+        if context.beat_every is None or self._beat_due is None:
+            return True
+        now = time.monotonic()
+        if now < self._beat_due:
+            return True
+        self._beat_due = now + context.beat_every
+        context.beat()
+        reason = self._unfit()
+        if reason:
+            self._log.error("worker cannot serve any more, ending it", reason=reason)
+        return not reason
 
     def _drain(self) -> None:
         """End all connections. Bytes that have arrived are still read after SHUT_RD, then end of file."""

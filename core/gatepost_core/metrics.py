@@ -67,6 +67,7 @@ class Metrics:
 
         metricfiles.install(self._process, _tell)
         self._restarts = self.counter("worker_restarts_total", "Workers that ended before the daemon did.")
+        self._hangs = self.counter("worker_hangs_total", "Workers replaced because they served nobody.")
 
     def _process(self) -> str:
         return self._slot
@@ -121,6 +122,11 @@ class Metrics:
                     batch()
                 except Exception as error:  # noqa: BLE001 - counting must go on; what waits is bounded
                     get_logger().error("cannot count", error=repr(error))
+
+    def hung(self, slot: int) -> None:
+        """Count a worker that serves nobody any more."""
+        del slot
+        self._hangs.inc()
 
     def died(self, slot: int) -> None:
         """Take a dead child's gauges out of the sums, and count its end."""

@@ -27,6 +27,8 @@ _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 _RANDOM = 32
 _CHECKSUM = 6
 _FORM = re.compile(f"{PASSWORD_PREFIX}([0-9A-Za-z]{{{_RANDOM}}})([0-9A-Za-z]{{{_CHECKSUM}}})")
+_USERNAME = re.compile(f"{USERNAME_PREFIX}[{_BASE32}]{{14}}")
+_TYPED_MOST = 64  # with blanks around it
 _SALT = 16
 # What an unknown user's password is held against, under the current key; no password fits.
 _NOBODYS = (Secret(0, "", bytes(32), b"", 0, b"", b"", datetime.min.replace(tzinfo=UTC)),)
@@ -48,6 +50,18 @@ class Derived:
 def new_username() -> str:
     """Return a user name that no one can guess from another: ``gp`` and 70 random bits."""
     return USERNAME_PREFIX + "".join(secrets.choice(_BASE32) for _ in range(14))
+
+
+def normal_username(text: str) -> str:
+    """Return a generated user name as it was generated; any other text as it is.
+
+    Phones begin a name with a capital and put a blank after it.
+    """
+    if text.isascii() and len(text) <= _TYPED_MOST and not _USERNAME.fullmatch(text):
+        name = text.strip().lower()
+        if _USERNAME.fullmatch(name):
+            return name
+    return text
 
 
 def new_password() -> str:

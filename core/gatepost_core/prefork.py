@@ -6,7 +6,8 @@ before the fork (the listening socket). A worker that dies is replaced; when it 
 and again, ever later, up to two seconds; but while none of its kind is left, one comes back within
 a second. The parent never gives up. Draining: the parent closes the write end of
 a pipe, workers see end of file on ``drain_fd``, finish what they have begun and return; those that
-have not after ``drain_seconds`` are killed.
+have not after ``drain_seconds`` are killed. A worker that lives and shows no sign of it is killed, and so
+replaced, after ``hang_seconds`` (heartbeat.py).
 
 Workers die with their parent (prctl(2), PR_SET_PDEATHSIG), and ignore SIGTERM, SIGINT and SIGHUP:
 when to stop is the parent's decision. libmilter waits for these signals with sigwait(3) and so still
@@ -16,6 +17,7 @@ gets them; a milter asks for ``process_group``, by which a terminal's Ctrl-C rea
 from __future__ import annotations
 
 import ctypes
+import functools
 import gc
 import os
 import select
@@ -29,6 +31,7 @@ from types import FrameType, TracebackType
 from typing import NoReturn
 
 from gatepost_core import log, notify
+from gatepost_core.heartbeat import Heartbeats
 from gatepost_core.log import get_logger
 
 _PR_SET_PDEATHSIG = 1
@@ -48,12 +51,21 @@ _COLLECT = (20_000, 20, 50)
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
+def _nothing() -> None:
+    """Be the hook of a daemon that has nothing to do there."""
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerContext:
-    """What a worker is told: its number from 0, and the descriptor that reads end of file on drain."""
+    """What a worker is told: its number from 0, and the descriptor that reads end of file on drain.
+
+    What serves calls ``beat`` every ``beat_every`` seconds, or the worker is replaced; None: it need not.
+    """
 
     slot: int
     drain_fd: int
+    beat: Callable[[], None] = _nothing
+    beat_every: float | None = None
 
     def wait_for_drain(self, timeout: float | None = None) -> bool:
         """Wait up to ``timeout`` seconds (None: for ever) and say whether the worker is to finish."""
@@ -63,10 +75,6 @@ class WorkerContext:
 
 
 Work = Callable[[WorkerContext], None]
-
-
-def _nothing() -> None:
-    """Be the hook of a daemon that has nothing to do there."""
 
 
 def _no_child(slot: int) -> None:
@@ -80,12 +88,14 @@ class Hooks:
 
     ``before_fork``: bind sockets, check what can be checked; what it raises stops the daemon.
     ``in_child``: first thing in a new child, with its slot. ``ready``: once all are forked.
-    ``died``: a child of that slot is gone, before it is replaced. ``ended``: all children are gone.
+    ``hung``: a worker of that slot is killed, since it serves nobody. ``died``: a child of that slot is gone,
+    before it is replaced. ``ended``: all children are gone.
     """
 
     before_fork: Callable[[], None] = _nothing
     in_child: Callable[[int], None] = _no_child
     ready: Callable[[], object] = notify.ready
+    hung: Callable[[int], None] = _no_child
     died: Callable[[int], None] = _no_child
     ended: Callable[[], None] = _nothing
 
@@ -101,12 +111,14 @@ class _Child:
     started: float = 0.0
     due: float = 0.0
     quick_deaths: int = 0
+    killed: bool = False
 
 
 class Supervisor:
     """Keeps ``workers`` children that run ``work``, and one for each of ``helpers`` (name, work).
 
-    Slots of helpers follow those of the workers. Times are seconds of the monotonic clock.
+    Slots of helpers follow those of the workers; nobody waits for their signs of life. Times are seconds of
+    the monotonic clock.
     """
 
     def __init__(
@@ -119,6 +131,7 @@ class Supervisor:
         hooks: Hooks | None = None,
         helpers: Sequence[tuple[str, Work]] = (),
         process_group: bool = False,
+        hang_seconds: float = 0.0,
     ) -> None:
         if workers < 1:
             raise ValueError(f"{name}: {workers} workers; at least 1 is needed")
@@ -132,6 +145,7 @@ class Supervisor:
         self._drain_read, self._drain_write = -1, -1
         self._parent = os.getpid()
         self._ping_every = notify.watchdog_interval()
+        self._beats = Heartbeats(workers, hang_seconds)
 
     def run(self) -> int:
         """Serve until SIGTERM or SIGINT, then drain; return the exit status, 0."""
@@ -165,6 +179,8 @@ class Supervisor:
             dues = [child.due for child in self._children if not child.pid]
             if self._ping_every is not None:
                 dues.append(next_ping)
+            if self._beats.every is not None:
+                dues.append(now + self._beats.every)
             for number in signals.wait(min(dues) - now if dues else None):
                 if number in (signal.SIGTERM, signal.SIGINT):
                     self._log.info("stopping", signal=signal.Signals(number).name)
@@ -172,7 +188,18 @@ class Supervisor:
                 if number == signal.SIGHUP:
                     self._log.info("SIGHUP ignored: restart the daemon to change its settings")
             self._reap()
+            self._end_hung()
             self._spawn_due(signals)
+
+    def _end_hung(self) -> None:
+        """Kill workers that live and show no sign of it; what they leave is taken up like any death."""
+        missed = self._beats.look()
+        for child in self._children:
+            if child.role == _WORKER and child.pid and not child.killed and missed(child.slot):
+                self._log.error("worker hangs, replacing it", slot=child.slot, child=child.pid)
+                child.killed = True
+                self._hooks.hung(child.slot)
+                os.kill(child.pid, signal.SIGKILL)
 
     def _serves(self, now: float) -> bool:
         """Say whether a worker lives that did not come after one that died at once, or has lived since.
@@ -261,11 +288,20 @@ class Supervisor:
         signal.pthread_sigmask(signal.SIG_BLOCK, _PARENT_SIGNALS)
         try:
             child.started = time.monotonic()
+            child.killed = False
+            if child.role == _WORKER:
+                self._beats.beat(child.slot)
             child.pid = os.fork()
             if child.pid == 0:
                 self._be_child(child, signals)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _PARENT_SIGNALS)
+
+    def _context(self, child: _Child) -> WorkerContext:
+        if child.role != _WORKER:
+            return WorkerContext(child.slot, self._drain_read)
+        beat = functools.partial(self._beats.beat, child.slot)
+        return WorkerContext(child.slot, self._drain_read, beat, self._beats.every)
 
     def _be_child(self, child: _Child, signals: _Signals) -> NoReturn:
         """Run ``work`` and end the process: 0 when it returned, 1 when it raised."""
@@ -278,7 +314,7 @@ class Supervisor:
             os.close(self._drain_write)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _PARENT_SIGNALS)
             self._hooks.in_child(child.slot)
-            child.work(WorkerContext(child.slot, self._drain_read))
+            child.work(self._context(child))
             code = 0
         except BaseException:  # noqa: BLE001 - a child never returns into the parent's code
             self._log.error("worker failed", role=child.role, slot=child.slot, exc_info=True)

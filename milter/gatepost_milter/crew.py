@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -57,6 +58,7 @@ class Crew:
         self._size = size
         self._lock = threading.Lock()
         self._ending = False
+        self._began: dict[int, float] = {}
 
     def put(self, job: Callable[[], None]) -> None:
         """Have ``job`` run soon. It must not raise: nobody would hear of it."""
@@ -101,7 +103,17 @@ class Crew:
         for thread in threads:
             thread.join()
 
+    def stuck_for(self, seconds: float) -> bool:
+        """Say whether each thread has been at one and the same job for so long."""
+        latest = time.monotonic() - seconds
+        living = sum(thread.is_alive() for thread in self._threads)
+        stuck = sum(began <= latest for began in list(self._began.values()))
+        return 0 < living <= stuck
+
     def _run(self) -> None:
+        own = threading.get_ident()
         while (job := self._jobs.get()) is not None:
+            self._began[own] = time.monotonic()
             job()
+            del self._began[own]
             del job  # it holds a message, which may be large, and the next one may be long in coming

@@ -8,6 +8,7 @@ not stop the daemon: messages get 451 until it can.
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -15,7 +16,7 @@ from types import FrameType
 
 import milter
 
-from gatepost_core import daemon
+from gatepost_core import daemon, log
 from gatepost_core.heap import spare_memory
 from gatepost_core.images import FileImageStore
 from gatepost_core.keyring import Keyring
@@ -75,11 +76,27 @@ class Worker:
             shell.Session.service = service
             signal.signal(signal.SIGUSR2, _interrupted)
             threading.Thread(target=self._drain, args=(context, service), daemon=True).start()
+            threading.Thread(target=self._live, args=(context, service), daemon=True).start()
             milter.main()
         self._ended.set()
         self._metrics.flush()
         self._journal.close()
         self._reader.close()
+
+    def _live(self, context: WorkerContext, service: Service) -> None:
+        """Give signs of life while messages are answered; end the process, whose sessions get 451, if not.
+
+        A thread of its own, since libmilter's loop calls nobody: Python's lock held for ever, or a process
+        that is stopped, shows as no sign; a crew or callbacks that are stuck are asked for.
+        """
+        while context.beat_every is not None and not self._ended.wait(context.beat_every):
+            context.beat()
+            reason = service.stuck_for(self._settings.milter.hang_seconds)
+            if reason:
+                service.log.error("worker cannot serve any more, ending it", reason=reason)
+                self._metrics.hung(context.slot)
+                log.flush()
+                os._exit(1)
 
     def _drain(self, context: WorkerContext, service: Service) -> None:
         context.wait_for_drain()
@@ -145,7 +162,8 @@ def serve(settings: Settings) -> int:
         settings.milter.workers,
         Worker(settings, keyring, metrics),
         drain_seconds=settings.milter.drain_seconds + 2,
-        hooks=Hooks(in_child=metrics.in_child, died=metrics.died, ended=metrics.close),
+        hooks=Hooks(in_child=metrics.in_child, hung=metrics.hung, died=metrics.died, ended=metrics.close),
+        hang_seconds=settings.milter.hang_seconds,
         helpers=metrics.helpers,
         process_group=True,
     ).run()

@@ -7,6 +7,7 @@ and waits for those that were begun.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -77,6 +78,7 @@ class Service:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._under_way = 0
+        self._ended = time.monotonic()
         self._draining = False
 
     def verdict(self, transaction: Transaction, queue_id: str) -> Verdict:
@@ -118,6 +120,8 @@ class Service:
         with self._lock:
             if self._draining:
                 return False
+            if not self._under_way:
+                self._ended = time.monotonic()
             self._under_way += 1
             return True
 
@@ -125,8 +129,20 @@ class Service:
         """Note that a message that was begun is answered."""
         with self._lock:
             self._under_way -= 1
+            self._ended = time.monotonic()
             if self._draining:
                 self._changed.notify_all()
+
+    def stuck_for(self, seconds: float) -> str:
+        """Say why no message can be answered any more, for so many seconds now; empty while some can.
+
+        A single one that takes long is answered after ``_VERDICT_SECONDS``.
+        """
+        if self._crew.stuck_for(seconds):
+            return f"all threads have been at one message for {seconds:g} s"
+        if self._under_way and time.monotonic() - self._ended > seconds + _VERDICT_SECONDS:
+            return f"no message was answered for {seconds + _VERDICT_SECONDS:g} s"
+        return ""
 
     def drain(self, seconds: float) -> bool:
         """Begin no new message; wait until those under way are answered. Says whether all were."""

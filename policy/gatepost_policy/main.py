@@ -61,7 +61,8 @@ def serve(settings: Settings) -> int:
         policy.workers,
         work,
         drain_seconds=policy.drain_seconds,
-        hooks=Hooks(in_child=metrics.in_child, died=metrics.died, ended=metrics.close),
+        hooks=Hooks(in_child=metrics.in_child, hung=metrics.hung, died=metrics.died, ended=metrics.close),
+        hang_seconds=policy.hang_seconds,
         helpers=metrics.helpers,
     ).run()
 

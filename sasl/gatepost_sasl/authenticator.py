@@ -24,15 +24,19 @@ class Granted:
 
     username: str
     note: str = ""
-    credential: int = field(default=UNKNOWN, compare=False)
-    secret: int = field(default=UNKNOWN, compare=False)
+    credential: int = field(default=UNKNOWN, compare=False, repr=False)
+    secret: int = field(default=UNKNOWN, compare=False, repr=False)
 
 
 @dataclass(slots=True)
 class Denied:
-    """The login is refused; ``reason`` is for the log only."""
+    """The login is refused; ``reason`` is for the log only.
+
+    The answer must not come sooner than ``wait`` seconds after the request: time would tell the reason.
+    """
 
     reason: str
+    wait: float = field(default=0.0, compare=False, repr=False)
 
 
 Verdict: TypeAlias = Granted | Denied

@@ -27,6 +27,15 @@ class Closing(Protocol):
         ...
 
 
+@runtime_checkable
+class Stuck(Protocol):
+    """A back end whose threads may all be stuck."""
+
+    def stuck_for(self, seconds: float) -> str:
+        """Say what has been stuck for so long that nobody can be served; empty when nothing is."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
     """One back end of the chain; ``name`` is for the log."""
@@ -54,6 +63,15 @@ class Chain:
         for link in self._links:
             if isinstance(link.authenticator, Closing):
                 link.authenticator.close()
+
+    def stuck_for(self, seconds: float) -> str:
+        """Return which back ends can serve nobody, for so many seconds now; empty when all can."""
+        texts = [
+            link.authenticator.stuck_for(seconds)
+            for link in self._links
+            if isinstance(link.authenticator, Stuck)
+        ]
+        return "; ".join(filter(None, texts))
 
     def at_once(self, username: str, password: str, peer: Peer) -> Verdict | None:
         """See Authenticator."""

@@ -26,6 +26,7 @@ from gatepost_core.store.usage import LastUsed
 from gatepost_sasl.backends import build
 from gatepost_sasl.backends.store import StoreAuthenticator
 from gatepost_sasl.backends.turns import Turns
+from gatepost_sasl.chain import Chain
 from gatepost_sasl.guessing import Guard, Rules, parse_networks
 from gatepost_sasl.mechanisms import SCRAM
 from gatepost_sasl.noting import Noting
@@ -66,6 +67,7 @@ def serve(settings: Settings) -> int:
     unnoted = metrics.counter("logins_unnoted_total", "Logins that policy cannot know the time of.")
     guard_of = _guards(sasl)
     slowest = Slowest(_expected(reader))
+    outside = {name: Slowest() for name in sasl.backends if name != "store"}
     if slowest.delay(sasl.failure_delay) > sasl.failure_delay:
         get_logger().info("refusals wait for imported hashes", seconds=slowest.delay(sasl.failure_delay))
 
@@ -78,6 +80,7 @@ def serve(settings: Settings) -> int:
             utc_now,
             lambda name, change: stuck.labels(name).inc(change),
             slowest.took,
+            outside,
         )
         backends = build.build(settings, parts)
         guard = guard_of(context.slot)
@@ -99,6 +102,7 @@ def serve(settings: Settings) -> int:
             lambda: Session(configuration, next(numbers)),
             limits=Limits(join_seconds=0.8 * sasl.drain_seconds, threads=_BLOCKING_LOGINS),
             observe=Observer(connections.inc, took),
+            unfit=lambda: _unfit(backends, sasl.hang_seconds, metrics),
         )
         server.serve(context)
         metrics.flush()
@@ -110,9 +114,18 @@ def serve(settings: Settings) -> int:
         sasl.workers,
         work,
         drain_seconds=sasl.drain_seconds,
-        hooks=Hooks(in_child=metrics.in_child, died=metrics.died, ended=metrics.close),
+        hooks=Hooks(in_child=metrics.in_child, hung=metrics.hung, died=metrics.died, ended=metrics.close),
+        hang_seconds=sasl.hang_seconds,
         helpers=metrics.helpers,
     ).run()
+
+
+def _unfit(backends: Chain, seconds: float, metrics: Metrics) -> str:
+    """Return which back end has been stuck for so long that only a new process can serve its users."""
+    reason = backends.stuck_for(seconds)
+    if reason:
+        metrics.hung(0)
+    return reason
 
 
 def _guards(sasl: SaslSettings) -> Callable[[int], Guard]:

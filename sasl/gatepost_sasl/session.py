@@ -278,7 +278,7 @@ class Session:
         if isinstance(verdict, Denied):
             hold = guard.failed(attempt, now)
             self._report("denied", who.username, exchange, verdict.reason, hold.lockout)
-            return self._fail(exchange.request.id, REFUSED, now, hold)
+            return self._fail(exchange.request.id, REFUSED, now, hold, verdict.wait)
         if attempt.failures or attempt.late:
             guard.succeeded(attempt, now)
         later = now + self._delay(Hold(attempt.late)) if attempt.late else None
@@ -307,8 +307,8 @@ class Session:
         self._configuration.report(Login("malformed", "", peer, request.mechanism, text))
         return self._fail(request.id, text, now)
 
-    def _fail(self, request: int, text: str, now: float, hold: Hold | None = None) -> Send:
-        return Send(protocol.failure(request, text), now + self._delay(hold or Hold()))
+    def _fail(self, request: int, text: str, now: float, hold: Hold | None = None, wait: float = 0.0) -> Send:
+        return Send(protocol.failure(request, text), now + max(wait, self._delay(hold or Hold())))
 
     def _delay(self, hold: Hold) -> float:
         return delayed(self._configuration.slowest.delay(self._configuration.failure_delay), hold)

@@ -65,7 +65,11 @@ def main() -> int:
     log.configure("logfmt", "info", "echo")
     (listener,) = inherited()
     server = LineServer(listener, Echo, limits=Limits(connections=connections))
-    return Supervisor("echo", workers, server.serve, drain_seconds=drain_seconds).run()
+    hang_seconds = float(sys.argv[4]) if len(sys.argv) > 4 else 0.0
+    supervisor = Supervisor(
+        "echo", workers, server.serve, drain_seconds=drain_seconds, hang_seconds=hang_seconds
+    )
+    return supervisor.run()
 
 
 if __name__ == "__main__":

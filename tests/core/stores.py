@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from gatepost_core import passwords
 from gatepost_core.keyring import Keyring, create_missing
-from gatepost_core.model import Rules, State, WallMode
+from gatepost_core.model import Rules, Source, State, WallMode
 from gatepost_core.settings import Settings, load
 from gatepost_core.store import accounts, credentials, domains, grants, migrate
 from gatepost_core.store.engine import open_engine
@@ -57,6 +57,20 @@ class Store:
         engine = self.engine()
         with engine.begin() as connection:
             grants.set_walls(connection, mode)
+        engine.dispose()
+
+    def external(self, username: str, source: Source) -> None:
+        """Make a credential whose password a directory knows."""
+        engine = self.engine()
+        with engine.begin() as connection:
+            credentials.add(
+                connection,
+                account="acme",
+                username=username,
+                derived=None,
+                now=datetime.now(UTC),
+                source=source,
+            )
         engine.dispose()
 
     def set_state(self, username: str, state: State) -> None:

@@ -126,3 +126,25 @@ def test_draining_waits_for_messages_at_their_end_and_begins_no_other() -> None:
         serving.end()
         waiter.join(10)
     assert drained == [True]
+
+
+def test_a_crew_is_stuck_when_each_thread_is_and_not_while_one_still_works() -> None:
+    gates, begun = [threading.Event(), threading.Event()], [threading.Event(), threading.Event()]
+
+    def job(number: int) -> None:
+        begun[number].set()
+        gates[number].wait()
+
+    with Crew(2) as crew:
+        assert not crew.stuck_for(0.0)
+        crew.put(lambda: job(0))
+        begun[0].wait()
+        assert not crew.stuck_for(0.0)
+        crew.put(lambda: job(1))
+        begun[1].wait()
+        assert crew.stuck_for(0.0)
+        assert not crew.stuck_for(3600.0)
+        gates[0].set()
+        while crew.stuck_for(0.0):  # the test's time limit ends it
+            pass
+        gates[1].set()

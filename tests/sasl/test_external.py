@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from gatepost_core.lineserver import Later, Send
 from gatepost_core.model import Credential, Rules, Source, State
 from gatepost_core.store import credentials
 from gatepost_core.store.reader import Reader
@@ -20,6 +22,8 @@ from gatepost_sasl.backends.cache import GrantedLogins
 from gatepost_sasl.backends.external import ExternalAuthenticator
 from gatepost_sasl.backends.maker import TemplateMaker
 from gatepost_sasl.backends.template import Known, Template, TemplateError
+from gatepost_sasl.session import Configuration, Session
+from gatepost_sasl.slowest import Slowest
 from tests.core.stores import Store, make_store
 
 PEER = Peer("192.0.2.7")
@@ -64,6 +68,7 @@ class Login:
     directory: Directory
     store: Store
     uses: Uses
+    slowest: Slowest
 
     def __call__(self, username: str = "lena", password: str = "right", peer: Peer = PEER) -> Verdict:  # noqa: S107
         return self.authenticator.authenticate(username, password, peer)
@@ -92,7 +97,7 @@ def reader(store: Store) -> Iterator[Reader]:
 
 
 def made(store: Store, reader: Reader, template: Template | None = None, cache: float = 0) -> Login:
-    directory, uses = Directory(), Uses()
+    directory, uses, slowest = Directory(), Uses(), Slowest()
     maker = TemplateMaker(store.settings.store.url, Source.LDAP, template, lambda: NOW) if template else None
     authenticator = ExternalAuthenticator(
         Source.LDAP,
@@ -104,8 +109,9 @@ def made(store: Store, reader: Reader, template: Template | None = None, cache: 
         granted=GrantedLogins(cache, time.monotonic),
         maker=maker,
         fold_case=True,
+        slowest=slowest,
     )
-    return Login(authenticator, directory, store, uses)
+    return Login(authenticator, directory, store, uses, slowest)
 
 
 @pytest.fixture
@@ -267,3 +273,23 @@ def test_a_password_changed_in_the_directory_is_not_good_from_the_cache(store: S
     login.directory.down = True
     with pytest.raises(BackendUnavailable):
         login()
+
+
+def test_a_refusal_waits_for_as_long_as_the_directory_takes_for_those_whom_it_knows(
+    store: Store, reader: Reader
+) -> None:
+    one = made(store, reader)
+    one.add()
+    one.slowest.took(0.6)  # a known name with a wrong password, a while ago
+    for name, password in (("lena", "wrong"), ("nobody", "right"), ("", "right"), ("x" * 300, "right")):
+        verdict = one(name, password)
+        assert isinstance(verdict, Denied)
+        assert verdict.wait == pytest.approx(0.9)
+    session = Session(Configuration(one.authenticator, lambda _: None, failure_delay=0.25))
+    session.receive(b"VERSION\t1\t0\n", 0.0)
+    response = base64.b64encode(b"\0nobody\0right")
+    (later,) = session.receive(b"AUTH\t1\tPLAIN\trip=192.0.2.7\tsecured\tresp=%s\n" % response, 100.0)
+    assert isinstance(later, Later)
+    (answer,) = later.work()
+    assert isinstance(answer, Send)
+    assert answer.not_before == pytest.approx(100.9)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 import re
+import select
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 from hypothesis import example, given
@@ -20,7 +24,7 @@ from gatepost_sasl.authenticator import BackendUnavailable, Denied
 from gatepost_sasl.backends.build_ldap import password_check
 from gatepost_sasl.backends.ldap import LdapCheck
 from gatepost_sasl.backends.ldap_names import BindName, UserFilter
-from gatepost_sasl.backends.ldap_servers import Address, Order
+from gatepost_sasl.backends.ldap_servers import Address, Order, tls_context
 from gatepost_sasl.backends.template import Known
 from tests.sasl import pki, slapd
 from tests.sasl.slapd import BASE, PASSWORD, READER, READER_PASSWORD, Slapd
@@ -317,3 +321,90 @@ def test_a_principal_is_not_made_of_another(name: str) -> None:
     assert BindName("{user}@corp.example.org").of(name) is None
     assert BindName("{user}@corp.example.org").of("alice") == "alice@corp.example.org"
     assert BindName("{local}@corp.example.org").of("alice@any.test") == "alice@corp.example.org"
+
+
+@contextmanager
+def counted(port: int) -> Iterator[tuple[int, list[bytes]]]:
+    """Forward to a port, and keep each request."""
+    requests: list[bytes] = []
+
+    def forward(client: socket.socket) -> None:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port)) as server:
+            while True:
+                for ready in select.select([client, server], [], [])[0]:
+                    data = ready.recv(65536)
+                    if not data:
+                        return
+                    if ready is client:
+                        requests.append(data)
+                    (server if ready is client else client).sendall(data)
+
+    with listening(forward) as place:
+        yield int(place.rpartition(":")[2]), requests
+
+
+def test_a_directory_is_asked_as_much_about_an_unknown_name_as_about_a_known_one(
+    make: Make, server: Slapd
+) -> None:
+    with counted(server.port) as (port, requests):
+        check = make(servers=f"ldap://localhost:{port}", tls="none", threads=1)
+        check.check("lena", "wrong")  # connections are made
+        asked = []
+        for name in ("lena", "nobody", "lars", "no such name"):
+            before = len(requests)
+            assert isinstance(check.check(name, "wrong"), Denied)
+            asked.append(len(requests) - before)
+        assert asked == [2] * 4
+        assert not any(b"wrong" in request and b"nobody" in request for request in requests)
+
+
+# Answers that are no LDAP, or not for long; the connection ends after each, so nobody waits for more.
+_RANDOM = random.Random(1)  # noqa: S311 - the same bytes each time
+GARBAGE = [
+    b"\x30\x00",
+    b"\x30\x01\x02",
+    b"\x30\x03\x02\x01\x01",
+    b"\x30\x05\x02\x01\x01\x61\x00",
+    b"\x30\x0c\x02\x01\x01\x61\x07\x0a\x01\x00\x04\x00\x04\x00"[:-3],
+    b"\x30\x0c\x02\x01\x01\x61\x07\x0a\x01\xff\x04\x00\x04\x00",
+    b"\x30\x0c\x02\x01\x63\x61\x07\x0a\x01\x00\x04\x00\x04\x00",
+    b"\x30\x0c\x02\x01\x01\x7f\x07\x0a\x01\x00\x04\x00\x04\x00",
+    b"\x30\x0c\x04\x01\x01\x61\x07\x04\x01\x00\x02\x00\x05\x00",
+    b"\x30\x0e\x02\x01\x01\x61\x09\x0a\x01\x00\x04\x01\xff\x04\x01\xfe",
+    b"\x30\x80\x00\x00",
+    b"\x30\xff" + b"\xff" * 40,
+    b"\x7f" * 64,
+    b"\x00" * 64,
+    *[_RANDOM.randbytes(size) for size in range(2, 42)],
+    *[b"\x30" + bytes([size]) + _RANDOM.randbytes(size) for size in range(1, 41)],
+]
+
+
+def test_a_server_that_answers_garbage_is_a_fault_and_the_next_one_is_asked(
+    make: Make, server: Slapd
+) -> None:
+    answers = itertools.cycle(GARBAGE)
+    told: list[bytes] = []
+
+    def garbage(connection: socket.socket) -> None:
+        with suppress(OSError):
+            connection.recv(65536)
+            told.append(next(answers))
+            connection.sendall(told[-1])
+
+    with listening(garbage) as place:
+        alone = make(servers=f"ldap:{place}", tls="none", threads=1, breaker_faults=0)
+        for _ in GARBAGE:
+            fault(alone)
+        assert len(told) >= len(GARBAGE)
+        both = make(servers=f"ldap:{place},{server.uri}", tls="none", threads=1, retry_seconds=0)
+        for _ in range(10):
+            assert isinstance(both.check("lena", PASSWORD), Known)
+
+
+def test_a_chain_is_verified_alike_on_every_python(authority: pki.Authority) -> None:
+    """This authority leaves out the key identifiers, as many do; Python 3.13 by itself would refuse it."""
+    context = tls_context(str(authority.ca_file), verify=True)
+    assert context.verify_flags == ssl.VERIFY_X509_TRUSTED_FIRST
+    assert context.check_hostname
+    assert context.verify_mode is ssl.CERT_REQUIRED

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_sasl.mechanisms import MECHANISMS, Challenge, Done, Login, MechanismError, Plain
+from gatepost_sasl.mechanisms import MECHANISMS, Challenge, Done, Login, MechanismError, Plain, Proof
 from gatepost_sasl.saslprep import PrepError, saslprep
 
 # RFC 4013 section 3.
@@ -80,3 +80,63 @@ def test_login_refuses_an_empty_user_name_that_was_asked_for() -> None:
 
 def test_a_login_does_not_show_its_password_when_printed() -> None:
     assert "secret" not in repr(Done("alice", "secret"))
+
+
+GENERATED = "gpabcdefghij2345"
+
+
+def username(mechanism: str, name: bytes, authzid: bytes = b"") -> str:
+    """Return the name that a mechanism makes of what was typed."""
+    if mechanism == "PLAIN":
+        outcome = Plain().next(authzid + b"\0" + name + b"\0secret")
+    else:
+        login = Login()
+        login.next(name)
+        outcome = login.next(b"secret")
+    assert isinstance(outcome, Done)
+    return outcome.username
+
+
+@pytest.mark.parametrize("mechanism", sorted(MECHANISMS))
+@pytest.mark.parametrize(
+    "typed", ["GPABCDEFGHIJ2345", "Gpabcdefghij2345", " gpabcdefghij2345", "gpabcdefghij2345  "]
+)
+def test_a_generated_name_may_be_typed_as_phones_do(mechanism: str, typed: str) -> None:
+    assert username(mechanism, typed.encode()) == GENERATED
+    assert username(mechanism, typed.replace(" ", "\u00a0").encode()) == GENERATED
+
+
+@pytest.mark.parametrize("mechanism", sorted(MECHANISMS))
+@pytest.mark.parametrize(
+    "typed", ["Alice", " alice", "GPABC", "GPABCDEFGHIJ2345X", "GPABCDEFGHIJ1234", "GP ABCDEFGHIJ2345"]
+)
+def test_other_names_stay_as_they_are_for_their_back_ends_to_decide(mechanism: str, typed: str) -> None:
+    assert username(mechanism, typed.encode()) == typed
+
+
+def test_whoever_acts_for_himself_may_type_his_name_in_two_ways() -> None:
+    assert username("PLAIN", GENERATED.encode(), GENERATED.upper().encode()) == GENERATED
+    with pytest.raises(MechanismError, match="authorization identity"):
+        username("PLAIN", GENERATED.encode(), b"A" * 9000)
+
+
+@pytest.mark.parametrize("mechanism", sorted(MECHANISMS))
+@pytest.mark.parametrize("name", ["a" * 255, "ö" * 127 + "a"])
+def test_a_name_may_have_255_bytes_and_not_one_more(mechanism: str, name: str) -> None:
+    assert username(mechanism, name.encode()) == name
+    for longer in (name + "a", "\ufdfa" * 80, "a" * 9000):  # one that SASLprep makes longer
+        with pytest.raises(MechanismError, match="longer than 255 bytes"):
+            username(mechanism, longer.encode())
+
+
+@pytest.mark.parametrize("mechanism", sorted(MECHANISMS))
+def test_a_password_may_have_1024_bytes_and_not_one_more(mechanism: str) -> None:
+    def logged_in(password: bytes) -> Challenge | Done | Proof:
+        made = MECHANISMS[mechanism]()
+        if mechanism == "LOGIN":
+            made.next(b"alice")
+        return made.next(password if mechanism == "LOGIN" else b"\0alice\0" + password)
+
+    assert logged_in(b"p" * 1024) == Done("alice", "p" * 1024)
+    with pytest.raises(MechanismError, match=r"longer than 1,024 bytes"):
+        logged_in(b"p" * 1025)

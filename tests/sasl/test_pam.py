@@ -8,11 +8,12 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from gatepost_core.model import Source
 from gatepost_sasl.authenticator import BackendUnavailable, Denied
 from gatepost_sasl.backends.pam import PamCheck
 from gatepost_sasl.backends.pool import NotAsked
@@ -181,3 +182,50 @@ def test_a_daemon_with_a_wedged_module_serves_the_store_and_still_ends_in_time(
             began = time.monotonic()
             assert daemon.stop() == 0
             assert time.monotonic() - began < 5
+
+
+@pytest.fixture
+def wedge(tmp_path: Path) -> Iterator[Path]:
+    """A file; while it is there, a module called begins to hang, and that call never ends, file or not."""
+    file, never = tmp_path / "wedge", tmp_path / "never"
+    file.touch()
+    os.mkfifo(never)
+    script = tmp_path / "module"
+    script.write_text(f"#!/bin/sh\nif [ -e {file} ]; then exec cat {never}; fi\n")
+    script.chmod(0o755)
+    yield file
+    # What was left behind waits for a writer; there is one now, and it ends at once.
+    with suppress(OSError):
+        os.close(os.open(never, os.O_WRONLY | os.O_NONBLOCK))
+
+
+def test_a_worker_whose_threads_are_all_stuck_is_replaced_and_serves_once_pam_is_mended(
+    wedge: Path, tmp_path: Path
+) -> None:
+    store = make_store(tmp_path)
+    store.external("penny", Source.PAM)
+    hanging = f"auth required pam_exec.so quiet {wedge.parent / 'module'}"
+    with service(hanging, PERMIT) as name, listening(tmp_path / "socket") as listener:
+        arguments = ["-m", "gatepost_sasl.main", "--config", str(store.config)]
+        for setting in (
+            "sasl.workers=1",
+            "sasl.backends=pam,store",
+            "sasl.hang_seconds=1",
+            "pam.names=p*",
+            f"pam.service={name}",
+            "pam.deadline=0.5",
+            "pam.threads=2",
+            "pam.breaker_faults=0",
+        ):
+            arguments += ["--set", setting]
+        with Running(arguments, tmp_path, listener=listener) as daemon:
+            for user in ("penny", "paul", "petra"):
+                assert login(tmp_path / "socket", user) == ""  # 454
+            wedge.unlink()
+            assert login(tmp_path / "socket", "alice", STORE_PASSWORD) == "OK\t1\tuser=alice"
+            log = daemon.wait_log('event="worker died"')
+            assert "pam: all 2 threads have been stuck for 1 s" in log
+            assert login(tmp_path / "socket", "penny") == "OK\t1\tuser=penny"
+            assert login(tmp_path / "socket", "alice", STORE_PASSWORD) == "OK\t1\tuser=alice"
+            assert daemon.log.count("worker died") == 1
+            assert daemon.stop() == 0

@@ -234,3 +234,13 @@ def test_any_messages_end_in_a_challenge_a_proof_or_a_mechanism_error(messages: 
             assert not outcome.proved
             return
         assert isinstance(outcome, Challenge)
+
+
+def test_a_generated_name_may_be_typed_in_capitals_and_a_long_one_is_refused() -> None:
+    name = "gpabcdefghij2345"
+    backend = scram(Store(replace(ALICE, username=name)))
+    proof, _ = exchange(backend, name.upper(), PASSWORD)
+    assert proof.username == name
+    assert proof.proved
+    with pytest.raises(MechanismError, match="longer than 255 bytes"):
+        backend.mechanism().next(b"n,,n=" + b"a" * 256 + b",r=abc")

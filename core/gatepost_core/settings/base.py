@@ -27,6 +27,11 @@ class Daemon(Section):
     drain_seconds: Seconds = Field(
         default=20.0, description="How long requests that are under way may take to end after SIGTERM."
     )
+    hang_seconds: Seconds = Field(
+        default=30.0,
+        description="A process that serves nobody for so long, because it hangs or all its threads do, is "
+        "replaced; 0: never.",
+    )
     metrics_listen: str = Field(
         default="",
         description="Where Prometheus reads metrics, as inet:HOST:PORT or unix:/PATH; empty: nowhere.",

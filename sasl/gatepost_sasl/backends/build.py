@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from gatepost_core.keyring import Keyring
@@ -24,6 +24,7 @@ from gatepost_sasl.backends.template import Template, TemplateError
 from gatepost_sasl.chain import Chain, Link, unreachable
 from gatepost_sasl.mechanisms import SCRAM
 from gatepost_sasl.names import Names
+from gatepost_sasl.slowest import Slowest
 
 
 def _unheard(backend: str, change: int) -> None:
@@ -38,7 +39,8 @@ def _untimed(seconds: float) -> None:
 class Parts:
     """What all back ends share. ``stuck`` is told of calls left behind: the back end's name, +1 or -1.
 
-    ``took`` is told the seconds that each imported hash took to check.
+    ``took`` is told the seconds that each imported hash took to check; ``slowest`` knows those of the back
+    ends outside, by name, for all workers.
     """
 
     credentials: Credentials
@@ -47,6 +49,7 @@ class Parts:
     now: Callable[[], datetime]
     stuck: Callable[[str, int], object] = _unheard
     took: Callable[[float], object] = _untimed
+    slowest: Mapping[str, Slowest] = field(default_factory=dict[str, Slowest])
 
 
 def check(settings: Settings) -> None:
@@ -120,6 +123,7 @@ def _external(
         granted=GrantedLogins(section.cache_seconds, time.monotonic),
         maker=maker,
         fold_case=section.fold_case,
+        slowest=parts.slowest.get(source.value),
     )
 
 

@@ -3,11 +3,13 @@
 The directory says whether the password is right; the credential's row says whether it may be used, so
 that policy and milter treat every login alike. Without a row the login is refused, unless a template
 makes one. How it fails: the directory's faults are BackendUnavailable, the store's StoreUnavailable; both
-are answered 454.
+are answered 454. A refusal waits as long as the longest answer of late took, and half as long again: whoever
+is known takes a directory more time than whoever is not.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
@@ -19,6 +21,7 @@ from gatepost_sasl.backends.breaker import Breaker
 from gatepost_sasl.backends.cache import GrantedLogins
 from gatepost_sasl.backends.store import Credentials, LastUsed
 from gatepost_sasl.backends.template import Known
+from gatepost_sasl.slowest import Slowest
 
 NAME_MOST = 255
 
@@ -28,6 +31,10 @@ class PasswordCheck(Protocol):
 
     def check(self, name: str, password: str) -> Known | Denied:
         """Say whether the password is right. Raises BackendUnavailable within the deadline."""
+        ...
+
+    def stuck_for(self, seconds: float) -> str:
+        """Say whether all threads have been stuck for so long; empty when not."""
         ...
 
     def close(self) -> None:
@@ -58,6 +65,7 @@ class ExternalAuthenticator:
         granted: GrantedLogins,
         maker: Maker | None = None,
         fold_case: bool = False,
+        slowest: Slowest | None = None,
     ) -> None:
         self._source = source
         self._check = check
@@ -68,6 +76,7 @@ class ExternalAuthenticator:
         self._granted = granted
         self._maker = maker
         self._fold_case = fold_case
+        self._slowest = slowest or Slowest()
 
     def at_once(self, username: str, password: str, peer: Peer) -> None:
         """See Authenticator: somebody else is asked, who takes the time that he takes."""
@@ -79,8 +88,10 @@ class ExternalAuthenticator:
         # An empty password would be an anonymous bind, which succeeds (RFC 4513 section 5.1.2).
         if not name or not password or len(name) > NAME_MOST:
             return self._denied("a name or password that cannot be used")
+        began = time.monotonic()
         try:
             who = self._breaker.call(lambda: self._check.check(name, password))
+            self._slowest.took(time.monotonic() - began)
         except BackendUnavailable as fault:
             return self._bridged(name, password, peer, fault)
         if isinstance(who, Denied):
@@ -103,6 +114,10 @@ class ExternalAuthenticator:
         """End what the back end has open."""
         self._check.close()
 
+    def stuck_for(self, seconds: float) -> str:
+        """See chain.Stuck."""
+        return self._check.stuck_for(seconds)
+
     def _bridged(self, name: str, password: str, peer: Peer, fault: BackendUnavailable) -> Verdict:
         """Answer for a back end that cannot, from its last answer. Raises its fault otherwise."""
         before = self._granted.recall(name, password)
@@ -124,4 +139,4 @@ class ExternalAuthenticator:
         return name.lower() if self._fold_case else name
 
     def _denied(self, reason: str) -> Denied:
-        return Denied(f"{self._source.value}: {reason}")
+        return Denied(f"{self._source.value}: {reason}", self._slowest.delay(0.0))

@@ -7,6 +7,7 @@ are our faults: BackendUnavailable, within the deadline over all servers.
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -128,6 +129,10 @@ class LdapCheck:
             lambda: self._over_servers(attempt, name, password), self._seconds, name, attempt.abandon
         )
 
+    def stuck_for(self, seconds: float) -> str:
+        """See PasswordCheck."""
+        return self._pool.stuck_for(seconds)
+
     def close(self) -> None:
         """End the threads and their connections."""
         self._pool.close()
@@ -182,6 +187,7 @@ class LdapCheck:
         wanted = {*self._wanted.attributes, how.name_attribute, self._wanted.group_attribute}
         entries = self._entries(connection, how.base, how.filter.of(name), wanted)
         if len(entries) != 1:
+            self._bind_as_nobody(how, address, attempt)
             return Denied("unknown user" if not entries else "more than one entry matches the name")
         entry = entries[0]
         refused = self._bind(address, attempt, entry.dn, password)
@@ -243,6 +249,11 @@ class LdapCheck:
         if code in _REFUSALS:
             return Denied(_REFUSALS[code])
         raise LdapFault(f"{address}: bind as {bind_name}: {_why(mine.binding)}")
+
+    def _bind_as_nobody(self, how: Search, address: Address, attempt: _Attempt) -> None:
+        """Ask what would be asked about a known user, so that time does not tell who is known."""
+        name = secrets.token_hex(12)
+        self._bind(address, attempt, f"cn={name},{how.base}" if how.base else f"cn={name}", name)
 
     def _open(self, address: Address, attempt: _Attempt) -> Connection:
         def opening(connection: Connection) -> None:

@@ -59,8 +59,14 @@ class Link:
 
 
 def tls_context(ca_file: str, verify: bool) -> ssl.SSLContext:
-    """Return a TLS client's context. Raises OSError (ssl.SSLError) for a file that cannot be used."""
+    """Return a TLS client's context. Raises OSError (ssl.SSLError) for a file that cannot be used.
+
+    What is checked of a chain is the same on every Python: from 3.13 on its default refuses certificates
+    without an Authority Key Identifier, which many directories' own authorities leave out, and trusts any
+    certificate of ``ca_file`` as an authority.
+    """
     context = ssl.create_default_context(cafile=ca_file or None)
+    context.verify_flags = ssl.VERIFY_X509_TRUSTED_FIRST
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -124,11 +130,18 @@ def open_connection(address: Address, link: Link, opening: Callable[[Connection]
 
 @contextmanager
 def faults(address: Address) -> Iterator[None]:
-    """Turn what ldap3 and the socket raise into LdapFault."""
+    """Turn what ldap3 and the socket raise into LdapFault.
+
+    Whatever it is: a server that answers garbage makes ldap3 raise IndexError, TypeError and more.
+    """
     try:
         yield
-    except (LDAPException, OSError, ValueError) as error:
+    except LdapFault:
+        raise
+    except (LDAPException, OSError) as error:
         raise LdapFault(f"{address}: {_text(error)}") from error
+    except Exception as error:
+        raise LdapFault(f"{address}: what it answers is no LDAP: {_text(error)}") from error
 
 
 def _text(error: BaseException) -> str:

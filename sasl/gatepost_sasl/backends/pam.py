@@ -50,6 +50,10 @@ class PamCheck:
             raise BackendUnavailable(f"pam: there is no service file {_DIRECTORIES[0]}/{self._service}")
         return self._pool.run(lambda: self._ask(name, password), self._seconds, name)
 
+    def stuck_for(self, seconds: float) -> str:
+        """See PasswordCheck: a module that never returns keeps its thread for good."""
+        return self._pool.stuck_for(seconds)
+
     def close(self, seconds: float = 5.0) -> None:
         """End the threads; one that is stuck is left to the end of the process."""
         self._pool.close(seconds)

@@ -54,6 +54,7 @@ class DeadlinePool:
         self._changed = threading.Condition()
         self._stuck: Counter[str] = Counter()
         self._held: Counter[str] = Counter()
+        self._full_since: float | None = None
         before = threading.stack_size(_STACK)
         self._crew = [
             threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True)
@@ -67,6 +68,13 @@ class DeadlinePool:
     def stuck(self) -> int:
         """How many calls have outlived their deadline and not returned."""
         return self._stuck.total()
+
+    def stuck_for(self, seconds: float) -> str:
+        """Say that all threads have been stuck for so long; empty when they have not."""
+        since = self._full_since
+        if since is None or time.monotonic() < since + seconds:
+            return ""
+        return f"{self._name}: all {self._threads} threads have been stuck for {seconds:g} s"
 
     def run(
         self, call: Callable[[], _T], seconds: float, key: str, abandon: Callable[[], object] = lambda: None
@@ -129,6 +137,8 @@ class DeadlinePool:
             self._stuck[key] += change
             if not self._stuck[key]:
                 del self._stuck[key]
+            full = self._stuck.total() >= self._threads
+            self._full_since = time.monotonic() if full else None
             self._changed.notify_all()
         self._on_stuck(change)
 

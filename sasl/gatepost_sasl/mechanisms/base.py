@@ -7,9 +7,15 @@ password. A response that breaks the mechanism's rules raises MechanismError.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
+from gatepost_core.passwords import normal_username
 from gatepost_sasl.saslprep import PrepError, saslprep
+
+# In bytes of UTF-8. No back end has longer names, and no cache, counter or log line is to hold them. Password
+# managers make some hundred at most, PAM takes 512; and what SASLprep does to a long one takes its time.
+NAME_MOST: Final = 255
+PASSWORD_MOST: Final = 1024
 
 
 class MechanismError(Exception):
@@ -56,6 +62,31 @@ class Mechanism(Protocol):
     def next(self, response: bytes | None) -> Challenge | Done | Proof:
         """Take a response (None: the client sent none at first). Raises MechanismError."""
         ...
+
+
+def username(raw: bytes) -> str:
+    """Return a user name after SASLprep, a generated one in its own spelling. Raises MechanismError."""
+    if len(raw) > NAME_MOST:
+        raise _too_long()
+    return named(prepared(raw, "user name"))
+
+
+def named(text: str) -> str:
+    """Return a prepared user name in the spelling that is known. Raises MechanismError for a long one."""
+    if len(text.encode("utf-8", "surrogatepass")) > NAME_MOST:
+        raise _too_long()
+    return normal_username(text)
+
+
+def password(raw: bytes) -> str:
+    """Return a password after SASLprep. Raises MechanismError."""
+    if len(raw) > PASSWORD_MOST:
+        raise MechanismError("the password is longer than 1,024 bytes")
+    return prepared(raw, "password")
+
+
+def _too_long() -> MechanismError:
+    return MechanismError("the user name is longer than 255 bytes")
 
 
 def prepared(raw: bytes, what: str) -> str:

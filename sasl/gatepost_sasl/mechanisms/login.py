@@ -6,7 +6,7 @@ empty one (``AUTH LOGIN =``) is none.
 
 from __future__ import annotations
 
-from gatepost_sasl.mechanisms.base import Challenge, Done, prepared
+from gatepost_sasl.mechanisms.base import Challenge, Done, password, username
 
 _ASK_USERNAME = Challenge(b"Username:")
 _ASK_PASSWORD = Challenge(b"Password:")
@@ -22,9 +22,9 @@ class Login:
     def next(self, response: bytes | None) -> Challenge | Done:
         """Ask for the user name unless it came first, then for the password."""
         if self._username is not None:
-            return Done(self._username, prepared(response or b"", "password"))
+            return Done(self._username, password(response or b""))
         if not response and not self._asked:
             self._asked = True
             return _ASK_USERNAME
-        self._username = prepared(response or b"", "user name")
+        self._username = username(response or b"")
         return _ASK_PASSWORD

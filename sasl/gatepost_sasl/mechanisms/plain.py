@@ -5,7 +5,16 @@ Nobody may act for somebody else: an authzid other than the authcid is refused.
 
 from __future__ import annotations
 
-from gatepost_sasl.mechanisms.base import Challenge, Done, MechanismError, prepared
+from gatepost_sasl.mechanisms.base import (
+    NAME_MOST,
+    Challenge,
+    Done,
+    MechanismError,
+    named,
+    password,
+    prepared,
+    username,
+)
 
 
 class Plain:
@@ -18,8 +27,12 @@ class Plain:
         parts = response.split(b"\0")
         if len(parts) != 3:
             raise MechanismError("a PLAIN response holds two NUL characters (RFC 4616)")
-        authzid, authcid, password = parts
-        username = prepared(authcid, "user name")
-        if authzid and authzid != authcid and prepared(authzid, "authorization identity") != username:
+        authzid, authcid, secret = parts
+        name = username(authcid)
+        if authzid and authzid != authcid and _other(authzid, name):
             raise MechanismError("the authorization identity must be empty or the user name")
-        return Done(username, prepared(password, "password"))
+        return Done(name, password(secret))
+
+
+def _other(authzid: bytes, name: str) -> bool:
+    return len(authzid) > NAME_MOST or named(prepared(authzid, "authorization identity")) != name

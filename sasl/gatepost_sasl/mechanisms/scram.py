@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from scramp import ScramException, ScramMechanism
 
-from gatepost_sasl.mechanisms.base import Challenge, MechanismError, Proof, ScramKeys
+from gatepost_sasl.mechanisms.base import Challenge, MechanismError, Proof, ScramKeys, named
 
 if TYPE_CHECKING:
     from scramp import ScramServer
@@ -55,11 +55,11 @@ class ScramSha256:
 
         def keys_of_first(username: str) -> tuple[bytes, bytes, bytes, int]:
             try:
-                found.extend(self._keys(username))
+                self._username = named(username)
+                found.extend(self._keys(self._username))
             except Exception as error:
                 self._fault = error
                 raise
-            self._username = username
             return _tuple(found[0])
 
         nonce = secrets.token_urlsafe(_NONCE_BYTES)
