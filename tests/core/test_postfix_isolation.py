@@ -35,8 +35,10 @@ LEFT = {
         virtual_alias_address_length_limit virtual_alias_expansion_limit virtual_alias_maps
         virtual_alias_recursion_limit virtual_mailbox_maps""",
     "how long to wait and how much to take is a matter of the host as a whole": """
-        hopcount_limit inet_protocols mail_owner queue_file_attribute_count_limit queue_minfree
-        smtpd_client_event_limit_exceptions smtpd_history_flush_threshold smtpd_min_data_rate
+        compatibility_level hopcount_limit inet_protocols mail_owner queue_file_attribute_count_limit
+        queue_minfree
+        smtpd_client_event_limit_exceptions smtpd_client_ipv4_prefix_length
+        smtpd_client_ipv6_prefix_length smtpd_history_flush_threshold smtpd_min_data_rate
         smtpd_per_record_deadline smtpd_per_request_deadline smtpd_sasl_response_limit smtpd_starttls_timeout
         smtpd_timeout smtpd_upstream_proxy_timeout stress""",
     "what the host tells and logs, at every port alike": """
@@ -48,7 +50,7 @@ LEFT = {
         masquerade_exceptions sender_canonical_classes smtpd_delay_open_until_valid_rcpt
         smtpd_forbidden_commands smtpd_helo_required smtpd_proxy_ehlo smtpd_proxy_options smtpd_proxy_timeout
         non_smtpd_milters smtpd_enforce_tls smtpd_use_tls cyrus_sasl_config_path delay_warning_time
-        cleanup_replace_stray_cr_lf force_mime_input_conversion""",
+        full_name_encoding_charset cleanup_replace_stray_cr_lf force_mime_input_conversion""",
     "which ciphers are good enough is the host's to say": """
         smtpd_tls_always_issue_session_ids smtpd_tls_ccert_verifydepth smtpd_tls_CAfile smtpd_tls_CApath
         smtpd_tls_ciphers smtpd_tls_dh1024_param_file smtpd_tls_dh512_param_file smtpd_tls_eecdh_grade

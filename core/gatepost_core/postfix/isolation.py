@@ -105,5 +105,6 @@ def cleanup() -> Rows:
     yield "undisclosed_recipients_header", "", "No field is added that DKIM would have to cover."
     for name in ("7bit_headers", "8bitmime", "8bitmime_body", "mime_encoding_domain"):
         yield f"strict_{name}", "no", _FORGIVING
+    yield "disable_mime_input_processing", "no", "The next hop is told of 8-bit text by what cleanup sees."
     yield "soft_bounce", "no", "As for the ports."
     yield "milter_macro_defaults", "", "As for the ports."
