@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from gatepost_cli.checks.base import note as finding_note
 from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import clean, emit, note
 from gatepost_cli.session import Session, json_option, pass_session
+from gatepost_cli.table import wrapped
 from gatepost_cli.values import name_server, resolver_address
 from gatepost_core.keyring import KeyringError
 from gatepost_core.listen import ListenError
@@ -79,7 +82,8 @@ def command(
         "checks": names,
         "findings": [finding.data(name) for name, finding in found],
     }
-    emit(session, data, report(told) if told else "Nothing to mend.")
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    emit(session, data, report(told, width) if told else "Nothing to mend.")
     note(session, f"{len(names)} checks, {len(found)} findings, {len(faults)} faults.")
     if faults:
         name, first = faults[0]
@@ -87,19 +91,22 @@ def command(
     return _FAULTS_FOUND if faults else 0
 
 
-def report(told: Sequence[tuple[str, Finding]]) -> str:
-    """Return findings as text: a heading a check, and what was looked at, found, expected, to be done."""
+def report(told: Sequence[tuple[str, Finding]], width: int) -> str:
+    """Return findings as text: a heading a check, and what was looked at, found, expected, to be done.
+
+    Lines are wrapped between words at ``width``; 0: never.
+    """
     lines: list[str] = []
     heading = ""
     for name, finding in told:
         if name != heading:
             lines += [*([""] if lines else []), name]
             heading = name
-        lines.append(f"  {finding.status:<5}  {clean(finding.looked_at)}: {clean(finding.found)}")
-        if finding.expected:
-            lines.append(f"         expected  {clean(finding.expected)}")
-        if finding.advice:
-            lines.append(f"         to do     {clean(finding.advice)}")
+        said = [f"  {finding.status:<5}  {clean(finding.looked_at)}: {clean(finding.found)}"]
+        said += [f"         expected  {clean(finding.expected)}"] if finding.expected else []
+        said += [f"         to do     {clean(finding.advice)}"] if finding.advice else []
+        for line, indent in zip(said, (9, 19, 19), strict=False):
+            lines += wrapped(line, width, indent) if width else [line]
     return "\n".join(lines)
 
 

@@ -188,7 +188,7 @@ def check(session: Session, name: str, resolver: tuple[str, int] | None, timeout
         (one.status, one.name, one.type, one.what, "; ".join(one.found), one.expected, one.advice)
         for one in findings
     ]
-    emit(session, data, Table(columns, rows))
+    emit(session, data, Table(columns, rows, prose=("to do",)))
     return FAULTS if faults else 0
 
 
@@ -235,7 +235,7 @@ def _show(session: Session, domain: SenderDomain, *, zone: bool = False) -> None
         click.echo(_zone(session, domain))
     else:
         rows = [(r.name, r.type, r.data, r.reason) for r in records]
-        emit(session, data, Table(("publish", "type", "value", "why"), rows))
+        emit(session, data, Table(("publish", "type", "value", "why"), rows, prose=("why",)))
     if not hostname:
         note(session, dns.explanation(hostname))
 

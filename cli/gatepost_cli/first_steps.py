@@ -39,7 +39,7 @@ _LATER = (
 def show(session: Session) -> None:
     """Print the steps, those that are done marked."""
     done = _done(session)
-    click.echo("Gatepost turns a Postfix server into an SMTP gateway. The way to the first message:\n")
+    click.echo("Gatepost makes an SMTP gateway of a Postfix server. The first steps:\n")
     for number, step in enumerate(STEPS):
         mark = "done" if number < done else "next" if number == done else ""
         click.echo(f"{mark:<5} {step.command}\n      {step.why}")

@@ -16,8 +16,6 @@ from gatepost_core.model import MessageRecord, Mode
 from gatepost_core.store import journal
 from gatepost_core.walls import RECORDED
 
-# What a narrow terminal does without first; "message show" has it.
-_DROP = ("applied", "size", "mode", "queue id", "credential", "sender", "recipients")
 _MODES = {Mode.LIVE: "live", Mode.SANDBOX: "sandbox: not delivered"}
 
 
@@ -46,7 +44,7 @@ def list_(session: Session, limit: int, credential: str | None) -> None:
     emit(
         session,
         [_data(record) for record in found],
-        Table(columns, [_row(record) for record in found], prose=("recipients", "applied"), drop=_DROP),
+        Table(columns, [_row(record) for record in found], prose=("recipients", "applied"), flow=True),
     )
 
 

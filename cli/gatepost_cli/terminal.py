@@ -14,13 +14,14 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from gatepost_cli.table import FACTS, Table, clean
+from gatepost_cli.table import FACTS, Table, clean, wrapped
 
 # A column of prose that is narrower than this reads badly.
 _PROSE_LEAST = 28
-# SIMPLE_HEAD parts columns by a blank, and pads each with one on either side.
+# SIMPLE_HEAD has a blank before, between and after columns, and pads each with one on either side.
 _BETWEEN = 3
 _LABEL_GAP = 2
+_INDENT = 4
 
 
 def show(shown: Table, console: Console | None = None) -> None:
@@ -29,8 +30,10 @@ def show(shown: Table, console: Console | None = None) -> None:
     names = list(shown.columns)
     rows = [[clean(cell) for cell in row] for row in shown.rows]
     kept = _kept(shown, names, rows, console.width)
-    if kept is None:
-        _blocks(console, names, rows)
+    if kept is None and shown.flow:
+        _flow(console, names, rows)
+    elif kept is None:
+        _blocks(console, shown, names, rows)
     else:
         _table(console, shown, names, rows, kept)
 
@@ -41,7 +44,7 @@ def _kept(shown: Table, names: Sequence[str], rows: list[list[str]], width: int)
     needed = [_needed(shown, names, rows, place) for place in kept]
     for name in ("", *shown.drop):
         kept = [place for place in kept if names[place] != name]
-        if sum(needed[place] + _BETWEEN for place in kept) <= width:
+        if sum(needed[place] + _BETWEEN for place in kept) < width:
             return kept
     return None
 
@@ -67,7 +70,22 @@ def _table(
     console.print(table)
 
 
-def _blocks(console: Console, names: Sequence[str], rows: list[list[str]]) -> None:
+def _flow(console: Console, names: Sequence[str], rows: list[list[str]]) -> None:
+    """Print the cells of a row one after another; lines after its first are indented."""
+    for number, row in enumerate((list(names), *rows)):
+        lines, room = [""], console.width
+        for cell in filter(None, row):
+            needed = cell_len(cell) + (_LABEL_GAP if lines[-1].strip() else 0)
+            if lines[-1].strip() and needed > room:
+                lines.append(" " * _INDENT)
+                room, needed = console.width - _INDENT, cell_len(cell)
+            lines[-1] += " " * (needed - cell_len(cell)) + cell
+            room -= needed
+        for line in lines:
+            console.print(Text(line, "bold" if number == 0 else ""), soft_wrap=True, highlight=False)
+
+
+def _blocks(console: Console, shown: Table, names: Sequence[str], rows: list[list[str]]) -> None:
     """Print a line a field; a line that is too long is the terminal's to break, so that it copies whole."""
     label = max(map(cell_len, names), default=0)
     blocks = [list(zip(names, row, strict=True)) for row in rows]
@@ -78,6 +96,11 @@ def _blocks(console: Console, names: Sequence[str], rows: list[list[str]]) -> No
         for name, value in block:
             if value:
                 gap = " " * (label - cell_len(name) + _LABEL_GAP)
-                line = Text.assemble((name, "cyan"), gap, value)
-                console.print(line, soft_wrap=True, highlight=False)
+                text = (
+                    "\n".join(wrapped(value, console.width - label - _LABEL_GAP, 0))
+                    if name in shown.prose
+                    else value
+                )
+                text = text.replace("\n", "\n" + " " * (label + _LABEL_GAP))
+                console.print(Text.assemble((name, "cyan"), gap, text), soft_wrap=True, highlight=False)
         console.print()

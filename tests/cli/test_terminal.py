@@ -67,6 +67,18 @@ def test_what_fits_in_no_table_is_printed_as_blocks() -> None:
     assert fact.splitlines()[:2] == [f"DKIM key  {key}", "domain    a.example"]
 
 
+@given(st.lists(st.tuples(WORDS, WORDS, WORDS), max_size=5), st.sampled_from(WIDTHS))
+def test_cells_that_flow_keep_their_order_and_break_between_each_other(
+    rows: Sequence[tuple[str, str, str]], width: int
+) -> None:
+    shown = printed(Table(("first", "second", "third"), rows, flow=True), width)
+    at = 0
+    for row in rows:
+        for cell in row:
+            at = shown.index(clean(cell), at) + len(clean(cell))
+    assert all(cell_len(line) <= width for line in shown.splitlines())
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_each_list_keeps_names_and_ids_whole_on_a_terminal(gatepost: Gatepost, width: int) -> None:
     user = gatepost.add_credential(
