@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from gatepost_cli import connecting, credential_options, credential_test, values
+from gatepost_cli import connecting, credential_options, credential_test, domain_walls, values
 from gatepost_cli.complete import account_names, credential_names, feature_names
 from gatepost_cli.credential_view import credential_data, credential_facts, credential_table, own_use
 from gatepost_cli.group import Group
@@ -153,6 +153,8 @@ def add(  # noqa: PLR0913, PLR0917 - a credential is what it is made of
         )
     if isinstance(expires, datetime):
         note(session, f"It ends at {stamp(expires)}.")
+    if senders:
+        domain_walls.note_closed(session, username)
     if generated:
         _reveal(session, username, password, {})
         _how_to_connect(session, username, password, account, senders)
@@ -254,6 +256,8 @@ def set_(  # noqa: PLR0913, PLR0917 - what can be changed
             changes["imported"] = ImportedSecret(password_hash)
         credentials.change(connection, user, **changes)
     _show(session, user)
+    if senders:
+        domain_walls.note_closed(session, user)
 
 
 def _replacement(what: str, patterns: tuple[str, ...], none: bool) -> dict[str, tuple[str, ...]]:

@@ -12,15 +12,17 @@ from typing import Any
 
 import click
 
-from gatepost_cli.credential_view import features_text
+from gatepost_cli.credential_view import OPEN, features_text
+from gatepost_cli.domain_walls import closed
 from gatepost_cli.output import Table, emit, facts, stamp
 from gatepost_cli.session import Session
 from gatepost_core.features import in_force
-from gatepost_core.model import Credential
+from gatepost_core.model import Credential, WallMode
 from gatepost_core.settings import Settings
 from gatepost_core.store import NotFound, StoreUnavailable
 from gatepost_core.store.errors import shown
 from gatepost_core.store.reader import Reader
+from gatepost_core.walls import Walls
 from gatepost_sasl.authenticator import BackendUnavailable, Denied, Peer
 from gatepost_sasl.backends import build
 from gatepost_sasl.mechanisms import Done, MechanismError, Plain
@@ -57,9 +59,10 @@ def run(session: Session, user: str, password: str, address: str) -> int:
         who = _prepared(user, password)
         answer = _asked(session, reader, who, Peer(address, secured=True))
         credential = reader.credential(answer.username)
+        refused = _closed(session, reader, credential)
     if credential is None and answer.backend == "store":
         raise NotFound(f"no credential {shown(user)}; 'gatepost credential list' shows all")
-    data = _data(answer, credential, session.now)
+    data = _data(answer, credential, session.now) | {"closed_senders": refused}
     emit(session, data, _table(data))
     return 0 if answer.result == "granted" else DENIED
 
@@ -90,6 +93,15 @@ def _asked(session: Session, reader: Reader, who: Done, peer: Peer) -> _Answer:
     if isinstance(verdict, Denied):
         return _Answer(name, "denied", verdict.reason, who.username)
     return _Answer(name, "granted", "", verdict.username)
+
+
+def _closed(session: Session, reader: Reader, credential: Credential | None) -> list[str]:
+    """Return the senders that walls between accounts would refuse all the same."""
+    settings = session.settings
+    walls = Walls(reader, settings.own_names, settings.accounts.wall_mode)
+    if credential is None or walls.mode() is WallMode.REPORT:
+        return []
+    return closed(walls, credential.account_id, credential.rules.senders)
 
 
 def _without_templates(settings: Settings) -> Settings:
@@ -141,7 +153,8 @@ def _table(data: dict[str, Any]) -> Table:
             ("mode", data["mode"] or ""),
             ("expires", data["expires_at"] or "never"),
             ("may log in from", ", ".join(data["networks"]) or "anywhere"),
-            ("then may send as", ", ".join(data["senders"]) or "anybody"),
+            ("then may send as", ", ".join(data["senders"]) or OPEN),
+            *([("but not as", ", ".join(data["closed_senders"]))] if data["closed_senders"] else []),
             ("with features", data["features"] or "none"),
         ]
     )

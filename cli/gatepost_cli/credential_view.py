@@ -47,6 +47,10 @@ def credential_table(rows: Iterable[tuple[Credential, Usage | None]], now: datet
     )
 
 
+# Walls stand between accounts, see docs/walls.md.
+OPEN = "any of its account's, or that nobody registered"
+
+
 def credential_facts(credential: Credential, used: Usage | None, now: datetime) -> Table:
     """Return one credential, a row for each of its fields."""
     return facts(
@@ -54,7 +58,7 @@ def credential_facts(credential: Credential, used: Usage | None, now: datetime) 
             *zip(_COLUMNS, _row(credential, used, now), strict=True),
             ("last used from", used.ip if used else ""),
             ("expires", stamp(credential.expires_at) or "never"),
-            ("senders", ", ".join(credential.rules.senders) or "any"),
+            ("senders", ", ".join(credential.rules.senders) or OPEN),
             ("networks", ", ".join(credential.rules.networks) or "any"),
             ("source", credential.source.value),
             *credential_options.facts(credential.options),

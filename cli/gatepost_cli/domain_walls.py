@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import click
 
 from gatepost_cli.complete import account_names, domain_names
-from gatepost_cli.output import emit, facts
+from gatepost_cli.output import emit, facts, note
 from gatepost_cli.session import Session, json_option, pass_session
 from gatepost_core.model import WallMode
 from gatepost_core.rules import normal_domain
 from gatepost_core.store import StoreError, grants
 from gatepost_core.store.errors import shown
-from gatepost_core.walls import own_name
+from gatepost_core.walls import Walls, own_name
 
 if TYPE_CHECKING:
     from gatepost_core.settings import Settings
@@ -85,6 +86,35 @@ def walls(session: Session, mode: str | None) -> None:
         ("accounts.walls", data["setting"]),
     ]
     emit(session, data, facts(rows))
+
+
+def closed(walls: Walls, account_id: int, senders: Iterable[str]) -> list[str]:
+    """Return the sender patterns that are of another account's domain, or the gateway's own.
+
+    Raises StoreUnavailable.
+    """
+    return [pattern for pattern in senders if walls.wall(account_id, pattern_domain(pattern)) is not None]
+
+
+def pattern_domain(pattern: str) -> str:
+    """Return the domain of a sender pattern: of an address, of itself, or of what it lies below."""
+    return pattern.rpartition("@")[2].removeprefix("*.")
+
+
+def note_closed(session: Session, user: str) -> None:
+    """Say which of a credential's sender patterns help nothing."""
+    if session.as_json:
+        return
+    with session.reader() as reader:
+        credential = reader.credential(user)
+        if credential is not None and credential.rules.senders:
+            walls = Walls(reader, own(session.settings), session.settings.accounts.wall_mode)
+            for pattern in closed(walls, credential.account_id, credential.rules.senders):
+                note(
+                    session,
+                    f"{pattern} is of a domain that another account registered, or of the gateway's own; "
+                    f"it helps once that is granted: 'gatepost domain grant NAME --to {credential.account}'.",
+                )
 
 
 def own(settings: Settings) -> list[str]:

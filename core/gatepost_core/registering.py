@@ -11,10 +11,10 @@ from __future__ import annotations
 import functools
 import importlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from gatepost_core.model import SenderDomain
+from gatepost_core.model import Claim, Grant, SenderDomain
 from gatepost_core.walls import covering
 
 
@@ -81,6 +81,20 @@ class Registry:
             if above in self._names:
                 return self._names[above]
         return None
+
+
+def claims_of(domains: Iterable[SenderDomain], grants: Mapping[str, Iterable[Grant]]) -> dict[str, Claim]:
+    """Return all claims by their names, as the reader finds them; ``grants`` by the names granted."""
+    owners: defaultdict[str, set[int]] = defaultdict(set)
+    granted: defaultdict[str, set[int]] = defaultdict(set)
+    for domain in domains:
+        for name in (domain.name, domain.click_domain, domain.bounce_domain):
+            owners[name].add(domain.account_id)
+            granted[name].update(one.account_id for one in grants.get(domain.name, ()))
+    for name, ones in grants.items():
+        granted[name].update(one.account_id for one in ones)
+    names = owners.keys() | granted.keys()
+    return {name: Claim(name, frozenset(owners[name]), frozenset(granted[name])) for name in names}
 
 
 def public_suffix(name: str) -> bool:

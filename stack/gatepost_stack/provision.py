@@ -17,9 +17,9 @@ from sqlalchemy import Connection, delete
 
 from gatepost_core import dkim_keys, keyring, passwords
 from gatepost_core.features import FeatureValues
-from gatepost_core.model import Mode, Rules, SenderDomain, Source, State
+from gatepost_core.model import Mode, Rules, SenderDomain, Source, State, WallMode
 from gatepost_core.settings import Settings
-from gatepost_core.store import accounts, credentials, domains, migrate, schema
+from gatepost_core.store import accounts, credentials, domains, grants, migrate, schema
 from gatepost_core.store.engine import open_engine
 
 ACCOUNT = "demo"
@@ -63,6 +63,37 @@ class Provision:
                 keys=dkim_keys.new_keys(keys, DOMAIN, now),
                 now=now,
             )
+
+    def owner(self, account: str, name: str) -> None:
+        """Make another account, with a sender domain of its own."""
+        keys = self._keys or keyring.Keyring.load(self._settings.keys.directory)
+        now = datetime.now(UTC)
+        with self._directory() as connection:
+            accounts.add(connection, account, now)
+            domains.add(
+                connection,
+                account=account,
+                name=name,
+                click_domain=f"click.{name}",
+                bounce_domain=f"bounces.{name}",
+                keys=dkim_keys.new_keys(keys, name, now),
+                now=now,
+            )
+
+    def grant(self, name: str) -> None:
+        """Let the account ``demo`` use a domain."""
+        with self._directory() as connection:
+            grants.grant(connection, name, ACCOUNT, datetime.now(UTC))
+
+    def revoke(self, name: str) -> None:
+        """Take that back."""
+        with self._directory() as connection:
+            grants.revoke(connection, name, ACCOUNT)
+
+    def walls(self, mode: WallMode) -> None:
+        """Have mail that uses another account's domain refused, or only told of."""
+        with self._directory() as connection:
+            grants.set_walls(connection, mode)
 
     def domain(self, name: str = DOMAIN) -> SenderDomain:
         """Return a sender domain with its DKIM keys."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.ansible.world import SENDER_DOMAIN, World
+from tests.ansible.world import AGENCY, SENDER_DOMAIN, World
 
 AGAIN = ("site again", "smarthost again", "site check", "smarthost check")
 
@@ -33,6 +33,10 @@ def test_the_first_play_ends_with_the_records_to_publish(deployment: World) -> N
     assert all(one["name"] in told for one in shown["dns"])
     assert "_domainkey" in told
     assert "WARNING" not in deployment.runs["site again"].text
+
+
+def test_a_sender_domain_is_shared_with_the_accounts_that_the_variables_name(deployment: World) -> None:
+    assert deployment.gatepost(f"domain show {SENDER_DOMAIN}")["grants"] == [AGENCY]
 
 
 def test_every_unit_of_the_gateway_runs(deployment: World) -> None:

@@ -26,6 +26,8 @@ from tests.ansible.receiving import Receiver
 
 SENDER_DOMAIN = "shop.test"
 ACCOUNT = "shop"
+# May use the shop's domain.
+AGENCY = "agency"
 FEATURES = ["inlinecss", "feedbackid", "dkim"]
 
 
@@ -65,8 +67,8 @@ class World:
         return {
             "gateway_wheelhouse": str(self.wheelhouse),
             "gateway_private_users": False,
-            "gateway_accounts": [ACCOUNT],
-            "gateway_domains": [{"name": SENDER_DOMAIN, "account": ACCOUNT}],
+            "gateway_accounts": [ACCOUNT, AGENCY],
+            "gateway_domains": [{"name": SENDER_DOMAIN, "account": ACCOUNT, "grants": [AGENCY]}],
             "postfix_hostname": self.gateway.full_name,
             "postfix_tls_mode": "files",
             "postfix_tls_key_file": str(key),

@@ -113,3 +113,26 @@ def test_walls_are_shown_and_set_and_the_setting_has_the_last_word(gatepost: Gat
     shown = gatepost("--set", "accounts.walls=enforce", "domain", "walls", "--json").data
     assert shown == {"walls": "enforce", "store": "report", "setting": "enforce"}
     assert gatepost("domain", "walls", "maybe").code == 2
+
+
+def test_a_sender_that_walls_refuse_is_told_as_soon_as_it_is_named(two: Gatepost) -> None:
+    """Otherwise the first message would tell."""
+    words = ("credential", "add", "--account", "beta", "--sender", "beta.test", "--sender", "*.acme.test")
+    told = two(*words).err
+    assert "*.acme.test is of a domain that another account registered" in told
+    assert "'gatepost domain grant NAME --to beta'" in told
+    assert "beta.test is of" not in told.replace("*.acme.test", "")
+    user = two("credential", "list", "--json").data[0]["username"]
+    assert "*.acme.test is of a domain" in two("credential", "set", user, "--sender", "*.acme.test").err
+    two("domain", "grant", "acme.test", "--to", "beta")
+    assert "*.acme.test is of" not in two("credential", "set", user, "--sender", "*.acme.test").err
+
+
+def test_credential_test_says_what_may_be_sent_and_what_not(two: Gatepost) -> None:
+    words = ("credential", "add", "--account", "beta", "--json", "--sender", "b@beta.test", "--sender")
+    made = two(*words, "b@acme.test").data
+    tried = ("credential", "test", made["username"], "--password-stdin")
+    assert two.process(*tried, "--json", stdin=made["password"]).data["closed_senders"] == ["b@acme.test"]
+    assert "but not as\tb@acme.test" in two.process(*tried, stdin=made["password"]).out
+    two("domain", "walls", "report")
+    assert two.process(*tried, "--json", stdin=made["password"]).data["closed_senders"] == []

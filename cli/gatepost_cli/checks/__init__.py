@@ -26,6 +26,7 @@ from gatepost_cli.checks.release import release
 from gatepost_cli.checks.shared import postfix_shared
 from gatepost_cli.checks.sockets import milter_socket, policy_socket, sasl_socket
 from gatepost_cli.checks.stores import store
+from gatepost_cli.checks.walls import walls
 
 Check = Callable[[Context], Iterator[Finding]]
 
@@ -35,6 +36,7 @@ _IN_ORDER: tuple[Check, ...] = (
     release,
     store,
     keys,
+    walls,
     backends,
     clients,
     daemons,
