@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 import click
@@ -10,12 +10,14 @@ import click
 from gatepost_cli.complete import credential_names
 from gatepost_cli.group import Group
 from gatepost_cli.nouns import NOUNS
-from gatepost_cli.output import Table, emit, facts, stamp
+from gatepost_cli.output import Table, emit, emit_each, facts, on_terminal, stamp
 from gatepost_cli.session import Session, json_option, pass_session
 from gatepost_core.model import MessageRecord, Mode
 from gatepost_core.store import journal
 from gatepost_core.walls import RECORDED
 
+_COLUMNS = ("time", "id", "queue id", "credential", "mode", "sender", "recipients", "size", "applied")
+_FIELDS = tuple(field.name for field in fields(MessageRecord))
 _MODES = {Mode.LIVE: "live", Mode.SANDBOX: "sandbox: not delivered"}
 
 
@@ -34,18 +36,20 @@ def command() -> None:
     help="How many, newest first.",
 )
 @click.option("--credential", metavar="USER", shell_complete=credential_names, help="Only this credential's.")
+@click.option("--probes", is_flag=True, help="Those of doctor's probes as well.")
 @json_option
 @pass_session
-def list_(session: Session, limit: int, credential: str | None) -> None:
-    """Show the newest messages."""
+def list_(session: Session, limit: int, credential: str | None, probes: bool) -> None:
+    """Show the newest messages, without those of 'gatepost doctor' unless --credential names theirs."""
     with session.journal() as connection:
-        found = journal.recent(connection, limit=limit, username=credential)
-    columns = ("time", "id", "queue id", "credential", "mode", "sender", "recipients", "size", "applied")
-    emit(
-        session,
-        [_data(record) for record in found],
-        Table(columns, [_row(record) for record in found], prose=("recipients", "applied"), flow=True),
-    )
+        found = journal.newest_first(
+            connection, limit=limit, username=credential, probes=probes or credential is not None
+        )
+        if not on_terminal(session):
+            emit_each(session, _COLUMNS, found, _data, _row)
+            return
+        rows = [_row(record) for record in found]
+    emit(session, None, Table(_COLUMNS, rows, prose=("recipients", "applied"), flow=True))
 
 
 @command.command("show")
@@ -98,6 +102,4 @@ def _skipped(name: str) -> str:
 
 
 def _data(record: MessageRecord) -> dict[str, Any]:
-    data = asdict(record)
-    data["created_at"] = stamp(record.created_at)
-    return data
+    return {name: getattr(record, name) for name in _FIELDS} | {"created_at": stamp(record.created_at)}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 import click
 
@@ -15,7 +16,11 @@ from gatepost_cli.session import Session
 from gatepost_cli.table import FACTS, Table, clean
 from gatepost_core import moments
 
-__all__ = ["FACTS", "Table", "clean", "emit", "facts", "note", "stamp"]
+__all__ = ["FACTS", "Table", "clean", "emit", "emit_each", "facts", "note", "on_terminal", "stamp"]
+
+T = TypeVar("T")
+Row: TypeAlias = Sequence[str]
+_PIECE = 65_536
 
 
 def emit(session: Session, data: Any, shown: Table | str) -> None:
@@ -27,8 +32,56 @@ def emit(session: Session, data: Any, shown: Table | str) -> None:
     elif sys.stdout.isatty():
         importlib.import_module("gatepost_cli.terminal").show(shown)  # rich is not quick to load
     else:
-        for row in (shown.columns, *shown.rows):
-            click.echo("\t".join(clean(cell) for cell in row))
+        _write(_line(cells) for cells in itertools.chain([shown.columns], shown.rows))
+
+
+def emit_each(
+    session: Session,
+    columns: Sequence[str],
+    found: Iterable[T],
+    data: Callable[[T], Any],
+    row: Callable[[T], Row],
+) -> None:
+    """Print many things piece by piece, as ``emit`` would print all of them: JSON, or lines for a program.
+
+    What is printed is forgotten, so memory does not grow with their number.
+    """
+    if session.as_json:
+        _write(_array(data(one) for one in found))
+    else:
+        _write(_line(cells) for cells in itertools.chain([columns], map(row, found)))
+
+
+def on_terminal(session: Session) -> bool:
+    """Say whether a person reads what is printed, as a table that needs all of its rows."""
+    return not session.as_json and sys.stdout.isatty()
+
+
+def _array(items: Iterable[Any]) -> Iterator[str]:
+    """Yield the pieces of one JSON array."""
+    before = "["
+    for item in items:
+        text = json.dumps(item, ensure_ascii=True, indent=2)
+        yield f"{before}\n  " + text.replace("\n", "\n  ")
+        before = ","
+    yield "\n]\n" if before == "," else "[]\n"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "\t".join(clean(cell) for cell in cells) + "\n"
+
+
+def _write(pieces: Iterable[str]) -> None:
+    """Write pieces, many at a time."""
+    waiting: list[str] = []
+    size = 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size >= _PIECE:
+            click.echo("".join(waiting), nl=False)
+            waiting, size = [], 0
+    click.echo("".join(waiting), nl=False)
 
 
 def note(session: Session, text: str) -> None:

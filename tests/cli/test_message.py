@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from gatepost_core import ids
-from gatepost_core.model import MessageRecord
+from gatepost_core.model import MessageRecord, Mode
+from gatepost_core.store import journal
+from gatepost_core.store.engine import open_engine
 from gatepost_core.store.journal import JournalWriter
 
 from .command import Gatepost
@@ -83,6 +93,107 @@ def test_a_subject_cannot_move_the_terminals_cursor_nor_add_a_row(gatepost: Gate
     shown = gatepost("message", "show", bad.id).out
     assert "Subject\t\\x1b[2J\\r\\nid\\tforged\\u202e\\x9b\n" in shown
     assert gatepost("message", "show", bad.id, "--json").data["subject"] == bad.subject
+
+
+MANY = 30_000
+
+
+def changed(number: int) -> dict[str, str]:
+    return {"id": ids.new(number), "username": "rare" if number < 10 else "gp", "queue_id": f"4X{number}"}
+
+
+@pytest.fixture
+def many(gatepost: Gatepost) -> Gatepost:
+    """A journal of many messages, the first ten of them of another credential."""
+    names = [field.name for field in fields(MessageRecord)]
+    with closing(sqlite3.connect(gatepost.folder / "store" / "journal.db")) as connection, connection:
+        one = asdict(record(0)) | {"created_at": "2026-05-01 12:00:00.000000", "mode": "live"}
+        values = [json.dumps(value) if isinstance(value, tuple | dict) else value for value in one.values()]
+        columns = list(zip(names, values, strict=True))
+        connection.executemany(
+            f"INSERT INTO messages ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",  # noqa: S608
+            ([changed(number).get(name, value) for name, value in columns] for number in range(MANY)),
+        )
+    return gatepost
+
+
+def peak(gatepost: Gatepost, *words: str) -> tuple[int, bytes]:
+    """Return the most memory that the command took, in bytes, and what it printed."""
+    command = [
+        sys.executable,
+        "-m",
+        "gatepost_cli",
+        "--config",
+        str(gatepost.config),
+        "message",
+        "list",
+        *words,
+    ]
+    with (gatepost.folder / "printed").open("wb") as printed:
+        process = subprocess.Popen(command, stdout=printed)
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return used.ru_maxrss * 1024, (gatepost.folder / "printed").read_bytes()
+
+
+@pytest.mark.parametrize("words", [("--json",), ()], ids=["json", "lines"])
+def test_a_list_of_many_takes_no_more_memory_than_one_of_few(many: Gatepost, words: tuple[str, ...]) -> None:
+    few, _ = peak(many, "--limit", "1000", *words)
+    all_of_them, printed = peak(many, "--limit", str(MANY), *words)
+    assert all_of_them - few < 10_000_000
+    if words:
+        listed = json.loads(printed)
+        assert [one["queue_id"] for one in listed] == [f"4X{number}" for number in reversed(range(MANY))]
+    else:
+        assert printed.count(b"\n") == MANY + 1
+
+
+def test_the_list_of_one_credential_looks_at_its_messages_alone(many: Gatepost) -> None:
+    """SQLite's steps are counted, not seconds."""
+    engine = open_engine(f"sqlite:///{many.folder}/store/journal.db", reading=True)
+    steps = [0]
+
+    def count() -> int:
+        steps[0] += 100
+        return 0
+
+    with engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        driver.set_progress_handler(count, 100)
+        assert len(journal.recent(connection, limit=20, username="rare")) == 10
+        assert len(journal.recent(connection, limit=20)) == 20
+        assert journal.get(connection, "4X77").queue_id == "4X77"
+    engine.dispose()
+    assert steps[0] < 5_000
+
+
+def test_an_array_is_one_document_however_many_are_in_it(gatepost: Gatepost) -> None:
+    assert gatepost("message", "list", "--json").out == "[]\n"
+    writer = JournalWriter(f"sqlite:///{gatepost.folder}/store/journal.db")
+    for number in range(3):
+        writer.submit(record(number)).result(timeout=10)
+    writer.close()
+    for limit in ("1", "3"):
+        text = gatepost("message", "list", "--json", "--limit", limit).out
+        assert text == json.dumps(json.loads(text), indent=2) + "\n"
+
+
+def test_doctor_s_probes_are_shown_to_those_who_ask(gatepost: Gatepost) -> None:
+    writer = JournalWriter(f"sqlite:///{gatepost.folder}/store/journal.db")
+    probe = replace(record(3), username="gpprobe", tags=(journal.PROBE_TAG,), mode=Mode.SANDBOX)
+    alike = [replace(record(1), mode=Mode.SANDBOX), replace(record(2), tags=(journal.PROBE_TAG,))]
+    for one in (*alike, probe):
+        writer.submit(one).result(timeout=10)
+    writer.close()
+
+    def listed(*words: str) -> list[str]:
+        return [one["queue_id"] for one in gatepost("message", "list", "--json", *words).data]
+
+    assert listed() == ["4Xyz2", "4Xyz1"]
+    assert listed("--probes") == ["4Xyz3", "4Xyz2", "4Xyz1"]
+    assert listed("--credential", "gpprobe") == ["4Xyz3"]
+    assert listed("--limit", "1") == ["4Xyz2"]
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "many"])

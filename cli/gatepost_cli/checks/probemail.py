@@ -18,6 +18,7 @@ from gatepost_core.model import Credential, Mode, Rules, SenderDomain
 from gatepost_core.passwords import derive, new_password, new_username
 from gatepost_core.rules import normal_domain
 from gatepost_core.store import Conflict, accounts, credentials, domains
+from gatepost_core.store.journal import PROBE_TAG
 
 LABEL = "gatepost doctor: probe"
 _ACCOUNT = "gatepost-doctor"
@@ -50,7 +51,7 @@ def make(context: Context, now: datetime) -> Login:
             f"{_LOCAL_PART}@{domain.name if domain else context.hostname}"
         )
         account = domain.account if domain else _some_account(connection, now)
-        features: dict[str, FeatureValue] = {"inlinecss": True, "tags": ("gatepost-doctor",)}
+        features: dict[str, FeatureValue] = {"inlinecss": True, "tags": (PROBE_TAG,)}
         if domain is not None and active_keys(domain.keys, now):
             features["dkim"] = True
         credentials.add(

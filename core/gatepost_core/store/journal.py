@@ -8,10 +8,11 @@ A record that cannot be written fails its own future with StoreUnavailable.
 
 from __future__ import annotations
 
+import json
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 _BATCH = 200
+_PAGE = 500
+# What messages of doctor's probe are marked with; its credential is in sandbox mode.
+PROBE_TAG = "gatepost-doctor"
 # While others are about to bring a record, waiting a little puts more into each commit (PostgreSQL's
 # commit_delay). Who is alone never waits.
 _GATHER_SECONDS = 0.008
@@ -153,14 +157,40 @@ class JournalWriter:
 
 def recent(connection: Connection, *, limit: int, username: str | None = None) -> list[MessageRecord]:
     """Return the newest records first, at most ``limit``, of one credential if it is named."""
-    from sqlalchemy import desc, select  # noqa: PLC0415 - for commands; the writer does without
+    return list(newest_first(connection, limit=limit, username=username))
+
+
+def newest_first(
+    connection: Connection, *, limit: int, username: str | None = None, probes: bool = True
+) -> Iterator[MessageRecord]:
+    """Yield the newest records first, as ``recent`` does; without ``probes``, not those of doctor's.
+
+    They are read a page at a time, each from where the last ended, so that memory does not grow with
+    ``limit``, and no read transaction, which would keep SQLite's log from being written back, waits for
+    whoever takes them.
+    """
+    from sqlalchemy import Text, and_, desc, not_, select, type_coerce  # noqa: PLC0415 - see recent
 
     from gatepost_core.store.schema import messages  # noqa: PLC0415
 
-    query = select(messages).order_by(desc(messages.c.id)).limit(limit)
+    query = select(messages).order_by(desc(messages.c.id))
     if username is not None:
         query = query.where(messages.c.username == username)
-    return [_record(row._asdict()) for row in connection.execute(query)]
+    if not probes:
+        tags = type_coerce(messages.c.tags, Text)
+        query = query.where(
+            not_(and_(messages.c.mode == Mode.SANDBOX.value, tags == json.dumps([PROBE_TAG])))
+        )
+    last: str | None = None
+    while limit > 0:
+        page = query if last is None else query.where(messages.c.id < last)
+        rows = connection.execute(page.limit(min(limit, _PAGE))).all()
+        for row in rows:
+            yield _record(row._asdict())
+        if len(rows) < min(limit, _PAGE):
+            return
+        limit -= len(rows)
+        last = rows[-1].id
 
 
 def get(connection: Connection, name: str) -> MessageRecord:

@@ -15,6 +15,7 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -157,7 +158,7 @@ messages = Table(
     Column("id", String(21), primary_key=True),
     Column("created_at", UtcDateTime, nullable=False, index=True),
     # No foreign key: the credential is in the other database, and its messages outlive it.
-    Column("credential_id", Integer, nullable=False, index=True),
+    Column("credential_id", Integer, nullable=False),
     Column("username", String(255), nullable=False),
     Column("queue_id", String(32), nullable=False, index=True),
     Column("sender", Text, nullable=False),
@@ -172,6 +173,8 @@ messages = Table(
     Column("skipped", JSON, nullable=False),
     Column("seconds", JSON, nullable=False),
     Column("mode", String(16), nullable=False, server_default="live"),
+    # Ids are in the order of time.
+    Index("ix_messages_username", "username", "id"),
 )
 
 credential_usage = Table(
