@@ -123,5 +123,6 @@ def test_an_innocent_sender_waits_less_than_two_seconds(gateway: Gateway) -> Non
 def longest(innocents: list[Innocent]) -> float:
     """Return the longest wait; the worst are printed, each with what was sent beside it."""
     waits = sorted((wait for innocent in innocents for wait in innocent.waits), reverse=True)
+    print(f"usual wait beside them {waits[len(waits) // 2][0]:.2f} s")
     print("longest waits: " + ", ".join(f"{wait:.2f} s beside {name}" for wait, name in waits[:8]))
     return waits[0][0]
