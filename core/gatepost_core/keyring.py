@@ -16,8 +16,9 @@ from typing import Literal
 
 from gatepost_core.keyed_hash import KeyedHash
 
-Purpose = Literal["password", "token", "seal"]
-PURPOSES: tuple[Purpose, ...] = ("password", "token", "seal")
+# Links and images, unsubscribing, bounces: apart, so that who answers one can forge no other.
+Purpose = Literal["password", "click", "unsubscribe", "bounce", "seal"]
+PURPOSES: tuple[Purpose, ...] = ("password", "click", "unsubscribe", "bounce", "seal")
 _IDS = "abcdefghijklmnopqrstuvwxyz"
 _SIZE = 32
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from gatepost_core import rules
@@ -20,6 +20,7 @@ from gatepost_core.tokens import (
     BounceTokens,
     ClickTokens,
     OpenTokens,
+    Origin,
     PixelTokens,
     TokenError,
     UnsubscribeTokens,
@@ -108,17 +109,18 @@ class ContextMaker:
             domain = None  # another account's clicks, opens and bounces are none of this one's
         host = domain.click_domain if domain is not None else self._tracking.fallback_domain
         base = f"{self._tracking.scheme}://{host}/" if host else ""
+        origin = Origin(host, credential.id, message_id)
         unsubscribe, no_unsubscribe, sender, no_sender = "", _OFF, "", _OFF
         if overridden or features["unsubscribe"]:
-            unsubscribe, no_unsubscribe = self._unsubscribe(base, credential, message_id, transaction)
+            unsubscribe, no_unsubscribe = self._unsubscribe(base, origin, transaction)
         if overridden or features["trackbounces"]:
-            sender, no_sender = self._bounce_sender(domain, message_id, transaction)
+            sender, no_sender = self._bounce_sender(domain, origin, transaction)
         opens = bool(base) and bool(overridden or features["trackopens"])
         return Context(
             features=features,
-            click=_Links(self._clicks.issuer, base, message_id) if base else None,
-            opens=_Links(self._opens.issuer, base, message_id) if opens else None,
-            pixel=f"{base}{PIXEL_PATH}{self._pixels.issue(message_id)}.gif" if opens else "",
+            click=_Links(self._clicks.issuer, base, origin) if base else None,
+            opens=_Links(self._opens.issuer, base, origin) if opens else None,
+            pixel=f"{base}{PIXEL_PATH}{self._pixels.issue(origin)}.gif" if opens else "",
             host=self._image_host(base, credential) if base else None,
             image_size_limit=self._limits.image,
             unsubscribe=unsubscribe,
@@ -132,9 +134,7 @@ class ContextMaker:
             calculate=self._calculate,
         )
 
-    def _unsubscribe(
-        self, base: str, credential: Credential, message_id: str, transaction: Transaction
-    ) -> tuple[str, str]:
+    def _unsubscribe(self, base: str, origin: Origin, transaction: Transaction) -> tuple[str, str]:
         """Return the address to unsubscribe at, or why there is none."""
         if not base:
             return "", "no click domain for the From domain"
@@ -142,14 +142,14 @@ class ContextMaker:
             return "", "RFC 8058 asks for https"
         if len(transaction.recipients) != 1:
             return "", "the message has several recipients"
-        recipient = Unsubscription(message_id, credential.account_id, transaction.recipients[0])
+        told = Unsubscription(origin, transaction.recipients[0])
         try:
-            return f"{base}{UNSUBSCRIBE_PATH}{self._unsubscribes.issue(recipient)}", ""
+            return f"{base}{UNSUBSCRIBE_PATH}{self._unsubscribes.issue(told)}", ""
         except TokenError as error:
             return "", str(error)
 
     def _bounce_sender(
-        self, domain: SenderDomain | None, message_id: str, transaction: Transaction
+        self, domain: SenderDomain | None, origin: Origin, transaction: Transaction
     ) -> tuple[str, str]:
         """Return the envelope sender to which bounces come back, or why there is none."""
         if not transaction.sender:
@@ -158,7 +158,8 @@ class ContextMaker:
             return "", "the From domain is not registered"
         if not domain.bounce_domain:
             return "", "the From domain has no bounce domain"
-        return f"{self._bounces.issue(message_id)}@{domain.bounce_domain}", ""
+        host = domain.bounce_domain
+        return f"{self._bounces.issue(replace(origin, host=host))}@{host}", ""
 
     def _image_host(self, base: str, credential: Credential) -> ImageHost:
         """Return what keeps an image of the account; what is not delivered keeps none."""
@@ -175,19 +176,19 @@ class _Links:
     """Makes the new beginning of an address: scheme, click domain and token."""
 
     def __init__(
-        self, issuer: Callable[[str], Callable[[str, str, str], str]], base: str, message_id: str
+        self, issuer: Callable[[Origin], Callable[[str, str, str], str]], base: str, origin: Origin
     ) -> None:
         self._issuer = issuer
         self._issue: Callable[[str, str, str], str] | None = None
         self._base = base
-        self._message_id = message_id
+        self._origin = origin
 
     def __call__(self, scheme: str, authority: str, path_and_query: str) -> str | None:
         """Return what replaces ``scheme://authority``, or None for an address that must stay as it is."""
         if self._base.endswith(f"/{authority.lower()}/"):
             return None
         if self._issue is None:
-            self._issue = self._issuer(self._message_id)
+            self._issue = self._issuer(self._origin)
         try:
             return self._base + self._issue(scheme, authority, path_and_query)
         except TokenError:

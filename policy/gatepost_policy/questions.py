@@ -33,6 +33,7 @@ from gatepost_core.rules import (
     check_tls,
     normal_domain,
 )
+from gatepost_core.tokens import Origin
 from gatepost_core.walls import Walls
 from gatepost_policy.protocol import Request
 
@@ -74,8 +75,8 @@ class _NoLogins:
 class BounceTokens(Protocol):
     """Knows the local parts that were given out as envelope senders."""
 
-    def verify(self, local_part: str) -> str | None:
-        """Return the message id in a valid token, else None."""
+    def verify(self, local_part: str, host: str) -> Origin | None:
+        """Return what a valid token of a bounce domain holds, else None."""
         ...
 
 
@@ -156,7 +157,8 @@ class Questions:
     def _bounce(self, recipient: str) -> str | None:
         """Return the id of the message that ``recipient`` takes bounces of, else None."""
         local_part, _, domain = recipient.rpartition("@")
-        message_id = self._bounce_tokens.verify(local_part)
-        if message_id is None or not self._directory.bounce_domain(normal_domain(domain)):
+        host = normal_domain(domain)
+        origin = self._bounce_tokens.verify(local_part, host)
+        if origin is None or not self._directory.bounce_domain(host):
             return None
-        return message_id
+        return origin.message_id

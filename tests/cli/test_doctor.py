@@ -21,6 +21,7 @@ from gatepost_cli.checks import CHECKS
 from gatepost_cli.checks.base import Context
 from gatepost_cli.checks.certificate import tls_certificate
 from gatepost_cli.checks.parameters import postfix_main_cf, postfix_master_cf
+from gatepost_core.keyring import PURPOSES
 from gatepost_core.postfix import main_cf, master_cf
 from gatepost_core.settings import load
 from gatepost_stack import certificate
@@ -126,10 +127,10 @@ def test_a_database_that_is_missing_is_a_fault(place: Gatepost) -> None:
 
 def test_keys_that_everybody_may_read_are_a_fault(place: Gatepost) -> None:
     (place.folder / "keys").chmod(0o755)
-    (place.folder / "keys" / "token-a.key").chmod(0o644)
+    (place.folder / "keys" / "click-a.key").chmod(0o644)
     found = faults(doctor(place), "keys")
     assert any("mode 0755" in one["found"] for one in found)
-    assert any("token-a.key" in one["found"] and "chmod 0640" in one["advice"] for one in found)
+    assert any("click-a.key" in one["found"] and "chmod 0640" in one["advice"] for one in found)
 
 
 def findings(place: Gatepost, check: Any) -> list[Any]:
@@ -360,7 +361,7 @@ def test_settings_and_keys_that_the_daemons_user_cannot_read_are_a_fault(place: 
     for path in (place.folder / "keys").iterdir():
         os.chown(path, 1, 65534)
     third = [one for one in faulty(place, CHECKS["keys"]) if "belongs to" in one.found]
-    assert len(third) == 3
+    assert len(third) == len(PURPOSES)
     assert "chown nobody" in third[0].advice
 
 

@@ -17,6 +17,7 @@ from gatepost_cli.docs import commands
 from gatepost_cli.faults import explain
 from gatepost_cli.main import main
 from gatepost_cli.nouns import NOUNS
+from gatepost_core.keyring import PURPOSES
 
 from .command import Gatepost, make
 
@@ -126,12 +127,12 @@ def test_store_upgrade_makes_what_is_missing_and_says_so(tmp_path: Path) -> None
         "directory": None,
         "journal": None,
     }
-    assert len(first["keys_made"]) == 3
+    assert len(first["keys_made"]) == len(PURPOSES)
     again = gatepost("store", "upgrade", "--json").data
     assert all(entry["before"] == entry["after"] for entry in again["databases"].values())
     assert again["keys_made"] == []
-    (tmp_path / "keys" / "token-a.key").unlink()
-    assert gatepost("store", "upgrade", "--json").data["keys_made"] == [str(tmp_path / "keys/token-a.key")]
+    (tmp_path / "keys" / "click-a.key").unlink()
+    assert gatepost("store", "upgrade", "--json").data["keys_made"] == [str(tmp_path / "keys/click-a.key")]
     assert "nothing to do" in gatepost("store", "upgrade").out
 
 

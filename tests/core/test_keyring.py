@@ -13,10 +13,23 @@ from gatepost_core.keyring import PURPOSES, Keyring, KeyringError, add, create_m
 def test_missing_keys_are_made_once(tmp_path: Path) -> None:
     directory = tmp_path / "a" / "keys"
     made = create_missing(directory)
-    assert sorted(path.name for path in made) == ["password-a.key", "seal-a.key", "token-a.key"]
+    assert sorted(path.name for path in made) == [f"{name}-a.key" for name in sorted(PURPOSES)]
     before = {path: path.read_bytes() for path in made}
     assert create_missing(directory) == []
     assert {path: path.read_bytes() for path in made} == before
+
+
+def test_a_directory_with_one_key_for_all_tokens_gets_one_for_each(tmp_path: Path) -> None:
+    create_missing(tmp_path)
+    for purpose in ("click", "unsubscribe", "bounce"):
+        (tmp_path / f"{purpose}-a.key").rename(tmp_path / "token-a.key")
+    before = (tmp_path / "seal-a.key").read_bytes()
+    with pytest.raises(KeyringError, match="no click key; run 'gatepost store upgrade' to make it"):
+        Keyring.load(tmp_path)
+    made = sorted(path.name for path in create_missing(tmp_path))
+    assert made == ["bounce-a.key", "click-a.key", "unsubscribe-a.key"]
+    assert "token" not in Keyring.load(tmp_path).keys
+    assert (tmp_path / "seal-a.key").read_bytes() == before
 
 
 def test_keys_are_not_for_everybody(tmp_path: Path) -> None:
@@ -35,12 +48,12 @@ def test_every_key_is_32_bytes_and_its_own(tmp_path: Path) -> None:
 
 def test_a_rotated_key_makes_new_values_and_the_old_one_still_checks(tmp_path: Path) -> None:
     create_missing(tmp_path)
-    old = Keyring.load(tmp_path).current("token")[1]
-    assert add(tmp_path, "token").name == "token-b.key"
+    old = Keyring.load(tmp_path).current("bounce")[1]
+    assert add(tmp_path, "bounce").name == "bounce-b.key"
     keyring = Keyring.load(tmp_path)
-    assert keyring.current("token")[0] == "b"
-    assert keyring.get("token", "a") == old
-    assert keyring.get("token", "z") is None
+    assert keyring.current("bounce")[0] == "b"
+    assert keyring.get("bounce", "a") == old
+    assert keyring.get("bounce", "z") is None
 
 
 def test_the_27th_key_is_refused(tmp_path: Path) -> None:
@@ -64,10 +77,10 @@ def test_a_missing_key_tells_how_to_make_it(tmp_path: Path) -> None:
 )
 def test_a_damaged_key_is_named(tmp_path: Path, content: bytes, text: str) -> None:
     create_missing(tmp_path)
-    (tmp_path / "token-a.key").write_bytes(content)
+    (tmp_path / "bounce-a.key").write_bytes(content)
     with pytest.raises(KeyringError) as refused:
         Keyring.load(tmp_path)
-    assert str(tmp_path / "token-a.key") in str(refused.value)
+    assert str(tmp_path / "bounce-a.key") in str(refused.value)
     assert text in str(refused.value)
 
 

@@ -25,8 +25,10 @@ from gatepost_core.passwords import (
     well_formed,
 )
 
+from .keys import keyring
+
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
-KEYRING = Keyring({"password": {"a": b"k" * 32}, "token": {"a": bytes(32)}, "seal": {"a": bytes(32)}})
+KEYRING = keyring("k")
 ROTATED = Keyring({**KEYRING.keys, "password": {"a": b"k" * 32, "b": b"n" * 32}})
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 

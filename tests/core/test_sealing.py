@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from gatepost_core.keyring import Keyring, KeyringError
 from gatepost_core.sealing import seal, unseal
 
-KEYRING = Keyring({"password": {"a": bytes(32)}, "token": {"a": bytes(32)}, "seal": {"a": b"s" * 32}})
+from .keys import keyring
+
+KEYRING = keyring("s")
 ROTATED = Keyring({**KEYRING.keys, "seal": {"a": b"s" * 32, "b": b"t" * 32}})
 OTHER = Keyring({**KEYRING.keys, "seal": {"a": b"o" * 32}})
 

@@ -19,6 +19,7 @@ from gatepost_core.tokens import BounceTokens, PixelTokens, UnsubscribeTokens
 from gatepost_stack.stack import Stack
 from tests.integration.harness import SENDER, Gateway, fresh_recipient
 
+CLICK = "click.example.test"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 HTML = (
     f"From: <{SENDER}>\r\nTo: <bob@example.org>\r\nSubject: x\r\nX-Mailer: mine\r\n"
@@ -67,8 +68,8 @@ def test_dsn_parameters_survive_a_changed_sender_and_the_original_one_is_on_reco
     assert sender
     local, _, host = sender[1].partition("@")
     assert host == "bounces.example.test"
-    message_id = BounceTokens(keys(held)).verify(local)
-    assert message_id
+    origin = BounceTokens(keys(held)).verify(local, host)
+    assert origin
     for line in ("ret_flags=2", "envelope_id=QQ314159", "dsn_orig_rcpt=rfc822;Bob@example.com"):
         assert f"named_attribute: {line}\n" in text, f"{line}\n{text}"
     assert re.findall(r"notify_flags=(\d+)", text) == ["10", "1"], text
@@ -76,7 +77,7 @@ def test_dsn_parameters_survive_a_changed_sender_and_the_original_one_is_on_reco
     with engine.connect() as connection_:
         record = journal.get(connection_, queue_id)
     engine.dispose()
-    assert (record.id, record.sender) == (message_id, SENDER)
+    assert (record.id, record.sender) == (origin.message_id, SENDER)
 
 
 def test_bounces_come_back_to_the_token_and_the_null_sender_stays(gateway: Gateway) -> None:
@@ -86,7 +87,8 @@ def test_bounces_come_back_to_the_token_and_the_null_sender_stays(gateway: Gatew
         with gateway.logged_in(login) as connection:
             connection.sendmail(sender, [recipient], HTML)
         reached = gateway.delivered(recipient).sender
-        assert bool(BounceTokens(keys(gateway)).verify(reached.partition("@")[0])) is bool(sender)
+        local, _, host = reached.partition("@")
+        assert bool(BounceTokens(keys(gateway)).verify(local, host)) is bool(sender)
 
 
 def test_images_are_hosted_and_header_fields_come_and_go(gateway: Gateway) -> None:
@@ -107,11 +109,11 @@ def test_images_are_hosted_and_header_fields_come_and_go(gateway: Gateway) -> No
     assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     token = re.fullmatch(r"<https://click\.example\.test/u/([\w-]+)>", message["List-Unsubscribe"])
     assert token
-    assert UnsubscribeTokens(keys(gateway)).verify(token[1]).recipient == recipient
+    assert UnsubscribeTokens(keys(gateway)).verify(token[1], CLICK).recipient == recipient
     assert [part.get_content_type() for part in message.walk()] == ["multipart/related", "text/html"]
     html = next(message.iter_parts()).get_content()
     image, pixel = re.findall(r'src="https://click\.example\.test/([^"]*)"', html)
     name = image.removeprefix("i/")
     (kept,) = gateway.stack.settings.images.directory.glob(f"accounts/*/{name[:2]}/{name}")
     assert kept.read_bytes() == PNG
-    assert PixelTokens(keys(gateway)).verify(pixel.removeprefix("o/").removesuffix(".gif"))
+    assert PixelTokens(keys(gateway)).verify(pixel.removeprefix("o/").removesuffix(".gif"), CLICK)

@@ -9,7 +9,7 @@ import pytest
 
 from gatepost_core import ids
 from gatepost_core.keyring import Keyring
-from gatepost_core.tokens import BounceTokens
+from gatepost_core.tokens import BounceTokens, Origin
 from gatepost_stack.provision import BOUNCE_DOMAIN
 from tests.integration.harness import PORTS, SENDER, Gateway, Port, fresh_recipient, reply, text_message
 
@@ -32,7 +32,8 @@ PROBE = "<double-bounce@{host}>"
 def token(gateway: Gateway) -> str:
     """Return an address that a message had for its envelope sender."""
     keys = Keyring.load(gateway.stack.settings.keys.directory)
-    return f"{BounceTokens(keys).issue(ids.new(int(time.time() * 1000)))}@{BOUNCE_DOMAIN}"
+    origin = Origin(BOUNCE_DOMAIN, 1, ids.new(int(time.time() * 1000)))
+    return f"{BounceTokens(keys).issue(origin)}@{BOUNCE_DOMAIN}"
 
 
 def hostname(connection: smtplib.SMTP) -> str:

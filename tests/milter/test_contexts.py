@@ -11,13 +11,13 @@ import pytest
 
 from gatepost_core import ids
 from gatepost_core.images import FileImageStore, QuotaError
-from gatepost_core.keyring import Keyring
 from gatepost_core.model import Credential, Mode, Rules, SenderDomain, State
 from gatepost_core.tokens import (
     BounceTokens,
     Click,
     ClickTokens,
     OpenTokens,
+    Origin,
     PixelTokens,
     UnsubscribeTokens,
     Unsubscription,
@@ -25,8 +25,9 @@ from gatepost_core.tokens import (
 from gatepost_milter.contexts import ContextMaker, SizeLimits, Tracking
 from gatepost_milter.message import Context
 from gatepost_milter.transaction import Transaction
+from tests.core.keys import keyring
 
-KEYRING = Keyring({"password": {"a": bytes(32)}, "token": {"a": b"k" * 32}, "seal": {"a": bytes(32)}})
+KEYRING = keyring()
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 OWN = ids.new(1)
 GIF = b"GIF89a...."
@@ -62,13 +63,17 @@ def test_every_address_holds_a_token_that_its_own_library_opens(maker: ContextMa
     assert made.click is not None
     assert made.opens is not None
     click, opened = made.click("https", "x.test", "/p"), made.opens("http", "y.test", "/i")
-    assert ClickTokens(KEYRING).verify(path_of(click), "/p") == Click("https", "x.test", OWN)
-    assert OpenTokens(KEYRING).verify(path_of(opened), "/i") == Click("http", "y.test", OWN)
-    assert PixelTokens(KEYRING).verify(path_of(made.pixel).removeprefix("o/").removesuffix(".gif")) == OWN
-    told = UnsubscribeTokens(KEYRING).verify(path_of(made.unsubscribe).removeprefix("u/"))
-    assert told == Unsubscription(OWN, 3, "bob@example.org")
+    host = "click.example.test"
+    origin = Origin(host, 7, OWN)
+    assert ClickTokens(KEYRING).verify(path_of(click), host, "/p") == Click("https", "x.test", origin)
+    assert OpenTokens(KEYRING).verify(path_of(opened), host, "/i") == Click("http", "y.test", origin)
+    image = path_of(made.pixel).removeprefix("o/").removesuffix(".gif")
+    assert PixelTokens(KEYRING).verify(image, host) == origin
+    told = UnsubscribeTokens(KEYRING).verify(path_of(made.unsubscribe).removeprefix("u/"), host)
+    assert told == Unsubscription(origin, "bob@example.org")
     local, _, host = made.bounce_sender.partition("@")
-    assert (BounceTokens(KEYRING).verify(local.upper()), host) == (OWN, "bounces.example.test")
+    assert host == "bounces.example.test"
+    assert BounceTokens(KEYRING).verify(local.upper(), host) == Origin(host, 7, OWN)
     assert made.feedback == "7:Acme-Ltd:Acme-Ltd"
 
 

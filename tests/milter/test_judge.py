@@ -205,9 +205,11 @@ def test_links_lead_through_the_from_domains_click_domain_with_a_token_that_know
     assert link.startswith("https://click.example.test/")
     assert link.endswith("/spring?x=1")
     token = link.removeprefix("https://click.example.test/").removesuffix("/spring?x=1")
-    click = ClickTokens(Keyring.load(store.settings.keys.directory)).verify(token, "/spring?x=1")
+    tokens = ClickTokens(Keyring.load(store.settings.keys.directory))
+    click = tokens.verify(token, "click.example.test", "/spring?x=1")
     assert (click.scheme, click.authority) == ("https", "shop.example.org")
-    assert click.message_id == verdict.record.id
+    assert click.origin.message_id == verdict.record.id
+    assert click.origin.credential_id == verdict.record.credential_id
 
 
 @pytest.mark.parametrize(("fallback", "host"), [("", None), ("click.gateway.test", b"click.gateway.test")])

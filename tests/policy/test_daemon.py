@@ -11,7 +11,7 @@ import pytest
 
 from gatepost_core import ids
 from gatepost_core.model import State
-from gatepost_core.tokens import BounceTokens
+from gatepost_core.tokens import BounceTokens, Origin
 from tests.core.running import ROOT, Running, connect, listening, read_line
 from tests.core.stores import BOUNCES, Store, make_store
 
@@ -64,7 +64,8 @@ def test_a_login_revoked_while_its_session_is_open_is_refused_at_rcpt_and_data(t
 
 
 def test_a_bounce_comes_in_by_its_token_on_port_25_only(store: Store, tmp_path: Path) -> None:
-    address = f"{BounceTokens(store.keyring).issue(ids.new(1_700_000_000_000))}@{BOUNCES}"
+    origin = Origin(BOUNCES, 1, ids.new(1_700_000_000_000))
+    address = f"{BounceTokens(store.keyring).issue(origin)}@{BOUNCES}"
     asked = {"sasl_username": "", "sender": "", "encryption_protocol": ""}
     with (
         listening(tmp_path / "socket") as listener,

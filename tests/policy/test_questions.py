@@ -13,6 +13,7 @@ from gatepost_core.lineserver import Close, Send
 from gatepost_core.model import Claim, Credential, Rules, State, WallMode
 from gatepost_core.rules import TLS_REQUIRED
 from gatepost_core.store.errors import StoreUnavailable
+from gatepost_core.tokens import Origin
 from gatepost_core.walls import Walls
 from gatepost_policy.protocol import Request
 from gatepost_policy.questions import NOT_ASKED, Questions
@@ -55,8 +56,8 @@ class Directory:
 class Tokens:
     """Takes ``good`` for message m1."""
 
-    def verify(self, local_part: str) -> str | None:
-        return "m1" if local_part.lower() == "good" else None
+    def verify(self, local_part: str, host: str) -> Origin | None:
+        return Origin(host, 1, "m1") if local_part.lower() == "good" else None
 
 
 def questions(*, down: bool = False, mode: WallMode = WallMode.ENFORCE) -> Questions:

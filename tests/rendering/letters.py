@@ -155,7 +155,7 @@ def original(address: str) -> str:
     if token == "i":
         return EMBEDDED
     if token == "o":
-        PixelTokens(KEYRING).verify(path.removesuffix(".gif"))
+        PixelTokens(KEYRING).verify(path.removesuffix(".gif"), CLICK)
         return PIXEL
     rest = slash + path + ("?" + parts.query if "?" in address.partition("#")[0] else "")
     fragment = address.partition("#")[1] + address.partition("#")[2]
@@ -166,6 +166,6 @@ def original(address: str) -> str:
 
 def _opened(token: str, rest: str) -> Click:
     try:
-        return ClickTokens(KEYRING).verify(token, rest)
+        return ClickTokens(KEYRING).verify(token, CLICK, rest)
     except TokenError:
-        return OpenTokens(KEYRING).verify(token, rest)
+        return OpenTokens(KEYRING).verify(token, CLICK, rest)

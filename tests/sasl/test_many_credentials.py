@@ -96,8 +96,8 @@ class Daemons:
 
 
 class NoTokens:
-    def verify(self, local_part: str) -> None:
-        del local_part
+    def verify(self, local_part: str, host: str) -> None:
+        del local_part, host
 
 
 @pytest.fixture(scope="module")

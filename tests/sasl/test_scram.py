@@ -19,9 +19,10 @@ from gatepost_sasl.authenticator import Denied, Granted, Peer
 from gatepost_sasl.backends.scram import StoreScram
 from gatepost_sasl.backends.store import StoreAuthenticator
 from gatepost_sasl.mechanisms import Challenge, MechanismError, Proof
+from tests.core.keys import keyring
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-KEYRING = Keyring({"password": {"a": bytes(32)}, "token": {"a": bytes(32)}, "seal": {"a": bytes(32)}})
+KEYRING = keyring()
 NAME, PASSWORD = "alice", "correct horse"
 PEER = Peer("192.0.2.7")
 

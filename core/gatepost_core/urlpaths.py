@@ -1,0 +1,72 @@
+"""Path and query of an address in the one form that a token's MAC covers (RFC 3986 section 6.2.2).
+
+Browsers differ in what they escape on the way; what means the same page is the same form before and after,
+and what means another stays another.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+_USUAL = 256
+_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
+_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+# Browsers differ in what else they escape on the way (quotes, brackets, braces): in the normal form it is
+# escaped always. What separates parts of a query is kept apart from its escaped form.
+_KEPT = _UNRESERVED | frozenset(b"/?&=+;:@!$*(),%#")
+_ESCAPED = {byte: f"%{byte:02X}".encode() for byte in range(256) if byte not in _KEPT}
+_PLAIN = re.compile(rb"[A-Za-z0-9\-._~/?&=+;:@!$*(),]*")
+_DOTS = re.compile(rb"(?:^|/)\.\.?(?:/|$)")
+
+
+class PathError(ValueError):
+    """The path climbs above the root: a browser would resolve it before it asks."""
+
+
+def normal_path(path_and_query: str) -> bytes:
+    """Return path and query in the form that a MAC covers, the same before and after a browser had it.
+
+    Escapes of unreserved characters are undone and the others written in capitals (RFC 3986
+    section 6.2.2), anything that clients may escape is escaped, dot segments are resolved. Raises
+    PathError for dot segments that climb above the root.
+    """
+    # Addresses recur, in a message and from message to message.
+    return _usual_path(path_and_query) if len(path_and_query) < _USUAL else _normal_path(path_and_query)
+
+
+def _normal_path(path_and_query: str) -> bytes:
+    raw = path_and_query.encode("utf-8", "replace")
+    if not _PLAIN.fullmatch(raw):
+        raw = raw.replace(b"\t", b"").replace(b"\n", b"").replace(b"\r", b"")
+        raw = _ESCAPE.sub(_unescape, raw)
+        raw = b"".join(_ESCAPED.get(byte) or bytes((byte,)) for byte in raw)
+    path, question, query = raw.partition(b"?")
+    if _DOTS.search(path):
+        path = _resolved(path)
+    return (path or b"/") + question + query
+
+
+_usual_path = lru_cache(maxsize=2048)(_normal_path)
+
+
+def _unescape(match: re.Match[bytes]) -> bytes:
+    byte = int(match[1], 16)
+    return bytes((byte,)) if byte in _UNRESERVED else b"%" + match[1].upper()
+
+
+def _resolved(path: bytes) -> bytes:
+    segments: list[bytes] = []
+    parts = path.split(b"/")[1:]
+    for number, part in enumerate(parts):
+        last = number == len(parts) - 1
+        if part == b"..":
+            if not segments:
+                raise PathError("the path climbs above the root")
+            segments.pop()
+        elif part != b".":
+            segments.append(part)
+            continue
+        if last:
+            segments.append(b"")
+    return b"/" + b"/".join(segments)
