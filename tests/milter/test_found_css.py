@@ -225,3 +225,11 @@ def test_what_browsers_apply_is_copied(css: str) -> None:
 def test_a_bracket_left_open_leaves_the_styles_in_the_block(css: str) -> None:
     plan = plan_of(html_message(f"<style>{css}</style><p>"), "inlinecss")
     assert (plan.body, plan.skipped) == (None, {"inlinecss": "a bracket in <style> that is not closed"})
+
+
+@pytest.mark.parametrize("body", ["<p><b>x</p>y<i></i>", "<div><b>y</div><svg></svg><body style=x:y>"])
+def test_one_tag_that_browsers_make_several_elements_of_is_styled_only_if_they_all_are(body: str) -> None:
+    html = f"<!DOCTYPE html><style>p > b,div > b{{color:red}}</style>{body}"
+    assert edited(html, "inlinecss") == html
+    html = f"<!DOCTYPE html><style>b{{color:red}}</style>{body}"
+    assert edited(html, "inlinecss") == html.replace("<b>", '<b style="color: red">')

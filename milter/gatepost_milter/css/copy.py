@@ -8,6 +8,7 @@ Elements in conditional comments are found in a second copy in which those comme
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -22,6 +23,7 @@ from gatepost_milter.html.scanner import Scan, Tag
 _MARK = "gp"
 # css_inline adds its style last, but may move other attributes behind the mark.
 _RESULT = re.compile(rf' {_MARK}="(\d+)"(?: (?!style=)[^\s="]+="[^"]*")* style="([^"]*)"')
+_NUMBER = re.compile(rf' {_MARK}="(\d+)"')
 _PROPERTY = re.compile(r"g(\d+):")
 _RAW = frozenset(("script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes"))
 _DOCTYPE = "<!DOCTYPE html>"
@@ -41,12 +43,31 @@ class Calculation:
 
     def matching(self, compute: Compute) -> Iterator[tuple[Place, str]]:
         """Yield each element that selectors match, and which (for ``entries``). Raises CalculatorError."""
+        result = compute(self.html, self.css, self.steps)
+        styled = _RESULT.findall(result)
+        differing = _differing(_NUMBER.findall(result), styled)
         seen: set[int] = set()
-        for word, found in _RESULT.findall(compute(self.html, self.css, self.steps)):
+        for word, found in styled:
             number = int(word)
-            if number in self.places and number not in seen:
-                seen.add(number)  # an element that the parser cloned comes again
+            if number in self.places and number not in seen and word not in differing:
+                seen.add(number)
                 yield (self.places[number] if isinstance(self.places, dict) else (0, number)), found
+
+
+def _differing(numbers: list[str], styled: list[tuple[str, str]]) -> frozenset[str]:
+    """Return the numbers of tags from which a parser made several elements that do not match the same.
+
+    It does so with formatting elements that are not closed where they were opened (HTML section 13.2.4.3).
+    """
+    if len(set(numbers)) == len(numbers):
+        return frozenset()
+    of_all, of_styled = Counter(numbers), Counter(word for word, _ in styled)
+    kinds: dict[str, set[str]] = {}
+    for word, found in styled:
+        kinds.setdefault(word, set()).add(found)
+    return frozenset(
+        word for word, number in of_all.items() if len(kinds.get(word, ())) > 1 or of_styled[word] % number
+    )
 
 
 def entries(book: Book, found: str) -> list[Entry]:
