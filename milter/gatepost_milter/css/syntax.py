@@ -26,7 +26,7 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _ESCAPED_QUOTE = re.compile(r"\\[\"']")
-_BREAKS = re.compile(r"[ \t\r\f]*\n\s*|[\t\r\f]")
+_BLANKS = re.compile(r"[ \t\n\r\f]+")
 _IGNORED = re.compile(rf"(?:{_WS}|\0|<!--|-->)+")
 _AT = re.compile(r"@((?:[\w-]|[^\x00-\x7f])+)")
 _DECLARATION = re.compile(r"((?:[\w-]|[^\x00-\x7f]|\\[0-9a-fA-F]{1,6}[ \t]?|\\[^\n])++)[ \0]*+:")
@@ -124,7 +124,7 @@ class _Reader:
 
     def add(self, run: str) -> None:
         """Take text without signs, strings and comments."""
-        self.put(_BREAKS.sub(" ", run))
+        self.put(_BLANKS.sub(" ", run))
 
     def put(self, piece: str) -> None:
         """Take what has no meaning for blocks; what stands before a statement is left out."""
