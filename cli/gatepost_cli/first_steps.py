@@ -26,7 +26,7 @@ STEPS = (
     Step("gatepost account add acme", "an owner of credentials and domains"),
     Step("gatepost domain add example.com --account acme", "a sender domain: DKIM keys, DNS records"),
     Step("gatepost credential add --account acme --label shop --sender example.com", "a login"),
-    Step("gatepost postfix-settings", "what main.cf and master.cf need"),
+    Step("gatepost postfix-settings --apply", "add the ports to Postfix: shows what changes, and asks"),
     Step("gatepost doctor", "whether all of it works, by a message sent through it"),
 )
 _LATER = (

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,8 @@ import pytest
 
 from gatepost_stack.instance import _INTERNAL_SERVICES
 
-ROOT = Path(__file__).parents[2]
+from .running import collection_in, run_module
+
 Run = Callable[..., dict[str, Any]]
 
 MAIN = """\
@@ -45,30 +45,13 @@ smtp      inet  n       -       y       -       -       smtpd
 @pytest.fixture(scope="session")
 def collections(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which Python and Ansible find the collection."""
-    folder = tmp_path_factory.mktemp("collections")
-    place = folder / "ansible_collections" / "gatepost"
-    place.mkdir(parents=True)
-    (place / "gatepost").symlink_to(ROOT / "ansible")
-    return folder
+    return collection_in(tmp_path_factory.mktemp("collections"))
 
 
 @pytest.fixture(scope="session")
 def run(collections: Path) -> Run:
     """Return a function that runs a module with its arguments; a failure is in ``failed``."""
-    environment = {**os.environ, "PYTHONPATH": f"{collections}:{os.environ.get('PYTHONPATH', '')}"}
-
-    def module(name: str, *, check: bool = False, **arguments: Any) -> dict[str, Any]:
-        given = {**arguments, "_ansible_check_mode": check, "_ansible_diff": True}
-        command = [sys.executable, "-m", f"ansible_collections.gatepost.gatepost.plugins.modules.{name}"]
-        text = json.dumps({"ANSIBLE_MODULE_ARGS": given})
-        done = subprocess.run(
-            command, input=text, capture_output=True, text=True, check=False, env=environment
-        )
-        assert done.stdout, done.stderr
-        result: dict[str, Any] = json.loads(done.stdout)
-        return result
-
-    return module
+    return partial(run_module, collections)
 
 
 class House:

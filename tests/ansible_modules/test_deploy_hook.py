@@ -10,7 +10,7 @@ from pathlib import Path
 import jinja2
 import pytest
 
-from .conftest import ROOT
+from .running import ROOT
 
 HOST = "mail.example.test"
 

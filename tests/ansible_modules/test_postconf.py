@@ -210,3 +210,40 @@ def test_a_state_file_that_is_none_is_named(run: Run, house: House) -> None:
 def test_the_state_is_for_root_alone(run: Run, house: House) -> None:
     apply(run, house, parameters=[parameter("smtp_tls_security_level", "may")])
     assert house.state.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_main_cf_made_for_a_postfix_that_is_all_gatepost_s_stops_before_any_change(
+    run: Run, house: House
+) -> None:
+    main, master = house.files
+    own = (
+        "smtpd_relay_restrictions = $gatepost_policy, permit_sasl_authenticated, reject_unauth_destination\n"
+    )
+    house.write(f"{main}gatepost_policy = reject\n{own}", master)
+    before = house.files
+    for arguments in ({"state": "checked", "ports": [587]}, wanted()):
+        refused = apply(run, house, **arguments)
+        assert refused["failed"]
+        assert 'put scope = "host" into section [postfix]' in refused["msg"]
+    assert house.files == before
+
+
+def test_what_the_command_set_by_hand_is_taken_over_and_taken_back(run: Run, house: House) -> None:
+    before = house.files
+    apply(run, house, **wanted("587"))
+    by_hand = house.state.with_name("by-hand.json")
+    house.state.rename(by_hand)
+    assert apply(run, house, **wanted("587,465"))["changed"]
+    assert (house.state.exists(), by_hand.exists()) == (True, False)
+    apply(run, house, state="absent")
+    assert house.files == before
+
+
+def test_a_compatibility_level_is_raised_and_never_lowered(run: Run, house: House) -> None:
+    wish = {"main_cf": [parameter("compatibility_level", "3.6", "at_least")], "master_cf": []}
+    assert not apply(run, house, settings=wish)["changed"]
+    main, master = house.files
+    for there, after in (("3.10", "3.10"), ("2", "3.6")):
+        house.write(main.replace("compatibility_level = 3.6", f"compatibility_level = {there}"), master)
+        apply(run, house, settings=wish)
+        assert house.postconf("-h", "compatibility_level") == after

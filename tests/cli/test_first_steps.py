@@ -29,7 +29,7 @@ def test_alone_it_shows_the_next_step_and_each_step_leads_to_the_one_after_it(tm
         command = next_step(gatepost)
         assert command.startswith(f"gatepost {words}")
         assert gatepost(*shlex.split(command)[1:]).code == 0
-    assert next_step(gatepost) == "gatepost postfix-settings"
+    assert next_step(gatepost) == "gatepost postfix-settings --apply"
 
 
 def test_alone_it_shows_the_steps_also_where_the_store_cannot_be_read(gatepost: Gatepost) -> None:

@@ -103,6 +103,7 @@ _MASKS = (
     (rb"SRS0=[^=]+=[^=]+=", b"SRS0=HASH="),
     (rb"\(Postfix, from userid \d+\)", b"(Postfix, from userid 0)"),
     (rb"m\d+@test", b"mNUMBER@test"),
+    (rb"; \w{3}, +\d+ \w{3} \d{4} [\d:]+ .*", b"; DATE"),
 )
 
 

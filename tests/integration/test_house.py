@@ -6,10 +6,10 @@ compared byte for byte before, after the steps, and after the way back. Mail kee
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
-import shutil
 import smtplib
 import ssl
 import subprocess
@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ from gatepost_stack import certificate
 from gatepost_stack.instance import HOST
 from gatepost_stack.provision import Login
 from gatepost_stack.stack import free_ports
+from tests.ansible_modules.running import collection_in, run_module
 from tests.integration.harness import SENDER, Gateway
 from tests.integration.house import FORWARD, LOCAL, OUTSIDE, VIRTUAL, House, house, letter
 
@@ -233,4 +235,29 @@ def test_after_it_all_its_own_mail_flows_as_before(by_hand: ByHand) -> None:
     assert by_hand.house.flows() == by_hand.flows
     with pytest.raises(ConnectionRefusedError):
         smtplib.SMTP(HOST, by_hand.ports[0], timeout=30)
-    shutil.rmtree(by_hand.kept)
+
+
+def test_the_role_s_module_does_the_same_and_goes_the_same_way_back(by_hand: ByHand, tmp_path: Path) -> None:
+    wanted = json.loads(by_hand.shell("gatepost postfix-settings --json").stdout)
+    module = partial(
+        run_module,
+        collection_in(tmp_path / "collections"),
+        "gatepost_postconf",
+        config_directory=str(by_hand.house.places.postfix),
+        state_file=str(tmp_path / "postfix.json"),
+    )
+    with mail_coming_in(by_hand.house):
+        done = module(settings=wanted)
+        assert done.get("reload"), done
+        by_hand.shell("postfix reload")
+        assert by_hand.house.flows() == by_hand.flows
+        word, message = letter(SENDER)
+        with by_hand.logged_in(by_hand.gateway.stack.provision.credential()) as connection:
+            connection.sendmail(SENDER, [LOCAL], message)
+        assert b"X-House-Filter" not in by_hand.house.wait_for(by_hand.house.local(), word)
+        assert not module(settings=wanted)["changed"]
+        assert module(state="absent")["reload"]
+        by_hand.shell("postfix reload")
+    assert by_hand.house.files == by_hand.before
+    assert by_hand.house.flows() == by_hand.flows
+    assert by_hand.waiting == ""
