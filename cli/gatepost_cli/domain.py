@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -19,12 +19,16 @@ from gatepost_cli.session import Session, confirmed, json_option, pass_session
 from gatepost_cli.values import overlap, resolver_address
 from gatepost_core import dkim_keys
 from gatepost_core.model import DkimKey, SenderDomain
-from gatepost_core.store import domains
+from gatepost_core.store import click_hosts, domains
 
 if TYPE_CHECKING:
     from gatepost_cli.dnscheck import Finding
 
 FAULTS = 5
+_RETIRED = (
+    "{host} is retired: links in mail that was sent still lead there, so keep its DNS record; it is no other "
+    "account's unless you give it up ('gatepost domain forget-links {host}')."
+)
 
 
 @click.group(cls=Group, help=NOUNS["domain"].help)
@@ -105,7 +109,8 @@ def show(session: Session, name: str, zone: bool) -> None:
     """Show a sender domain and the DNS records to publish."""
     with session.directory() as connection:
         domain = domains.get(connection, name)
-    _show(session, domain, zone=zone)
+        retired = [one.host for one in click_hosts.retired(connection, domain.account_id)]
+    _show(session, domain, retired, zone=zone)
 
 
 @command.command("rotate")
@@ -207,16 +212,57 @@ def remove(session: Session, name: str, yes: bool) -> None:
     if not yes:
         confirmed(session, f"Remove {domain.name} and its {len(domain.keys)} DKIM keys for good?")
     with session.directory(write=True) as connection:
-        domains.remove(connection, name)
-    emit(session, {"removed": name}, f"Sender domain {name} removed.")
+        domains.remove(connection, name, session.now)
+    emit(
+        session,
+        {"removed": name},
+        f"Sender domain {name} removed. {_RETIRED.format(host=domain.click_domain)}",
+    )
+
+
+@command.command("set")
+@click.argument("name", shell_complete=domain_names)
+@click.option("--click-domain", required=True, metavar="HOST", help="Host of rewritten links from now on.")
+@json_option
+@pass_session
+def set_(session: Session, name: str, click_domain: str) -> None:
+    """Change a domain's click domain.
+
+    The old one is retired: links in mail that was sent still lead there, so its DNS record stays.
+    """
+    domain_walls.check_own(session.settings, [domains.checked(click_domain, "click domain")])
+    with session.directory(write=True) as connection:
+        before = domains.get(connection, name)
+        after = domains.set_click_domain(connection, name, click_domain, session.now)
+    text = f"Links of {after.name} lead to {after.click_domain} from now on."
+    if before.click_domain != after.click_domain:
+        text += f" {_RETIRED.format(host=before.click_domain)}"
+    emit(session, _data(after), text)
+
+
+@command.command("forget-links")
+@click.argument("host")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@pass_session
+def forget_links(session: Session, host: str, yes: bool) -> None:
+    """Give up a retired click domain: links in sent mail lead nowhere, and any account may have the name."""
+    if not yes:
+        confirmed(session, f"Give up {host}? Links in mail that was sent will lead nowhere.")
+    with session.directory(write=True) as connection:
+        known = click_hosts.forget(connection, host)
+    emit(session, {"forgotten": known.host}, f"{known.host} answers no links any more.")
 
 
 for _verb in (domain_walls.grant, domain_walls.revoke, domain_walls.walls):
     command.add_command(_verb)
 
 
-def _show(session: Session, domain: SenderDomain, *, zone: bool = False) -> None:
-    """Print a domain and its records; with ``zone``, nothing but their lines for a zone file."""
+def _show(session: Session, domain: SenderDomain, retired: Sequence[str] = (), *, zone: bool = False) -> None:
+    """Print a domain and its records; with ``zone``, nothing but their lines for a zone file.
+
+    ``retired``: click domains that its account had.
+    """
     hostname = session.settings.postfix.hostname
     states = dkim_keys.key_states(domain.keys, session.now)
     records = dns.records(domain, hostname, session.now)
@@ -226,10 +272,11 @@ def _show(session: Session, domain: SenderDomain, *, zone: bool = False) -> None
             {"name": r.name, "type": r.type, "value": r.value, "zone": r.zone, "reason": r.reason}
             for r in records
         ],
+        "retired_click_domains": list(retired),
         "note": dns.explanation(hostname),
     }
     if not session.as_json and not zone:
-        emit(session, None, _facts(domain, states))
+        emit(session, None, _facts(domain, states, retired))
         emit(session, None, "")
     if zone and not session.as_json:
         click.echo(_zone(session, domain))
@@ -248,13 +295,14 @@ def _granted(domain: SenderDomain) -> str:
     return ", ".join(one.account for one in domain.grants)
 
 
-def _facts(domain: SenderDomain, states: Mapping[str, dkim_keys.KeyState]) -> Table:
+def _facts(domain: SenderDomain, states: Mapping[str, dkim_keys.KeyState], retired: Sequence[str]) -> Table:
     return facts(
         [
             ("domain", domain.name),
             ("account", domain.account),
             ("granted to", _granted(domain) or "nobody"),
             ("click domain", domain.click_domain),
+            *(("retired click domain of the account", host) for host in retired),
             ("bounce domain", domain.bounce_domain),
             *((f"DKIM key {key.selector}", _described(key, states[key.selector])) for key in domain.keys),
             ("created", stamp(domain.created_at) or ""),

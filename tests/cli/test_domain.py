@@ -141,3 +141,18 @@ def test_a_long_key_is_split_in_the_zone_line_and_whole_in_the_value() -> None:
     strings = re.findall(r'"([^"]*)"', record.zone)
     assert [len(part) for part in strings] == [255, len(record.value) - 255]
     assert record.zone.startswith("s1._domainkey.example.test. IN TXT ")
+
+
+def test_a_click_domain_is_changed_and_the_old_one_kept_for_links_in_sent_mail(gatepost: Gatepost) -> None:
+    gatepost("domain", "add", "example.test", "--account", "acme")
+    changed = gatepost("domain", "set", "example.test", "--click-domain", "go.example.test")
+    assert "click.example.test is retired: links in mail that was sent still lead there" in changed.out
+    shown = gatepost("domain", "show", "example.test", "--json").data
+    assert (shown["click_domain"], shown["retired_click_domains"]) == (
+        "go.example.test",
+        ["click.example.test"],
+    )
+    refused = gatepost("domain", "forget-links", "go.example.test", "--yes")
+    assert (refused.code, "is the click domain of a sender domain" in refused.err) == (1, True)
+    gatepost("domain", "forget-links", "click.example.test", "--yes")
+    assert gatepost("domain", "show", "example.test", "--json").data["retired_click_domains"] == []

@@ -60,7 +60,7 @@ def test_an_account_that_owns_something_is_not_removed(connection: Connection) -
         credentials.remove(connection, credential.username)
     with pytest.raises(Conflict, match="still has sender domains"):
         accounts.remove(connection, "acme")
-    domains.remove(connection, "example.test")
+    domains.remove(connection, "example.test", NOW)
     accounts.remove(connection, "acme")
     with pytest.raises(NotFound, match="gatepost account add acme"):
         accounts.get(connection, "acme")
@@ -202,7 +202,7 @@ def test_bounce_domains_are_listed_once_and_told_from_others(connection: Connect
 
 def test_a_removed_domain_leaves_no_key_behind(connection: Connection) -> None:
     add_domain(connection, "x.test")
-    domains.remove(connection, "X.test")
+    domains.remove(connection, "X.test", NOW)
     assert connection.execute(select(func.count()).select_from(dkim_keys)).scalar() == 0
     with pytest.raises(NotFound, match="gatepost domain list"):
         domains.get(connection, "x.test")

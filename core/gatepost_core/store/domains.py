@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
@@ -19,7 +20,7 @@ from gatepost_core.moments import stamp
 from gatepost_core.registering import Registry, public_suffix
 from gatepost_core.rules import normal_domain
 from gatepost_core.store import accounts as account_rows
-from gatepost_core.store import grants, rows
+from gatepost_core.store import click_hosts, grants, rows
 from gatepost_core.store.errors import Conflict, NotFound, StoreError, shown
 from gatepost_core.store.schema import accounts, dkim_keys, sender_domains
 
@@ -58,6 +59,7 @@ def add(
             "or replies would go to the bounce intake; a name below it serves"
         )
     _check_clashes(connection, SenderDomain(0, owner.id, owner.name, hosts[0], hosts[1], hosts[2], now))
+    click_hosts.check(connection, hosts, owner.id)
     try:
         result = connection.execute(
             insert(sender_domains).values(
@@ -70,9 +72,26 @@ def add(
         )
     except IntegrityError as error:
         raise Conflict(f"sender domain {shown(hosts[0])} exists already") from error
+    click_hosts.use(connection, hosts[1], owner.id, now)
     domain_id = result.inserted_primary_key[0]  # type: ignore[index]  # an INSERT has one
     _insert_keys(connection, domain_id, keys, now, None)
     return get(connection, hosts[0])
+
+
+def set_click_domain(connection: Connection, name: str, host: str, now: datetime) -> SenderDomain:
+    """Give a domain another click domain; the old one is retired. Raises NotFound, StoreError, Conflict."""
+    domain = get(connection, name)
+    new = replace(domain, click_domain=_registrable(host, "click domain"))
+    clashes = Registry(registrations(connection)).clashes(new)
+    if clashes:
+        raise Conflict(f"{clashes[0]}; choose another name")
+    click_hosts.check(connection, [new.click_domain], domain.account_id)
+    values = {"click_domain": new.click_domain}
+    connection.execute(update(sender_domains).where(sender_domains.c.id == domain.id).values(values))
+    click_hosts.use(connection, new.click_domain, domain.account_id, now)
+    if domain.click_domain != new.click_domain:
+        click_hosts.release(connection, domain.click_domain, now)
+    return new
 
 
 def rotate(
@@ -197,12 +216,14 @@ def is_bounce_domain(connection: Connection, name: str) -> bool:
     return connection.execute(query).first() is not None
 
 
-def remove(connection: Connection, name: str) -> None:
-    """Remove a domain, its keys and its grants. Raises NotFound."""
+def remove(connection: Connection, name: str, now: datetime | None = None) -> SenderDomain:
+    """Remove a domain, its keys and its grants, and retire its click domain, now or then. Raises NotFound."""
     domain = get(connection, name)
     grants.forget(connection, domain.name)
     connection.execute(delete(dkim_keys).where(dkim_keys.c.domain_id == domain.id))
     connection.execute(delete(sender_domains).where(sender_domains.c.id == domain.id))
+    click_hosts.release(connection, domain.click_domain, now or datetime.now(UTC))
+    return domain
 
 
 def _domain(connection: Connection, row: Row[Any]) -> SenderDomain:

@@ -118,6 +118,17 @@ sender_domains = Table(
     Column("created_at", UtcDateTime, nullable=False),
 )
 
+# Hosts of rewritten links. Retired ones are no click domain any more, but links in sent mail lead there.
+click_hosts = Table(
+    "click_hosts",
+    directory,
+    Column("id", Integer, primary_key=True),
+    Column("host", String(253), nullable=False, unique=True),
+    Column("account_id", ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("retired_at", UtcDateTime),
+)
+
 dkim_keys = Table(
     "dkim_keys",
     directory,
