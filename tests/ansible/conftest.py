@@ -20,7 +20,7 @@ from tests.ansible.world import PLANS, Plan, World, world
 
 CHAPTERS = (
     "test_variables", "test_hosts", "test_converge", "test_mail", "test_refused", "test_faults",
-    "test_reboot", "test_upgrade", "test_backup", "test_existing", "test_undo",
+    "test_reboot", "test_upgrade", "test_backup", "test_house", "test_existing", "test_undo",
 )  # fmt: skip
 # Setting up counts towards the first test of a deployment.
 SECONDS = 900

@@ -20,9 +20,17 @@ def collection_in(folder: Path) -> Path:
     return folder
 
 
-def run_module(collections: Path, name: str, *, check: bool = False, **arguments: Any) -> dict[str, Any]:
-    """Run a module; a failure is in ``failed``."""
-    environment = {**os.environ, "PYTHONPATH": f"{collections}:{os.environ.get('PYTHONPATH', '')}"}
+def run_module(
+    collections: Path,
+    name: str,
+    *,
+    check: bool = False,
+    environ: dict[str, str] | None = None,
+    **arguments: Any,
+) -> dict[str, Any]:
+    """Run a module, with more variables of the environment if need be; a failure is in ``failed``."""
+    place = f"{collections}:{os.environ.get('PYTHONPATH', '')}"
+    environment = {**os.environ, "PYTHONPATH": place, **(environ or {})}
     given = {**arguments, "_ansible_check_mode": check, "_ansible_diff": True}
     command = [sys.executable, "-m", f"ansible_collections.gatepost.gatepost.plugins.modules.{name}"]
     text = json.dumps({"ANSIBLE_MODULE_ARGS": given})

@@ -152,22 +152,3 @@ def test_what_cannot_be_meant_is_refused_and_no_password_told(
         outgoing(**values)
     assert named in str(error.value)
     assert "pass word" not in str(error.value)
-
-
-def test_a_smart_host_client_has_one_text_for_route_and_key(
-    run: Run, house: House, tmp_path: Path, shared: Callable[[str], Any]
-) -> None:
-    values = {"hop": "[mail.example]:465", "wrapped": True, "folder": str(tmp_path), "loopback_only": True}
-    more = {"local_mail": False, "generic": {"@web1": "web1@x.example"}, "parameters": {"biff": False}}
-    found = shared("postfix_smarthost").smarthost({**values, **more})
-    assert found["generic"] == "@web1 web1@x.example\n"
-    land(run, house, tmp_path, {**found, "tables": [], "services": []})
-    for parameter, value in {
-        "relayhost": "[mail.example]:465",
-        "smtp_tls_wrappermode": "yes",
-        "smtp_tls_security_level": "secure",
-        "inet_interfaces": "loopback-only",
-        "mydestination": "",
-        "biff": "no",
-    }.items():
-        assert house.postconf("-h", parameter) == value

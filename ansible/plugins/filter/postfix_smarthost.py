@@ -11,11 +11,11 @@ version_added: 0.1.0
 author: The Gatepost authors
 description:
   - Turns variables of the role M(gatepost.gatepost.smarthost_client#role) into parameters for
-    M(gatepost.gatepost.gatepost_postconf), and a table of addresses.
+    M(gatepost.gatepost.gatepost_postconf), a service of master.cf, and tables.
 options:
   _input:
     description: C(hop), C(wrapped), C(ca_file), C(folder), C(loopback_only), C(local_mail), C(generic),
-      C(parameters).
+      C(parameters), and as C(found) what postconf(1) prints of tables that others are in charge of too.
     type: dict
     required: true
 """
@@ -27,7 +27,7 @@ wanted: "{{ {'hop': '[mail.example.org]:587', 'folder': '/etc/postfix/x'} |
 
 RETURN = r"""
 _value:
-  description: C(parameters), and the text of the table C(generic).
+  description: C(parameters), C(services), and C(tables) with name and text.
   type: dict
 """
 

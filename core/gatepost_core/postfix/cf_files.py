@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import re
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-_SEPARATORS = re.compile(r"[,\s]+")
+_BETWEEN = frozenset(", \t\r\n")
 
 
 @dataclass(eq=False)
@@ -103,9 +104,14 @@ def same(first: str | None, second: str | None) -> bool:
     )
 
 
+def items(listed: str) -> list[str]:
+    """Return the items of a list of Postfix's: what braces hold is one, with blanks and commas in it."""
+    return [listed[start:end] for start, end in _spans(listed)]
+
+
 def includes(listed: str, item: str) -> bool:
     """Say whether ``item`` is in a list of Postfix's."""
-    return item in _SEPARATORS.split(listed)
+    return item in items(listed)
 
 
 def with_item(listed: str, item: str) -> str:
@@ -115,7 +121,27 @@ def with_item(listed: str, item: str) -> str:
 
 def without_item(listed: str, item: str) -> str:
     """Return a list without ``item``."""
-    return re.sub(rf"[,\s]*(?<!\S){re.escape(item)}(?![^,\s])", "", listed, count=1).lstrip(", ")
+    before = 0
+    for start, end in _spans(listed):
+        if listed[start:end] == item:
+            return (listed[:before] + listed[end:]).lstrip(", ")
+        before = end
+    return listed
+
+
+def _spans(listed: str) -> Iterator[tuple[int, int]]:
+    """Yield where each item of a list begins and ends (mystrtokq(3) of Postfix: braces nest)."""
+    start, depth = None, 0
+    for place, character in enumerate(listed):
+        if not depth and character in _BETWEEN:
+            if start is not None:
+                yield start, place
+            start = None
+            continue
+        start = place if start is None else start
+        depth = max(0, depth + (character == "{") - (character == "}"))
+    if start is not None:
+        yield start, len(listed)
 
 
 def port_of(name: str) -> int | None:
