@@ -123,7 +123,8 @@ class LineServer:
         self._done: deque[tuple[_Connection, Sequence[Output] | BaseException]] = deque()
         self._accepting = False
         self._accept_again: float | None = None
-        self._beat_due: float | None = None
+        self._beat_every: float | None = None
+        self._beat_due = 0.0
         self._log = get_logger()
 
     def serve(self, context: WorkerContext) -> None:
@@ -136,8 +137,8 @@ class LineServer:
         self._poll.register(self._woken, _READ)
         self._accept_if(room=True)
         room = self._limits.connections
-        self._beat_due = None if context.beat_every is None else time.monotonic()
-        while context.drain_fd not in self._turn(self._next_duty()) and self._lives(context):
+        self._beat_every = context.beat_every
+        while context.drain_fd not in self._turn(self._accept_again) and self._lives(context):
             if self._accept_again is not None or self._accepting != (len(self._open) < room):
                 self._accept_if(room=self._has_room())
         self._poll.unregister(context.drain_fd)
@@ -145,20 +146,11 @@ class LineServer:
         self._poll.close()
         os.close(self._woken)
 
-    def _next_duty(self) -> float | None:
-        """Return when to look at once more what does not come by itself."""
-        if self._accept_again is None or self._beat_due is None:
-            return self._beat_due if self._accept_again is None else self._accept_again
-        return min(self._accept_again, self._beat_due)
-
     def _lives(self, context: WorkerContext) -> bool:
         """Give a sign of life when it is due; say whether the worker can go on."""
-        if context.beat_every is None or self._beat_due is None:
+        if self._beat_every is None or (now := time.monotonic()) < self._beat_due:
             return True
-        now = time.monotonic()
-        if now < self._beat_due:
-            return True
-        self._beat_due = now + context.beat_every
+        self._beat_due = now + self._beat_every
         context.beat()
         reason = self._unfit()
         if reason:
@@ -178,7 +170,9 @@ class LineServer:
     def _turn(self, deadline: float | None) -> set[int]:
         """Wait for what comes next, deal with it, and return the descriptors that were not for here."""
         others = set()
-        timeout = self._timeout(deadline) if self._timers or deadline is not None else None
+        timeout = self._beat_every  # without a call: most often nothing else is to come
+        if self._timers or deadline is not None:
+            timeout = self._timeout(deadline)
         for fd, events in self._poll.poll(timeout):
             connection = self._open.get(fd)
             if connection is not None:
@@ -202,7 +196,10 @@ class LineServer:
         """Return how long to wait; None is for ever."""
         due = self._timers[0][0] if self._timers else None
         times = [one for one in (due, deadline) if one is not None]
-        return max(0.0, min(times) - time.monotonic()) if times else None
+        if not times:
+            return self._beat_every
+        left = max(0.0, min(times) - time.monotonic())
+        return left if self._beat_every is None else min(left, self._beat_every)
 
     def _has_room(self) -> bool:
         if self._accept_again is not None:

@@ -18,6 +18,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("site", {"gateway_settings": {"milter": {"wrokers": 2}}}, "wrokers"),
     ("site", {"postfix_tls_mode": "magic"}, "postfix_tls_mode"),
     ("site", {"postfix_ports": [70000]}, "postfix_ports"),
+    ("site", {"postfix_proxy_ports": [25]}, "postfix_proxy_ports: [25]; expected some of postfix_ports"),
     ("smarthost", {"smarthost_client_gateway": ""}, "smarthost_client_gateway"),
     ("smarthost", {"smarthost_client_features": ["inlinescc"]}, "inlinescc"),
 ]

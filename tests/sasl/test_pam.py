@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -229,3 +230,28 @@ def test_a_worker_whose_threads_are_all_stuck_is_replaced_and_serves_once_pam_is
             assert login(tmp_path / "socket", "alice", STORE_PASSWORD) == "OK\t1\tuser=alice"
             assert daemon.log.count("worker died") == 1
             assert daemon.stop() == 0
+
+
+def test_eighty_guesses_at_once_reach_pam_no_more_often_than_the_limit_allows(tmp_path: Path) -> None:
+    store = make_store(tmp_path)
+    store.external("penny", Source.PAM)
+    module, tried = tmp_path / "module", tmp_path / "tried"
+    # Slow, and open to many at once; a line each in one write.
+    module.write_text(f"#!/bin/sh\necho try >>{tried}\nsleep 0.3\n")
+    module.chmod(0o755)
+    slow = f"auth required pam_exec.so quiet {module}"
+    lines = by_password_file(password_file(tmp_path, "penny"))
+    with service(slow, *lines) as name, listening(tmp_path / "socket") as listener:
+        arguments = ["-m", "gatepost_sasl.main", "--config", str(store.config)]
+        for setting in ("sasl.workers=2", "sasl.backends=pam", f"pam.service={name}", "sasl.guess_limit=10"):
+            arguments += ["--set", setting]
+
+        def guess(number: int) -> str:
+            return login(tmp_path / "socket", "penny", f"guess {number}")
+
+        with Running(arguments, tmp_path, listener=listener) as daemon, ThreadPoolExecutor(80) as pool:
+            answers = list(pool.map(guess, range(80)))
+            assert daemon.stop() == 0
+        assert not any(answer.startswith("OK") for answer in answers)
+        assert 1 <= len(tried.read_text().splitlines()) <= 10
+        assert daemon.log.count("result=denied") <= 10

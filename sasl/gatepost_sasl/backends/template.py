@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import islice, product
 
 from gatepost_core.features import FeatureError, FeatureValue, parse_options
 from gatepost_core.model import Rules
@@ -20,6 +20,7 @@ _ADDRESS = re.compile(r"[^\s@*]+@[^\s@*]+")
 _PATTERN = re.compile(r"[^\s@*]+@[^\s@*]+|(\*\.)?[^\s@*]+")
 _USER = "user"
 _SENDERS_MOST = 50
+_FILLED_MOST = 1000
 
 
 class TemplateError(Exception):
@@ -70,12 +71,13 @@ class Template:
 
     def fill(self, who: Known) -> Blank:
         """Return the credential for a user. Raises TemplateError when no sender results from attributes."""
-        senders = tuple(dict.fromkeys(self._filled(who)))
+        # Several places with many values each would make their product: no more of it than is of use.
+        senders = tuple(islice(dict.fromkeys(islice(self._filled(who), _FILLED_MOST)), _SENDERS_MOST + 1))
         if self._senders and not senders:
             # An empty list would mean any sender.
             raise TemplateError(f"no sender results from {', '.join(self._senders)} for {who.name}")
         if len(senders) > _SENDERS_MOST:
-            raise TemplateError(f"{len(senders)} senders for {who.name}; at most {_SENDERS_MOST}")
+            raise TemplateError(f"too many senders for {who.name}; at most {_SENDERS_MOST}")
         features = dict(self._features)
         groups = {key for group in who.groups for key in _keys(group)}
         for group, values in self._groups:
