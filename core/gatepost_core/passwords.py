@@ -118,6 +118,17 @@ def verify(
     password: str,
     now: datetime,
     took: Callable[[float], object] = _unheard,
+) -> bool:
+    """Say whether ``password`` is one of the credential's valid secrets; see ``matching``."""
+    return matching(keyring, credential, password, now, took) is not None
+
+
+def matching(
+    keyring: Keyring,
+    credential: Credential | None,
+    password: str,
+    now: datetime,
+    took: Callable[[float], object] = _unheard,
 ) -> Secret | ImportedSecret | None:
     """Return which of the credential's valid secrets ``password`` is, None when it is none of them.
 

@@ -14,7 +14,7 @@ from typing import Protocol
 from gatepost_core.keyring import Keyring
 from gatepost_core.logins import UNKNOWN, secret_mark
 from gatepost_core.model import Credential, Rules, Source, State
-from gatepost_core.passwords import verify
+from gatepost_core.passwords import matching
 from gatepost_sasl.authenticator import BackendUnavailable, Denied, Granted, Peer, Verdict
 from gatepost_sasl.backends.admission import refusal
 
@@ -72,7 +72,7 @@ class StoreAuthenticator:
     def _checked(self, credential: Credential | None, password: str, peer: Peer) -> Verdict:
         now = self._now()
         try:
-            matching = verify(self._keyring, credential, password, now, self._took)
+            secret = matching(self._keyring, credential, password, now, self._took)
         except LookupError as error:
             raise BackendUnavailable(str(error)) from error
         refused = refusal(
@@ -80,9 +80,9 @@ class StoreAuthenticator:
         )  # for each, so that all take as long
         if credential is None:
             return Denied("unknown user")
-        if matching is None:
+        if secret is None:
             return Denied("wrong password")
-        return refused or self._used(credential, peer, now, secret_mark(matching))
+        return refused or self._used(credential, peer, now, secret_mark(secret))
 
     def admit(self, credential: Credential, peer: Peer, now: datetime) -> Verdict:
         """Say whether a credential may be used by somebody who has shown to know its password."""
