@@ -45,7 +45,7 @@ def secret_mark(secret: Secret | ImportedSecret) -> int:
 def check_login(credential: Credential, login: Login, now: datetime) -> Decision:
     """Refuse a session whose login is not good any more: another credential's, or by an old password."""
     known = login.credential_id
-    if (known and known != credential.id) or credential.created_at.timestamp() > login.at:
+    if (known and known != credential.id) or _after(credential.created_at, login, now):
         return Reject(
             550,
             "5.7.1",
@@ -81,13 +81,18 @@ def _still_valid(credential: Credential, login: Login, now: datetime) -> bool:
     """Say whether a secret that may have been the login's is valid now."""
     for secret in credential.secrets:
         # Its time as well: SQLite gives the number of a row that is gone to the next.
-        own = login.secret in (UNKNOWN, secret.id) and secret.created_at.timestamp() <= login.at
+        own = login.secret in (UNKNOWN, secret.id) and not _after(secret.created_at, login, now)
         if own and _in_time(secret, now):
             return True
     imported = credential.imported
     return (
         imported is not None and _in_time(imported, now) and login.secret in (UNKNOWN, secret_mark(imported))
     )
+
+
+def _after(made: datetime, login: Login, now: datetime) -> bool:
+    """Say whether a thing was made after a login. A time yet to come is a clock's fault, and says nothing."""
+    return login.at < made.timestamp() and made <= now
 
 
 def _in_time(secret: Secret | ImportedSecret, now: datetime) -> bool:

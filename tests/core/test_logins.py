@@ -42,7 +42,7 @@ def at(moment: datetime, mark: int = UNKNOWN, number: int = 7) -> Login:
 def test_a_session_lasts_until_the_overlap_of_its_password_ends() -> None:
     both = credential(secret(1, NOW - 9 * HOUR, NOW + HOUR), secret(2, NOW))
     for login in (at(NOW - HOUR, 1), at(NOW - HOUR), at(NOW + HOUR / 2, 1)):
-        assert stands(both, login)
+        assert stands(both, login, NOW + HOUR / 2)
         assert not stands(both, login, NOW + HOUR)
     assert stands(both, at(NOW + HOUR / 2, 2), NOW + 2 * HOUR)
 
@@ -58,6 +58,12 @@ def test_an_imported_hash_that_was_replaced_or_ended_takes_its_sessions_along() 
 def test_a_credential_of_the_same_name_and_number_made_later_is_another() -> None:
     assert not stands(credential(secret(1, NOW)), at(NOW - 11 * HOUR))
     assert not stands(credential(secret(1, NOW - HOUR)), at(NOW, 1, number=6))
+
+
+def test_a_clock_that_was_ahead_when_a_credential_was_made_refuses_nobody() -> None:
+    ahead = replace(credential(secret(1, NOW + 9 * HOUR)), created_at=NOW + 9 * HOUR)
+    for login in (at(NOW, 1), at(NOW)):
+        assert stands(ahead, login)
 
 
 def test_of_a_directory_s_passwords_nothing_is_known() -> None:
