@@ -124,7 +124,8 @@ CATALOGUE: Mapping[str, Feature] = MappingProxyType(
                 "inlinecss",
                 "flag",
                 "InlineCSS",
-                "Rules of <style> blocks are copied into style attributes; the blocks stay.",
+                "Rules of <style> blocks that hold always are copied into style attributes; the blocks stay, "
+                "and what they set at times only (hover, media, dark mode) still wins.",
                 needs="An HTML part with a <style> block.",
             ),
             Feature(
