@@ -30,7 +30,9 @@ MODES: dict[str, dict[str, Any]] = {
     "375": {"width": 375},
     "dark": {"width": 1000, "color_scheme": "dark"},
     "print": {"width": 1000, "media": "print"},
+    "hover": {"width": 1000, "hover": True},  # the pointer over every link and cell at once
 }
+_HOVERED = "a, td, th, [class*=button], [class*=btn]"
 _SCRIPT = (Path(__file__).parent / "capture.js").read_text(encoding="utf-8")
 _CLICK = re.compile(rf"https://{re.escape(CLICK)}/[^\s\"')]*")
 # Whatever lays out a page, also where only a logical or a shorthand name is set.
@@ -104,10 +106,24 @@ class Side:
         if not self.moving:
             self.quiet.set()
 
-    async def turn(self, width: int, color_scheme: Any = "light", media: Any = "screen") -> None:
-        """Give the tab another width, or the dress of dark mode or paper."""
+    async def turn(
+        self, width: int, color_scheme: Any = "light", media: Any = "screen", *, hover: bool = False
+    ) -> None:
+        """Give the tab another width, or the dress of dark mode, paper, or of a pointer over everything."""
+        if hover:
+            await self._hover()
         await self.page.emulate_media(color_scheme=color_scheme, media=media)
         await self.page.set_viewport_size({"width": width, "height": 800})
+
+    async def _hover(self) -> None:
+        await self.session.send("DOM.enable")
+        await self.session.send("CSS.enable")
+        root = (await self.session.send("DOM.getDocument"))["root"]["nodeId"]
+        nodes = await self.session.send("DOM.querySelectorAll", {"nodeId": root, "selector": _HOVERED})
+        for node in nodes["nodeIds"]:
+            await self.session.send(
+                "CSS.forcePseudoState", {"nodeId": node, "forcedPseudoClasses": ["hover", "active"]}
+            )
 
     async def captured(self, names: list[str], pixel: str) -> Captured:
         """Return what the style engine has of each element, with addresses as they were before."""

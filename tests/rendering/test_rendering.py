@@ -1,7 +1,8 @@
 """What a reader sees stays the same, pixel for pixel, when every feature has edited a real template.
 
 Templates of mail builders (``documents``) go through the pipeline with all features on, and a real Chromium
-shows both sides at three widths, in dark mode and as print. What is compared of each element: ``capture.js``.
+shows both sides at three widths, in dark mode, as print and under the pointer. What is compared of each
+element: ``capture.js``.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ CHANGES = [
     (HEAD, "<style>@media print{td{text-indent:19px}}</style>", "print: other pixels"),
     (HEAD, "<style>@media (max-width:400px){a{outline:1px solid}}</style>", "375: other pixels"),
     (HEAD, "<style>td{color-scheme:dark}</style>", "color-scheme: normal became dark"),
+    (HEAD, "<style>a:hover{word-spacing:3px}</style>", "hover: other pixels"),
     ("https://click.example.test/", "https://click.example.test/X", "link https://shop.example.org/"),
     ('src="https://click.example.test/i/', 'src="https://images.example.org/', "image https://embedded"),
 ]
