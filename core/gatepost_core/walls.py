@@ -121,13 +121,15 @@ class Walls:
         return None if found is None else _refusal(what, found, credential)
 
 
-def wall(name: str, claims: Sequence[Claim], own: Collection[str], account_id: int) -> Wall | None:
+def wall(name: str, claims: Sequence[Claim], own: tuple[str, ...], account_id: int) -> Wall | None:
     """Return what keeps an account from using ``name``, in A-labels; None if nothing does.
 
     ``claims`` as ``Claims.claims`` returns them, ``own`` the gateway's names in A-labels.
     """
+    ours = own_name(name, own) if name.endswith(own) else ""
+    if not claims and not ours:
+        return None
     claim = next((one for one in claims if one.owners), None)
-    ours = own_name(name, own)
     if len(ours) > (len(claim.name) if claim else 0):
         granted = [one.granted for one in claims if one.name == ours]
         return None if granted and account_id in granted[0] else Wall(ours, gateways=True)

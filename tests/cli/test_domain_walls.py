@@ -136,3 +136,21 @@ def test_credential_test_says_what_may_be_sent_and_what_not(two: Gatepost) -> No
     assert "but not as\tb@acme.test" in two.process(*tried, stdin=made["password"]).out
     two("domain", "walls", "report")
     assert two.process(*tried, "--json", stdin=made["password"]).data["closed_senders"] == []
+
+
+def test_explain_says_what_walls_refuse_or_would_refuse(two: Gatepost) -> None:
+    user = two("credential", "add", "--account", "beta", "--json").data["username"]
+    mail = two.folder / "mail.eml"
+    mail.write_text("From: boss@acme.test\nTo: r@example.org\nSubject: s\n\nbody\n")
+    refused = two("explain", str(mail), "--credential", user, "--json")
+    assert not refused.data["accepted"]
+    assert "is of a domain that another account registered" in refused.data["answers"][0]["reply"]
+    envelope = two("explain", str(mail), "--credential", user, "--from", "b@beta.test", "--json").data[
+        "answers"
+    ]
+    assert [answer["accepted"] for answer in envelope] == [True, True, False]
+    assert "From header address <boss@acme.test> is of a domain" in envelope[-1]["reply"]
+    two("domain", "walls", "report")
+    told = two("explain", str(mail), "--credential", user, "--json").data
+    assert told["accepted"]
+    assert "walls: would be refused: acme.test is another account's" in told["notes"]

@@ -321,3 +321,14 @@ def test_asking_for_imported_hashes_hides_no_change(store: Store, reader: Reader
     store.set_state("alice", State.DISABLED)
     reader.imported_hashes()
     assert state(reader) is State.DISABLED
+
+
+def test_a_retired_click_domain_is_its_accounts_still(store: Store, reader: Reader) -> None:
+    engine = store.engine()
+    with engine.begin() as connection:
+        domains.set_click_domain(connection, "example.test", "go.elsewhere.test", datetime.now(UTC))
+        domains.set_click_domain(connection, "example.test", "new.elsewhere.test", datetime.now(UTC))
+    engine.dispose()
+    assert [(one.name, one.owners) for one in reader.claims("x.go.elsewhere.test")] == [
+        ("go.elsewhere.test", {1})
+    ]

@@ -53,6 +53,9 @@ _CLAIM = (
 _CLAIMS = " UNION ALL ".join(
     [
         *[_CLAIM.format(column) for column in ("name", "click_domain", "bounce_domain")],
+        # A retired click domain is its account's still: links in sent mail lead there.
+        "SELECT asked.value, h.account_id, NULL FROM json_each(:names) AS asked "
+        "CROSS JOIN click_hosts AS h ON h.host = asked.value",
         "SELECT asked.value, NULL, g.account_id FROM json_each(:names) AS asked "
         "CROSS JOIN domain_grants AS g ON g.name = asked.value",
     ]
