@@ -45,7 +45,9 @@ class Places:
     @classmethod
     def of(cls, settings: Settings, config: Path) -> Places:
         """Return those that settings name."""
-        databases = {line: database_file(migrate.url_of(settings.store, line)) for line in migrate.LINES}
+        databases: dict[migrate.Line, Path] = {
+            line: database_file(migrate.url_of(settings.store, line)) for line in migrate.LINES
+        }
         return cls(databases, settings.keys.directory, settings.images.directory, config)
 
     def named(self) -> Iterator[tuple[str, Path]]:

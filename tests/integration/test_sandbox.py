@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+
 from gatepost_core.model import MessageRecord, Mode
 from gatepost_core.store import journal
 from gatepost_core.store.engine import open_engine
 from gatepost_stack.provision import Login
 from tests.integration.harness import SENDER, Gateway, fresh_recipient, text_message
+from tests.integration.test_surgery import HTML
 
 
 def records(gateway: Gateway, username: str) -> list[MessageRecord]:
@@ -53,3 +56,18 @@ def test_what_is_refused_live_is_refused_in_the_sandbox_too(gateway: Gateway) ->
         connection.mail(SENDER)
         assert connection.rcpt(fresh_recipient())[0] == 550
     assert records(gateway, made.username) == []
+
+
+def test_no_image_of_a_sandbox_is_kept_though_its_record_says_what_a_live_one_would_get(
+    gateway: Gateway,
+) -> None:
+    sandbox = gateway.stack.provision.credential({"images": "hosted"}, mode=Mode.SANDBOX)
+    folder = gateway.stack.settings.images.directory
+    before = sorted(folder.rglob("*"))
+    head, between, _ = HTML.partition(b"base64\r\n\r\n")
+    data = head + between + base64.b64encode(b"\x89PNG\r\n\x1a\nnobody else's") + b"\r\n--b--\r\n"
+    with gateway.logged_in(sandbox) as connection:
+        connection.sendmail(SENDER, [fresh_recipient()], data)
+    (record,) = records(gateway, sandbox.username)
+    assert (record.mode, record.applied, record.skipped) == (Mode.SANDBOX, ("images",), {})
+    assert sorted(folder.rglob("*")) == before
