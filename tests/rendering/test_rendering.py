@@ -48,8 +48,14 @@ def test_a_template_looks_the_same_with_every_feature_on(
     assert not found, "\n".join([*told, f"(skipped: {dict(letters[name].plan.skipped)})"])
 
 
-def test_there_are_a_hundred_templates_and_more() -> None:
-    assert len(names()) >= 100
+def test_a_hundred_templates_and_more_have_styles_inlined_and_most_something_else(
+    tmp_path: Path,
+) -> None:
+    applied = [letter(name, tmp_path).plan.applied for name in names()]
+    assert sum("inlinecss" in one for one in applied) >= 100
+    assert sum("trackclicks" in one for one in applied) >= 70
+    assert sum("images" in one for one in applied) >= 60
+    assert all("trackopens" in one for one in applied)
 
 
 CHANGES = [
