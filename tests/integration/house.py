@@ -99,7 +99,7 @@ _MASKS = (
     (rb"\bid [0-9A-Za-z]+\b", b"id QUEUE"),
     (rb"(?m)^\t(for <[^>]*>; |id QUEUE; |)\w{3}, +\d+ \w{3} \d{4} [\d:]+ .*$", rb"\t\1DATE"),
     (rb"\bt=\d+;", b"t=TIME;"),
-    (rb"\bb=[A-Za-z0-9+/=\s]+", b"b=SIGNATURE"),
+    (rb"\bb=[A-Za-z0-9+/=]+(\r?\n[ \t]+[A-Za-z0-9+/=]+)*(?=\r?\n)", b"b=SIGNATURE"),
     (rb"SRS0=[^=]+=[^=]+=", b"SRS0=HASH="),
     (rb"\(Postfix, from userid \d+\)", b"(Postfix, from userid 0)"),
     (rb"m\d+@test", b"mNUMBER@test"),
