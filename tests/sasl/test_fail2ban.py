@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import configparser
+import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -73,3 +76,61 @@ def test_the_jail_names_the_filter_that_is_shipped(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert "['add', 'gatepost-sasl', 'systemd']" in done.stdout, done.stdout + done.stderr
     assert "'addfailregex'" in done.stdout or "multi-set', 'gatepost-sasl', 'addfailregex'" in done.stdout
+
+
+REMOTE = "/lib/systemd/systemd-journal-remote"
+REFUSED = "authentication failed: wrong user name or password, or the credential is disabled or expired"
+ENTRIES = [
+    (
+        "gatepost-sasl.service",
+        "gatepost-sasl",
+        "level=info daemon=sasl event=login result=denied user=x ip={}",
+    ),
+    ("postfix@-.service", "postfix/submission/smtpd", "warning: unknown[{}]: SASL PLAIN " + REFUSED),
+    (
+        "postfix.service",
+        "postfix/smtps/smtpd",
+        "warning: unknown[{}]: SASL LOGIN " + REFUSED + ", sasl_username=x",
+    ),
+]
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> str:
+    """A journal as journald writes it: ours, and Postfix's as Debian 12 and 13 name its unit."""
+    now, entries = int(time.time()), []
+    for at, (unit, name, said) in enumerate(ENTRIES):
+        fields = {
+            "__REALTIME_TIMESTAMP": now * 1_000_000 + at, "__MONOTONIC_TIMESTAMP": at + 1,
+            "_BOOT_ID": "0123456789abcdef" * 2, "_HOSTNAME": "mail", "_SYSTEMD_UNIT": unit,
+            "SYSLOG_IDENTIFIER": name, "_PID": 4711, "MESSAGE": said.format(f"203.0.113.{at}"),
+        }  # fmt: skip
+        entries.append("".join(f"{field}={value}\n" for field, value in fields.items()))
+    file = tmp_path / "it.journal"
+    subprocess.run(
+        [REMOTE, "-o", str(file), "-"], input="\n".join([*entries, ""]), text=True, check=True, timeout=60
+    )
+    return f"systemd-journal[journalfiles={file}]"
+
+
+def in_journal(journal: str, rules: str, matches: str = "") -> list[str]:
+    """Return the addresses that fail2ban-regex takes from a journal."""
+    command = ["fail2ban-regex", "--out", "<ip>", *(["-m", matches] if matches else []), journal, rules]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.stdout.split()
+
+
+def test_our_filter_finds_refused_logins_in_the_journal(journal: str) -> None:
+    assert in_journal(journal, str(FILTER)) == ["203.0.113.0"]
+
+
+def test_the_stock_filter_finds_them_with_the_jail_that_the_page_has(journal: str) -> None:
+    """Its own choice of units misses those of Debian 12."""
+    page = (ROOT / "docs/guessing.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"```ini\n(.*?)```", page, re.DOTALL)
+    jail = configparser.ConfigParser()
+    jail.read_string(text)
+    values = jail["postfix-auth"]
+    assert in_journal(journal, values["filter"], values["journalmatch"]) == ["203.0.113.1", "203.0.113.2"]
+    assert "203.0.113.1" not in in_journal(journal, values["filter"])

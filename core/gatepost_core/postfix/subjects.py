@@ -67,11 +67,12 @@ def outgoing(_: Settings) -> Rows:
     )
 
 
-def tls(_: Settings) -> Rows:
+def tls(settings: Settings) -> Rows:
     """smtpd(8): TLS without the certificate, which each scope names in its own way."""
     yield "smtpd_tls_security_level", "may", "STARTTLS on offer; ports for submission demand it."
-    yield "smtpd_tls_protocols", ">=TLSv1.2", "RFC 8996 withdraws TLS 1.0 and 1.1."
-    yield "smtpd_tls_mandatory_protocols", ">=TLSv1.2", "The same where TLS is demanded."
+    oldest = f">={settings.postfix.tls_oldest}"
+    yield "smtpd_tls_protocols", oldest, "RFC 8996 withdraws TLS 1.0 and 1.1."
+    yield "smtpd_tls_mandatory_protocols", oldest, "The same where TLS is demanded."
     yield "smtpd_tls_auth_only", "yes", "AUTH neither on offer nor accepted before TLS."
     yield "smtpd_tls_loglevel", "1", "One line a handshake: protocol and cipher."
 

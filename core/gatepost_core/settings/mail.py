@@ -119,6 +119,11 @@ class PostfixSettings(Section):
     tls_key_file: Path = Field(
         default=Path("/etc/gatepost/tls/privkey.pem"), description="Its private key, PEM."
     )
+    tls_oldest: Literal["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"] = Field(
+        default="TLSv1.2",
+        description="Oldest version of TLS that clients may speak. TLSv1 and TLSv1.1 are withdrawn (RFC "
+        "8996), and for devices that know no other; whoever can do better still gets better.",
+    )
 
     @field_validator("ports", "proxy_ports")
     @classmethod
