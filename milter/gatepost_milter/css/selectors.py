@@ -16,9 +16,10 @@ from typing import TypeAlias
 from gatepost_milter.css.syntax import COMMENT
 from gatepost_milter.features.csstext import unescaped
 
-_ESCAPE = r"\\(?:[0-9a-fA-F]{1,6}(?:\r\n|[ \t\n\r\f])?|[^\n\r\f0-9a-fA-F])"
+_ESCAPE = r"\\(?:[0-9a-fA-F]{1,6}+(?:\r\n|[ \t\n\r\f])?|[^\n\r\f0-9a-fA-F])"
+# No possessive groups: they are broken in Python before 3.11.5 (gh-106052).
 _LETTER = rf"(?:[\w-]|[^\x00-\x7f]|{_ESCAPE})"
-_IDENT = rf"(?:--{_LETTER}*+|-?(?:[a-zA-Z_]|[^\x00-\x7f]|{_ESCAPE}){_LETTER}*+)"
+_IDENT = rf"(?:--{_LETTER}*|-?(?:[a-zA-Z_]|[^\x00-\x7f]|{_ESCAPE}){_LETTER}*)"
 _WS = r"[ \t\n\r\f\x00]*+"
 _PIECE = re.compile(
     rf"(?P<space>[ \t\n\r\f]+)|(?P<comma>,)|(?P<combinator>[>+~])|\.(?P<class>{_IDENT})|\#(?P<id>{_IDENT})"

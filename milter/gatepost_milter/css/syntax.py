@@ -21,7 +21,7 @@ _WS = r"[ \t\n\r\f]"
 _TOKEN = re.compile(
     r"""(?P<comment>/\*.*?(?:\*/|\Z))|(?P<sign>[{}()\[\];])"""
     r"""|(?P<string>"(?:[^"\\\n\r\f]++|\\(?:\r\n|.))*"|'(?:[^'\\\n\r\f]++|\\(?:\r\n|.))*')"""
-    rf"""|(?P<url>(?<![\w-])(?i:url)\({_WS}*+(?:[^"'()\\ \t\n\r\f]++|\\(?:\r\n|.))++{_WS}*+\))"""
+    rf"""|(?P<url>(?<![\w-])(?i:url)\({_WS}*+(?:[^"'()\\ \t\n\r\f]++|\\(?:\r\n|.))+{_WS}*+\))"""
     r"""|(?P<escape>\\(?:\r\n|.))|(?P<open>["'])""",
     re.DOTALL,
 )
@@ -29,7 +29,7 @@ _ESCAPED_QUOTE = re.compile(r"\\[\"']")
 _BLANKS = re.compile(r"[ \t\n\r\f]+")
 _IGNORED = re.compile(rf"(?:{_WS}|\0|<!--|-->)+")
 _AT = re.compile(r"@((?:[\w-]|[^\x00-\x7f])+)")
-_DECLARATION = re.compile(r"((?:[\w-]|[^\x00-\x7f]|\\[0-9a-fA-F]{1,6}[ \t]?|\\[^\n])++)[ \0]*+:")
+_DECLARATION = re.compile(r"((?:[\w-]|[^\x00-\x7f]|\\[0-9a-fA-F]{1,6}+[ \t]?|\\[^\n0-9a-fA-F])+)[ \0]*+:")
 _NAME = re.compile(r"-?[a-zA-Z_][\w-]*|--[\w-]+", re.ASCII)
 _IMPORTANT = re.compile(r"![ \0]*important[ \0]*\Z", re.IGNORECASE)
 _IN_BRACKETS = re.compile(r"'[^']*'|[(\[{][^()\[\]{}']*[)\]}]")
