@@ -62,7 +62,7 @@ def test_an_account_that_owns_something_is_not_removed(connection: Connection) -
         accounts.remove(connection, "acme")
     domains.remove(connection, "example.test", NOW)
     accounts.remove(connection, "acme")
-    with pytest.raises(NotFound, match="gatepost account add acme"):
+    with pytest.raises(NotFound, match="no account 'acme'"):
         accounts.get(connection, "acme")
 
 
