@@ -40,7 +40,6 @@ virtual_gid_maps = static:8
 alias_maps =
 inet_interfaces = 127.0.0.1
 inet_protocols = ipv4
-smtp_host_lookup = native
 queue_directory = {queue}
 data_directory = {data}
 maillog_file = {log}

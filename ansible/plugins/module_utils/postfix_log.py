@@ -34,7 +34,7 @@ _ADVICE = (
     ),
     (
         r"Host or domain name not found|Host not found",
-        "this host cannot resolve smarthost_client_gateway: look at its DNS, or at /etc/hosts",
+        "this host cannot resolve smarthost_client_gateway: look at its DNS and at /etc/hosts",
     ),
     (
         r"timed out|refused|unreachable|No route|lost connection",

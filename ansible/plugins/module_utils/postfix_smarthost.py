@@ -97,6 +97,8 @@ def _options(values: Mapping[str, Any], found: Mapping[str, str]) -> Iterator[tu
     yield "smtp_sasl_auth_soft_bounce", "yes"
     # Nor is there another way for it: what is signed and counted by the gateway goes through the gateway.
     yield "smtp_fallback_relay", ""
+    # By /etc/hosts too: a gateway inside need not be in the DNS.
+    yield "smtp_host_lookup", "dns, native"
     yield "smtp_tls_security_level", "secure"
     yield "smtp_tls_secure_cert_match", "nexthop"
     yield "smtp_tls_policy_maps", ""
