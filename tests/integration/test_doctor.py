@@ -101,6 +101,16 @@ def test_a_credential_that_a_killed_run_left_goes_with_the_next(doctor: Doctor) 
     assert others.username in names
 
 
+def test_a_gateway_without_a_sender_domain_passes_its_probe(tmp_path: Path) -> None:
+    """As after a first play that registered none: the gateway's own names may not be used for it."""
+    with Stack(tmp_path / "stack") as stack:
+        command = [sys.executable, "-m", "gatepost_cli", "--config", str(stack.layout.settings_file)]
+        subprocess.run(
+            [*command, "domain", "remove", "example.test", "--yes"], check=True, capture_output=True
+        )
+        assert Doctor(Gateway(stack), "127.0.0.1:1").faults("--only", "probe") == []
+
+
 def test_a_store_without_any_account_gets_one_for_the_probe_only(doctor: Doctor, tmp_path: Path) -> None:
     stack = doctor.gateway.stack
     # Elsewhere than the daemons': the login fails, and the account is gone all the same.

@@ -24,6 +24,8 @@ LABEL = "gatepost doctor: probe"
 _ACCOUNT = "gatepost-doctor"
 _LIFETIME = timedelta(minutes=2)
 _LOCAL_PART = "gatepost-doctor"
+# Where no sender domain is registered: the gateway's own names are the operator's, and no account's.
+_NOBODYS = "gatepost-doctor.invalid"
 _HTML = (
     "<html><head><style>p { color: #333 }</style></head><body><p>A probe; nobody reads it.</p></body></html>"
 )
@@ -48,7 +50,7 @@ def make(context: Context, now: datetime) -> Login:
         _sweep(connection, now)
         domain = _domain(context, domains.everyone(connection))
         sender = context.settings.doctor.probe_sender or (
-            f"{_LOCAL_PART}@{domain.name if domain else context.hostname}"
+            f"{_LOCAL_PART}@{domain.name if domain else _NOBODYS}"
         )
         account = domain.account if domain else _some_account(connection, now)
         features: dict[str, FeatureValue] = {"inlinecss": True, "tags": (PROBE_TAG,)}
