@@ -34,7 +34,9 @@ def stopped_at_work(gatepost: Gatepost, number: int) -> int:
     words = ["--config", str(gatepost.config), "backup", "create", str(gatepost.folder / "out.tar.gz")]
     for _ in range(20):
         with subprocess.Popen(
-            [sys.executable, "-m", "gatepost_cli", *words], stderr=subprocess.DEVNULL
+            # A shell that put the tests in the background would have them ignore SIGINT.
+            ["env", "--default-signal=INT", sys.executable, "-m", "gatepost_cli", *words],
+            stderr=subprocess.DEVNULL,
         ) as process:
             while process.poll() is None:
                 if any(path.stat().st_size for path in gatepost.folder.glob(f"store/{SCRATCH}/*.db")):

@@ -28,7 +28,7 @@ def _said(reply: str, state: State, *lines: str, **main_cf: str) -> Provocation:
 
 # At a gateway as it stands.
 PLAIN = (
-    _said("500 5.5.2 Error: command not recognized", "tls", "HELP ME"),
+    _said("500 5.5.2 Error: command not recognized", "tls", "TURN"),
     _said("500 5.5.2 Error: bad syntax", "tls", ""),
     _said("500 5.5.2 Error: bad UTF-8 syntax", "login", _MAIL + " SMTPUTF8", "RCPT TO:<\udcff@example.org>"),
     _said("221 2.7.0 Error: I can break rules, too. Goodbye.", "clear", "GET / HTTP/1.1"),

@@ -126,11 +126,13 @@ def test_our_filter_finds_refused_logins_in_the_journal(journal: str) -> None:
 
 
 def test_the_stock_filter_finds_them_with_the_jail_that_the_page_has(journal: str) -> None:
-    """Its own choice of units misses those of Debian 12."""
+    """Its own choice of units misses those of Debian 12, whose Fail2Ban is older than 1.1."""
     page = (ROOT / "docs/guessing.md").read_text(encoding="utf-8")
     (text,) = re.findall(r"```ini\n(.*?)```", page, re.DOTALL)
     jail = configparser.ConfigParser()
     jail.read_string(text)
     values = jail["postfix-auth"]
     assert in_journal(journal, values["filter"], values["journalmatch"]) == ["203.0.113.1", "203.0.113.2"]
-    assert "203.0.113.1" not in in_journal(journal, values["filter"])
+    said = subprocess.run(["fail2ban-regex", "--version"], check=True, capture_output=True, text=True).stdout
+    if tuple(int(part) for part in re.findall(r"\d+", said)[:2]) < (1, 1):
+        assert "203.0.113.1" not in in_journal(journal, values["filter"])

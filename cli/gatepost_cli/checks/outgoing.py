@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from gatepost_cli.checks.base import Context, Finding, fault, good, note
-from gatepost_cli.dnslookup import Lookup, LookupFault
+from gatepost_cli.dnslookup import Lookup, LookupFault, Unreachable
 
 _QUEUE_MOST = 5_000  # messages of the queue that are looked at: enough to see what all of them wait for
 _LINE_MOST = 1_000_000
@@ -38,7 +38,7 @@ def _reverse(context: Context) -> Iterator[Finding]:
     lookup, hostname = Lookup(context.resolver, context.settings.doctor.timeout), context.hostname
     try:
         addresses = lookup.addresses(hostname)
-    except LookupFault as error:
+    except (LookupFault, Unreachable) as error:
         yield note(f"addresses of {hostname}", str(error), "an answer", "look at the DNS of that name")
         return
     if not addresses:
@@ -52,7 +52,7 @@ def _named(lookup: Lookup, hostname: str, address: str) -> Finding:
     where = f"PTR of {address}"
     try:
         names = lookup.names(address)
-    except LookupFault as error:
+    except (LookupFault, Unreachable) as error:
         return note(where, str(error), hostname, "look at the reverse zone of that address")
     if hostname in names:
         return good(where, hostname)
@@ -107,7 +107,7 @@ def _greeted(context: Context, domain: str) -> Finding:
     try:
         host = next((name for _, name in lookup.mx(domain)), domain)
         address = next(iter(lookup.addresses(host)), "")
-    except LookupFault as error:
+    except (LookupFault, Unreachable) as error:
         return note(where, str(error), "an MX record", _OTHER)
     if not address:
         return note(where, f"{host} has no address", "an MX record that leads to one", _OTHER)
