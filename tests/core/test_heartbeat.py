@@ -61,11 +61,13 @@ def test_without_a_deadline_nobody_is_missed() -> None:
 
 
 @contextmanager
-def serving(tmp_path: Path, workers: int) -> Iterator[tuple[Running, Path]]:
+def serving(tmp_path: Path, workers: int, hang_seconds: int = 1) -> Iterator[tuple[Running, Path]]:
     path = tmp_path / "socket"
     with (
         listening(path) as listener,
-        Running([*SERVER, str(workers), "5", "100", "1"], tmp_path, listener=listener) as daemon,
+        Running(
+            [*SERVER, str(workers), "5", "100", str(hang_seconds)], tmp_path, listener=listener
+        ) as daemon,
     ):
         yield daemon, path
 
@@ -112,9 +114,10 @@ def test_a_worker_that_hangs_while_alive_is_replaced_and_the_other_s_sessions_go
 
 
 def test_an_idle_worker_is_not_taken_for_one_that_hangs(tmp_path: Path) -> None:
-    with serving(tmp_path, 2) as (daemon, path):
+    # Long enough that a busy machine, which lets a worker wait for a second, is not taken for a hang.
+    with serving(tmp_path, 2, hang_seconds=4) as (daemon, path):
         client, pid = connected(path)
-        client.settimeout(3.0)
+        client.settimeout(9.0)
         with pytest.raises(TimeoutError):
             client.recv(1)
         assert int(ask(client, "pid")) == pid
