@@ -10,6 +10,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from gatepost_core.features import FeatureValue
 from gatepost_milter.charsets import decode
@@ -41,8 +42,14 @@ def split(raw: bytes) -> Message:
     return Message(tuple(headers), body)
 
 
-def check(number: int, raw: bytes, features: Features, attached: int = 0) -> Message:
-    """Hold a delivered letter to what was sent and to the features that were on; return it taken apart."""
+def check(
+    number: int, raw: bytes, features: Features, attached: int = 0, images: Path | None = None
+) -> Message:
+    """Hold a delivered letter to what was sent and to the features that were on; return it taken apart.
+
+    ``images`` is the folder of hosted images: their names are made with a secret of the account's. Without
+    one a name is the image's digest.
+    """
     sent, got = split(letter(number, attached)), split(raw)
     _check_headers(sent, got, features)
     hosted = features.get("images") == "hosted"
@@ -53,7 +60,7 @@ def check(number: int, raw: bytes, features: Features, attached: int = 0) -> Mes
         if kind == "text/html":
             text = decode(new, _charset(got))[0].replace("\r\n", "\n")
             _check_effects(number, text, features)
-            assert undone(text, number) == comparable(html_of(number).replace("\r\n", "\n")), number
+            assert undone(text, number, images) == comparable(html_of(number).replace("\r\n", "\n")), number
         else:
             assert new.replace(b"\r\n", b"\n") == old.replace(b"\r\n", b"\n"), number
     if not features.get("dkim"):
@@ -61,22 +68,37 @@ def check(number: int, raw: bytes, features: Features, attached: int = 0) -> Mes
     return got
 
 
-def undone(html: str, number: int) -> str:
-    """Return HTML as it was before any of the features."""
+def undone(html: str, number: int, images: Path | None = None) -> str:
+    """Return HTML as it was before any of the features; ``images`` as in ``check``."""
     names = {
         hashlib.sha256(image(number, place)).hexdigest(): name for place, name in enumerate(("one", "two"))
     }
-    html = _HOSTED.sub(lambda match: f"cid:{_named(match[1], names)}@letter", html)
+    html = _HOSTED.sub(lambda match: f"cid:{_named(match[1], names, images)}@letter", html)
     return comparable(STYLE.sub("", _TOKEN.sub(_original, _PIXEL.sub("", html))))
 
 
-def _named(digest: str, names: Mapping[str, str]) -> str:
-    return next(name for whole, name in names.items() if whole.startswith(digest) or digest in whole)
+def _named(name: str, names: Mapping[str, str], images: Path | None) -> str:
+    digest = name
+    if images is not None:
+        (file,) = images.glob(f"accounts/*/??/{name}.png")
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    return next(known for whole, known in names.items() if whole.startswith(digest) or digest in whole)
+
+
+def kind(token: str) -> int:
+    """Return what a link's token is for: 0 a click, 1 an open."""
+    return base64.urlsafe_b64decode(token + "==")[1] >> 6
+
+
+def led_to(token: str) -> str:
+    """Return scheme and authority in a link's token, by the layout that gatepost_core.tokens tells."""
+    raw = base64.urlsafe_b64decode(token + "==")
+    own = 3 + (raw[1] & 3)  # version and key, kind and flags, the credential's id
+    return f"http{'s' if raw[1] & 8 else ''}://{raw[own + 13 : -10].decode()}"
 
 
 def _original(match: re.Match[str]) -> str:
-    head = base64.urlsafe_b64decode(match[1] + "==")
-    return f"http{'s' if head[0] & 1 else ''}://{head[15:-10].decode()}"
+    return led_to(match[1])
 
 
 def _charset(msg: Message) -> str | None:
@@ -127,9 +149,9 @@ def _check_headers(sent: Message, got: Message, features: Features) -> None:
 
 def _check_effects(number: int, text: str, features: Features) -> None:
     """Each feature left its mark on the HTML, and none that is off did."""
-    kinds = [base64.urlsafe_b64decode(token + "==")[0] & 0xF0 for token in _TOKEN.findall(text)]
-    assert (0x10 in kinds) == bool(features.get("trackclicks")), number
-    assert (0x20 in kinds) == bool(features.get("trackopens")), number
+    kinds = {kind(token) for token in _TOKEN.findall(text)}
+    assert (0 in kinds) == bool(features.get("trackclicks")), number
+    assert (1 in kinds) == bool(features.get("trackopens")), number
     assert bool(_HOSTED.search(text)) == (features.get("images") == "hosted"), number
     assert bool(STYLE.search(text)) == bool(features.get("inlinecss")), number
     shown = SHOWN.format(number)

@@ -9,7 +9,8 @@ import pytest
 
 from gatepost_core.features import FeatureValue
 from tests.corpus.maker import message
-from tests.corpus.undoing import comparable
+from tests.corpus.sunk import led_to
+from tests.corpus.undoing import STYLE, comparable
 from tests.integration.harness import SENDER, Gateway, fresh_recipient
 from tests.integration.test_fidelity import NEWSLETTER
 
@@ -20,9 +21,6 @@ FEATURES: dict[str, dict[str, FeatureValue]] = {
     "headers": {"unsubscribe": True, "privacy": True, "feedbackid": True, "trackbounces": True},
 }
 _TOKEN = re.compile(r"https://click\.example\.test/([\w-]{40,})")
-_STYLE = re.compile(
-    r' style="(?:x-gp-\w: \w(?: !important)?;?)+"|(?<=["\'])(?:x-gp-\w: \w(?: !important)?;?)+'
-)
 _ADDED = re.compile(rb"(?im)^(?:List-Unsubscribe(?:-Post)?|Feedback-ID):.*\n")
 _PRIVATE = re.compile(
     rb"(?im)^(?:X-Mailer|User-Agent|X-Originating-IP|X-Gatepost-Tags|Content-Transfer-Encoding):.*\n"
@@ -54,7 +52,7 @@ def texts(raw: bytes) -> list[str]:
     text = re.sub(r"(?m)(?:^[A-Za-z0-9+/]{60,}\n)+[A-Za-z0-9+/=]*$", _decoded, text)
     text = _TOKEN.sub(_original, text)
     # Where a base64 text ends decides whether an empty line is seen here.
-    return [line for line in comparable(_STYLE.sub("", text)).replace("\r", "").split("\n") if line]
+    return [line for line in comparable(STYLE.sub("", text)).replace("\r", "").split("\n") if line]
 
 
 def _decoded(match: re.Match[str]) -> str:
@@ -62,8 +60,7 @@ def _decoded(match: re.Match[str]) -> str:
 
 
 def _original(match: re.Match[str]) -> str:
-    head = base64.urlsafe_b64decode(match[1] + "==")
-    return f"http{'s' if head[0] & 1 else ''}://{head[15:-10].decode()}"
+    return led_to(match[1])
 
 
 @pytest.mark.parametrize("name", FEATURES)

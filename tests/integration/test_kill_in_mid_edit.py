@@ -106,7 +106,8 @@ def check_sink(gateway: Gateway, clients: Clients) -> None:
     for item in reader.items:
         number = int(item.recipients[0].split(".")[1].partition("@")[0])
         assert item.sender.endswith("@bounces.example.test")
-        check(number, item.message, ALL, size_of(number))
+        images = gateway.stack.settings.images.directory
+        check(number, item.message, ALL, size_of(number), images)
         assert by_dkimpy(item.message.replace(b"\n", b"\r\n"), keys) == BOTH
 
 

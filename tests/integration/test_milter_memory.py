@@ -42,7 +42,7 @@ def send_letters(lone: Lone, login: Login, numbers: range, seen: Callable[[], No
             answer = client.send(split(letter(number)), SENDER, ["bob@example.org"])
             assert answer.action == "accept", answer.reply
             if number % 100 == 0:
-                check(number, answer.raw, ALL)
+                check(number, answer.raw, ALL, images=lone.settings.images.directory)
             seen()
 
 

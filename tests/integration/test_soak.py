@@ -92,7 +92,7 @@ def check_sink(gateway: Gateway, items: list[Delivered], messages: int, folder: 
     for item in items:
         number = int(item.recipients[0].split(".")[1])
         assert sorted(item.recipients) == recipients_of(number)
-        check(number, item.message, ALL)
+        check(number, item.message, ALL, images=gateway.stack.settings.images.directory)
         whole = item.message.replace(b"\n", b"\r\n")
         if number % 10 == 0:
             assert by_dkimpy(whole, keys) == BOTH
