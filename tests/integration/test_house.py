@@ -15,6 +15,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from gatepost_stack.instance import HOST
 from gatepost_stack.provision import Login
 from gatepost_stack.stack import free_ports
 from tests.ansible_modules.running import collection_in, run_module
+from tests.core.running import PATIENCE
 from tests.integration.harness import SENDER, Gateway
 from tests.integration.house import FORWARD, LOCAL, OUTSIDE, VIRTUAL, House, house, letter
 
@@ -79,8 +81,14 @@ class ByHand:
 
     @property
     def waiting(self) -> str:
+        """What is in the queue, once what was just taken in has had its time to be delivered."""
         words = ["/usr/sbin/postqueue", "-c", str(self.house.places.postfix), "-j"]
-        return subprocess.run(words, check=True, capture_output=True, text=True).stdout
+        deadline = time.monotonic() + PATIENCE
+        while left := subprocess.run(words, check=True, capture_output=True, text=True).stdout:
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.1)
+        return left
 
 
 @pytest.fixture(scope="module")
