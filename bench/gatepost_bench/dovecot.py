@@ -31,8 +31,10 @@ service auth {{
     mode = 0666
   }}
 }}
+"""
+_NO_PENALTY = """\
 service anvil {{
-  unix_listener {penalty} {{
+  unix_listener anvil-auth-penalty {{
     mode = 0
   }}
 }}
@@ -68,11 +70,11 @@ userdb static {{
 
 
 @contextmanager
-def running(users: Mapping[str, str], mechanisms: str) -> Iterator[tuple[Path, int]]:
+def running(users: Mapping[str, str], mechanisms: str, *, penalty: bool = True) -> Iterator[tuple[Path, int]]:
     """Run it and yield its socket and process id.
 
     ``users`` maps names to passwords with their scheme (``{PLAIN}secret``). Raises RuntimeError when Dovecot
-    is not installed or does not start.
+    is not installed or does not start. Without ``penalty`` it delays nobody who guessed before.
     """
     program = shutil.which("dovecot", path="/usr/sbin:/usr/local/sbin")
     if program is None:
@@ -84,7 +86,7 @@ def running(users: Mapping[str, str], mechanisms: str) -> Iterator[tuple[Path, i
             "".join(f"{name}:{password}\n" for name, password in users.items()), encoding="utf-8"
         )
         file = base / "dovecot.conf"
-        file.write_text(_configuration(program, base, mechanisms))
+        file.write_text(_configuration(program, base, mechanisms, penalty=penalty))
         server = subprocess.Popen([program, "-F", "-c", str(file)])
         try:
             path = base / "run/auth-client"
@@ -95,10 +97,10 @@ def running(users: Mapping[str, str], mechanisms: str) -> Iterator[tuple[Path, i
             server.wait(_STOP_SECONDS)
 
 
-def _configuration(program: str, base: Path, mechanisms: str) -> str:
+def _configuration(program: str, base: Path, mechanisms: str, *, penalty: bool) -> str:
     said = subprocess.run([program, "--version"], check=True, capture_output=True, text=True).stdout
     version = tuple(int(part) for part in said.split(" ")[0].split(".")[:2])
     # The first line of a 2.4 file has to be its version.
     new = version >= (2, 4)
     text = _FROM_2_4 + _COMMON if new else _UP_TO_2_3 + _COMMON
-    return text.format(base=base, mechanisms=mechanisms, penalty="anvil-auth-penalty")
+    return (text if penalty else text + _NO_PENALTY).format(base=base, mechanisms=mechanisms)
