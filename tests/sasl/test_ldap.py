@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import random
-import re
 import select
 import socket
 import ssl
@@ -14,16 +13,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
-from ldap3.operation.search import MATCH_EQUAL, parse_filter
-from ldap3.utils.dn import parse_dn
 
 from gatepost_core.settings import load
 from gatepost_sasl.authenticator import BackendUnavailable, Denied
 from gatepost_sasl.backends.build_ldap import password_check
 from gatepost_sasl.backends.ldap import LdapCheck
-from gatepost_sasl.backends.ldap_names import BindName, UserFilter
 from gatepost_sasl.backends.ldap_servers import Address, Order, tls_context
 from gatepost_sasl.backends.template import Known
 from tests.sasl import pki, slapd
@@ -290,37 +284,6 @@ def test_a_server_that_failed_is_tried_by_one_login_when_its_time_has_come() -> 
     assert order.candidates() == [second, first]
     order.works(first)
     assert order.candidates() == [first, second]
-
-
-NAMES = st.text(st.characters(codec="utf-8"), min_size=1) | st.text("*()\\\0a2", min_size=1)
-
-
-@given(NAMES.map(lambda name: " ".join(name.split())).filter(bool))
-def test_any_name_makes_a_filter_with_that_one_value(name: str) -> None:
-    parsed = parse_filter(UserFilter("(uid={user})").of(name), None, False, False, None, False)
-    (element,) = parsed.elements
-    assert element.tag == MATCH_EQUAL
-    # RFC 4515 section 3: a backslash and two hexadecimal digits stand for a byte.
-    value = re.sub(
-        r"\\([0-9a-f]{2})", lambda digits: chr(int(digits[1], 16)), element.assertion["value"].decode()
-    )
-    assert value == name
-
-
-@given(st.text(min_size=1).filter(lambda name: name.isprintable()))
-@example("0#")
-@example("# \\#")
-def test_any_name_makes_a_distinguished_name_of_as_many_parts(name: str) -> None:
-    made = BindName(DIRECT).of(name)
-    assert made is not None
-    assert len(parse_dn(made)) == len(parse_dn(DIRECT.replace("{user}", "x")))
-
-
-@pytest.mark.parametrize("name", ["a@b", "CORP\\a", "a b", "a,b=c", "a\0", "*"])
-def test_a_principal_is_not_made_of_another(name: str) -> None:
-    assert BindName("{user}@corp.example.org").of(name) is None
-    assert BindName("{user}@corp.example.org").of("alice") == "alice@corp.example.org"
-    assert BindName("{local}@corp.example.org").of("alice@any.test") == "alice@corp.example.org"
 
 
 @contextmanager
