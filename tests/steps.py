@@ -1,8 +1,8 @@
 """Work counted instead of timed: does a reader of messages stay linear on the worst that can be made for it?
 
     def test_hidden_addresses_are_found_in_linear_time(world: World) -> None:
-        read = world.load("gatepost_milter.addresses").from_addresses
-        header = world.load("gatepost_milter.message").Header
+        read = world.load("gatepost_milter.parts.addresses").from_addresses
+        header = world.load("gatepost_milter.editing.message").Header
         assert_linear(world, lambda n: [header(b"From", b'"<' + b"@" * n + b'" <a@b.test>')], read)
 
 ``World`` (the fixture ``world``) has copies of our modules with counters in their source (``counting``);

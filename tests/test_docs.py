@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from gatepost_cli.checks import CHECKS
 from gatepost_cli.docs import DIRECTORY, commands, pages
 from gatepost_cli.main import main
-from gatepost_core.features import CATALOGUE
+from gatepost_core.domain.features import CATALOGUE
 from gatepost_core.settings import fields, is_secret, variable
 
 ROOT = Path(__file__).parents[1]
@@ -60,6 +61,25 @@ def test_every_check_of_doctor_is_described() -> None:
     names = {word.strip("` ") for line in page("doctor.md").splitlines() for word in line.split("|")[1:2]}
     described = {name.strip("` ") for names_of_row in names for name in names_of_row.split(",")}
     assert set(CHECKS) <= described
+
+
+def test_a_file_that_quirks_names_is_there() -> None:
+    """``core/…/store/reader.py`` begins at the package; without a root, at the one named before it."""
+    for line in page("quirks.md").splitlines():
+        folder = ROOT
+        for root, rest in re.findall(r"`(?:([a-z]+)/…/)?([a-z][a-z_/]*\.(?:py|yml))`", line):
+            if root:
+                folder = ROOT / root
+            places = [ROOT / rest, folder / f"gatepost_{folder.name}" / rest]
+            if folder.name == "ansible":
+                places = [*folder.rglob(rest)]
+            assert any(path.exists() for path in places), rest
+
+
+def test_a_file_that_the_architecture_names_is_there() -> None:
+    for rest in re.findall(r"`(?:[a-z]+/…/)?([a-z]+/[a-z_/]+\.py)`", page("architecture.md")):
+        found = (ROOT / rest).exists() or any(ROOT.glob(f"*/gatepost_*/{rest}"))
+        assert found != rest.endswith("__init__.py"), rest  # the one that must not be there
 
 
 def test_the_pages_are_written_by_the_command_that_they_name(tmp_path: Path) -> None:

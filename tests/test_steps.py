@@ -80,11 +80,11 @@ def test_the_machine_finds_what_pythons_engine_finds(source: str, text: str) -> 
 
 
 def test_a_world_counts_our_modules_and_leaves_the_real_ones_alone(world: World) -> None:
-    before = __import__("gatepost_milter.edits").edits
-    splice = world.load("gatepost_milter.edits").splice
+    before = __import__("gatepost_milter.editing.edits").edits
+    splice = world.load("gatepost_milter.editing.edits").splice
     assert splice("abc", [(1, 2, "x")]) == "axc"
     assert_linear(
         world, lambda n: ("a" * n, [(i, i, "b") for i in range(n)]), lambda given: splice(*given), size=100
     )
-    assert __import__("gatepost_milter.edits").edits is before
+    assert __import__("gatepost_milter.editing.edits").edits is before
     assert growth(world, lambda n: ("a" * n, []), lambda given: splice(*given))[1][0] > 0

@@ -52,7 +52,7 @@ def milter(path: str) -> None:
     import Milter  # noqa: PLC0415 - the others do without libmilter
     import milter as library  # noqa: PLC0415
 
-    from gatepost_milter.shell import NO_REPLY, NOT_SENT  # noqa: PLC0415
+    from gatepost_milter.libmilter.shell import NO_REPLY, NOT_SENT  # noqa: PLC0415
 
     wanted = NOT_SENT | NO_REPLY | Milter.P_HDR_LEADSPC
 

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from gatepost_bench.ready import wait_for
-from gatepost_core.dkim_keys import generate
+from gatepost_core.keys.dkim_keys import generate
 
 _CONFIGURATION = """\
 Mode s

@@ -14,14 +14,15 @@ from typing import IO
 
 import click
 
+from gatepost_cli.archives import backup, restore
+from gatepost_cli.archives.backup import Manifest, Part
 from gatepost_cli.group import Group
 from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import emit, facts
 from gatepost_cli.owner import as_owner_of
 from gatepost_cli.restoring import Restoring
 from gatepost_cli.session import Session, json_option, pass_session
-from gatepost_core import backup, restore, scratch
-from gatepost_core.backup import Manifest, Part
+from gatepost_core.serving import scratch
 from gatepost_core.settings import file_of
 from gatepost_core.store import migrate
 from gatepost_core.store.engine import database_file

@@ -14,7 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from gatepost_cli.session import Session
-from gatepost_core.features import CATALOGUE
+from gatepost_core.domain.features import CATALOGUE
 
 _MOST = 200
 

@@ -21,12 +21,12 @@ from gatepost_cli.group import Group
 from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import emit, facts, note, stamp
 from gatepost_cli.session import Session, json_option, pass_session
-from gatepost_core.features import FeatureValue
-from gatepost_core.model import Credential, ImportedSecret, Mode, Rules, Source, State
-from gatepost_core.options import Options
-from gatepost_core.passwords import derive, new_password, new_username
+from gatepost_core.domain.errors import shown
+from gatepost_core.domain.features import FeatureValue
+from gatepost_core.domain.model import Credential, ImportedSecret, Mode, Rules, Source, State
+from gatepost_core.domain.options import Options
+from gatepost_core.keys.passwords import derive, new_password, new_username
 from gatepost_core.store import credentials, domains, usage
-from gatepost_core.store.errors import shown
 
 _LABEL = 255
 _label = click.option("--label", metavar="TEXT", help="What it is for, in your own words.")

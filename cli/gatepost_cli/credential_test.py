@@ -16,13 +16,13 @@ from gatepost_cli.credential_view import OPEN, features_text
 from gatepost_cli.domain_walls import closed
 from gatepost_cli.output import Table, emit, facts, stamp
 from gatepost_cli.session import Session
-from gatepost_core.features import in_force
-from gatepost_core.model import Credential, WallMode
+from gatepost_core.domain.errors import shown
+from gatepost_core.domain.features import in_force
+from gatepost_core.domain.model import Credential, WallMode
+from gatepost_core.domain.walls import Walls
 from gatepost_core.settings import Settings
 from gatepost_core.store import NotFound, StoreUnavailable
-from gatepost_core.store.errors import shown
 from gatepost_core.store.reader import Reader
-from gatepost_core.walls import Walls
 from gatepost_sasl.authenticator import BackendUnavailable, Denied, Peer
 from gatepost_sasl.backends import build
 from gatepost_sasl.mechanisms import Done, MechanismError, Plain

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from gatepost_core.dkim_keys import txt_record
-from gatepost_core.model import SenderDomain
+from gatepost_core.domain.model import SenderDomain
+from gatepost_core.keys.dkim_keys import txt_record
 
 PLACEHOLDER = "<gateway-host>"
 _STRING = 255  # RFC 1035 section 3.3.14: a TXT record is one or more strings of up to 255 bytes

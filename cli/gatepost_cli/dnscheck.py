@@ -13,8 +13,8 @@ from typing import Literal, Protocol
 
 from gatepost_cli import dns, spf
 from gatepost_cli.dnslookup import LookupFault
-from gatepost_core.dkim_keys import KeyState, key_states, txt_record
-from gatepost_core.model import DkimKey, SenderDomain
+from gatepost_core.domain.model import DkimKey, SenderDomain
+from gatepost_core.keys.dkim_keys import KeyState, key_states, txt_record
 
 Status = Literal["ok", "missing", "wrong", "unknown", "note"]
 

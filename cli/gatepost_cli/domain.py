@@ -17,8 +17,8 @@ from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import Table, emit, facts, note, stamp
 from gatepost_cli.session import Session, confirmed, json_option, pass_session
 from gatepost_cli.values import overlap, resolver_address
-from gatepost_core import dkim_keys
-from gatepost_core.model import DkimKey, SenderDomain
+from gatepost_core.domain.model import DkimKey, SenderDomain
+from gatepost_core.keys import dkim_keys
 from gatepost_core.store import click_hosts, domains
 
 if TYPE_CHECKING:

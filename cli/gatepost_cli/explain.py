@@ -14,7 +14,7 @@ from gatepost_cli.complete import credential_names
 from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import Table, clean, emit, note
 from gatepost_cli.session import Session, json_option, pass_session
-from gatepost_core.decision import Decision, Pass
+from gatepost_core.domain.decision import Decision, Pass
 
 if TYPE_CHECKING:
     from gatepost_cli.explaining import Explanation, FeatureOutcome, Mail
@@ -77,8 +77,8 @@ def command(
 def _mail(
     explaining: Any, raw: bytes, username: str, sender: str | None, recipients: tuple[str, ...]
 ) -> Mail:
-    eml = importlib.import_module("gatepost_milter.eml")
-    addresses = importlib.import_module("gatepost_milter.addresses")
+    eml = importlib.import_module("gatepost_milter.parts.eml")
+    addresses = importlib.import_module("gatepost_milter.parts.addresses")
     headers, _ = eml.read(raw)
     authors = [one for one in addresses.from_addresses(headers) if one != addresses.UNREADABLE]
     envelope = sender if sender is not None else next(iter(authors), "")

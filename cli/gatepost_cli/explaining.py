@@ -11,24 +11,25 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from gatepost_cli.maildiff import Change, changes, summary
-from gatepost_core import ids
-from gatepost_core.decision import Decision, Defer, Pass, Reject
-from gatepost_core.features import CATALOGUE, FeatureValues, in_force
-from gatepost_core.images import FileImageStore
-from gatepost_core.keyring import Keyring
-from gatepost_core.model import Credential, Mode, SenderDomain
+from gatepost_core.domain import ids
+from gatepost_core.domain.decision import Decision, Defer, Pass, Reject
+from gatepost_core.domain.features import CATALOGUE, FeatureValues, in_force
+from gatepost_core.domain.model import Credential, Mode, SenderDomain
+from gatepost_core.domain.walls import RECORDED, Walls
+from gatepost_core.keys.keyring import Keyring
+from gatepost_core.keys.tokens import BounceTokens
 from gatepost_core.postfix import queue_size_limit
 from gatepost_core.settings import Settings
+from gatepost_core.store.images import FileImageStore
 from gatepost_core.store.reader import Reader
-from gatepost_core.tokens import BounceTokens
-from gatepost_core.walls import RECORDED, Walls
-from gatepost_milter import eml
 from gatepost_milter.contexts import ContextMaker, SizeLimits, Tracking
 from gatepost_milter.dkim.signing import FEATURE as DKIM
 from gatepost_milter.dkim.signing import Limits, Signing, room
+from gatepost_milter.editing.message import Header, Message, Plan, apply_header_edits, render
+from gatepost_milter.features.context import Context
+from gatepost_milter.features.overrides import is_override
 from gatepost_milter.judge import UNSUBSCRIBE, Accepted, Judge
-from gatepost_milter.message import Context, Header, Message, Plan, apply_header_edits, render
-from gatepost_milter.overrides import is_override
+from gatepost_milter.parts import eml
 from gatepost_milter.transaction import Transaction
 from gatepost_policy.questions import Questions
 

@@ -8,7 +8,7 @@ import click
 from sqlalchemy import literal, select
 
 from gatepost_cli.session import Session
-from gatepost_core.keyring import KeyringError
+from gatepost_core.keys.keyring import KeyringError
 from gatepost_core.settings import SettingsError
 from gatepost_core.store import StoreUnavailable, schema
 

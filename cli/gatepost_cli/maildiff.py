@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from os.path import commonprefix
 
-from gatepost_milter.charsets import CharsetError, decode
-from gatepost_milter.message import Header, Message
-from gatepost_milter.mime import Part, view
-from gatepost_milter.transfer import TransferError, open_part
+from gatepost_milter.editing.message import Header, Message
+from gatepost_milter.parts.charsets import CharsetError, decode
+from gatepost_milter.parts.mime import Part, view
+from gatepost_milter.parts.transfer import TransferError, open_part
 
 # Beyond this a comparison line by line takes longer than anyone wants to read.
 _TEXT_MOST = 500_000

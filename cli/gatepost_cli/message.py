@@ -12,9 +12,9 @@ from gatepost_cli.group import Group
 from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import Table, emit, emit_each, facts, on_terminal, stamp
 from gatepost_cli.session import Session, json_option, pass_session
-from gatepost_core.model import MessageRecord, Mode
+from gatepost_core.domain.model import MessageRecord, Mode
+from gatepost_core.domain.walls import RECORDED
 from gatepost_core.store import journal
-from gatepost_core.walls import RECORDED
 
 _COLUMNS = ("time", "id", "queue id", "credential", "mode", "sender", "recipients", "size", "applied")
 _FIELDS = tuple(field.name for field in fields(MessageRecord))

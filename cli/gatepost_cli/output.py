@@ -14,7 +14,7 @@ import click
 
 from gatepost_cli.session import Session
 from gatepost_cli.table import FACTS, Table, clean
-from gatepost_core import moments
+from gatepost_core.domain import moments
 
 __all__ = ["FACTS", "Table", "clean", "emit", "emit_each", "facts", "note", "on_terminal", "stamp"]
 

@@ -8,12 +8,13 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO
 
+from gatepost_cli.archives import restore
+from gatepost_cli.archives.archive import Manifest, Part
+from gatepost_cli.archives.moves import Moves
+from gatepost_cli.archives.restore import Places
 from gatepost_cli.owner import as_owner_of
 from gatepost_cli.session import Session
-from gatepost_core import restore, scratch
-from gatepost_core.archive import Manifest, Part
-from gatepost_core.moves import Moves
-from gatepost_core.restore import Places
+from gatepost_core.serving import scratch
 from gatepost_core.settings import Settings, SettingsError, file_of
 from gatepost_core.store import migrate
 

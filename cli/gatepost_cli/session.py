@@ -22,7 +22,7 @@ from gatepost_cli.owner import as_owner_of
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from gatepost_core.keyring import Keyring
+    from gatepost_core.keys.keyring import Keyring
     from gatepost_core.settings import Settings
     from gatepost_core.store.reader import Reader
 
@@ -44,7 +44,7 @@ class Session:
     @cached_property
     def keyring(self) -> Keyring:
         """The keys. Raises KeyringError."""
-        keyring: Keyring = _core("keyring").Keyring.load(self.settings.keys.directory)
+        keyring: Keyring = _core("keys.keyring").Keyring.load(self.settings.keys.directory)
         return keyring
 
     @property
@@ -107,7 +107,7 @@ def _remember(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
 @contextmanager
 def opened(url: str, *, write: bool = False) -> Iterator[Connection]:
     """Open a database as its owner; ``write`` commits at the end. Raises StoreUnavailable."""
-    engines, errors = _core("store.engine"), _core("store.errors")
+    engines, errors = _core("store.engine"), _core("domain.errors")
     file = engines.database_file(url)
     with engines.faults(url):
         missing = not file.exists()

@@ -12,11 +12,12 @@ from gatepost_cli.output import Table, emit, note
 from gatepost_cli.owner import as_owner_of
 from gatepost_cli.postfix_here import told_of_host
 from gatepost_cli.session import Session, json_option, pass_session
-from gatepost_core import keyring, scratch
-from gatepost_core.images import FileImageStore
+from gatepost_core.keys import keyring
+from gatepost_core.serving import scratch
 from gatepost_core.settings import StoreSettings
 from gatepost_core.store import migrate
 from gatepost_core.store.engine import database_file
+from gatepost_core.store.images import FileImageStore
 
 Revisions: TypeAlias = dict[migrate.Line, tuple[str | None, str | None]]
 

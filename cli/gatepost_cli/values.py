@@ -15,11 +15,11 @@ from ipaddress import ip_address
 
 import click
 
-from gatepost_core.features import FeatureError, FeatureValue, parse_options
-from gatepost_core.rules import normal_address, normal_network
+from gatepost_core.domain.errors import shown
+from gatepost_core.domain.features import FeatureError, FeatureValue, parse_options
+from gatepost_core.domain.rules import normal_address, normal_network
 from gatepost_core.store import StoreError
 from gatepost_core.store.domains import checked
-from gatepost_core.store.errors import shown
 
 _NAME_MOST = 255
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
@@ -161,7 +161,7 @@ def password_hash(_ctx: click.Context, _param: click.Parameter, text: str | None
     """Return the hash of ``--password-hash``, checked; an option callback."""
     if text is None:
         return None
-    from gatepost_core.argon2id import check  # noqa: PLC0415 - a C library that few commands need
+    from gatepost_core.keys.argon2id import check  # noqa: PLC0415 - a C library that few commands need
 
     try:
         return check(sys.stdin.read() if text == "-" else text)

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from gatepost_core import rules
-from gatepost_core.features import in_force
-from gatepost_core.images import ImageStore
-from gatepost_core.keyring import Keyring
-from gatepost_core.model import Credential, Mode, SenderDomain
-from gatepost_core.tokens import (
+from gatepost_core.domain import rules
+from gatepost_core.domain.features import in_force
+from gatepost_core.domain.images import ImageStore
+from gatepost_core.domain.model import Credential, Mode, SenderDomain
+from gatepost_core.keys.keyring import Keyring
+from gatepost_core.keys.tokens import (
     BounceTokens,
     ClickTokens,
     OpenTokens,
@@ -28,7 +28,7 @@ from gatepost_core.tokens import (
 )
 from gatepost_milter.css.calculator import Compute, at_once
 from gatepost_milter.css.weight import Allowance
-from gatepost_milter.message import Context, ImageHost
+from gatepost_milter.features.context import Context, ImageHost
 from gatepost_milter.transaction import Transaction
 
 # Paths of the click domain beside those of rewritten links, which begin with a longer token.

@@ -13,20 +13,21 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-from gatepost_core import ids, rules
-from gatepost_core.decision import Decision, Defer, Pass, Reject
-from gatepost_core.features import DEFAULTS, in_force
-from gatepost_core.logins import UNKNOWN, Login, check_login, check_network
-from gatepost_core.model import Credential, MessageRecord, SenderDomain, WallMode
-from gatepost_core.options import Options
-from gatepost_core.texts import bounded
-from gatepost_core.walls import RECORDED, Walls
-from gatepost_milter import authors as names
-from gatepost_milter.addresses import sender_addresses
+from gatepost_core.domain import ids, rules
+from gatepost_core.domain.decision import Decision, Defer, Pass, Reject
+from gatepost_core.domain.features import DEFAULTS, in_force
+from gatepost_core.domain.logins import UNKNOWN, Login, check_login, check_network
+from gatepost_core.domain.model import Credential, MessageRecord, SenderDomain, WallMode
+from gatepost_core.domain.options import Options
+from gatepost_core.domain.texts import bounded
+from gatepost_core.domain.walls import RECORDED, Walls
 from gatepost_milter.contexts import ContextMaker
 from gatepost_milter.dkim.signing import FEATURE, Choice, Signing
-from gatepost_milter.message import Context, Message, Plan, size_change
-from gatepost_milter.overrides import is_override
+from gatepost_milter.editing.message import Message, Plan, size_change
+from gatepost_milter.features.context import Context
+from gatepost_milter.features.overrides import is_override
+from gatepost_milter.parts import authors as names
+from gatepost_milter.parts.addresses import sender_addresses
 from gatepost_milter.pipeline import from_addresses, process
 from gatepost_milter.transaction import FIELDS_MOST, Transaction
 

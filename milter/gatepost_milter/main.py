@@ -17,26 +17,27 @@ from types import FrameType
 
 import milter
 
-from gatepost_core import daemon, log
-from gatepost_core.heap import spare_memory
-from gatepost_core.images import FileImageStore
-from gatepost_core.keyring import Keyring
-from gatepost_core.listen import open_listener, parse_address
-from gatepost_core.metrics import Metrics, counting, observing
+from gatepost_core.domain.walls import Walls
+from gatepost_core.keys.keyring import Keyring
 from gatepost_core.postfix import queue_size_limit
-from gatepost_core.prefork import Hooks, Supervisor, WorkerContext
+from gatepost_core.serving import boot as daemon
+from gatepost_core.serving import log
+from gatepost_core.serving.listen import open_listener, parse_address
+from gatepost_core.serving.metrics import Metrics, counting, observing
+from gatepost_core.serving.prefork import Hooks, Supervisor, WorkerContext
 from gatepost_core.settings import Settings
+from gatepost_core.store.images import FileImageStore
 from gatepost_core.store.journal import JournalWriter
-from gatepost_core.walls import Walls
-from gatepost_milter import listening, shell
-from gatepost_milter.calculators import Calculators
 from gatepost_milter.contexts import ContextMaker, Domains, SizeLimits, Tracking
-from gatepost_milter.crew import Crew
 from gatepost_milter.css.calculator import Compute, at_once
+from gatepost_milter.css.calculators import Calculators
 from gatepost_milter.dkim.signing import Limits, Signing, room
-from gatepost_milter.holdings import Holdings, share
 from gatepost_milter.judge import Judge
-from gatepost_milter.service import Observer, Service
+from gatepost_milter.libmilter import listening, shell
+from gatepost_milter.libmilter.crew import Crew
+from gatepost_milter.libmilter.heap import spare_memory
+from gatepost_milter.libmilter.holdings import Holdings, share
+from gatepost_milter.libmilter.service import Observer, Service
 
 # The answer to the last message is still on its way through libmilter when our callback has returned.
 _LAST_ANSWERS_SECONDS = 0.2

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from time import perf_counter
 
-from gatepost_core.features import FeatureValues
-from gatepost_core.options import Options
+from gatepost_core.domain.features import FeatureValues
+from gatepost_core.domain.options import Options
 from gatepost_milter.dkim import author
+from gatepost_milter.editing.message import Message, Plan
 from gatepost_milter.features import headers as header_features
+from gatepost_milter.features.context import Context
 from gatepost_milter.features.headers import edit_headers
-from gatepost_milter.message import Context, Message, Plan
-from gatepost_milter.overrides import Overrides
-from gatepost_milter.surgery import Record, reasons
+from gatepost_milter.features.overrides import Overrides
+from gatepost_milter.features.surgery import Record, reasons
 
 SIGNED = "the message carries a DKIM signature of its own"
 

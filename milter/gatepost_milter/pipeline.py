@@ -9,21 +9,24 @@ from __future__ import annotations
 from dataclasses import replace
 from time import perf_counter
 
-from gatepost_core.decision import Reject
-from gatepost_core.features import DEFAULTS, FeatureValues, in_force
-from gatepost_core.rules import UNREADABLE
-from gatepost_milter import bodies, overrides
-from gatepost_milter.addresses import from_addresses
+from gatepost_core.domain.decision import Reject
+from gatepost_core.domain.features import DEFAULTS, FeatureValues, in_force
+from gatepost_core.domain.rules import UNREADABLE
 from gatepost_milter.css.weight import Allowance
 from gatepost_milter.dkim.author import without_broken
-from gatepost_milter.edits import Edit, ordered, splice
+from gatepost_milter.editing.edits import Edit, ordered, splice
+from gatepost_milter.editing.message import Header, HeaderEdit, Message, Plan, render
+from gatepost_milter.features import overrides
+from gatepost_milter.features.context import ClickRewriter, Context
 from gatepost_milter.features.headers import OWN
 from gatepost_milter.features.hostedimages import HostedImages
-from gatepost_milter.message import ClickRewriter, Context, Header, HeaderEdit, Message, Plan, render
-from gatepost_milter.mime import Part, view
+from gatepost_milter.features.overrides import Overrides
+from gatepost_milter.features.surgery import Asked, NewPart, PartError, Record, operate, reasons
 from gatepost_milter.outside import SIGNED, is_signed, outside
-from gatepost_milter.overrides import Overrides
-from gatepost_milter.surgery import Asked, NewPart, PartError, Record, operate, reasons
+from gatepost_milter.parts import bodies
+from gatepost_milter.parts.addresses import from_addresses
+from gatepost_milter.parts.locations import locations
+from gatepost_milter.parts.mime import Part, view
 
 __all__ = [
     "UNREADABLE",
@@ -179,7 +182,7 @@ def _operate_all(
         else:
             record.skip("images", images.reason or "no embedded image")
     if asked.opens is not None:
-        asked = replace(asked, located=bodies.locations(root))
+        asked = replace(asked, located=locations(root))
     record.spend("view", began)
     edits: list[Edit[bytes]] = []
     for part, new in _all_operated(parts, message.body, asked, wanted, record):

@@ -7,7 +7,7 @@ is decoded or decided here, because a callback may run for hundreds of messages 
 
 from __future__ import annotations
 
-from gatepost_milter.message import Header, Message
+from gatepost_milter.editing.message import Header, Message
 
 # Real mail has below 200. A field of a few bytes costs some hundred here, and Postfix sets no limit.
 FIELDS_MOST = 10_000

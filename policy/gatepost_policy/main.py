@@ -6,16 +6,16 @@ daemon: each request tries again, and Postfix answers 451 meanwhile.
 
 from __future__ import annotations
 
-from gatepost_core.daemon import command, open_reader, utc_now
-from gatepost_core.keyring import Keyring
-from gatepost_core.lineserver import Limits, LineServer, Observer
-from gatepost_core.listen import open_listener, parse_address
-from gatepost_core.login_table import LoginTable
-from gatepost_core.metrics import Metrics, observing
-from gatepost_core.prefork import Hooks, Supervisor, WorkerContext
+from gatepost_core.domain.walls import Walls
+from gatepost_core.keys.keyring import Keyring
+from gatepost_core.keys.tokens import BounceTokens
+from gatepost_core.serving.boot import command, open_reader, utc_now
+from gatepost_core.serving.lineserver import Limits, LineServer, Observer
+from gatepost_core.serving.listen import open_listener, parse_address
+from gatepost_core.serving.login_table import LoginTable
+from gatepost_core.serving.metrics import Metrics, observing
+from gatepost_core.serving.prefork import Hooks, Supervisor, WorkerContext
 from gatepost_core.settings import Settings
-from gatepost_core.tokens import BounceTokens
-from gatepost_core.walls import Walls
 from gatepost_policy.questions import Questions
 from gatepost_policy.report import Reporter
 from gatepost_policy.session import Session

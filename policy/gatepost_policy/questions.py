@@ -23,18 +23,18 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Protocol
 
-from gatepost_core.decision import AUTHENTICATION_REQUIRED, Decision, Pass, Reject
-from gatepost_core.logins import Login, check_login, check_network
-from gatepost_core.model import Credential, WallMode
-from gatepost_core.rules import (
+from gatepost_core.domain.decision import AUTHENTICATION_REQUIRED, Decision, Pass, Reject
+from gatepost_core.domain.logins import Login, check_login, check_network
+from gatepost_core.domain.model import Credential, WallMode
+from gatepost_core.domain.rules import (
     TLS_REQUIRED,
     check_envelope_sender,
     check_state,
     check_tls,
     normal_domain,
 )
-from gatepost_core.tokens import Origin
-from gatepost_core.walls import Walls
+from gatepost_core.domain.walls import Walls
+from gatepost_core.keys.tokens import Origin
 from gatepost_policy.protocol import Request
 
 NOT_ASKED = Pass("nothing to decide in this state")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from gatepost_core.decision import Decision, Defer, Pass
-from gatepost_core.log import EventDict, Level, line, soon
-from gatepost_core.metrics import Metrics, counting
+from gatepost_core.domain.decision import Decision, Defer, Pass
+from gatepost_core.serving.log import EventDict, Level, line, soon
+from gatepost_core.serving.metrics import Metrics, counting
 from gatepost_policy.protocol import Request
 
 _STATES = ("RCPT", "DATA")

@@ -9,9 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from gatepost_core.log import get_logger
-from gatepost_core.login_table import LoginTable, pid_of
-from gatepost_core.logins import Login
+from gatepost_core.domain.logins import Login
+from gatepost_core.serving.log import get_logger
+from gatepost_core.serving.login_table import LoginTable, pid_of
 
 _SAY_SECONDS = 60.0
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
-from gatepost_core.logins import UNKNOWN
+from gatepost_core.domain.logins import UNKNOWN
 from gatepost_sasl.peer import Peer
 
 __all__ = ["Authenticator", "BackendUnavailable", "Denied", "Granted", "Peer", "Verdict"]
@@ -19,7 +19,7 @@ __all__ = ["Authenticator", "BackendUnavailable", "Denied", "Granted", "Peer", "
 class Granted:
     """The login is good; ``username`` is the credential's own, ``note`` is for the log only.
 
-    ``credential`` is its id and ``secret`` the mark of what it logged in with (``gatepost_core.logins``).
+    ``credential`` is its id and ``secret`` the mark of what it logged in with (see ``domain.logins``).
     """
 
     username: str

@@ -24,7 +24,7 @@ network, and does not take everybody there along.
 
 Nothing here asks whether a user exists, so unknown and known names are answered alike. Names are counted
 without regard to case and spaces, because a directory may not regard them either. Counters are
-``gatepost_core.counters``: bounded, and a flood of names or networks resets none. When they are all taken,
+``gatepost_sasl.counters``: bounded, and a flood of names or networks resets none. When they are all taken,
 a newcomer has one attempt: a right password still gets in.
 """
 
@@ -59,7 +59,7 @@ _NOBODY: Scope = ""
 
 
 class Counters(Protocol):
-    """What is needed of ``gatepost_core.counters.SharedCounters``."""
+    """What is needed of ``gatepost_sasl.counters.SharedCounters``."""
 
     def read(self, key: bytes, now: float, forget: float) -> tuple[int, float]:
         """Return a key's count and the time of its latest event."""

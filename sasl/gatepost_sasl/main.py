@@ -10,23 +10,23 @@ import itertools
 import os
 from collections.abc import Callable
 
-from gatepost_core.counters import SharedCounters
-from gatepost_core.daemon import command, open_reader, utc_now
-from gatepost_core.keyring import Keyring
-from gatepost_core.lineserver import Limits, LineServer, Observer
-from gatepost_core.listen import open_listener, parse_address
-from gatepost_core.log import get_logger
-from gatepost_core.login_table import LoginTable
-from gatepost_core.metrics import Metrics, observing
-from gatepost_core.prefork import Hooks, Supervisor, WorkerContext
+from gatepost_core.domain.errors import StoreUnavailable
+from gatepost_core.keys.keyring import Keyring
+from gatepost_core.serving.boot import command, open_reader, utc_now
+from gatepost_core.serving.lineserver import Limits, LineServer, Observer
+from gatepost_core.serving.listen import open_listener, parse_address
+from gatepost_core.serving.log import get_logger
+from gatepost_core.serving.login_table import LoginTable
+from gatepost_core.serving.metrics import Metrics, observing
+from gatepost_core.serving.prefork import Hooks, Supervisor, WorkerContext
 from gatepost_core.settings import SaslSettings, Settings
-from gatepost_core.store.errors import StoreUnavailable
 from gatepost_core.store.reader import Reader
 from gatepost_core.store.usage import LastUsed
 from gatepost_sasl.backends import build
 from gatepost_sasl.backends.store import StoreAuthenticator
 from gatepost_sasl.backends.turns import Turns
 from gatepost_sasl.chain import Chain
+from gatepost_sasl.counters import SharedCounters
 from gatepost_sasl.guessing import Guard, Rules, parse_networks
 from gatepost_sasl.mechanisms import SCRAM
 from gatepost_sasl.noting import Noting
@@ -158,7 +158,7 @@ def _expected(reader: Reader) -> float:
         reader.close()
     if not hashes:
         return 0.0
-    from gatepost_core.argon2id import seconds  # noqa: PLC0415 - see above
+    from gatepost_core.keys.argon2id import seconds  # noqa: PLC0415 - see above
 
     return seconds(hashes)
 

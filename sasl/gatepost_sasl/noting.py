@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from gatepost_core.log import get_logger
-from gatepost_core.login_table import LoginTable
-from gatepost_core.logins import Login
+from gatepost_core.domain.logins import Login
+from gatepost_core.serving.log import get_logger
+from gatepost_core.serving.login_table import LoginTable
 from gatepost_sasl.authenticator import Granted
 
 _SAY_SECONDS = 60.0

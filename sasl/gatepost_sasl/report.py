@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 
-from gatepost_core.log import Prepared, prepared, write
-from gatepost_core.metrics import Metrics, counting
+from gatepost_core.serving.log import Prepared, prepared, write
+from gatepost_core.serving.metrics import Metrics, counting
 from gatepost_sasl.guessing import Scope
 from gatepost_sasl.session import Login, Result
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from sqlalchemy import Connection, delete
 
-from gatepost_core import dkim_keys, keyring, passwords
-from gatepost_core.features import FeatureValues
-from gatepost_core.model import Mode, Rules, SenderDomain, Source, State, WallMode
+from gatepost_core.domain.features import FeatureValues
+from gatepost_core.domain.model import Mode, Rules, SenderDomain, Source, State, WallMode
+from gatepost_core.keys import dkim_keys, keyring, passwords
 from gatepost_core.settings import Settings
 from gatepost_core.store import accounts, credentials, domains, grants, migrate, schema
 from gatepost_core.store.engine import open_engine

@@ -23,7 +23,7 @@ import click
 from click.core import ParameterSource
 from rich.console import Console
 
-from gatepost_core.features import CATALOGUE, FeatureError, FeatureValues, parse_options
+from gatepost_core.domain.features import CATALOGUE, FeatureError, FeatureValues, parse_options
 from gatepost_stack import client, guide, once
 from gatepost_stack.follow import Log
 from gatepost_stack.instance import HOST

@@ -23,8 +23,8 @@ from pathlib import Path
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from gatepost_core.listen import inherited
-from gatepost_core.notify import ready
+from gatepost_core.serving.listen import inherited
+from gatepost_core.serving.notify import ready
 
 WITHOUT_8BITMIME = "without-8bitmime"
 # SMTPUTF8 alone would do for Postfix: it includes 8BITMIME (RFC 6531 section 3.1).

@@ -15,8 +15,8 @@ from pathlib import Path
 from types import TracebackType
 
 from gatepost_core import settings as core_settings
-from gatepost_core.listen import UnixAddress, bind
 from gatepost_core.postfix import Parameter, Service
+from gatepost_core.serving.listen import UnixAddress, bind
 from gatepost_stack import certificate, layout, provision
 from gatepost_stack.daemons import Daemon, Supervisor
 from gatepost_stack.instance import HOST, Postfix, end_left_over

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_core.backup import Member
+from gatepost_cli.archives.backup import Member
 from gatepost_core.store import migrate
 
 from .command import Gatepost, make

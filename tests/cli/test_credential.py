@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gatepost_core.keyring import Keyring
-from gatepost_core.model import Credential
-from gatepost_core.passwords import verify, well_formed
+from gatepost_core.domain.model import Credential
+from gatepost_core.keys.keyring import Keyring
+from gatepost_core.keys.passwords import verify, well_formed
 from gatepost_core.store import credentials
 from gatepost_core.store.engine import open_engine
 from gatepost_core.store.usage import LastUsed

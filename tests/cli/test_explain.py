@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatepost_cli.maildiff import changes, within
-from gatepost_core.dkim_keys import txt_record
+from gatepost_core.keys.dkim_keys import txt_record
 from gatepost_core.store import domains
 from gatepost_core.store.engine import open_engine
-from gatepost_milter import eml
-from gatepost_milter.message import Message, Plan, render
+from gatepost_milter.editing.message import Message, Plan, render
+from gatepost_milter.parts import eml
 from tests.milter.dkim.judges import BOTH, by_dkimpy
 from tests.steps import World, assert_linear
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from gatepost_core.images import FileImageStore, is_name
+from gatepost_core.domain.images import is_name
+from gatepost_core.store.images import FileImageStore
 
 from .command import Gatepost
 

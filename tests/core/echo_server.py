@@ -12,11 +12,11 @@ import sys
 import time
 from collections.abc import Sequence
 
-from gatepost_core import log
-from gatepost_core.lineserver import Close, Later, Limits, LineServer, Output, Send
-from gatepost_core.listen import inherited
-from gatepost_core.prefork import Supervisor
-from gatepost_core.store.errors import StoreUnavailable
+from gatepost_core.domain.errors import StoreUnavailable
+from gatepost_core.serving import log
+from gatepost_core.serving.lineserver import Close, Later, Limits, LineServer, Output, Send
+from gatepost_core.serving.listen import inherited
+from gatepost_core.serving.prefork import Supervisor
 
 
 class Echo:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from gatepost_core import passwords
-from gatepost_core.keyring import Keyring, create_missing
-from gatepost_core.model import Rules, Source, State, WallMode
+from gatepost_core.domain.model import Rules, Source, State, WallMode
+from gatepost_core.keys import passwords
+from gatepost_core.keys.keyring import Keyring, create_missing
 from gatepost_core.settings import Settings, load
 from gatepost_core.store import accounts, credentials, domains, grants, migrate
 from gatepost_core.store.engine import open_engine

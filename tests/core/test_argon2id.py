@@ -10,9 +10,9 @@ from argon2 import PasswordHasher, Type
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_core import argon2id
-from gatepost_core.model import ImportedSecret, Rules, Source
-from gatepost_core.passwords import derive, verify
+from gatepost_core.domain.model import ImportedSecret, Rules, Source
+from gatepost_core.keys import argon2id
+from gatepost_core.keys.passwords import derive, verify
 from gatepost_core.store import StoreError, accounts, credentials
 from gatepost_core.store.engine import open_engine
 from tests.core.stores import PASSWORD, Store, make_store

@@ -11,10 +11,10 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, text
 
+from gatepost_core.domain.errors import Conflict, NotFound
 from gatepost_core.settings import StoreSettings
 from gatepost_core.store import accounts, click_hosts, domains, migrate
 from gatepost_core.store.engine import open_engine
-from gatepost_core.store.errors import Conflict, NotFound
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_core.decision import AUTHENTICATION_REQUIRED, Defer, Reject, printable
+from gatepost_core.domain.decision import AUTHENTICATION_REQUIRED, Defer, Reject, printable
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_core.heartbeat import Heartbeats
+from gatepost_core.serving.heartbeat import Heartbeats
 from tests.core.running import Running, ask, connect, listening, read_line
 
 SERVER = ["-m", "tests.core.echo_server"]

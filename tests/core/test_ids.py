@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_core import ids
+from gatepost_core.domain import ids
 
 raw_id = st.binary(min_size=13, max_size=13)
 

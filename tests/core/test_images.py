@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_core.images import TYPES, FileImageStore, QuotaError, is_name, type_of
+from gatepost_core.domain.images import TYPES, QuotaError, is_name, type_of
+from gatepost_core.store.images import FileImageStore
 
 GIF = b"GIF89a" + b"x" * 20
 
@@ -98,7 +99,8 @@ def test_many_at_once_keep_one_file(tmp_path: Path) -> None:
 FILLING = """
 import sys
 from pathlib import Path
-from gatepost_core.images import FileImageStore, QuotaError
+from gatepost_core.domain.images import QuotaError
+from gatepost_core.store.images import FileImageStore
 store = FileImageStore(Path(sys.argv[1]))
 kept = 0
 for number in range(200):

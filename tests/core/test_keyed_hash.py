@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_core.keyed_hash import KeyedHash
+from gatepost_core.keys.keyed_hash import KeyedHash
 
 
 @given(st.binary(max_size=64), st.lists(st.binary(max_size=200), min_size=1, max_size=3))

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_core import ids
-from gatepost_core.keyring import PURPOSES, Keyring
-from gatepost_core.tokens import (
+from gatepost_core.domain import ids
+from gatepost_core.keys.keyring import PURPOSES, Keyring
+from gatepost_core.keys.tokens import (
     BounceTokens,
     Click,
     ClickTokens,
@@ -190,7 +190,7 @@ def test_a_credential_that_no_token_can_name_gets_none() -> None:
 
 @pytest.mark.parametrize("text", ["A", "_", "=", "\u212a", "bounce-"])
 def test_tokens_are_read_in_linear_time(world: World, text: str) -> None:
-    tokens = world.load("gatepost_core.tokens")
+    tokens = world.load("gatepost_core.keys.tokens")
     reader, bounces = tokens.ClickTokens(KEYRING), tokens.BounceTokens(KEYRING)
 
     def read(token: str) -> None:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_core.listen import InetAddress, ListenError, UnixAddress, bind, inherited, parse_address
+from gatepost_core.serving.listen import InetAddress, ListenError, UnixAddress, bind, inherited, parse_address
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_sockets_meant_for_another_process_are_not_taken(monkeypatch: pytest.Mon
 
 def test_a_descriptor_that_is_no_socket_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     spare = (tmp_path / "file").open("wb")
-    monkeypatch.setattr("gatepost_core.listen._FIRST_FD", spare.fileno())
+    monkeypatch.setattr("gatepost_core.serving.listen._FIRST_FD", spare.fileno())
     monkeypatch.setenv("LISTEN_FDS", "1")
     monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
     with spare, pytest.raises(ListenError, match="is no socket"):

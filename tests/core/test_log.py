@@ -11,11 +11,11 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_core.log import logfmt
+from gatepost_core.serving.log import logfmt
 
 VALUES = st.one_of(st.text(), st.integers(), st.floats(), st.booleans(), st.binary(max_size=20))
 SCRIPT = """
-from gatepost_core import log
+from gatepost_core.serving import log
 log.configure({form!r}, {level!r}, "sasl")
 logger = log.get_logger(slot=1)
 logger.info("login", user="a\\nlevel=error forged", ip="127.0.0.1", seconds=0.000123, nothing=None)
@@ -86,7 +86,7 @@ def gathered(body: str) -> list[str]:
     """What a process writes that does ``body``; each write on a line of its own ends in a bar."""
     script = f"""
 import os, sys, time
-from gatepost_core import log
+from gatepost_core.serving import log
 written, write = b"", os.write
 def noted(fd, data):
     global written
@@ -142,5 +142,5 @@ def test_no_piece_of_gathered_lines_is_longer_than_a_pipe_takes_whole() -> None:
 
 
 def test_logging_does_not_load_what_only_people_at_a_terminal_need() -> None:
-    script = "import sys, gatepost_core.log; assert 'rich' not in sys.modules; import rich.console"
+    script = "import sys, gatepost_core.serving.log; assert 'rich' not in sys.modules; import rich.console"
     subprocess.run([sys.executable, "-c", script], check=True)

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_core.decision import Pass
-from gatepost_core.login_table import SIZE, LoginTable, pid_of
-from gatepost_core.logins import UNKNOWN, Login, check_login, check_network, secret_mark
-from gatepost_core.model import Credential, ImportedSecret, Rules, Secret, Source, State
+from gatepost_core.domain.decision import Pass
+from gatepost_core.domain.logins import UNKNOWN, Login, check_login, check_network, secret_mark
+from gatepost_core.domain.model import Credential, ImportedSecret, Rules, Secret, Source, State
+from gatepost_core.serving.login_table import SIZE, LoginTable, pid_of
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -140,7 +140,7 @@ def test_a_damaged_file_is_no_login_of_anybody_and_is_mended_by_the_next(
 def test_a_file_that_is_cut_short_or_replaced_is_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gatepost_core.login_table._LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("gatepost_core.serving.login_table._LOOK_SECONDS", 0.0)
     path = tmp_path / "logins"
     writing, reading = LoginTable(path, writing=True), LoginTable(path)
     writing.note(1, "gp1", Login(7, 3, 1.5))

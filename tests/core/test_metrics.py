@@ -12,8 +12,8 @@ from tests.core.running import PATIENCE, Running
 
 SERVER = """
 import os, sys
-from gatepost_core import log, prefork
-from gatepost_core.metrics import Metrics, counting, observing
+from gatepost_core.serving import log, prefork
+from gatepost_core.serving.metrics import Metrics, counting, observing
 log.configure("logfmt", "info", "counting")
 metrics = Metrics("counting", sys.argv[1])
 counter = metrics.counter("decisions_total", "Decisions.", ("result",))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_core.rules import network_allowed, normal_network
+from gatepost_core.domain.rules import network_allowed, normal_network
 
 
 @pytest.mark.parametrize(

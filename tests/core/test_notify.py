@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_core import notify
+from gatepost_core.serving import notify
 
 
 @pytest.mark.parametrize("abstract", [False, True])

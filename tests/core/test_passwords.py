@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_core.keyring import Keyring
-from gatepost_core.model import Credential, Rules, Secret, State
-from gatepost_core.passwords import (
+from gatepost_core.domain.model import Credential, Rules, Secret, State
+from gatepost_core.keys.keyring import Keyring
+from gatepost_core.keys.passwords import (
     PASSWORD_PREFIX,
     Derived,
     derive,

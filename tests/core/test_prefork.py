@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_core.prefork import Supervisor
+from gatepost_core.serving.prefork import Supervisor
 from tests.core.running import Running
 
 FAILING = """
 import sys
-from gatepost_core import log, prefork
+from gatepost_core.serving import log, prefork
 log.configure("logfmt", "info", "failing")
 def work(context):
     raise RuntimeError("no luck")
@@ -23,7 +23,7 @@ sys.exit(prefork.Supervisor("failing", 1, work, drain_seconds=5).run())
 # Each line in one write: several processes share the log.
 WAITING = """
 import os, sys
-from gatepost_core import log, prefork
+from gatepost_core.serving import log, prefork
 log.configure("logfmt", "info", "waiting")
 def hooks():
     return prefork.Hooks(

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_core.model import MessageRecord, State, WallMode
-from gatepost_core.passwords import derive, new_password
+from gatepost_core.domain.model import MessageRecord, State, WallMode
+from gatepost_core.keys.passwords import derive, new_password
 from gatepost_core.store import StoreUnavailable, credentials, domains, grants
 from gatepost_core.store.journal import JournalWriter
 from gatepost_core.store.lookups import IDENTITY_SECONDS, RACY_NANOSECONDS

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gatepost_core.model import Grant, SenderDomain
-from gatepost_core.registering import Registry, public_suffix
+from gatepost_core.domain.model import Grant, SenderDomain
+from gatepost_core.domain.registering import Registry, public_suffix
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ACCOUNTS = {"acme": 1, "beta": 2}

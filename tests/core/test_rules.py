@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_core.decision import Pass, Reject
-from gatepost_core.model import Credential, Rules, State
-from gatepost_core.rules import (
+from gatepost_core.domain.decision import Pass, Reject
+from gatepost_core.domain.model import Credential, Rules, State
+from gatepost_core.domain.rules import (
     UNREADABLE,
     check_envelope_sender,
     check_from_header,

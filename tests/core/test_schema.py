@@ -13,7 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import StatementError
 
-from gatepost_core.model import WallMode
+from gatepost_core.domain.model import WallMode
 from gatepost_core.settings import StoreSettings
 from gatepost_core.store import StoreUnavailable, accounts, grants, migrate
 from gatepost_core.store.engine import faults, open_engine

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_core.keyring import Keyring, KeyringError
-from gatepost_core.sealing import seal, unseal
+from gatepost_core.keys.keyring import Keyring, KeyringError
+from gatepost_core.keys.sealing import seal, unseal
 
 from .keys import keyring
 

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_core.stderr import WAITING_MOST
+from gatepost_core.serving.stderr import WAITING_MOST
 
 # Writes far more than is read, says on standard output that it is through, then a line for each byte it gets.
 SCRIPT = """
 import os, sys
-from gatepost_core import log
+from gatepost_core.serving import log
 log.configure("logfmt", "info", "sasl")
 for number in range(10_000):
     log.line("info", "refused", number=number, text="x" * 100)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, func, select
 
-from gatepost_core.model import Rules, State
-from gatepost_core.passwords import derive, new_password, verify
+from gatepost_core.domain.model import Rules, State
+from gatepost_core.keys.passwords import derive, new_password, verify
 from gatepost_core.store import Conflict, NotFound, StoreError, accounts, credentials, domains
 from gatepost_core.store.schema import dkim_keys, secrets
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_core import ids
-from gatepost_core.tokens import (
+from gatepost_core.domain import ids
+from gatepost_core.keys.tokens import (
     BounceTokens,
     Click,
     ClickTokens,
@@ -22,7 +22,7 @@ from gatepost_core.tokens import (
     TrackingMode,
     normal_path,
 )
-from gatepost_core.urlpaths import PathError
+from gatepost_core.keys.urlpaths import PathError
 
 from .keys import keyring, rotated
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gatepost_core.model import Claim, Credential, Rules, State, WallMode
-from gatepost_core.rules import UNREADABLE
-from gatepost_core.walls import DOMAINS_MOST, NAME_MOST, Wall, Walls, covering, plain_name, wall
+from gatepost_core.domain.model import Claim, Credential, Rules, State, WallMode
+from gatepost_core.domain.rules import UNREADABLE
+from gatepost_core.domain.walls import DOMAINS_MOST, NAME_MOST, Wall, Walls, covering, plain_name, wall
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ACME, BETA, AGENCY = 1, 2, 3

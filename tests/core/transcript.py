@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from gatepost_core.lineserver import Close, Output, Send, Session
+from gatepost_core.serving.lineserver import Close, Output, Send, Session
 
 _BASE64 = re.compile(r"\{b64:(.*?)\}")
 _REPEAT = re.compile(r"\{(.)\*(\d+)\}")

@@ -12,12 +12,12 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from gatepost_core.features import FeatureValue
-from gatepost_milter.charsets import decode
+from gatepost_core.domain.features import FeatureValue
+from gatepost_milter.editing.message import Header, Message
 from gatepost_milter.features.trackopens import pixel_tag
-from gatepost_milter.message import Header, Message
-from gatepost_milter.mime import Part, view
-from gatepost_milter.transfer import open_part
+from gatepost_milter.parts.charsets import decode
+from gatepost_milter.parts.mime import Part, view
+from gatepost_milter.parts.transfer import open_part
 from tests.corpus.letters import SHOWN, html_of, image, letter
 from tests.corpus.undoing import STYLE, comparable
 from tests.milter.making import message as parsed
@@ -91,7 +91,7 @@ def kind(token: str) -> int:
 
 
 def led_to(token: str) -> str:
-    """Return scheme and authority in a link's token, by the layout that gatepost_core.tokens tells."""
+    """Return scheme and authority in a link's token, by the layout that gatepost_core.keys.tokens tells."""
     raw = base64.urlsafe_b64decode(token + "==")
     own = 3 + (raw[1] & 3)  # version and key, kind and flags, the credential's id
     return f"http{'s' if raw[1] & 8 else ''}://{raw[own + 13 : -10].decode()}"

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
-from gatepost_core.features import FeatureValue
+from gatepost_core.domain.features import FeatureValue
+from gatepost_milter.editing.message import Plan
 from gatepost_milter.features.trackopens import pixel_tag
-from gatepost_milter.message import Plan
 from gatepost_milter.pipeline import process
 from tests.corpus.fragments import document
 from tests.corpus.undoing import PIXEL, STYLE, comparable, context, undone

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gatepost_core.features import FeatureValue
-from gatepost_milter.message import Plan, render
+from gatepost_core.domain.features import FeatureValue
+from gatepost_milter.editing.message import Plan, render
 from gatepost_milter.pipeline import process
 from tests.corpus.letters import SHOWN, letter
 from tests.corpus.sunk import check, split

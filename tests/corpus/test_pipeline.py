@@ -13,12 +13,13 @@ from email.message import Message as Parsed
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
-from gatepost_core.features import FeatureValue
-from gatepost_milter.charsets import CharsetError, decode
-from gatepost_milter.message import Context, Header, Message, Plan, apply_header_edits, render
-from gatepost_milter.mime import Part, view
+from gatepost_core.domain.features import FeatureValue
+from gatepost_milter.editing.message import Header, Message, Plan, apply_header_edits, render
+from gatepost_milter.features.context import Context
+from gatepost_milter.parts.charsets import CharsetError, decode
+from gatepost_milter.parts.mime import Part, view
+from gatepost_milter.parts.transfer import TransferError, open_part
 from gatepost_milter.pipeline import process
-from gatepost_milter.transfer import TransferError, open_part
 from tests.milter.making import message as parsed_message
 
 from .letters import letter

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import re
 
-from gatepost_core.features import FeatureValue, in_force
+from gatepost_core.domain.features import FeatureValue, in_force
+from gatepost_milter.features.context import Context
 from gatepost_milter.features.trackopens import pixel_tag
-from gatepost_milter.message import Context
 
 PIXEL = "https://click.example.test/o/P.gif"
 _REWRITTEN = re.compile(r"https://click\.example\.test/[ko]-([0-9a-f]+)")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gatepost_core import settings as core_settings
-from gatepost_core.features import FeatureValue
+from gatepost_core.domain.features import FeatureValue
 from gatepost_core.settings import Settings
 from gatepost_stack import provision
 from gatepost_stack.daemons import Daemon, Supervisor

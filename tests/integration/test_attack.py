@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_core.dkim_keys import txt_record
+from gatepost_core.keys.dkim_keys import txt_record
 from gatepost_milter.dkim.transport import has_long_line
-from gatepost_milter.message import Header, Message
-from gatepost_milter.mime import view
+from gatepost_milter.editing.message import Header, Message
+from gatepost_milter.parts.mime import view
 from tests.corpus.fragments import document
 from tests.corpus.maker import message
 from tests.corpus.sunk import split

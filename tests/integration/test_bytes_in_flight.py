@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_milter.message import Header, Message
+from gatepost_milter.editing.message import Header, Message
 from tests.integration.harness import SENDER
 from tests.integration.lone import Lone, lone_milter
 from tests.integration.processes import peak, reset_peak, resident

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_core.dkim_keys import txt_record
+from gatepost_core.keys.dkim_keys import txt_record
 from gatepost_core.postfix import Parameter
 from gatepost_stack.sink import WITHOUT_8BITMIME
 from gatepost_stack.stack import Stack

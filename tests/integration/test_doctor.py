@@ -20,8 +20,8 @@ import pytest
 from sqlalchemy import insert
 
 from gatepost_cli.checks.probemail import LABEL
-from gatepost_core import keyring
-from gatepost_core.model import Mode
+from gatepost_core.domain.model import Mode
+from gatepost_core.keys import keyring
 from gatepost_core.store import journal
 from gatepost_core.store.engine import open_engine
 from gatepost_core.store.schema import messages

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from gatepost_core.features import FeatureValue
-from gatepost_milter.message import Plan, render
+from gatepost_core.domain.features import FeatureValue
+from gatepost_milter.editing.message import Plan, render
 from gatepost_stack.provision import Login
 from tests.corpus.maker import message
 from tests.integration.harness import SENDER, Gateway, fresh_recipient

@@ -19,7 +19,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from gatepost_core.dkim_keys import txt_record
+from gatepost_core.keys.dkim_keys import txt_record
 from gatepost_core.postfix import Parameter
 from gatepost_stack.provision import Login
 from gatepost_stack.stack import Stack

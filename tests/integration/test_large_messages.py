@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_core.dkim_keys import txt_record
+from gatepost_core.keys.dkim_keys import txt_record
 from gatepost_milter.dkim.transport import has_long_line
-from gatepost_milter.message import Message, Plan, render
+from gatepost_milter.editing.message import Message, Plan, render
 from gatepost_stack.stack import Stack
 from tests.core.running import PATIENCE
 from tests.integration.harness import SENDER, Gateway

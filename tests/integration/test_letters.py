@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_core.dkim_keys import txt_record
-from gatepost_core.features import FeatureValue
+from gatepost_core.domain.features import FeatureValue
+from gatepost_core.keys.dkim_keys import txt_record
 from gatepost_core.postfix import Parameter
 from gatepost_core.store import journal
 from gatepost_core.store.engine import open_engine

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_milter.message import Header, Message
+from gatepost_milter.editing.message import Header, Message
 from tests.core.running import PATIENCE, Running, connect, listening
 from tests.core.stores import Store, make_store
 from tests.integration.wire import Client

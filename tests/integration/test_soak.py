@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_core.dkim_keys import txt_record
+from gatepost_core.keys.dkim_keys import txt_record
 from gatepost_stack.delivery import Delivered
 from gatepost_stack.provision import Login
 from gatepost_stack.stack import Stack

@@ -11,11 +11,11 @@ from email import message_from_bytes, policy
 
 import pytest
 
-from gatepost_core.keyring import Keyring
+from gatepost_core.keys.keyring import Keyring
+from gatepost_core.keys.tokens import BounceTokens, PixelTokens, UnsubscribeTokens
 from gatepost_core.postfix import Parameter
 from gatepost_core.store import journal
 from gatepost_core.store.engine import open_engine
-from gatepost_core.tokens import BounceTokens, PixelTokens, UnsubscribeTokens
 from gatepost_stack.stack import Stack
 from tests.integration.harness import SENDER, Gateway, fresh_recipient
 

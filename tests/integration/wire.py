@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from gatepost_milter.message import Header, Message
+from gatepost_milter.editing.message import Header, Message
 
 VERSION = 6
 ACTIONS = 0x1FF  # SMFIF_*: whatever the milter wants to do

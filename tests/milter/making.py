@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from gatepost_core.features import FeatureValue, in_force
-from gatepost_milter.message import Context, Header, Message, Plan
+from gatepost_core.domain.features import FeatureValue, in_force
+from gatepost_milter.editing.message import Header, Message, Plan
+from gatepost_milter.features.context import Context
 from gatepost_milter.pipeline import process
 
 MESSAGES = Path(__file__).parent / "messages"

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_milter import addresses as addresses_module
-from gatepost_milter.addresses import UNREADABLE, from_addresses, sender_addresses
-from gatepost_milter.message import Header
+from gatepost_milter.editing.message import Header
+from gatepost_milter.parts import addresses as addresses_module
+from gatepost_milter.parts.addresses import UNREADABLE, from_addresses, sender_addresses
 
 from ..steps import World, assert_linear
 
@@ -173,7 +173,10 @@ WORST = {
 
 @pytest.mark.parametrize("name", WORST)
 def test_from_is_read_in_linear_time(world: World, name: str):
-    module, header = world.load("gatepost_milter.addresses"), world.load("gatepost_milter.message").Header
+    module, header = (
+        world.load("gatepost_milter.parts.addresses"),
+        world.load("gatepost_milter.editing.message").Header,
+    )
     frame, _, unit = WORST[name].rpartition("|")
     assert_linear(
         world,
@@ -184,7 +187,10 @@ def test_from_is_read_in_linear_time(world: World, name: str):
 
 
 def test_many_from_fields_are_read_in_linear_time(world: World):
-    module, header = world.load("gatepost_milter.addresses"), world.load("gatepost_milter.message").Header
+    module, header = (
+        world.load("gatepost_milter.parts.addresses"),
+        world.load("gatepost_milter.editing.message").Header,
+    )
     assert_linear(world, lambda size: [header(b"From", b" (x) a")] * size, module.from_addresses)
 
 

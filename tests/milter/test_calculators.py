@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_milter import calculators
-from gatepost_milter.calculators import COMMAND, Calculators, LostError
-from gatepost_milter.crew import Crew, Ticket
+from gatepost_milter.css import calculators
 from gatepost_milter.css.calculator import MEMORY, CalculatorError
+from gatepost_milter.css.calculators import COMMAND, Calculators, LostError
+from gatepost_milter.libmilter.crew import Crew, Ticket
 
 HTML, CSS = '<p gp="1">x', "p{g1:1}"
 LONG_HTML = "<i></i>" + "<b></b>" * 20_000 + "<p><i>"  # half a minute's work
@@ -121,7 +121,7 @@ def test_calculators_that_have_nothing_to_do_are_ended() -> None:
 
 def test_calculators_end_with_a_worker_that_is_killed() -> None:
     program = (
-        "from gatepost_milter.calculators import Calculators; import sys; "
+        "from gatepost_milter.css.calculators import Calculators; import sys; "
         "made = Calculators(at_once=0); "
         f"made({HTML!r}, {CSS!r}, 1); print(made.processes()[0], flush=True); sys.stdin.read()"
     )

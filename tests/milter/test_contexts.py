@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from gatepost_core import ids
-from gatepost_core.images import FileImageStore, QuotaError
-from gatepost_core.model import Credential, Mode, Rules, SenderDomain, State
-from gatepost_core.tokens import (
+from gatepost_core.domain import ids
+from gatepost_core.domain.images import QuotaError
+from gatepost_core.domain.model import Credential, Mode, Rules, SenderDomain, State
+from gatepost_core.keys.tokens import (
     BounceTokens,
     Click,
     ClickTokens,
@@ -22,8 +22,9 @@ from gatepost_core.tokens import (
     UnsubscribeTokens,
     Unsubscription,
 )
+from gatepost_core.store.images import FileImageStore
 from gatepost_milter.contexts import ContextMaker, SizeLimits, Tracking
-from gatepost_milter.message import Context
+from gatepost_milter.features.context import Context
 from gatepost_milter.transaction import Transaction
 from tests.core.keys import keyring
 

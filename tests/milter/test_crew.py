@@ -7,14 +7,14 @@ from collections.abc import Callable
 
 import pytest
 
-from gatepost_core.decision import Reject
-from gatepost_core.model import MessageRecord
+from gatepost_core.domain.decision import Reject
+from gatepost_core.domain.model import MessageRecord
 from gatepost_core.store import StoreUnavailable
-from gatepost_milter.crew import Crew, Ticket
-from gatepost_milter.holdings import Holdings
+from gatepost_milter.editing.message import Plan
 from gatepost_milter.judge import Accepted, Verdict
-from gatepost_milter.message import Plan
-from gatepost_milter.service import Service
+from gatepost_milter.libmilter.crew import Crew, Ticket
+from gatepost_milter.libmilter.holdings import Holdings
+from gatepost_milter.libmilter.service import Service
 from gatepost_milter.transaction import Transaction
 from tests.core.test_journal import RECORD
 

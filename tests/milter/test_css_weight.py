@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatepost_milter import opened
 from gatepost_milter.css import selectors
 from gatepost_milter.css.calculator import compute
 from gatepost_milter.css.selectors import Numbering, Selector
 from gatepost_milter.css.weight import AT_ONCE_MOST, STEPS_MOST, Allowance, Census, weigh
+from gatepost_milter.editing.message import Message
 from gatepost_milter.features import inlinecss
+from gatepost_milter.html import opened
 from gatepost_milter.html.nesting import measure
-from gatepost_milter.message import Message
 from gatepost_milter.pipeline import process
 
 from .making import context, html_message, plan_of

@@ -7,13 +7,14 @@ import base64
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
-from gatepost_core.features import in_force
-from gatepost_milter.bodies import files, locations
+from gatepost_core.domain.features import in_force
+from gatepost_milter.editing.message import Header, HeaderEdit, Message, Plan, apply_header_edits
+from gatepost_milter.features.context import Context
 from gatepost_milter.features.trackopens import pixel_tag
-from gatepost_milter.message import Context, Header, HeaderEdit, Message, Plan, apply_header_edits
-from gatepost_milter.mime import view
+from gatepost_milter.parts.bodies import files, locations
+from gatepost_milter.parts.mime import view
+from gatepost_milter.parts.transfer import open_part
 from gatepost_milter.pipeline import process
-from gatepost_milter.transfer import open_part
 
 from .making import MESSAGES, OPEN, PIXEL, PREFIX, edited, html_message, message, plan_of
 from .test_pipeline import multipart

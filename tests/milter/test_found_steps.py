@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gatepost_milter.message import Message
+from gatepost_milter.editing.message import Message
 from tests.steps import World, assert_linear
 
 from .making import message
@@ -22,8 +22,8 @@ def test_links_are_read_in_linear_time(world: World, rest: str) -> None:
 
 @pytest.mark.parametrize("raw", [b"A", b"AAAA\n", b" ", b"\n", b"AAAA =", b"=", b"\r", b"AA\n\t"])
 def test_base64_is_read_in_linear_time(world: World, raw: bytes) -> None:
-    read = world.load("gatepost_milter.transfer").open_part
-    failed = world.load("gatepost_milter.transfer").TransferError
+    read = world.load("gatepost_milter.parts.transfer").open_part
+    failed = world.load("gatepost_milter.parts.transfer").TransferError
 
     def tried(data: bytes) -> None:
         try:
@@ -44,7 +44,7 @@ def test_base64_is_read_in_linear_time(world: World, raw: bytes) -> None:
     ],
 )
 def test_files_and_locations_are_found_in_linear_time(world: World, part: str) -> None:
-    bodies, mime = world.load("gatepost_milter.bodies"), world.load("gatepost_milter.mime")
+    bodies, mime = world.load("gatepost_milter.parts.bodies"), world.load("gatepost_milter.parts.mime")
 
     def read(msg: Message) -> None:
         root = mime.view(msg.headers, msg.body)
@@ -59,7 +59,7 @@ def test_files_and_locations_are_found_in_linear_time(world: World, part: str) -
 
 @pytest.mark.parametrize("value", ["; ", ";filename", ";\t\t", ';filename*0"', "inline;"])
 def test_dispositions_are_read_in_linear_time(world: World, value: str) -> None:
-    mime = world.load("gatepost_milter.mime")
+    mime = world.load("gatepost_milter.parts.mime")
 
     def make(n: int) -> Message:
         return message(f"Content-Type: text/html\nContent-Disposition: {value * n}\n\nx")

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_core.decision import Reject
-from gatepost_core.features import in_force
-from gatepost_core.options import Options, OptionsError, header_field, header_name
+from gatepost_core.domain.decision import Reject
+from gatepost_core.domain.features import in_force
+from gatepost_core.domain.options import Options, OptionsError, header_field, header_name
+from gatepost_milter.editing.message import Header, Message, Plan, apply_header_edits, render, size_change
+from gatepost_milter.features.context import Context
 from gatepost_milter.features.headers import PRIVATE
-from gatepost_milter.message import Context, Header, Message, Plan, apply_header_edits, render, size_change
 from gatepost_milter.pipeline import process
 
 from .making import context, html_message, message

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_milter.holdings import Holdings, share
+from gatepost_milter.libmilter.holdings import Holdings, share
 from gatepost_milter.transaction import FREE, Transaction
 
 MB = 1_000_000

@@ -9,8 +9,9 @@ from dataclasses import replace
 
 import pytest
 
-from gatepost_core.images import QuotaError
-from gatepost_milter.message import Context, Message, Plan, render
+from gatepost_core.domain.images import QuotaError
+from gatepost_milter.editing.message import Message, Plan, render
+from gatepost_milter.features.context import Context
 from gatepost_milter.pipeline import process
 
 from .making import HOSTED, context, host, plan_of

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from gatepost_milter.message import Header, Message, Plan, render
+from gatepost_milter.editing.message import Header, Message, Plan, render
 from gatepost_milter.pipeline import process
 
 from .making import context, html_message, message

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_core.decision import Reject
-from gatepost_core.images import FileImageStore
-from gatepost_core.keyring import Keyring
-from gatepost_core.model import State, WallMode
+from gatepost_core.domain.decision import Reject
+from gatepost_core.domain.model import State, WallMode
+from gatepost_core.domain.walls import Walls
+from gatepost_core.keys.keyring import Keyring
+from gatepost_core.keys.tokens import ClickTokens
 from gatepost_core.store import StoreUnavailable
+from gatepost_core.store.images import FileImageStore
 from gatepost_core.store.reader import Reader
-from gatepost_core.tokens import ClickTokens
-from gatepost_core.walls import Walls
 from gatepost_milter.contexts import ContextMaker, SizeLimits, Tracking
 from gatepost_milter.judge import Accepted, Judge
 from gatepost_milter.transaction import Transaction
@@ -312,6 +312,6 @@ def test_a_from_field_that_is_too_long_to_be_looked_through_is_refused(store: St
 
 
 def test_headers_that_cannot_be_read_are_looked_through_in_linear_time(world: World) -> None:
-    read = world.load("gatepost_milter.authors")._names
+    read = world.load("gatepost_milter.parts.authors")._names
     for piece in (b"a.", b" . ", b"a@", b"x ", b".", b"=?utf-8?q?", "é.".encode(), b"<", b"a" * 3 + b".b "):
         assert_linear(world, lambda n, piece=piece: [piece * n], lambda fields: list(read(fields)))

@@ -77,7 +77,7 @@ def test_html(world: World, name: str) -> None:
         load(f"gatepost_milter.{one}") for one in ("opened", "features.trackclicks", "features.trackopens")
     )
     references, urls = load("gatepost_milter.html.references"), load("gatepost_milter.features.urls")
-    nesting, transfer = load("gatepost_milter.html.nesting"), load("gatepost_milter.transfer")
+    nesting, transfer = load("gatepost_milter.html.nesting"), load("gatepost_milter.parts.transfer")
 
     def read(text: str) -> None:
         nesting.too_deep(text)
@@ -151,9 +151,12 @@ MESSAGES: dict[str, Make] = {
 
 @pytest.mark.parametrize("name", MESSAGES)
 def test_messages(world: World, name: str) -> None:
-    eml, pipeline = world.load("gatepost_milter.eml"), world.load("gatepost_milter.pipeline")
-    message, features = world.load("gatepost_milter.message"), world.load("gatepost_core.features")
-    options = world.load("gatepost_core.options").Options(edit_signed=True)
+    eml, pipeline = world.load("gatepost_milter.parts.eml"), world.load("gatepost_milter.pipeline")
+    message, features = (
+        world.load("gatepost_milter.editing.message"),
+        world.load("gatepost_core.domain.features"),
+    )
+    options = world.load("gatepost_core.domain.options").Options(edit_signed=True)
     on = ("trackclicks", "trackopens", "preventscam", "privacy", "unsubscribe")
     context = message.Context(
         features.in_force({**dict.fromkeys(on, True), "images": "hosted"}),
@@ -187,7 +190,7 @@ def test_signing(world: World, name: str) -> None:
         world.load("gatepost_milter.dkim.canonical"),
         world.load("gatepost_milter.dkim.transport"),
     )
-    header = world.load("gatepost_milter.message").Header
+    header = world.load("gatepost_milter.editing.message").Header
 
     def sign(raw: bytes) -> None:
         canonical.body_digest(raw)
@@ -201,7 +204,7 @@ def test_signing(world: World, name: str) -> None:
 def test_long_header_lines_are_folded_in_one_go(world: World) -> None:
     transport, header = (
         world.load("gatepost_milter.dkim.transport"),
-        world.load("gatepost_milter.message").Header,
+        world.load("gatepost_milter.editing.message").Header,
     )
     for unit in (b"a", b"a ", b" a", b" " + b"a" * 997, "ü".encode()):
         assert_linear(
@@ -215,7 +218,7 @@ def test_long_header_lines_are_folded_in_one_go(world: World) -> None:
 def test_multiparts_that_were_8bit_are_called_7bit_in_one_go(world: World) -> None:
     transport, header = (
         world.load("gatepost_milter.dkim.transport"),
-        world.load("gatepost_milter.message").Header,
+        world.load("gatepost_milter.editing.message").Header,
     )
     part = b"--B\r\nContent-Type: text/plain\r\n\r\n\xe9\r\n"
     head = (
@@ -234,7 +237,7 @@ def test_multiparts_that_were_8bit_are_called_7bit_in_one_go(world: World) -> No
 
 
 def test_files_are_read_and_compared_in_bounded_work(world: World) -> None:
-    eml, maildiff = world.load("gatepost_milter.eml"), world.load("gatepost_cli.maildiff")
+    eml, maildiff = world.load("gatepost_milter.parts.eml"), world.load("gatepost_cli.maildiff")
     assert_linear(world, lambda size: b"From: a@b.test\n" + b" a\n" * size, eml.read)
     for change in (lambda line: line + "!", lambda _: "b"):
         assert_linear(
@@ -249,8 +252,8 @@ def test_requests_names_and_domains_are_read_in_linear_time(world: World) -> Non
     policy, sasl = world.load("gatepost_policy.protocol"), world.load("gatepost_sasl.protocol")
     names, rules, tokens = (
         world.load("gatepost_sasl.names"),
-        world.load("gatepost_core.rules"),
-        world.load("gatepost_core.tokens"),
+        world.load("gatepost_core.domain.rules"),
+        world.load("gatepost_core.keys.tokens"),
     )
     claimed = names.Names(["a*b*c", "*.*.*@x"])
 

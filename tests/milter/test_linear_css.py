@@ -83,7 +83,7 @@ DOCUMENTS = {
 def test_a_sheet_is_read_in_linear_time(world: World, name: str) -> None:
     begin, piece, end = SHEETS[name]
     book = world.load("gatepost_milter.css.book")
-    failure = world.load("gatepost_milter.features.csstext").CssTextError
+    failure = world.load("gatepost_milter.html.csstext").CssTextError
 
     def read(css: str) -> None:
         try:

@@ -9,7 +9,7 @@ from email.message import EmailMessage
 
 from selectolax.lexbor import LexborHTMLParser
 
-from gatepost_milter.message import Message, Plan, render
+from gatepost_milter.editing.message import Message, Plan, render
 
 from .making import MESSAGES, PREFIX, message, plan_of
 

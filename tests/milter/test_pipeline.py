@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatepost_core.features import in_force
-from gatepost_milter.message import Context, Header, HeaderEdit, Message, Plan, render
+from gatepost_core.domain.features import in_force
+from gatepost_milter.editing.message import Header, HeaderEdit, Message, Plan, render
+from gatepost_milter.features.context import Context
 from gatepost_milter.pipeline import process
 
 from .making import PREFIX, click, html_message, message, plan_of

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_milter.recent import Recent
+from gatepost_milter.editing.recent import Recent
 
 
 @given(st.lists(st.integers(0, 9), max_size=60))

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_milter.charsets import CharsetError, byte_edits, decode
-from gatepost_milter.edits import Edit, OverlapError, ordered, splice
-from gatepost_milter.transfer import TransferError, open_part, spliced, to_quoted_printable
+from gatepost_milter.editing.edits import Edit, OverlapError, ordered, splice
+from gatepost_milter.parts.charsets import CharsetError, byte_edits, decode
+from gatepost_milter.parts.transfer import TransferError, open_part, spliced, to_quoted_printable
 
 TEXTS = st.text(
     alphabet=st.sampled_from("ab =é€\t<>.\"'-\U0001f600")

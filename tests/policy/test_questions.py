@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_core.decision import AUTHENTICATION_REQUIRED, Decision, Pass, Reject
-from gatepost_core.lineserver import Close, Send
-from gatepost_core.model import Claim, Credential, Rules, State, WallMode
-from gatepost_core.rules import TLS_REQUIRED
-from gatepost_core.store.errors import StoreUnavailable
-from gatepost_core.tokens import Origin
-from gatepost_core.walls import Walls
+from gatepost_core.domain.decision import AUTHENTICATION_REQUIRED, Decision, Pass, Reject
+from gatepost_core.domain.errors import StoreUnavailable
+from gatepost_core.domain.model import Claim, Credential, Rules, State, WallMode
+from gatepost_core.domain.rules import TLS_REQUIRED
+from gatepost_core.domain.walls import Walls
+from gatepost_core.keys.tokens import Origin
+from gatepost_core.serving.lineserver import Close, Send
 from gatepost_policy.protocol import Request
 from gatepost_policy.questions import NOT_ASKED, Questions
 from gatepost_policy.session import Session

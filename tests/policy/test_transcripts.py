@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from gatepost_core.domain.walls import Walls
+from gatepost_core.keys.tokens import BounceTokens
 from gatepost_core.store.reader import Reader
-from gatepost_core.tokens import BounceTokens
-from gatepost_core.walls import Walls
 from gatepost_policy.questions import Questions
 from gatepost_policy.session import Session
 from tests.core.running import Running, connect, listening

@@ -17,7 +17,7 @@ from typing import Any
 
 from playwright.async_api import Browser, CDPSession, Page, Route, async_playwright
 
-from gatepost_core.tokens import TokenError
+from gatepost_core.keys.tokens import TokenError
 
 from .letters import CLICK, Letter, original, picture
 

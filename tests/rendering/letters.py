@@ -18,13 +18,13 @@ from email.message import EmailMessage
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from gatepost_core import ids
-from gatepost_core.features import FeatureValue
-from gatepost_core.images import FileImageStore
-from gatepost_core.model import Credential, Rules, SenderDomain, State
-from gatepost_core.tokens import Click, ClickTokens, OpenTokens, PixelTokens, TokenError
+from gatepost_core.domain import ids
+from gatepost_core.domain.features import FeatureValue
+from gatepost_core.domain.model import Credential, Rules, SenderDomain, State
+from gatepost_core.keys.tokens import Click, ClickTokens, OpenTokens, PixelTokens, TokenError
+from gatepost_core.store.images import FileImageStore
 from gatepost_milter.contexts import ContextMaker, SizeLimits, Tracking
-from gatepost_milter.message import Plan
+from gatepost_milter.editing.message import Plan
 from gatepost_milter.pipeline import process
 from gatepost_milter.transaction import Transaction
 from tests.milter.making import message

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from gatepost_core.lineserver import Later, Send
-from gatepost_core.model import Credential, Rules, Source, State
+from gatepost_core.domain.model import Credential, Rules, Source, State
+from gatepost_core.serving.lineserver import Later, Send
 from gatepost_core.store import credentials
 from gatepost_core.store.reader import Reader
 from gatepost_sasl.authenticator import BackendUnavailable, Denied, Granted, Peer, Verdict

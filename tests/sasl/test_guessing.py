@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from gatepost_core.counters import SharedCounters
-from gatepost_core.lineserver import Later, Send
+from gatepost_core.serving.lineserver import Later, Send
 from gatepost_sasl.authenticator import Denied, Granted, Peer, Verdict
 from gatepost_sasl.backends.turns import Turns
+from gatepost_sasl.counters import SharedCounters
 from gatepost_sasl.guessing import Guard, Hold, Rules, network_of, parse_networks
 from gatepost_sasl.session import Configuration, Login, Session
 

@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from gatepost_core.counters import SharedCounters
-from gatepost_core.lineserver import Close, Send
+from gatepost_core.serving.lineserver import Close, Send
+from gatepost_sasl.counters import SharedCounters
 from gatepost_sasl.guessing import Guard, Rules
 from gatepost_sasl.mechanisms import Challenge, Done, MechanismError, Proof
 from gatepost_sasl.mechanisms.login import Login

@@ -17,15 +17,15 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_core.counters import SharedCounters
-from gatepost_core.daemon import utc_now
-from gatepost_core.decision import Pass
-from gatepost_core.passwords import derive
+from gatepost_core.domain.decision import Pass
+from gatepost_core.domain.walls import Walls
+from gatepost_core.keys.passwords import derive
+from gatepost_core.serving.boot import utc_now
 from gatepost_core.store.locate import database_file
 from gatepost_core.store.reader import Reader
-from gatepost_core.walls import Walls
 from gatepost_policy.questions import Questions
 from gatepost_sasl.backends.store import StoreAuthenticator
+from gatepost_sasl.counters import SharedCounters
 from gatepost_sasl.guessing import Guard
 from gatepost_sasl.session import Configuration, Session
 from tests.core.stores import PASSWORD, Store, make_store

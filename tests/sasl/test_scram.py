@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scramp import ScramClient
 
-from gatepost_core import passwords
-from gatepost_core.keyring import Keyring
-from gatepost_core.model import Credential, Rules, Secret, State
-from gatepost_core.store.errors import StoreUnavailable
+from gatepost_core.domain.errors import StoreUnavailable
+from gatepost_core.domain.model import Credential, Rules, Secret, State
+from gatepost_core.keys import passwords
+from gatepost_core.keys.keyring import Keyring
 from gatepost_sasl.authenticator import Denied, Granted, Peer
 from gatepost_sasl.backends.scram import StoreScram
 from gatepost_sasl.backends.store import StoreAuthenticator

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from argon2 import PasswordHasher
 
-from gatepost_core import argon2id
-from gatepost_core.daemon import utc_now
-from gatepost_core.lineserver import Later, Output, Send
-from gatepost_core.model import ImportedSecret
+from gatepost_core.domain.model import ImportedSecret
+from gatepost_core.keys import argon2id
+from gatepost_core.serving.boot import utc_now
+from gatepost_core.serving.lineserver import Later, Output, Send
 from gatepost_core.store import credentials
 from gatepost_core.store.reader import Reader
 from gatepost_sasl.backends.store import StoreAuthenticator

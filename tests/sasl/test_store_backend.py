@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gatepost_core.keyring import Keyring
-from gatepost_core.store.errors import StoreUnavailable
+from gatepost_core.domain.errors import StoreUnavailable
+from gatepost_core.keys.keyring import Keyring
 from gatepost_core.store.reader import Reader
 from gatepost_sasl.authenticator import BackendUnavailable, Denied, Granted, Peer, Verdict
 from gatepost_sasl.backends.store import StoreAuthenticator

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_core.lineserver import Send
+from gatepost_core.serving.lineserver import Send
 from gatepost_core.store.reader import Reader
 from gatepost_sasl.backends.scram import StoreScram
 from gatepost_sasl.backends.store import StoreAuthenticator

@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from gatepost_cli.checks.base import Context, Finding, fault, good
-from gatepost_core.moments import stamp
+from gatepost_core.domain.moments import stamp
 
 _RENEW = "renew it, put it in the same place, then 'postfix reload'"
 

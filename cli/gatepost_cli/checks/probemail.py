@@ -11,12 +11,12 @@ from email.utils import format_datetime
 from sqlalchemy import Connection
 
 from gatepost_cli.checks.base import Context
-from gatepost_core.dkim_keys import active_keys
-from gatepost_core.features import FeatureValue
-from gatepost_core.keyring import Keyring
-from gatepost_core.model import Credential, Mode, Rules, SenderDomain
-from gatepost_core.passwords import derive, new_password, new_username
-from gatepost_core.rules import normal_domain
+from gatepost_core.domain.features import FeatureValue
+from gatepost_core.domain.model import Credential, Mode, Rules, SenderDomain
+from gatepost_core.domain.rules import normal_domain
+from gatepost_core.keys.dkim_keys import active_keys
+from gatepost_core.keys.keyring import Keyring
+from gatepost_core.keys.passwords import derive, new_password, new_username
 from gatepost_core.store import Conflict, accounts, credentials, domains
 from gatepost_core.store.journal import PROBE_TAG
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from gatepost_cli.checks.base import Context, Finding, fault, good
-from gatepost_core.listen import UnixAddress, parse_address
+from gatepost_core.serving.listen import UnixAddress, parse_address
 
 _USER = "postfix"
 _GROUP = "postfix"

@@ -16,13 +16,13 @@ from sqlalchemy import Connection, select
 
 from gatepost_cli.checks.base import Context, Finding, good, note
 from gatepost_cli.domain_walls import pattern_domain
-from gatepost_core.model import Claim, SenderDomain, WallMode
-from gatepost_core.moments import stamp
-from gatepost_core.registering import Registry, claims_of, public_suffix
-from gatepost_core.rules import normal_domain
+from gatepost_core.domain.model import Claim, SenderDomain, WallMode
+from gatepost_core.domain.moments import stamp
+from gatepost_core.domain.registering import Registry, claims_of, public_suffix
+from gatepost_core.domain.rules import normal_domain
+from gatepost_core.domain.walls import RECORDED, Wall, Walls, covering
 from gatepost_core.store import accounts, domains, grants
 from gatepost_core.store.schema import credentials, messages
-from gatepost_core.walls import RECORDED, Wall, Walls, covering
 
 _LOGIN = select(credentials.c.id, credentials.c.username, credentials.c.account_id, credentials.c.rules)
 _DAYS = 7

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from gatepost_core.model import WallMode
+from gatepost_core.domain.model import WallMode
 from gatepost_core.settings.base import SECRET, Section
 
 

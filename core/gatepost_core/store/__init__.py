@@ -1,10 +1,11 @@
 """The store: accounts, credentials, domains (the *directory*) and messages, last use (the *journal*).
 
-SQLAlchemy 2 Core over SQLite in WAL mode. Two databases, because SQLite tells of a change
-anywhere in a file, and every message writes to the journal: credentials read through the
-cache must not be forgotten for that. Faults raise ``StoreUnavailable``.
+SQLAlchemy 2 Core over SQLite in WAL mode. Two databases, because SQLite tells of a change anywhere in a
+file, and every message writes to the journal: credentials read through the cache must not be forgotten for
+that. Faults raise ``StoreUnavailable``. Daemons read with ``reader``, which does without SQLAlchemy, and
+find the file by ``locate``. ``images`` keeps hosted images, as files.
 """
 
-from gatepost_core.store.errors import Conflict, NotFound, StoreError, StoreUnavailable
+from gatepost_core.domain.errors import Conflict, NotFound, StoreError, StoreUnavailable
 
 __all__ = ["Conflict", "NotFound", "StoreError", "StoreUnavailable"]

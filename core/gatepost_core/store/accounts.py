@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from gatepost_core.model import Account
-from gatepost_core.store.errors import Conflict, NotFound, StoreError, shown
+from gatepost_core.domain.errors import Conflict, NotFound, StoreError, shown
+from gatepost_core.domain.model import Account
 from gatepost_core.store.schema import accounts, credentials, sender_domains
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

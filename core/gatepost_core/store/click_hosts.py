@@ -14,8 +14,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 
-from gatepost_core.rules import normal_domain
-from gatepost_core.store.errors import Conflict, NotFound, shown
+from gatepost_core.domain.errors import Conflict, NotFound, shown
+from gatepost_core.domain.rules import normal_domain
 from gatepost_core.store.schema import accounts, click_hosts, sender_domains
 
 

@@ -12,13 +12,13 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from gatepost_core.features import FeatureValues
-from gatepost_core.model import Credential, ImportedSecret, Mode, Rules, Source, State
-from gatepost_core.options import Options
-from gatepost_core.passwords import Derived
+from gatepost_core.domain.errors import Conflict, NotFound, StoreError, shown
+from gatepost_core.domain.features import FeatureValues
+from gatepost_core.domain.model import Credential, ImportedSecret, Mode, Rules, Source, State
+from gatepost_core.domain.options import Options
+from gatepost_core.keys.passwords import Derived
 from gatepost_core.store import accounts as account_rows
 from gatepost_core.store import rows
-from gatepost_core.store.errors import Conflict, NotFound, StoreError, shown
 from gatepost_core.store.schema import accounts, credentials, secrets
 
 _SELECT = select(credentials, accounts.c.name.label("account"), accounts.c.image_quota).join(accounts)

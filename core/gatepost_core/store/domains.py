@@ -14,14 +14,14 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from gatepost_core.dkim_keys import NewKey
-from gatepost_core.model import SenderDomain
-from gatepost_core.moments import stamp
-from gatepost_core.registering import Registry, public_suffix
-from gatepost_core.rules import normal_domain
+from gatepost_core.domain.errors import Conflict, NotFound, StoreError, shown
+from gatepost_core.domain.model import SenderDomain
+from gatepost_core.domain.moments import stamp
+from gatepost_core.domain.registering import Registry, public_suffix
+from gatepost_core.domain.rules import normal_domain
+from gatepost_core.keys.dkim_keys import NewKey
 from gatepost_core.store import accounts as account_rows
 from gatepost_core.store import click_hosts, grants, rows
-from gatepost_core.store.errors import Conflict, NotFound, StoreError, shown
 from gatepost_core.store.schema import accounts, dkim_keys, sender_domains
 
 _HOST = re.compile(

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import QueuePool
 
-from gatepost_core.store.errors import StoreUnavailable
+from gatepost_core.domain.errors import StoreUnavailable
 from gatepost_core.store.locate import database_file, file_identity
 from gatepost_core.store.sqlite import BUSY_SECONDS, PRAGMAS
 

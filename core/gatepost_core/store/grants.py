@@ -10,11 +10,11 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from gatepost_core.model import Grant, WallMode
-from gatepost_core.rules import normal_domain
+from gatepost_core.domain.errors import NotFound, StoreError, shown
+from gatepost_core.domain.model import Grant, WallMode
+from gatepost_core.domain.rules import normal_domain
 from gatepost_core.store import accounts as account_rows
 from gatepost_core.store import rows
-from gatepost_core.store.errors import NotFound, StoreError, shown
 from gatepost_core.store.schema import accounts, domain_grants, sender_domains, store_facts
 
 

@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from gatepost_core.model import MessageRecord, Mode
+from gatepost_core.domain.errors import NotFound, StoreUnavailable, shown
+from gatepost_core.domain.model import MessageRecord, Mode
 from gatepost_core.store.bulk import BulkInsert
-from gatepost_core.store.errors import NotFound, StoreUnavailable, shown
 from gatepost_core.store.locate import file_identity
 from gatepost_core.store.sqlite import FAULTS, unavailable
 

@@ -18,9 +18,9 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 
+from gatepost_core.domain.errors import NotFound, StoreError
 from gatepost_core.settings import StoreSettings
 from gatepost_core.store.engine import database_file, faults, open_engine
-from gatepost_core.store.errors import NotFound, StoreError
 
 Line = Literal["directory", "journal"]
 LINES: tuple[Line, ...] = ("directory", "journal")

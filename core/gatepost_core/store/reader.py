@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from gatepost_core.model import Claim, Credential, SenderDomain, WallMode
+from gatepost_core.domain.model import Claim, Credential, SenderDomain, WallMode
 from gatepost_core.store.lookups import Lookups
 from gatepost_core.store.sqlite import FAULTS, faults, unavailable
 

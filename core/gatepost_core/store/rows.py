@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
-from gatepost_core.features import FeatureValue
-from gatepost_core.model import (
+from gatepost_core.domain.features import FeatureValue
+from gatepost_core.domain.model import (
     Credential,
     DkimKey,
     Grant,
@@ -18,7 +18,7 @@ from gatepost_core.model import (
     Source,
     State,
 )
-from gatepost_core.options import Options
+from gatepost_core.domain.options import Options
 
 
 class Row(Protocol):

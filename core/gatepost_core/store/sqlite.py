@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from gatepost_core.store.errors import StoreUnavailable
+from gatepost_core.domain.errors import StoreUnavailable
 from gatepost_core.store.locate import database_file
 
 BUSY_SECONDS = 5

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from gatepost_core.store.errors import StoreUnavailable
+from gatepost_core.domain.errors import StoreUnavailable
 from gatepost_core.store.locate import file_identity
 from gatepost_core.store.sqlite import connect, faults, time_out, transaction
 

@@ -14,7 +14,7 @@ from gatepost_milter.css.properties import family
 from gatepost_milter.css.selectors import UNRANKED, Numbering, Selector, SelectorError, Specificity
 from gatepost_milter.css.syntax import Declaration, Rule
 from gatepost_milter.css.view import View
-from gatepost_milter.features.csstext import CssTextError
+from gatepost_milter.html.csstext import CssTextError
 
 SELECTORS_MOST = 10_000
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from gatepost_milter.css.syntax import COMMENT
-from gatepost_milter.features.csstext import unescaped
+from gatepost_milter.html.csstext import unescaped
 
 _ESCAPE = r"\\(?:[0-9a-fA-F]{1,6}+(?:\r\n|[ \t\n\r\f])?|[^\n\r\f0-9a-fA-F])"
 # No possessive groups: they are broken in Python before 3.11.5 (gh-106052).

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from gatepost_milter.features.csstext import CssTextError, plain_token, unescaped
+from gatepost_milter.html.csstext import CssTextError, plain_token, unescaped
 
 # Stands for a comment, which parts two words without being white space; the sheet's own NULs are replaced
 # (3.3).

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
-from gatepost_milter.message import Header, HeaderEdit, Message, Plan
+from gatepost_milter.editing.message import Header, HeaderEdit, Message, Plan
 
 NAME = b"dkim-signature"
 # On record under this name when a signature went: it is the credential's option that allows it.

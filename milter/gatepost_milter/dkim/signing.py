@@ -12,16 +12,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from time import perf_counter
 
-from gatepost_core.decision import Defer, Reject
-from gatepost_core.dkim_keys import active_keys
-from gatepost_core.keyring import Keyring, KeyringError
-from gatepost_core.model import Credential, SenderDomain
-from gatepost_core.rules import UNREADABLE, normal_domain
+from gatepost_core.domain.decision import Defer, Reject
+from gatepost_core.domain.model import Credential, SenderDomain
+from gatepost_core.domain.rules import UNREADABLE, normal_domain
+from gatepost_core.keys.dkim_keys import active_keys
+from gatepost_core.keys.keyring import Keyring, KeyringError
 from gatepost_core.settings import DkimSettings
 from gatepost_milter.dkim.keys import KeyCache
 from gatepost_milter.dkim.signature import SignatureError, signatures
 from gatepost_milter.dkim.transport import prepare
-from gatepost_milter.message import Message, Plan, apply_header_edits
+from gatepost_milter.editing.message import Message, Plan, apply_header_edits
 
 FEATURE = "dkim"
 # Left free below Postfix's limit for what signing adds: signatures, broken lines, folds.

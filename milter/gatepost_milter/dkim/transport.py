@@ -13,10 +13,10 @@ import bisect
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from gatepost_milter.edits import Edit, Range, ordered, splice
-from gatepost_milter.message import Header, HeaderEdit, apply_header_edits
-from gatepost_milter.mime import Part, view
-from gatepost_milter.transfer import (
+from gatepost_milter.editing.edits import Edit, Range, ordered, splice
+from gatepost_milter.editing.message import Header, HeaderEdit, apply_header_edits
+from gatepost_milter.parts.mime import Part, view
+from gatepost_milter.parts.transfer import (
     LINE_MOST,
     TransferError,
     in_pieces,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from gatepost_milter.edits import Edit
+from gatepost_milter.editing.edits import Edit
 from gatepost_milter.html.attributes import Finder, decode
 
 _DECLARED = re.compile(r"(?:^|;)\s*([a-zA-Z-]+)\s*:")

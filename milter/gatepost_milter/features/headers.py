@@ -11,10 +11,11 @@ import re
 from email.charset import QP, Charset
 from email.header import Header as EncodedHeader
 
-from gatepost_core.features import FeatureValues
-from gatepost_milter.message import Context, Header, HeaderEdit
-from gatepost_milter.overrides import is_override
-from gatepost_milter.surgery import Record
+from gatepost_core.domain.features import FeatureValues
+from gatepost_milter.editing.message import Header, HeaderEdit
+from gatepost_milter.features.context import Context
+from gatepost_milter.features.overrides import is_override
+from gatepost_milter.features.surgery import Record
 
 # What a mail program, a web mailer or a script tells of itself, its user and its machine.
 PRIVATE = frozenset(

@@ -12,14 +12,14 @@ from collections import Counter
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from gatepost_core.images import QuotaError, type_of
-from gatepost_milter.edits import Edit, splice
+from gatepost_core.domain.images import QuotaError, type_of
+from gatepost_milter.editing.edits import Edit, splice
+from gatepost_milter.features.context import ImageHost
 from gatepost_milter.html.attributes import decode, unescaped
 from gatepost_milter.html.part import HtmlPart, Outcome
 from gatepost_milter.html.references import Reference, style_references
-from gatepost_milter.message import ImageHost
-from gatepost_milter.mime import Part
-from gatepost_milter.transfer import TransferError, open_part
+from gatepost_milter.parts.mime import Part
+from gatepost_milter.parts.transfer import TransferError, open_part
 
 _CID = re.compile(r"[ \t\n\f\r]*+cid:", re.IGNORECASE)
 # More than that is no message of a person's or a newsletter's.

@@ -28,15 +28,15 @@ from gatepost_milter.css.copy import (
 )
 from gatepost_milter.css.view import Skeleton, skeleton
 from gatepost_milter.css.weight import STEPS_MOST, Allowance
-from gatepost_milter.edits import Edit
+from gatepost_milter.editing.edits import Edit
+from gatepost_milter.editing.recent import Recent
 from gatepost_milter.features.attributes import edits as attribute_edits
 from gatepost_milter.features.attributes import has_style
-from gatepost_milter.features.csstext import CssTextError
 from gatepost_milter.features.sheets import in_quirks_mode, sources
 from gatepost_milter.features.stylesight import seen, sought
+from gatepost_milter.html.csstext import CssTextError
 from gatepost_milter.html.part import HtmlPart, Outcome
 from gatepost_milter.html.scanner import Scan
-from gatepost_milter.recent import Recent
 
 # What is read of a message in any case. Real newsletters have below 2,000 elements and 500 rules.
 TAGS_MOST = 20_000

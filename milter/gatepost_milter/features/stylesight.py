@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from gatepost_milter.features.csstext import uncommented
+from gatepost_milter.html.csstext import uncommented
 
 _SELECTOR = re.compile(
     r"\[[ \t\n\f\r]*(?:[*\w-]*\|)?style[ \t\n\f\r]*(?:([~|^$*]?=)[ \t\n\f\r]*(\"[^\"]*\"|'[^']*'|[\w-]*))?"

@@ -9,13 +9,13 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from gatepost_milter.edits import Edit
+from gatepost_milter.editing.edits import Edit
+from gatepost_milter.features.context import ClickRewriter
 from gatepost_milter.features.preventscam import shows_url
 from gatepost_milter.features.urls import Redirector, follows
 from gatepost_milter.html.attributes import Finder
 from gatepost_milter.html.part import HtmlPart, Outcome
 from gatepost_milter.html.scanner import Scan
-from gatepost_milter.message import ClickRewriter
 
 _HREF = Finder("href")
 _USUAL = 512  # characters of attributes that are remembered: links come again in messages of one template

@@ -7,7 +7,7 @@ raw-text element.
 
 from __future__ import annotations
 
-from gatepost_milter.edits import Edit, splice
+from gatepost_milter.editing.edits import Edit, splice
 from gatepost_milter.features.urls import Redirector
 from gatepost_milter.html.gaps import end_tags
 from gatepost_milter.html.part import HtmlPart, Outcome

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 
+from gatepost_milter.features.context import ClickRewriter
 from gatepost_milter.html.attributes import decode
-from gatepost_milter.message import ClickRewriter
+from gatepost_milter.parts.locations import comparable
 
 _ABSOLUTE = re.compile(
     r"[ \t\n\f\r]*+((https?)://([^\x00-\x20\x7f/?#\\<>\"'`{}|^&]++))(?=[/?#]|[ \t\n\f\r]*+\Z)", re.IGNORECASE
@@ -55,11 +56,6 @@ def follows(raw: str, *, utf8: bool) -> tuple[int, str, str, str] | None:
     if not utf8 and not rest.isascii():
         return None
     return found.start(1), found[2], found[3], rest
-
-
-def comparable(scheme: str, authority: str, path_and_query: str) -> str:
-    """Return an address in the form in which two of them are compared."""
-    return f"{scheme.lower()}://{authority.lower()}{path_and_query or '/'}"
 
 
 def _meant(rest: str) -> str | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from gatepost_milter.edits import Edit
+from gatepost_milter.editing.edits import Edit
 from gatepost_milter.html.scanner import Scan
 
 _T = TypeVar("_T")

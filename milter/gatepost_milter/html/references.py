@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeAlias
 
-from gatepost_milter.features.csstext import uncommented
 from gatepost_milter.html.attributes import Finder, Value, decode
+from gatepost_milter.html.csstext import uncommented
 from gatepost_milter.html.scanner import Scan
 
 # Offset within the part, raw text.

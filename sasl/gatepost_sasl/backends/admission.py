@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from gatepost_core.model import Credential, Source, State
-from gatepost_core.rules import network_allowed
+from gatepost_core.domain.model import Credential, Source, State
+from gatepost_core.domain.rules import network_allowed
 from gatepost_sasl.authenticator import Denied, Peer
 
 

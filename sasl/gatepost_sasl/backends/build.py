@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from gatepost_core.keyring import Keyring
-from gatepost_core.log import get_logger
-from gatepost_core.model import Source
+from gatepost_core.domain.model import Source
+from gatepost_core.keys.keyring import Keyring
+from gatepost_core.serving.log import get_logger
 from gatepost_core.settings import LdapSettings, PamSettings, Settings, SettingsError
 from gatepost_sasl.authenticator import Authenticator
 from gatepost_sasl.backends.breaker import Breaker

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from gatepost_core.model import Credential, Source
+from gatepost_core.domain.errors import Conflict, StoreError
+from gatepost_core.domain.model import Credential, Source
 from gatepost_core.store import credentials
 from gatepost_core.store.engine import faults, open_engine
-from gatepost_core.store.errors import Conflict, StoreError
 from gatepost_sasl.authenticator import BackendUnavailable, Denied
 from gatepost_sasl.backends.template import Known, Template, TemplateError
 

@@ -10,9 +10,9 @@ import secrets
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from gatepost_core.keyring import Keyring
-from gatepost_core.model import Credential, Secret
-from gatepost_core.passwords import scram_decoy
+from gatepost_core.domain.model import Credential, Secret
+from gatepost_core.keys.keyring import Keyring
+from gatepost_core.keys.passwords import scram_decoy
 from gatepost_sasl.authenticator import Denied, Peer, Verdict
 from gatepost_sasl.backends.store import Credentials, StoreAuthenticator
 from gatepost_sasl.mechanisms import Proof, ScramKeys

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
-from gatepost_core.keyring import Keyring
-from gatepost_core.logins import UNKNOWN, secret_mark
-from gatepost_core.model import Credential, Rules, Source, State
-from gatepost_core.passwords import matching
+from gatepost_core.domain.logins import UNKNOWN, secret_mark
+from gatepost_core.domain.model import Credential, Rules, Source, State
+from gatepost_core.keys.keyring import Keyring
+from gatepost_core.keys.passwords import matching
 from gatepost_sasl.authenticator import BackendUnavailable, Denied, Granted, Peer, Verdict
 from gatepost_sasl.backends.admission import refusal
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from gatepost_core.passwords import normal_username
+from gatepost_core.keys.passwords import normal_username
 from gatepost_sasl.saslprep import PrepError, saslprep
 
 # In bytes of UTF-8. No back end has longer names, and no cache, counter or log line is to hold them. Password

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import dkim
 
-from gatepost_core.dkim_keys import KeyPair, generate, txt_record
+from gatepost_core.keys.dkim_keys import KeyPair, generate, txt_record
 from gatepost_milter.dkim.keys import signing_key
 from gatepost_milter.dkim.signature import SigningKey
 

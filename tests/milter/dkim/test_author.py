@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from gatepost_core.options import Options
-from gatepost_milter.message import Header, Message, Plan, apply_header_edits
+from gatepost_core.domain.options import Options
+from gatepost_milter.editing.message import Header, Message, Plan, apply_header_edits
 from gatepost_milter.pipeline import process
 from tests.milter.making import context, html_message
 

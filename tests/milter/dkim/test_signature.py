@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gatepost_milter.dkim.signature import SignatureError, signatures
-from gatepost_milter.message import Header, Message, Plan, render
+from gatepost_milter.editing.message import Header, Message, Plan, render
 from tests.milter.making import MESSAGES, message
 
 from .judges import BOTH, DOMAIN, by_dkimpy, by_opendkim, records, signing_keys

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_core.decision import Defer, Reject
-from gatepost_core.dkim_keys import KeyState, active_keys, key_states, new_keys, txt_record
-from gatepost_core.keyring import Keyring, create_missing
-from gatepost_core.model import Credential, DkimKey, Grant, Rules, SenderDomain, State
+from gatepost_core.domain.decision import Defer, Reject
+from gatepost_core.domain.model import Credential, DkimKey, Grant, Rules, SenderDomain, State
+from gatepost_core.keys.dkim_keys import KeyState, active_keys, key_states, new_keys, txt_record
+from gatepost_core.keys.keyring import Keyring, create_missing
 from gatepost_core.settings import DkimSettings
-from gatepost_milter.addresses import UNREADABLE
 from gatepost_milter.dkim.signing import Choice, Limits, Signing, room
-from gatepost_milter.message import HeaderEdit, Plan, render
+from gatepost_milter.editing.message import HeaderEdit, Plan, render
+from gatepost_milter.parts.addresses import UNREADABLE
 from tests.milter.making import message
 
 from .judges import BOTH, by_dkimpy

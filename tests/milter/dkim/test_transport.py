@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatepost_milter.dkim.transport import Prepared, broken_lines, has_long_line, prepare
-from gatepost_milter.message import Message, Plan, apply_header_edits, render
-from gatepost_milter.transfer import LINE_MOST
+from gatepost_milter.editing.message import Message, Plan, apply_header_edits, render
+from gatepost_milter.parts.transfer import LINE_MOST
 from tests.milter.making import message
 
 HEAD = "From: a@example.test\nMIME-Version: 1.0\n"

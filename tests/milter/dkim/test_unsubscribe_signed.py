@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from gatepost_core import settings as core_settings
-from gatepost_core.features import FeatureValue
-from gatepost_core.images import FileImageStore
-from gatepost_core.keyring import Keyring
+from gatepost_core.domain.features import FeatureValue
+from gatepost_core.domain.walls import Walls
+from gatepost_core.keys.keyring import Keyring
+from gatepost_core.store.images import FileImageStore
 from gatepost_core.store.reader import Reader
-from gatepost_core.walls import Walls
 from gatepost_milter.contexts import ContextMaker, SizeLimits, Tracking
 from gatepost_milter.dkim.signing import Signing
 from gatepost_milter.judge import Accepted, Judge

@@ -1,0 +1,1 @@
+"""Backups: what one is (``archive``), making it (``backup``), putting it back (``restore``)."""

@@ -1,0 +1,209 @@
+"""The things that Gatepost knows: accounts, credentials, secrets, sender domains, messages.
+
+Plain immutable values, as read from the store. No value here prints a secret: a
+``Secret`` holds only a keyed hash and SCRAM's server-side values (RFC 5802 section 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from gatepost_core.domain.features import FeatureValues
+from gatepost_core.domain.options import Options
+
+
+class State(StrEnum):
+    """Whether a credential may be used at all."""
+
+    ACTIVE = "active"
+    DISABLED = "disabled"
+
+
+class Mode(StrEnum):
+    """What becomes of a credential's messages: delivered, or recorded and discarded."""
+
+    LIVE = "live"
+    SANDBOX = "sandbox"
+
+
+class WallMode(StrEnum):
+    """What becomes of mail that uses another account's domain: refused, or let pass and told."""
+
+    ENFORCE = "enforce"
+    REPORT = "report"
+
+
+class Source(StrEnum):
+    """Which back end knows a credential's password."""
+
+    STORE = "store"
+    PAM = "pam"
+    LDAP = "ldap"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The owner of credentials and sender domains. ``name`` is unique.
+
+    ``image_quota``: bytes that its hosted images may have; None: what the setting says.
+    """
+
+    id: int
+    name: str
+    created_at: datetime
+    image_quota: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """What is kept of one generated password.
+
+    ``digest`` is HMAC-SHA-256 of the password under the key ``key_id``; the ``scram_*``
+    fields are SCRAM-SHA-256's salt, iteration count, StoredKey and ServerKey.
+    ``expires_at`` (UTC) ends a rotation's overlap; None means no end.
+    """
+
+    id: int
+    key_id: str
+    digest: bytes = field(repr=False)
+    scram_salt: bytes = field(repr=False)
+    scram_iterations: int
+    scram_stored_key: bytes = field(repr=False)
+    scram_server_key: bytes = field(repr=False)
+    created_at: datetime
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedSecret:
+    """A password hash of another system, an argon2id text (RFC 9106); ``expires_at`` as in Secret."""
+
+    argon2id: str = field(repr=False)
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a credential may do.
+
+    ``senders``: addresses (``a@example.test``), domains (``example.test``) or subdomains
+    (``*.example.test``) that may stand in the envelope and in From; empty means any.
+    ``networks``: CIDR blocks (``192.0.2.0/24``, ``2001:db8::/32``) to log in from; empty means any.
+    """
+
+    senders: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """An SMTP login: who it belongs to, whether it may be used, and what it asks for.
+
+    ``image_quota`` is its account's.
+    """
+
+    id: int
+    account_id: int
+    account: str
+    username: str
+    label: str
+    state: State
+    features: FeatureValues
+    rules: Rules
+    created_at: datetime
+    expires_at: datetime | None = None
+    secrets: tuple[Secret, ...] = field(default=(), repr=False)
+    source: Source = Source.STORE
+    imported: ImportedSecret | None = field(default=None, repr=False)
+    options: Options = field(default_factory=Options)
+    mode: Mode = Mode.LIVE
+    image_quota: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DkimKey:
+    """A DKIM key pair of a sender domain (RFC 6376, RFC 8463).
+
+    ``algorithm`` is ``rsa`` or ``ed25519``; ``public`` is the ``p=`` value of the DNS record;
+    ``sealed_private`` is the PKCS#8 key, encrypted with the store's sealing key. It signs from
+    ``activates_at`` (UTC; None: since it was made) until a newer one does, and stays published until
+    ``retires_at`` (None: no end is planned).
+    """
+
+    selector: str
+    algorithm: str
+    public: str
+    sealed_private: bytes = field(repr=False)
+    created_at: datetime
+    activates_at: datetime | None = None
+    retires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """An account that may use a domain as if it were its own."""
+
+    account_id: int
+    account: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A name that belongs to somebody, and all below it: a sender domain, its click or its bounce domain.
+
+    ``owners`` and ``granted`` are ids of accounts. Without an owner it is only granted: one of the gateway's
+    own names. A store of an earlier release may have several owners of one click or bounce domain.
+    """
+
+    name: str
+    owners: frozenset[int]
+    granted: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class SenderDomain:
+    """A registered From domain with the host names that serve it."""
+
+    id: int
+    account_id: int
+    account: str
+    name: str
+    click_domain: str
+    bounce_domain: str
+    created_at: datetime
+    keys: tuple[DkimKey, ...] = field(default=(), repr=False)
+    grants: tuple[Grant, ...] = ()
+
+    def usable_by(self, account_id: int) -> bool:
+        """Say whether an account owns the domain, or was granted it."""
+        return account_id == self.account_id or any(one.account_id == account_id for one in self.grants)
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRecord:
+    """What is kept of an accepted message: committed before the client hears 250.
+
+    ``id`` is the message's own id (``gatepost_core.domain.ids``), ``skipped`` maps a feature that was
+    asked for and not applied to the reason why. ``mode`` ``sandbox``: it was accepted and not delivered.
+    """
+
+    id: str
+    created_at: datetime
+    credential_id: int
+    username: str
+    queue_id: str
+    sender: str
+    recipients: tuple[str, ...]
+    header_from: str
+    subject: str
+    size: int
+    size_after: int
+    tags: tuple[str, ...]
+    features: tuple[str, ...]
+    applied: tuple[str, ...]
+    skipped: Mapping[str, str]
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    mode: Mode = Mode.LIVE

@@ -1,0 +1,193 @@
+"""Accounts are walls: who may use which domain. Used by policy at RCPT and DATA, by the milter at end of
+message, and by what the command says of both.
+
+A sender domain that an account registered belongs to it, with its click and bounce domain and all names below
+each: the domain's SPF lets the gateway send, and so vouches for whoever sends in that name. The longest
+registration wins. The gateway's own names belong to the operator. What nobody registered may be used by all.
+Pure but for the look-up that is passed in; the null sender is the empty string, and always passes.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gatepost_core.domain.decision import Reject
+from gatepost_core.domain.model import Claim, Credential, WallMode
+from gatepost_core.domain.rules import UNREADABLE, normal_domain, readable
+
+# RFC 1035 section 2.3.4, without the root's dot: no longer name can be registered.
+NAME_MOST = 253
+# Invisible characters aside, more than this is no domain; normalising takes quadratic time on some texts.
+_TEXT_MOST = 1_000
+# On record under this name is what walls would refuse where they only report.
+RECORDED = "walls"
+# Each costs a look-up when it is new, and no message has as many authors.
+DOMAINS_MOST = 100
+TOO_MANY = Reject(
+    550,
+    "5.7.1",
+    f"The From and Sender headers are too long, or name more than {DOMAINS_MOST} domains",
+    "too many domains in From and Sender",
+)
+
+
+class Claims(Protocol):
+    """What is read of the store: ``gatepost_core.store.reader.Reader``. Both raise StoreUnavailable."""
+
+    def claims(self, name: str) -> tuple[Claim, ...]:
+        """Return the claims to a name in A-labels and to names above it, the longest name first."""
+        ...
+
+    def walls(self) -> WallMode:
+        """Return what the store says of walls."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Wall:
+    """Why an account may not use a name: ``name`` covers it, and is another's, or the gateway's own."""
+
+    name: str
+    gateways: bool = False
+
+
+class Walls:
+    """Holds credentials to their accounts' domains. ``own`` are the gateway's names, the first its host's.
+
+    ``mode`` None: the store says whether walls are enforced. One for a process; for many threads.
+    """
+
+    def __init__(self, claims: Claims, own: Iterable[str] = (), mode: WallMode | None = None) -> None:
+        names = [normal_domain(name) for name in own]
+        self._home = names[0] if names else ""
+        self._own = tuple(dict.fromkeys(filter(None, names)))
+        self._claims = claims
+        self._mode = mode
+
+    def mode(self) -> WallMode:
+        """Return what is in force. Raises StoreUnavailable."""
+        return self._mode or self._claims.walls()
+
+    def wall(self, account_id: int, domain: str) -> Wall | None:
+        """Return what keeps an account from using a domain, as an address has it. Raises StoreUnavailable."""
+        name = _end_of(plain_name(domain))
+        return wall(name, self._claims.claims(name), self._own, account_id)
+
+    def envelope(self, credential: Credential, sender: str) -> Reject | None:
+        """Return the refusal of an envelope sender; whether it counts, ``mode`` says."""
+        if not sender:
+            return None
+        # Without a domain it gets the gateway's own from trivial-rewrite(8).
+        domain = sender.rpartition("@")[2] if "@" in sender else self._home
+        found = self.wall(credential.account_id, domain)
+        return None if found is None else _refusal(f"Sender address <{readable(sender)}>", found, credential)
+
+    def headers(
+        self, credential: Credential, fields: Iterable[tuple[str, Sequence[str]]], named: Iterable[str] = ()
+    ) -> Reject | None:
+        """Return the refusal of a message by what its header says, as in ``envelope``.
+
+        ``fields``: each one's name and its addresses; ``named``: domains in fields that cannot be read.
+        """
+        seen: set[str] = set()
+        for name, addresses in fields:
+            for address in addresses:
+                if address == UNREADABLE:
+                    continue
+                refusal = self._once(
+                    seen, f"{name} header address <{readable(address)}>", address, credential
+                )
+                if refusal is not None:
+                    return refusal
+        for domain in named:
+            refusal = self._once(
+                seen, f"{readable(domain)}, in a header that cannot be read,", domain, credential
+            )
+            if refusal is not None:
+                return refusal
+        return None
+
+    def _once(self, seen: set[str], what: str, address: str, credential: Credential) -> Reject | None:
+        domain = address.rpartition("@")[2].lower()
+        if domain in seen:
+            return None
+        seen.add(domain)
+        if len(seen) > DOMAINS_MOST:
+            return TOO_MANY
+        found = self.wall(credential.account_id, domain)
+        return None if found is None else _refusal(what, found, credential)
+
+
+def wall(name: str, claims: Sequence[Claim], own: tuple[str, ...], account_id: int) -> Wall | None:
+    """Return what keeps an account from using ``name``, in A-labels; None if nothing does.
+
+    ``claims`` as ``Claims.claims`` returns them, ``own`` the gateway's names in A-labels.
+    """
+    ours = own_name(name, own) if name.endswith(own) else ""
+    if not claims and not ours:
+        return None
+    claim = next((one for one in claims if one.owners), None)
+    if len(ours) > (len(claim.name) if claim else 0):
+        granted = [one.granted for one in claims if one.name == ours]
+        return None if granted and account_id in granted[0] else Wall(ours, gateways=True)
+    if claim is None or account_id in claim.owners or account_id in claim.granted:
+        return None
+    return Wall(claim.name)
+
+
+def own_name(name: str, own: Collection[str]) -> str:
+    """Return the longest of the gateway's names that covers ``name``, empty if none does."""
+    return max([one for one in own if name == one or name.endswith(f".{one}")], key=len, default="")
+
+
+def covering(name: str) -> list[str]:
+    """Return a name and all above it, the longest first; of a longer text what a name can be."""
+    name = _end_of(name)
+    names: list[str] = []
+    while name:
+        names.append(name)
+        name = name.partition(".")[2]
+    return names
+
+
+def _end_of(name: str) -> str:
+    """Return the labels at the end that a name has room for."""
+    return name if len(name) <= NAME_MOST else name[-NAME_MOST - 1 :].partition(".")[2]
+
+
+def plain_name(domain: str) -> str:
+    """Return the name that a domain stands for, in A-labels, as the most lenient reader would take it.
+
+    Rules for senders match nothing that is no domain by IDNA 2008; here such a one must not pass for a name
+    that nobody registered, so it is mapped as UTS 46 would: width, case, dots, and what nobody sees.
+    """
+    if domain.isascii():
+        return domain.strip().rstrip(".").lower()
+    if len(domain) > _TEXT_MOST:
+        return ""
+    name = normal_domain(domain)
+    if name.isascii():
+        return name
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", domain).casefold())
+    seen = "".join([sign for sign in text if unicodedata.category(sign) not in ("Cf", "Cc", "Mn", "Zs")])
+    return normal_domain(seen.replace("\u3002", "."))
+
+
+def _refusal(what: str, found: Wall, credential: Credential) -> Reject:
+    if found.gateways:
+        return Reject(
+            550,
+            "5.7.1",
+            f"{what} is of the gateway's own domain; credential {credential.username} may not use it",
+            f"{found.name} is the gateway's own",
+        )
+    return Reject(
+        550,
+        "5.7.1",
+        f"{what} is of a domain that another account registered; "
+        f"credential {credential.username} may not use it",
+        f"{found.name} is another account's",
+    )

@@ -1,0 +1,7 @@
+"""What a daemon runs on: processes, sockets, logs, metrics. Only ``boot`` knows settings, keys and store.
+
+``boot`` is the start of every daemon; ``prefork`` supervises its workers, ``lineserver`` serves lines to a
+protocol whose answers are ``outputs``; ``listen`` opens or takes over sockets; ``notify`` and ``heartbeat``
+tell systemd and the supervisor how it goes; ``log`` and ``stderr`` write lines, ``metrics`` counts;
+``login_table`` is who logged in where.
+"""

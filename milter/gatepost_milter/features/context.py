@@ -1,0 +1,60 @@
+"""What the features are told about one message: values, and the functions that make its addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gatepost_core.domain.features import FeatureValues
+from gatepost_core.domain.options import Options
+from gatepost_milter.css.calculator import Compute, at_once
+from gatepost_milter.css.weight import Allowance
+
+
+class ClickRewriter(Protocol):
+    """Makes the click domain's prefix of one URL."""
+
+    def __call__(self, scheme: str, authority: str, path_and_query: str) -> str | None:
+        """Return ``https://click.domain/TOKEN``, to stand for ``scheme://authority``; None: leave it."""
+        ...
+
+
+class ImageHost(Protocol):
+    """Keeps an image for good."""
+
+    def __call__(self, data: bytes, content_type: str) -> str:
+        """Return the image's address, which needs no escaping in HTML or CSS. Raises OSError, QuotaError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the surgery needs to know beside the message.
+
+    ``features``: the credential's values for every feature. ``click``, ``opens``: None when the From domain
+    has no click domain. ``pixel``: the address of a 1x1 image. ``host`` keeps images, none larger than
+    ``image_size_limit`` bytes. ``unsubscribe``: the address for RFC 8058, made for the one recipient.
+    ``bounce_sender``: the envelope sender for trackbounces. ``feedback``: Feedback-ID after its first field.
+    What is missing is None or empty; for ``unsubscribe`` and ``trackbounces``, ``missing`` has the reason.
+    ``edit_size_limit``: a message of more bytes is not edited, for what it would cost.
+    ``queue_size_limit``: bytes that a message may have after edits, because Postfix refuses a larger
+    one for good. 0 is no limit. ``allowance``: the steps that the message's style sheets may take, over all
+    parts and attempts; without one each attempt has its own. ``calculate``: who calculates them.
+    """
+
+    features: FeatureValues
+    click: ClickRewriter | None = None
+    edit_size_limit: int = 0
+    queue_size_limit: int = 0
+    opens: ClickRewriter | None = None
+    pixel: str = ""
+    host: ImageHost | None = None
+    image_size_limit: int = 5_000_000
+    unsubscribe: str = ""
+    bounce_sender: str = ""
+    feedback: str = ""
+    missing: Mapping[str, str] = field(default_factory=dict[str, str])
+    options: Options = field(default_factory=Options)
+    allowance: Allowance | None = None
+    calculate: Compute = at_once

@@ -1,0 +1,81 @@
+"""HTML parts read: transfer encoding and charset undone, the text scanned, and the way back.
+
+A part that was read lately is not read again: bulk mail without personal texts is one part, sent many times.
+Only parts of a usual size are kept, and few of them. What cannot be read, or not be written back the
+same, is ``TransferError`` or ``CharsetError`` with a reason in words.
+"""
+
+from __future__ import annotations
+
+import re
+
+from gatepost_milter.editing.edits import Edit, Range
+from gatepost_milter.editing.recent import Recent
+from gatepost_milter.html.part import HtmlPart
+from gatepost_milter.html.scanner import scan
+from gatepost_milter.parts.charsets import CharsetError, byte_ranges, decode, insertions
+from gatepost_milter.parts.transfer import Base64, Places, Transfer, TransferError, open_part
+
+# Ten times what any mail program shows whole; the scan takes up to 160 bytes for each byte of hostile text.
+HTML_MOST = 1024 * 1024
+_KEPT_MOST = 4
+_SIZE_MOST = 65536
+_TAGS_MOST = 2000
+# Within foreign content CDATA sections are text, and raw-text elements hold markup (HTML sections 13.2.5.42
+# and 13.2.6.5); whether they stand within it takes a parser to say.
+_AMBIGUOUS = re.compile(
+    r"(?i)<!\[CDATA\[|<(style|script|title|textarea|xmp|iframe|noembed|noframes|plaintext)(?=[ \t\n\f\r/>])"
+    r"[^<>]*+(?:<|>[^<]*+<(?!/\1[ \t\n\f\r/>]))"
+)
+_FOREIGN = re.compile(r"(?i)<(?:svg|math)[ \t\n\f\r/>]")
+
+
+class Opened:
+    """One part read. For many threads; ``written`` remembers where the edits of the last time stood."""
+
+    def __init__(self, transfer: Transfer, html: HtmlPart) -> None:
+        self.transfer = transfer
+        self.html = html
+        self._last: tuple[list[Range], Places] | None = None
+
+    def written(self, edits: list[Edit[str]]) -> bytes:
+        """Return the encoded body after edits of the text, from ``edits.ordered``. Raises CharsetError."""
+        html, ranges, last = self.html, [(start, end) for start, end, _ in edits], self._last
+        if last is None or last[0] != ranges:
+            transfer = self.transfer
+            places = transfer.at(byte_ranges(transfer.decoded, html.text, html.codec, ranges))
+            last = self._last = (ranges, places)
+        return last[1].written([edit[2] for edit in edits], lambda texts: insertions(texts, html.codec))
+
+
+_kept: Recent[tuple[str, str | None, bytes], Opened] = Recent(_KEPT_MOST)
+
+
+def open_html(encoding: str, charset: str | None, raw: bytes) -> Opened:
+    """Return the part of these encoded bytes. Raises TransferError, CharsetError."""
+    if len(raw) > _SIZE_MOST:
+        return _opened(encoding, charset, raw)
+    key = (encoding, charset, raw)
+    known = _kept.get(key)
+    if known is None:
+        known = _opened(encoding, charset, raw)
+        if len(known.html.scan.tags) <= _TAGS_MOST:
+            _kept.put(key, known)
+    return known
+
+
+def _opened(encoding: str, charset: str | None, raw: bytes) -> Opened:
+    if len(raw) > 3 * HTML_MOST:
+        raise TransferError(f"is larger than {HTML_MOST} bytes")
+    transfer = open_part(encoding, raw)
+    if len(transfer.decoded) > HTML_MOST:
+        raise TransferError(f"is larger than {HTML_MOST} bytes")
+    text, codec = decode(transfer.decoded, charset)
+    if "-----BEGIN PGP" in text:
+        raise TransferError("holds inline PGP")
+    foreign = _FOREIGN.search(text)
+    if foreign and _AMBIGUOUS.search(text, foreign.end()):
+        raise TransferError("holds SVG or MathML that is read in two ways")
+    if codec.startswith("utf-16") and not isinstance(transfer, Base64):
+        raise CharsetError("is UTF-16 and not in base64")  # its line ends are none to mail
+    return Opened(transfer, HtmlPart(text, codec, scan(text), utf8=bool(charset) and codec == "utf-8"))

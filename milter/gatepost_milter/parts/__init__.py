@@ -1,0 +1,1 @@
+"""What a message is made of (MIME): parts, encodings, charsets, encoded words, addresses."""
