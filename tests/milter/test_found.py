@@ -11,7 +11,8 @@ from gatepost_core.domain.features import in_force
 from gatepost_milter.editing.message import Header, HeaderEdit, Message, Plan, apply_header_edits
 from gatepost_milter.features.context import Context
 from gatepost_milter.features.trackopens import pixel_tag
-from gatepost_milter.parts.bodies import files, locations
+from gatepost_milter.parts.bodies import files
+from gatepost_milter.parts.locations import locations
 from gatepost_milter.parts.mime import view
 from gatepost_milter.parts.transfer import open_part
 from gatepost_milter.pipeline import process

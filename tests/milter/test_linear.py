@@ -74,7 +74,8 @@ HTML = {
 def test_html(world: World, name: str) -> None:
     load = world.load
     opened, clicks, opens = (
-        load(f"gatepost_milter.{one}") for one in ("opened", "features.trackclicks", "features.trackopens")
+        load(f"gatepost_milter.{one}")
+        for one in ("html.opened", "features.trackclicks", "features.trackopens")
     )
     references, urls = load("gatepost_milter.html.references"), load("gatepost_milter.features.urls")
     nesting, transfer = load("gatepost_milter.html.nesting"), load("gatepost_milter.parts.transfer")
@@ -152,13 +153,11 @@ MESSAGES: dict[str, Make] = {
 @pytest.mark.parametrize("name", MESSAGES)
 def test_messages(world: World, name: str) -> None:
     eml, pipeline = world.load("gatepost_milter.parts.eml"), world.load("gatepost_milter.pipeline")
-    message, features = (
-        world.load("gatepost_milter.editing.message"),
-        world.load("gatepost_core.domain.features"),
-    )
+    message = world.load("gatepost_milter.editing.message")
+    features = world.load("gatepost_core.domain.features")
     options = world.load("gatepost_core.domain.options").Options(edit_signed=True)
     on = ("trackclicks", "trackopens", "preventscam", "privacy", "unsubscribe")
-    context = message.Context(
+    context = world.load("gatepost_milter.features.context").Context(
         features.in_force({**dict.fromkeys(on, True), "images": "hosted"}),
         lambda *_: "https://c.test/t/",
         opens=lambda *_: "https://c.test/o/",
