@@ -24,7 +24,7 @@ import os
 import secrets
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 _WAYS = 8
@@ -50,10 +50,7 @@ class SharedCounters:
 
     def read(self, key: bytes, now: float, forget: float) -> tuple[int, float]:
         """Return a key's count and the time of its latest event; (0, 0.0) when there is none."""
-        at, fingerprint, mark = self._known_place(key) if len(key) <= _USUAL else self._place_of(key)
-        # At every login: a search for its bytes, before eight entries are made numbers.
-        if self._table.find(mark, at, at + _BUCKET.size) < 0:
-            return 0, 0.0
+        at, fingerprint = self._place(key)
         entries = _BUCKET.unpack_from(self._table, at)
         for way in range(0, 3 * _WAYS, 3):
             if entries[way] == fingerprint:
@@ -61,6 +58,14 @@ class SharedCounters:
                     break
                 return entries[way + 2], entries[way + 1]
         return 0, 0.0
+
+    def trace(self, key: bytes) -> Callable[[], int]:
+        """Return what says, at next to no cost, whether a key may have a count: negative when it has none.
+
+        A search for the bytes of its fingerprint: what it finds may be forgotten, or by chance another key.
+        """
+        at, _, mark = self._known_place(key) if len(key) <= _USUAL else self._place_of(key)
+        return functools.partial(self._table.find, mark, at, at + _BUCKET.size)
 
     def add(self, key: bytes, now: float, forget: float, inherit: int) -> int:
         """Count an event at ``now`` and return the new count."""

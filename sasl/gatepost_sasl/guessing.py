@@ -31,7 +31,7 @@ a newcomer has one attempt: a right password still gets in.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
@@ -65,6 +65,10 @@ class Counters(Protocol):
         """Return a key's count and the time of its latest event."""
         ...
 
+    def trace(self, key: bytes) -> Callable[[], int]:
+        """Return what tells, by a negative number, that a key has no count; quicker than ``read``."""
+        ...
+
     def add(self, key: bytes, now: float, forget: float, inherit: int) -> int:
         """Count an event and return the new count."""
         ...
@@ -90,7 +94,7 @@ class Hold:
     lockout: Scope = ""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """One attempt's standing: ``locked`` is empty when it may be made; the rest is for Guard itself.
 
@@ -101,6 +105,18 @@ class Attempt:
     places: Places
     failures: int
     late: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is the same for each attempt of a user from an address: where it is counted, whether it ever was.
+
+    ``untouched`` is how it stands while nothing has been counted in these places.
+    """
+
+    places: Places
+    traces: tuple[Callable[[], int], ...]
+    untouched: Attempt
 
 
 class Guard:
@@ -128,12 +144,18 @@ class Guard:
         self._under_way = under_way
         self._slot = slot
         # The same customers log in again and again; the latest are kept.
-        self._places = functools.lru_cache(maxsize=2048)(self._read_places)
+        self._known = functools.lru_cache(maxsize=1024)(self._read_known)
 
     def attempt(self, username: str, address: str, now: float) -> Attempt:
         """Say how an attempt stands, before it is made: locked out, or not."""
         long = len(username) > _USUAL  # only strangers have such names: not kept
-        places = (self._read_places if long else self._places)(username, address)
+        known = (self._read_known if long else self._known)(username, address)
+        for counted in known.traces:
+            if counted() >= 0:
+                return self._standing(known.places, now)
+        return known.untouched  # nearly all customers, at all times
+
+    def _standing(self, places: Places, now: float) -> Attempt:
         failures, locked = 0, _NOBODY
         forget, lockout = self._forget, self._rules.lockout
         for at, place in enumerate(places.limited):
@@ -145,8 +167,12 @@ class Guard:
                     locked = place.scope
         return Attempt(locked, places, failures, self._late(places, now))
 
-    def _read_places(self, username: str, address: str) -> Places:
-        return places_of(username, address, self._rules)
+    def _read_known(self, username: str, address: str) -> _Known:
+        places = places_of(username, address, self._rules)
+        traces = [self._table(place).trace(place.key) for place in places.limited]
+        if self._rules.limit:
+            traces.append(self._wide.trace(places.anywhere))
+        return _Known(places, tuple(traces), Attempt(_NOBODY, places, 0))
 
     def _table(self, place: Place) -> Counters:
         return self._wide if place.wide else self._users if place.scope == "user" else self._networks
@@ -239,6 +265,11 @@ class _Nothing:
         """Know of nothing."""
         del key, now, forget
         return 0, 0.0
+
+    def trace(self, key: bytes) -> Callable[[], int]:
+        """Know of nothing."""
+        del key
+        return lambda: -1
 
     def add(self, key: bytes, now: float, forget: float, inherit: int) -> int:
         """Count nothing."""

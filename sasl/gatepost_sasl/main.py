@@ -85,7 +85,7 @@ def serve(settings: Settings) -> int:
         backends = build.build(settings, parts)
         guard = guard_of(context.slot)
         configuration = Configuration(
-            authenticator=backends,
+            authenticator=backends.shortest(),
             report=report,
             mechanisms=sasl.mechanisms,
             failure_delay=sasl.failure_delay,

@@ -122,8 +122,8 @@ def _auth(line: bytes) -> Auth:
     fields = head.split(b"\t", 2)
     if len(fields) < 3:
         raise ProtocolError("AUTH without a mechanism")
-    mechanism, peer = (_known_request if len(fields[2]) <= _USUAL else _read_request)(fields[2])
-    number = fields[1]
+    _, number, text = fields
+    mechanism, peer = _known_request(text) if len(text) <= _USUAL else _read_request(text)
     usual = number.isdigit() and len(number) < _DIGITS  # without a call
     request = int(number) if usual else _number("AUTH id", fields, 1)
     return Auth(request, mechanism, peer, response if given else None)

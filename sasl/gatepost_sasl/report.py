@@ -6,8 +6,7 @@ import functools
 
 from gatepost_core.serving.log import Prepared, prepared, write
 from gatepost_core.serving.metrics import Metrics, counting
-from gatepost_sasl.guessing import Scope
-from gatepost_sasl.session import Login, Result
+from gatepost_sasl.session import Login
 
 _RESULTS = ("granted", "denied", "locked", "malformed", "unavailable")
 _USUAL = 200
@@ -30,29 +29,28 @@ class Reporter:
 
     def __call__(self, login: Login) -> None:
         """Log and count."""
-        mechanism = login.mechanism
-        self._count((login.result, mechanism if mechanism in _MECHANISMS else "other"))
+        usual = len(login.username) + len(login.reason) <= _USUAL
+        key, line = _usually_told(login) if usual else _told(login)
+        self._count(key)
         if login.lockout and login.result == "denied":
             self._lockouts[login.lockout].inc()
-        entry = _usual_line if len(login.username) + len(login.reason) <= _USUAL else _line
-        line = entry(
-            login.result, login.username, login.peer.remote_ip, mechanism, login.reason, login.lockout
-        )
         write(line, routine=login.result == "granted")
 
 
-def _line(result: Result, username: str, ip: str, mechanism: str, reason: str, lockout: Scope) -> Prepared:
-    return prepared(
-        "error" if result == "unavailable" else "info",
+def _told(login: Login) -> tuple[tuple[str, str], Prepared]:
+    """Return what a login is counted as, and its line."""
+    line = prepared(
+        "error" if login.result == "unavailable" else "info",
         "login",
-        result=result,
-        user=username or None,
-        ip=ip,
-        mechanism=mechanism[:40],
-        reason=reason or None,
-        lockout=lockout or None,
+        result=login.result,
+        user=login.username or None,
+        ip=login.peer.remote_ip,
+        mechanism=login.mechanism[:40],
+        reason=login.reason or None,
+        lockout=login.lockout or None,
     )
+    return (login.result, login.mechanism if login.mechanism in _MECHANISMS else "other"), line
 
 
 # The same customers log in again and again; what only strangers make up is not kept.
-_usual_line = functools.lru_cache(maxsize=1024)(_line)
+_usually_told = functools.lru_cache(maxsize=1024)(_told)

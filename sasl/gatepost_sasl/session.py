@@ -28,7 +28,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from gatepost_core.domain.errors import StoreUnavailable
 from gatepost_core.serving.outputs import Close, Later, Output, Send
@@ -54,8 +54,7 @@ _PENDING_MOST = 16
 Result: TypeAlias = Literal["granted", "denied", "locked", "malformed", "unavailable"]
 
 
-@dataclass(slots=True)
-class Login:
+class Login(NamedTuple):
     """One login that has ended, for log and metrics. ``reason`` is never shown to the client.
 
     ``lockout`` says what this failure has locked out, or what was locked out before it.
@@ -124,7 +123,6 @@ class _Exchange:
 
     request: Auth
     mechanism: Mechanism
-    peer: Peer
     expires: float
     granted: Granted | None = None
 
@@ -190,13 +188,12 @@ class Session:
         earlier = self._pending.pop(request.id, None) if self._pending else None
         if earlier is not None and earlier.expires > now:
             raise ProtocolError(f"AUTH id {request.id} is in use")
-        peer = request.peer
         maker = self._mechanisms.get(request.mechanism)
         if maker is None:
-            return self._malformed(request, peer, NO_MECHANISM, now)
-        if not peer.secured:
-            return self._malformed(request, peer, NOT_ENCRYPTED, now)
-        return self._step(_Exchange(request, maker(), peer, now + _PENDING_SECONDS), request.response, now)
+            return self._malformed(request, NO_MECHANISM, now)
+        if not request.peer.secured:
+            return self._malformed(request, NOT_ENCRYPTED, now)
+        return self._step(_Exchange(request, maker(), now + _PENDING_SECONDS), request.response, now)
 
     def _cont(self, command: Cont, now: float) -> Output:
         exchange = self._pending.pop(command.id, None)
@@ -212,9 +209,9 @@ class Session:
                 return self._taken(exchange, exchange.granted, data, now)
             outcome = exchange.mechanism.next(data)
         except MechanismError as error:
-            return self._malformed(exchange.request, exchange.peer, str(error), now)
+            return self._malformed(exchange.request, str(error), now)
         except ValueError:
-            return self._malformed(exchange.request, exchange.peer, NOT_BASE64, now)
+            return self._malformed(exchange.request, NOT_BASE64, now)
         except (StoreUnavailable, BackendUnavailable) as error:  # SCRAM's keys cannot be read
             self._report("unavailable", "", exchange, str(error))
             raise
@@ -225,14 +222,14 @@ class Session:
 
     def _decide(self, exchange: _Exchange, who: Done | Proof, now: float) -> Output:
         """Ask the back end, unless this user or network is locked out."""
-        guard = self._configuration.guard
-        attempt = guard.attempt(who.username, exchange.peer.remote_ip, now)
+        peer = exchange.request.peer
+        attempt = self._configuration.guard.attempt(who.username, peer.remote_ip, now)
         if attempt.locked:
             return self._locked_out(exchange, who, attempt, attempt.locked, now)
         try:
             if isinstance(who, Done):
                 asked = self._configuration.authenticator
-                verdict = asked.at_once(who.username, who.password, exchange.peer)
+                verdict = asked.at_once(who.username, who.password, peer)
             else:
                 verdict = self._proved(exchange, who)
         except (StoreUnavailable, BackendUnavailable) as error:
@@ -252,7 +249,7 @@ class Session:
                 if locked:
                     return [self._locked_out(exchange, who, attempt, locked, now)]
                 asked = self._configuration.authenticator
-                verdict = asked.authenticate(who.username, who.password, exchange.peer)
+                verdict = asked.authenticate(who.username, who.password, exchange.request.peer)
                 return [self._concluded(exchange, who, attempt, verdict, now)]
         except (StoreUnavailable, BackendUnavailable) as error:
             self._report("unavailable", who.username, exchange, str(error))
@@ -268,19 +265,18 @@ class Session:
     def _proved(self, exchange: _Exchange, who: Proof) -> Verdict:
         """Return what follows from SCRAM's proof."""
         assert self._configuration.scram is not None  # noqa: S101 - a Proof comes of its mechanism
-        return self._configuration.scram.conclude(who, exchange.peer)
+        return self._configuration.scram.conclude(who, exchange.request.peer)
 
     def _concluded(
         self, exchange: _Exchange, who: Done | Proof, attempt: Attempt, verdict: Verdict, now: float
     ) -> Send:
         """Return the answer that follows from what the back end says."""
-        guard = self._configuration.guard
         if isinstance(verdict, Denied):
-            hold = guard.failed(attempt, now)
+            hold = self._configuration.guard.failed(attempt, now)
             self._report("denied", who.username, exchange, verdict.reason, hold.lockout)
             return self._fail(exchange.request.id, REFUSED, now, hold, verdict.wait)
         if attempt.failures or attempt.late:
-            guard.succeeded(attempt, now)
+            self._configuration.guard.succeeded(attempt, now)
         later = now + self._delay(Hold(attempt.late)) if attempt.late else None
         if isinstance(who, Proof):
             exchange.granted = verdict
@@ -291,7 +287,7 @@ class Session:
     def _taken(self, exchange: _Exchange, granted: Granted, response: bytes | None, now: float) -> Output:
         """Grant what waits only for the client's empty answer to our proof."""
         if response:
-            return self._malformed(exchange.request, exchange.peer, NOT_EMPTY, now)
+            return self._malformed(exchange.request, NOT_EMPTY, now)
         return self._grant(exchange, granted)
 
     def _grant(self, exchange: _Exchange, granted: Granted, not_before: float | None = None) -> Send:
@@ -299,12 +295,12 @@ class Session:
         if self._client:
             self._configuration.note(self._client, granted)
         self._configuration.report(
-            Login("granted", granted.username, exchange.peer, request.mechanism, granted.note)
+            Login("granted", granted.username, request.peer, request.mechanism, granted.note)
         )
         return Send(protocol.success(request.id, granted.username), not_before)
 
-    def _malformed(self, request: Auth, peer: Peer, text: str, now: float) -> Output:
-        self._configuration.report(Login("malformed", "", peer, request.mechanism, text))
+    def _malformed(self, request: Auth, text: str, now: float) -> Output:
+        self._configuration.report(Login("malformed", "", request.peer, request.mechanism, text))
         return self._fail(request.id, text, now)
 
     def _fail(self, request: int, text: str, now: float, hold: Hold | None = None, wait: float = 0.0) -> Send:
@@ -316,7 +312,8 @@ class Session:
     def _report(
         self, result: Result, username: str, exchange: _Exchange, reason: str, lockout: Scope = ""
     ) -> None:
-        login = Login(result, username, exchange.peer, exchange.request.mechanism, reason, lockout)
+        request = exchange.request
+        login = Login(result, username, request.peer, request.mechanism, reason, lockout)
         self._configuration.report(login)
 
     def _remember(self, exchange: _Exchange, now: float) -> None:

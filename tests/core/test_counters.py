@@ -45,6 +45,20 @@ def test_counts_are_those_of_a_dictionary_while_there_is_room(events: list[tuple
     table.close()
 
 
+@given(st.lists(st.binary(max_size=300), max_size=20, unique=True))
+def test_a_key_that_was_counted_is_never_told_to_be_untouched(keys: list[bytes]) -> None:
+    table = SharedCounters(buckets=64)
+    traces = {key: table.trace(key) for key in keys}
+    assert all(trace() < 0 for trace in traces.values())
+    for key in keys[::2]:
+        add(table, key)
+    assert all(traces[key]() >= 0 for key in keys[::2])
+    for key in keys[::2]:
+        table.clear(key)
+    assert all(trace() < 0 for trace in traces.values())
+    table.close()
+
+
 def test_a_counter_is_forgotten_when_nothing_is_heard_of_it(table: SharedCounters) -> None:
     add(table, b"a", 0.0)
     add(table, b"a", 60.0)

@@ -109,6 +109,22 @@ def test_a_login_is_found_by_the_name_and_process_that_it_was_noted_for(tmp_path
     assert (tmp_path / "logins").stat().st_mode & 0o007 == 0
 
 
+@given(
+    pids=st.lists(st.sampled_from([1, 7, 256, 1025, 0x01010101, 0x07000000, 1793]), max_size=20),
+    number=st.sampled_from([0, 1, 7, 0x0101010101010101, 0x0700000007]),
+)
+def test_a_process_is_not_taken_for_bytes_that_look_like_it(
+    tmp_path_factory: pytest.TempPathFactory, pids: list[int], number: int
+) -> None:
+    table = LoginTable(tmp_path_factory.mktemp("alike") / "logins", writing=True)
+    latest: dict[int, Login] = {}
+    for turn, pid in enumerate(pids):
+        latest[pid] = Login(number, number, float(turn + 1))
+        table.note(pid, "gp1", latest[pid])
+    for pid in (1, 7, 256, 1025, 0x01010101, 0x07000000, 1793):
+        assert not pids or table.find(pid, "gp1") == latest.get(pid)
+
+
 def test_of_too_many_processes_the_oldest_login_gives_way(tmp_path: Path) -> None:
     table = LoginTable(tmp_path / "logins", writing=True)
     for number in range(1, 4 * 8192):

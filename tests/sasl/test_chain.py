@@ -82,6 +82,16 @@ def test_the_first_that_claims_decides_whatever_it_says() -> None:
         chain.authenticate("alice", "x", PEER)
 
 
+def test_a_back_end_that_claims_every_name_is_asked_without_a_detour() -> None:
+    every, some = (
+        Link("every", Names(["*"]), Answers(Granted("x"))),
+        Link("some", Names(["a*"]), Answers(Denied("no"))),
+    )
+    assert Chain([every, some]).shortest() is every.authenticator
+    chain = Chain([some, every])
+    assert chain.shortest() is chain
+
+
 def test_a_name_that_nobody_claims_is_unknown() -> None:
     chain = Chain([Link("only", Names(["a*"]), Answers(Granted("x")))])
     assert isinstance(chain.authenticate("bob", "x", PEER), Denied)

@@ -46,6 +46,30 @@ def test_a_user_is_locked_out_at_the_limit_in_that_network_only(guard: Guard) ->
     assert guard.attempt("bob", HERE, 1.0).locked == ""
 
 
+@pytest.mark.parametrize("address", [HERE, "2001:db8::1", "no address"])
+def test_a_login_where_nothing_was_counted_costs_no_reading_of_counters(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables = users, networks, wide = [SharedCounters(256) for _ in range(3)]
+    guard, reads = Guard(users, networks, Rules(limit=5, network_limit=20), wide), list[bytes]()
+    read = SharedCounters.read
+
+    def counted(table: SharedCounters, key: bytes, now: float, forget: float) -> tuple[int, float]:
+        reads.append(key)
+        return read(table, key, now, forget)
+
+    monkeypatch.setattr(SharedCounters, "read", counted)
+    fail(guard, 3, "mallory", ELSEWHERE)
+    reads.clear()
+    assert guard.attempt("alice", address, 0.0).locked == ""
+    assert not reads
+    fail(guard, 1, "alice", address)
+    assert guard.attempt("alice", address, 0.0).failures == 1
+    assert reads
+    for table in tables:
+        table.close()
+
+
 def test_many_names_from_one_network_lock_the_network_out(guard: Guard) -> None:
     for number in range(19):
         assert failure(guard, f"user{number}", HERE, 0.0).lockout == ""

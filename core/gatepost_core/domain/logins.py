@@ -9,9 +9,8 @@ PAM or LDAP user was changed there) ends no session.
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from gatepost_core.domain.decision import Decision, Pass, Reject
 from gatepost_core.domain.model import Credential, ImportedSecret, Secret, Source
@@ -22,8 +21,7 @@ UNKNOWN: Final = 0
 _STANDS = Pass("login stands")
 
 
-@dataclass(frozen=True, slots=True)
-class Login:
+class Login(NamedTuple):
     """A login that was granted: which credential, by which secret (``secret_mark``), when.
 
     ``at`` is in seconds since 1970; a moment that is surely not before the login is good as well.

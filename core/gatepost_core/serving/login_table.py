@@ -22,6 +22,7 @@ from pathlib import Path
 from gatepost_core.domain.logins import Login
 
 _ENTRY = struct.Struct("<IqqdI")  # process id (0: free), credential, secret, time, checksum
+_BODY = struct.Struct("<Iqqd")  # the same without the checksum
 _WAYS, _BUCKETS = 8, 1024
 _BUCKET = _WAYS * _ENTRY.size
 _HEADER = b"gatepost logins 1\n".ljust(_ENTRY.size, b"\0")
@@ -64,22 +65,27 @@ class LoginTable:
     def note(self, pid: int, username: str, login: Login) -> None:
         """Note a login on a process, in place of its earlier one. Raises OSError."""
         opened = self._opened()
-        file, at = opened.number, _place(pid)
+        file, at = opened.number, len(_HEADER) + pid % _BUCKETS * _BUCKET
         bucket = os.pread(file, _BUCKET, at)
-        way = _way_of(bucket, pid)
-        entry = _ENTRY.pack(pid, login.credential_id, login.secret, login.at, 0)[:-4]
-        os.pwrite(file, entry + _sum(entry, username), at + way * _ENTRY.size)
+        own = bucket.find(pid.to_bytes(4, "little"))
+        if own % _ENTRY.size:  # none yet, or bytes in the middle of another
+            own = _ENTRY.size * _way_of(bucket, pid)
+        body = _BODY.pack(pid, *login)
+        os.pwrite(file, body + _sum(body, username), at + own)
 
     def find(self, pid: int, username: str) -> Login | None:
         """Return the login of the session that a process serves, None if not known. Raises OSError."""
+        if not pid:  # free places have it
+            return None
         mark = pid.to_bytes(4, "little")
         opened = self._opened()
-        bucket = os.pread(opened.number, _BUCKET, _place(pid))
-        for start in range(0, len(bucket), _ENTRY.size):
+        bucket = os.pread(opened.number, _BUCKET, len(_HEADER) + pid % _BUCKETS * _BUCKET)
+        start = bucket.find(mark)
+        while start >= 0:
             entry = bucket[start : start + _ENTRY.size]
-            if entry.startswith(mark) and entry[-4:] == _sum(entry[:-4], username):
-                _, credential_id, secret, at, _ = _ENTRY.unpack(entry)
-                return Login(credential_id, secret, at)
+            if not start % _ENTRY.size and entry[_BODY.size :] == _sum(entry[: _BODY.size], username):
+                return Login(*_BODY.unpack_from(entry)[1:])
+            start = bucket.find(mark, start + 1)
         return None
 
     def close(self) -> None:
@@ -115,10 +121,6 @@ class LoginTable:
         return False
 
 
-def _place(pid: int) -> int:
-    return len(_HEADER) + pid % _BUCKETS * _BUCKET
-
-
 def _way_of(bucket: bytes, pid: int) -> int:
     """Return a process's place in its bucket: its own, or a free one, or the oldest."""
     entries = list(_ENTRY.iter_unpack(bucket)) if len(bucket) == _BUCKET else []
@@ -129,4 +131,4 @@ def _way_of(bucket: bytes, pid: int) -> int:
 
 
 def _sum(entry: bytes, username: str) -> bytes:
-    return zlib.crc32(username.encode("utf-8", "surrogatepass"), zlib.crc32(entry)).to_bytes(4, "little")
+    return zlib.crc32(entry + username.encode("utf-8", "surrogatepass")).to_bytes(4, "little")

@@ -6,6 +6,7 @@ password. A response that breaks the mechanism's rules raises MechanismError.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -68,6 +69,12 @@ def username(raw: bytes) -> str:
     """Return a user name after SASLprep, a generated one in its own spelling. Raises MechanismError."""
     if len(raw) > NAME_MOST:
         raise _too_long()
+    return _username(raw)
+
+
+# The same customers log in again and again; no more than 700 kB, whatever names are tried.
+@functools.lru_cache(maxsize=1024)
+def _username(raw: bytes) -> str:
     return named(prepared(raw, "user name"))
 
 
