@@ -173,10 +173,10 @@ def _serve(var: Path, port_base: int, features: FeatureValues, asked: Event, *, 
 
 
 def _tables(var: Path, ports: tuple[int, int, int]) -> dict[str, dict[str, Value]]:
-    """Return settings of a stack that people use: where to connect, and that its names are in no DNS."""
+    """Return settings of a stack that people use: where to connect; it has no units, and its names no DNS."""
     return {
         "clients": {"host": HOST, "ports": [ports[1]], "ca_file": str(Layout(var.resolve(), var).ca_file)},
-        "doctor": {"skip": ["dns", "outgoing"]},
+        "doctor": {"skip": ["daemons", "dns", "outgoing"]},
     }
 
 

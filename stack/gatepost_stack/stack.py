@@ -122,6 +122,8 @@ class Stack:
                 "tls_certificate_file": str(place.tls / "server.pem"),
                 "tls_key_file": str(place.tls / "server.key"),
             },
+            # The daemons are this process' own: no unit of systemd's starts them.
+            "doctor": {"skip": ["daemons"]},
         }
         for section, values in self._tables.items():
             tables.setdefault(section, {}).update(values)
