@@ -8,16 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from gatepost_core.domain.features import FeatureValues
+from gatepost_milter.editing.headers import Header
 
-
-class Header(NamedTuple):
-    """One header field. ``value`` is raw, its leading space included."""
-
-    name: bytes
-    value: bytes
+__all__ = ["Header", "HeaderEdit", "Message", "Plan", "apply_header_edits", "render", "size_change"]
 
 
 @dataclass(frozen=True, slots=True)
