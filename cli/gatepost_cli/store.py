@@ -29,7 +29,7 @@ def _targets(_ctx: click.Context, _param: click.Parameter, texts: tuple[str, ...
         line: migrate.Line | None = next((line for line in migrate.LINES if line == name), None)
         if line is None or not (equals and schema):
             raise click.BadParameter(
-                f"{text!r}: expected directory=SCHEMA or journal=SCHEMA, such as journal=0001"
+                f"{text!r}: expected directory=SCHEMA or journal=SCHEMA, such as journal=0003"
             )
         targets[line] = schema
     return targets
@@ -93,7 +93,7 @@ def _state(line: migrate.Line, schema: str | None) -> str:
         return "missing"
     if schema == migrate.head(line):
         return "current"
-    return "behind" if migrate.knows(line, schema) else "ahead"
+    return "behind" if migrate.older(line, schema) else "ahead"
 
 
 @command.command("prune")

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import os
+import shutil
 import sqlite3
 import stat
 import tarfile
@@ -173,6 +174,17 @@ def test_an_archive_of_a_newer_release_is_refused_with_what_to_do(filled: Gatepo
     assert "Restore it with release 9.0 or a later one" in result.error
 
 
+def test_an_archive_from_before_the_first_release_is_refused_with_what_to_do(filled: Gatepost) -> None:
+    file = archive_of(filled)
+    with tarfile.open(file) as opened:
+        manifest = json.loads((opened.extractfile("manifest.json") or io.BytesIO()).read())
+    manifest["schemas"]["directory"] = "0005"
+    rewritten(file, {"manifest.json": json.dumps(manifest).encode()})
+    result = filled("backup", "verify", str(file), "--json")
+    assert result.code == 1
+    assert f"restore it with commit {migrate.LAST_BEFORE_RELEASE}" in result.error
+
+
 def test_a_failed_backup_leaves_no_file(filled: Gatepost) -> None:
     (filled.folder / "store" / "journal.db").write_bytes(b"no database" * 1000)
     result = filled("backup", "create", str(filled.folder / "backup.tar.gz"))
@@ -185,14 +197,40 @@ def test_a_member_s_size_and_checksum_are_both_held() -> None:
     assert Member(1, "a") != Member(2, "a") != Member(2, "b")
 
 
-def test_every_migration_has_a_way_back_that_keeps_what_the_older_release_knows(filled: Gatepost) -> None:
-    oldest = {line: min(migrate._scripts(line).get_bases()) for line in migrate.LINES}
-    words = [f"{line}={schema}" for line, schema in oldest.items()]
-    assert filled("store", "downgrade", *words).code == 0
-    assert {one["state"] for one in filled("store", "status", "--json").data.values()} == {"behind"}
+# A migration of a release to come, for either database.
+NEXT = """
+import sqlalchemy as sa
+from alembic import op
+revision, down_revision = "9000", "{head}"
+def upgrade(): op.create_table("later", sa.Column("id", sa.Integer(), primary_key=True))
+def downgrade(): op.drop_table("later")
+"""
+
+
+@pytest.fixture
+def before(filled: Gatepost, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The next release runs, and has upgraded; the schemas of the one before it."""
+    schemas = {line: migrate.head(line) for line in migrate.LINES}
+    copy = shutil.copytree(migrate.MIGRATIONS, filled.folder / "migrations")
+    for line, head in schemas.items():
+        (copy / line / "versions" / "9000_next.py").write_text(NEXT.format(head=head))
+    monkeypatch.setattr(migrate, "MIGRATIONS", copy)
+    assert states(filled) == {"behind"}
     assert filled("store", "upgrade").code == 0
-    assert {one["state"] for one in filled("store", "status", "--json").data.values()} == {"current"}
+    return {str(line): head for line, head in schemas.items()}
+
+
+def states(gatepost: Gatepost) -> set[str]:
+    return {one["state"] for one in gatepost("store", "status", "--json").data.values()}
+
+
+def test_a_downgrade_keeps_what_the_older_release_knows(filled: Gatepost, before: dict[str, str]) -> None:
+    words = [f"{line}={schema}" for line, schema in before.items()]
+    assert filled("store", "downgrade", *words).code == 0
+    assert states(filled) == {"behind"}
     assert [one["name"] for one in filled("domain", "list", "--json").data] == ["acme.example"]
+    assert filled("store", "upgrade").code == 0
+    assert states(filled) == {"current"}
 
 
 def test_a_schema_of_a_newer_release_is_told_as_ahead(filled: Gatepost) -> None:
@@ -221,9 +259,8 @@ def test_a_downgrade_to_a_schema_that_nobody_knows_is_refused(gatepost: Gatepost
     assert "no way from schema" in result.error
 
 
-def test_a_downgrade_does_not_go_up(gatepost: Gatepost) -> None:
-    newest = migrate.head("journal")
-    assert gatepost("store", "downgrade", "journal=0001").code == 0
-    result = gatepost("store", "downgrade", f"journal={newest}", "--json")
+def test_a_downgrade_does_not_go_up(filled: Gatepost, before: dict[str, str]) -> None:
+    assert filled("store", "downgrade", f"journal={before['journal']}").code == 0
+    result = filled("store", "downgrade", "journal=9000", "--json")
     assert result.code == 2
-    assert "not older than 0001" in result.error
+    assert f"not older than {before['journal']}" in result.error

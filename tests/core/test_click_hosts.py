@@ -7,9 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from gatepost_core.domain.errors import Conflict, NotFound
 from gatepost_core.settings import StoreSettings
@@ -105,30 +103,3 @@ def test_only_a_retired_host_is_given_up(connection: Connection) -> None:
         click_hosts.forget(connection, "click.example.test")
     with pytest.raises(NotFound, match="answers no links"):
         click_hosts.forget(connection, "nowhere.test")
-
-
-def test_hosts_of_a_store_that_had_none_are_those_of_its_domains(tmp_path: Path) -> None:
-    settings = StoreSettings(url=f"sqlite:///{tmp_path}/store/directory.db")
-    migrate.upgrade(settings)
-
-    config = Config()
-    config.set_main_option("script_location", str(Path(migrate.__file__).parent / "migrations/directory"))
-    config.set_main_option("path_separator", "os")
-    engine = open_engine(migrate.url_of(settings, "directory"))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.downgrade(config, "0008")
-        for number, account in enumerate(("acme", "globex"), 1):
-            accounts.add(connection, account, NOW)
-            connection.execute(
-                text(
-                    "INSERT INTO sender_domains (account_id, name, click_domain, bounce_domain, created_at) "
-                    "VALUES (:number, :name, 'click.test', 'b.test', '2026-05-01')"
-                ),
-                {"number": number, "name": f"x{number}.test"},
-            )
-        command.upgrade(config, "head")
-        known = click_hosts.find(connection, "click.test")
-        assert known is not None
-        assert (known.account, known.retired_at) == ("acme", None)
-    engine.dispose()

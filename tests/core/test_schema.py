@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import StatementError
 
-from gatepost_core.domain.model import WallMode
 from gatepost_core.settings import StoreSettings
-from gatepost_core.store import StoreUnavailable, accounts, grants, migrate
-from gatepost_core.store.engine import faults, open_engine
+from gatepost_core.store import StoreUnavailable, accounts, migrate
+from gatepost_core.store.engine import database_file, faults, open_engine
 from gatepost_core.store.schema import directory, journal
 
 METADATA = {"directory": directory, "journal": journal}
@@ -47,9 +47,7 @@ def test_migrations_make_the_schema_that_the_code_expects(
 @pytest.mark.parametrize("line", migrate.LINES)
 def test_migrations_can_be_undone_and_done_again(settings: StoreSettings, line: migrate.Line) -> None:
     migrate.upgrade(settings)
-    config = Config()
-    config.set_main_option("script_location", str(Path(migrate.__file__).parent / "migrations" / line))
-    config.set_main_option("path_separator", "os")
+    config = migrate._config(line)
     engine = open_engine(migrate.url_of(settings, line))
     for step in (command.downgrade, command.upgrade):
         with engine.begin() as connection:
@@ -68,6 +66,35 @@ def test_upgrading_twice_changes_nothing_and_says_so(settings: StoreSettings) ->
     assert not any(migrate.behind(settings, line) for line in migrate.LINES)
     second = migrate.upgrade(settings)
     assert all(before == after for before, after in second.values())
+
+
+@pytest.mark.parametrize("line", migrate.LINES)
+@pytest.mark.parametrize(
+    ("schema", "told"),
+    [
+        ("0001", "run 'gatepost store upgrade' of commit"),
+        ("9999", "of a newer release.* install that release"),
+    ],
+)
+def test_a_database_of_a_schema_that_nobody_knows_is_left_alone_with_what_to_do(
+    settings: StoreSettings, line: migrate.Line, schema: str, told: str
+) -> None:
+    migrate.upgrade(settings)
+    file = database_file(migrate.url_of(settings, line))
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", (schema,))
+    before = file.read_bytes()
+    with pytest.raises(StoreUnavailable, match=rf"{line}\.db: has schema {schema} .*{told}"):
+        migrate.upgrade(settings)
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("line", migrate.LINES)
+def test_schemas_are_numbered(line: migrate.Line) -> None:
+    """By its number a schema is told as older or newer."""
+    names = [script.revision for script in migrate._scripts(line).walk_revisions()]
+    assert all(len(name) == 4 and name.isdecimal() for name in names)
+    assert names == sorted(names, reverse=True)
 
 
 def test_asking_what_is_pending_makes_no_file(settings: StoreSettings, tmp_path: Path) -> None:
@@ -111,21 +138,4 @@ def test_times_come_back_in_utc_and_naive_ones_are_refused(settings: StoreSettin
         assert read.tzinfo is UTC
         with pytest.raises(StatementError, match="without a zone"):
             accounts.add(connection, "other", datetime(2026, 1, 1))  # noqa: DTZ001 - that is the point
-    engine.dispose()
-
-
-@pytest.mark.parametrize(("used", "walls"), [(True, WallMode.REPORT), (False, WallMode.ENFORCE)])
-def test_walls_begin_with_a_report_in_a_store_that_was_in_use(
-    settings: StoreSettings, used: bool, walls: WallMode
-) -> None:
-    """An upgrade alone refuses no mail; whoever begins anew begins with walls."""
-    migrate.upgrade(settings)
-    migrate.downgrade_line(settings, "directory", "0005")
-    engine = open_engine(settings.url)
-    if used:
-        with engine.begin() as connection:
-            accounts.add(connection, "acme", datetime(2026, 1, 1, tzinfo=UTC))
-    migrate.upgrade(settings)
-    with engine.connect() as connection:
-        assert grants.walls(connection) is walls
     engine.dispose()

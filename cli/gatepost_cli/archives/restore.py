@@ -67,20 +67,29 @@ class Places:
 
 
 def fits(manifest: Manifest) -> None:
-    """Raise BackupError for an archive of a newer release than this one, or without what it must have."""
+    """Raise BackupError for an archive of schemas that this release does not know, or that lacks a part."""
     for line in migrate.LINES:
         schema = manifest.schemas.get(line)
         if schema is None or f"databases/{line}.db" not in manifest.files:
             raise BackupError(f"it holds no {line} database: use another backup")
         if not migrate.knows(line, schema):
-            raise BackupError(
-                f"its {line} database has schema {schema}, of release {manifest.version}; this release "
-                f"knows up to {migrate.head(line)}. Restore it with release {manifest.version} or a later one"
-            )
+            raise BackupError(f"its {line} database {_stranger(line, schema, manifest.version)}")
     for name in manifest.files:
         part, _, rest = name.partition("/")
         if part == "etc" and not _ETC.fullmatch(rest):
             raise BackupError(f"it holds {shown(name)}, which no backup of Gatepost's does")
+
+
+def _stranger(line: migrate.Line, schema: str, version: str) -> str:
+    if migrate.older(line, schema):
+        return (
+            f"has schema {schema} of a version before the first release: restore it with commit "
+            f"{migrate.LAST_BEFORE_RELEASE}, which brings it to a schema that this release knows"
+        )
+    return (
+        f"has schema {schema}, of release {version}; this release knows up to {migrate.head(line)}. "
+        f"Restore it with release {version} or a later one"
+    )
 
 
 def unpack(

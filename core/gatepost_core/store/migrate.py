@@ -3,7 +3,8 @@
 Each database has its own line of migrations. Running it twice changes nothing. New files
 are made with mode 0640 and belong to the owner of their directory. A way back is part of every migration:
 the newer release takes a database back to the schema of the one before it. Migrations only add what has a
-default, so that the release before can go on while the next one is put in.
+default, so that the release before can go on while the next one is put in. Schemas are numbered: a database
+whose number is unknown was made by a newer release, or is older than this one can upgrade.
 """
 
 from __future__ import annotations
@@ -18,12 +19,15 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 
-from gatepost_core.domain.errors import NotFound, StoreError
+from gatepost_core.domain.errors import NotFound, StoreError, StoreUnavailable
 from gatepost_core.settings import StoreSettings
 from gatepost_core.store.engine import database_file, faults, open_engine
 
 Line = Literal["directory", "journal"]
 LINES: tuple[Line, ...] = ("directory", "journal")
+# The last version of Gatepost that knows the schemas from before the first release.
+LAST_BEFORE_RELEASE = "d95cc4a"
+MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def url_of(settings: StoreSettings, line: Line) -> str:
@@ -53,13 +57,18 @@ def behind(settings: StoreSettings, line: Line) -> bool:
 
 
 def upgrade_line(settings: StoreSettings, line: Line) -> tuple[str | None, str | None]:
-    """Create or upgrade one database; return its revision before and after. Raises StoreUnavailable."""
+    """Create or upgrade one database; return its revision before and after.
+
+    Raises StoreUnavailable, also for a schema from which this release has no way; then nothing is changed.
+    """
     url = url_of(settings, line)
     with faults(url):
         _create_file(database_file(url))
         engine = open_engine(url)
         try:
             before = _revision(engine)
+            if before is not None and not knows(line, before):
+                raise StoreUnavailable(f"{database_file(url)}: {_stranger(line, before)}")
             config = _config(line)
             with engine.begin() as connection:
                 config.attributes["connection"] = connection
@@ -90,6 +99,24 @@ def head(line: Line) -> str:
 def knows(line: Line, name: str) -> bool:
     """Say whether this release has a way from and to a schema."""
     return name in {script.revision for script in _scripts(line).walk_revisions()}
+
+
+def older(line: Line, name: str) -> bool:
+    """Say whether a schema is older than the one that this release works with."""
+    return name < head(line)
+
+
+def _stranger(line: Line, name: str) -> str:
+    """Return what to tell, and what to do, of a schema that this release does not know."""
+    if older(line, name):
+        return (
+            f"has schema {name} of a version before the first release, expected {head(line)}; "
+            f"run 'gatepost store upgrade' of commit {LAST_BEFORE_RELEASE} first, then this one's"
+        )
+    return (
+        f"has schema {name} of a newer release, expected {head(line)} at the most; install that release, "
+        "let it run 'gatepost store downgrade', or restore a backup of this release's time"
+    )
 
 
 def downgrade_line(settings: StoreSettings, line: Line, target: str) -> tuple[str, str]:
@@ -131,7 +158,7 @@ def _revision(engine: Engine) -> str | None:
 
 def _config(line: Line) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations" / line))
+    config.set_main_option("script_location", str(MIGRATIONS / line))
     config.set_main_option("path_separator", "os")
     return config
 

@@ -1,11 +1,15 @@
-"""The first directory tables."""
+"""The first directory tables.
+
+One migration took the place of those that led here before the first release; it has the number of the last
+one, so that databases that those made go on from it.
+"""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0001"
+revision = "0009"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -19,6 +23,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("name", sa.String(length=64), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("image_quota", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_accounts")),
         sa.UniqueConstraint("name", name=op.f("uq_accounts_name")),
     )
@@ -33,6 +38,11 @@ def upgrade() -> None:
         sa.Column("rules", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("source", sa.String(length=8), nullable=False, server_default="store"),
+        sa.Column("imported_hash", sa.Text(), nullable=True),
+        sa.Column("imported_expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("options", sa.JSON(), server_default="{}", nullable=False),
+        sa.Column("mode", sa.String(length=16), server_default="live", nullable=False),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_credentials_account_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_credentials")),
         sa.UniqueConstraint("username", name=op.f("uq_credentials_username")),
@@ -54,6 +64,34 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_sender_domains_bounce_domain"), "sender_domains", ["bounce_domain"], unique=False
     )
+    op.create_index(op.f("ix_sender_domains_click_domain"), "sender_domains", ["click_domain"], unique=False)
+    op.create_table(
+        "click_hosts",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("host", sa.String(length=253), nullable=False),
+        sa.Column("account_id", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("retired_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_click_hosts_account_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_click_hosts")),
+        sa.UniqueConstraint("host", name=op.f("uq_click_hosts_host")),
+    )
+    op.create_index(op.f("ix_click_hosts_account_id"), "click_hosts", ["account_id"], unique=False)
+    op.create_table(
+        "domain_grants",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=253), nullable=False),
+        sa.Column("account_id", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_domain_grants_account_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_domain_grants")),
+        sa.UniqueConstraint("name", "account_id", name=op.f("uq_domain_grants_name")),
+    )
+    op.create_index(op.f("ix_domain_grants_account_id"), "domain_grants", ["account_id"], unique=False)
     op.create_table(
         "dkim_keys",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -63,6 +101,8 @@ def upgrade() -> None:
         sa.Column("public", sa.Text(), nullable=False),
         sa.Column("sealed_private", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("activates_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("retires_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["domain_id"], ["sender_domains.id"], name=op.f("fk_dkim_keys_domain_id"), ondelete="CASCADE"
         ),
@@ -87,17 +127,26 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_secrets")),
     )
     op.create_index(op.f("ix_secrets_credential_id"), "secrets", ["credential_id"], unique=False)
+    facts = op.create_table(
+        "store_facts",
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("value", sa.String(length=255), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_store_facts")),
+    )
+    op.bulk_insert(facts, [{"name": "walls", "value": "enforce"}])
 
 
 def downgrade() -> None:
     """Undo."""
 
-    op.drop_index(op.f("ix_secrets_credential_id"), table_name="secrets")
-    op.drop_table("secrets")
-    op.drop_table("dkim_keys")
-    op.drop_index(op.f("ix_sender_domains_bounce_domain"), table_name="sender_domains")
-    op.drop_index(op.f("ix_sender_domains_account_id"), table_name="sender_domains")
-    op.drop_table("sender_domains")
-    op.drop_index(op.f("ix_credentials_account_id"), table_name="credentials")
-    op.drop_table("credentials")
-    op.drop_table("accounts")
+    for table in (
+        "store_facts",
+        "secrets",
+        "dkim_keys",
+        "domain_grants",
+        "click_hosts",
+        "sender_domains",
+        "credentials",
+        "accounts",
+    ):
+        op.drop_table(table)

@@ -1,11 +1,15 @@
-"""The first journal tables."""
+"""The first journal tables.
+
+One migration took the place of those that led here before the first release; it has the number of the last
+one, so that databases that those made go on from it.
+"""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0001"
+revision = "0003"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -39,18 +43,16 @@ def upgrade() -> None:
         sa.Column("applied", sa.JSON(), nullable=False),
         sa.Column("skipped", sa.JSON(), nullable=False),
         sa.Column("seconds", sa.JSON(), nullable=False),
+        sa.Column("mode", sa.String(length=16), server_default="live", nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_messages")),
     )
     op.create_index(op.f("ix_messages_created_at"), "messages", ["created_at"], unique=False)
-    op.create_index(op.f("ix_messages_credential_id"), "messages", ["credential_id"], unique=False)
     op.create_index(op.f("ix_messages_queue_id"), "messages", ["queue_id"], unique=False)
+    op.create_index("ix_messages_username", "messages", ["username", "id"])
 
 
 def downgrade() -> None:
     """Undo."""
 
-    op.drop_index(op.f("ix_messages_queue_id"), table_name="messages")
-    op.drop_index(op.f("ix_messages_credential_id"), table_name="messages")
-    op.drop_index(op.f("ix_messages_created_at"), table_name="messages")
     op.drop_table("messages")
     op.drop_table("credential_usage")
