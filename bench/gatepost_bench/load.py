@@ -9,21 +9,27 @@ that reply on standard error.
 from __future__ import annotations
 
 import base64
+import itertools
 import json
+import secrets
 import socket
 import ssl
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from gatepost_bench.letters import Mailing
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
     """What to send: ``sessions`` at once, ``messages`` in all, ``per_connection`` on each connection.
 
-    Without a message file each of the ``messages`` is only a connection, a login and QUIT.
+    Either the content of ``message_file`` or letters of ``mailing``; without both each of the ``messages``
+    is only a connection, a login and QUIT.
     """
 
     port: int
@@ -34,6 +40,7 @@ class Order:
     per_connection: int
     username: str = ""
     password: str = ""
+    mailing: Mailing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +106,7 @@ class Connection:
 
 def run(order: Order) -> Outcome:
     """Send everything. Raises Refused."""
-    message = _on_the_wire(order.message_file)
+    messages = _messages(order)
     context = ssl.create_default_context(cafile=order.ca_file)
     lock, left, failures = threading.Lock(), [order.messages], list[BaseException]()
 
@@ -113,7 +120,7 @@ def run(order: Order) -> Outcome:
         try:
             while share := take():
                 connection = Connection(order, context)
-                for _ in range(share if message else 0):
+                for message in itertools.islice(messages, share):
                     connection.send(message)
                 connection.close()
         except BaseException as error:  # noqa: BLE001 - handed to the caller below
@@ -130,17 +137,34 @@ def run(order: Order) -> Outcome:
     return Outcome(order.messages, time.monotonic() - began)
 
 
-def _on_the_wire(name: str) -> bytes:
-    """Return a message file's content as DATA carries it (RFC 5321 section 4.5.2); nothing without a file."""
-    if not name:
-        return b""
-    content = Path(name).read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+def _messages(order: Order) -> Iterator[bytes]:
+    """Return what to send, one message after another without end; nothing where an order has none."""
+    if order.mailing is not None:
+        # From another number on in each run: nothing that was seen before comes again.
+        # Not a generator, which two threads could not use at a time.
+        numbers = itertools.count(secrets.randbelow(1 << 28))
+        return map(_on_the_wire, map(order.mailing.letter, numbers))
+    if order.message_file:
+        return itertools.repeat(_on_the_wire(Path(order.message_file).read_bytes()))
+    return iter(())
+
+
+def _on_the_wire(content: bytes) -> bytes:
+    """Return a message as DATA carries it (RFC 5321 section 4.5.2)."""
+    content = content.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
     return content.replace(b"\r\n.", b"\r\n..") + b".\r\n"
+
+
+def _read(line: str) -> Order:
+    words = json.loads(line)
+    if words.get("mailing"):
+        words["mailing"] = Mailing(**words["mailing"])
+    return Order(**words)
 
 
 def main() -> None:
     """Carry out the order on standard input."""
-    order = Order(**json.loads(sys.stdin.readline()))
+    order = _read(sys.stdin.readline())
     try:
         outcome = run(order)
     except (OSError, Refused) as error:

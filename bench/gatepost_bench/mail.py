@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Literal
 
 from gatepost_bench import accounting, floor, opendkim
+from gatepost_bench.letters import Mailing
 from gatepost_bench.load import Order, Outcome
 from gatepost_core.domain.features import FeatureValues
 from gatepost_core.postfix import Parameter
@@ -39,14 +40,15 @@ Place = Literal["alone", "floor", "opendkim", "full", "rsa"]
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One thing to measure: a message, and what is on. ``features`` None means Postfix without Gatepost.
+    """One thing to measure: a message or a mailing, and what is on.
 
-    ``at`` names the stack: ``alone``, ``floor`` (a milter and a policy server that do nothing), ``opendkim``
-    (signing), ``full``, or ``rsa``, whose sender domain has an RSA key only, as opendkim has.
+    ``features`` None means Postfix without Gatepost. ``at`` names the stack: ``alone``, ``floor`` (a milter
+    and a policy server that do nothing), ``opendkim`` (signing), ``full``, or ``rsa``, whose sender
+    domain has an RSA key only, as opendkim has.
     """
 
     name: str
-    message: Path
+    message: Path | Mailing
     features: FeatureValues | None
     at: Place
     per_connection: int = 100
@@ -114,9 +116,13 @@ def measure(
             for variant in variants:
                 tick(f"round {number + 1}: {variant.name}")
                 _one(variant, targets[variant.at], messages, figures[variant.name])
-        supervisor = targets["full"].stack.supervisor
-        memory = {name: accounting.memory_bytes(supervisor.pid(name)) for name in DAEMONS}
+        memory = {name: _memory(name, targets["full"], targets["rsa"]) for name in DAEMONS}
     return figures, memory
+
+
+def _memory(name: str, *targets: Target) -> int:
+    """Return the PSS of a daemon, that of the stack where it is largest, in bytes."""
+    return max(accounting.memory_bytes(target.stack.supervisor.pid(name)) for target in targets)
 
 
 @contextmanager
@@ -174,7 +180,8 @@ def _one(variant: Variant, target: Target, messages: int, figures: Figures) -> N
     order = Order(
         port=stack.ports[0],
         ca_file=str(stack.layout.ca_file),
-        message_file=str(variant.message),
+        message_file=str(variant.message) if isinstance(variant.message, Path) else "",
+        mailing=variant.message if isinstance(variant.message, Mailing) else None,
         messages=messages,
         sessions=10,
         per_connection=variant.per_connection,
