@@ -23,6 +23,7 @@ from gatepost_cli.output import emit, facts, note, stamp
 from gatepost_cli.session import Session, json_option, pass_session
 from gatepost_core.domain.errors import shown
 from gatepost_core.domain.features import FeatureValue
+from gatepost_core.domain.logins import standing
 from gatepost_core.domain.model import Credential, ImportedSecret, Mode, Rules, Source, State
 from gatepost_core.domain.options import Options
 from gatepost_core.keys.passwords import derive, new_password, new_username
@@ -184,8 +185,7 @@ def _wanted(credential: Credential, label: str | None, state: str | None, now: d
     """Say whether a credential is one of those that are looked for."""
     if label is not None and label.casefold() not in credential.label.casefold():
         return False
-    over = credential.expires_at is not None and credential.expires_at <= now
-    return state is None or state == ("expired" if over else credential.state.value)
+    return state is None or state == standing(credential, now)
 
 
 @command.command("show")

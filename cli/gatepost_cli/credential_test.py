@@ -18,6 +18,7 @@ from gatepost_cli.output import Table, emit, facts, stamp
 from gatepost_cli.session import Session
 from gatepost_core.domain.errors import shown
 from gatepost_core.domain.features import in_force
+from gatepost_core.domain.logins import standing
 from gatepost_core.domain.model import Credential, WallMode
 from gatepost_core.domain.walls import Walls
 from gatepost_core.settings import Settings
@@ -129,10 +130,9 @@ def _data(answer: _Answer, credential: Credential | None, now: datetime) -> dict
         "features": "",
     }
     if credential is not None:
-        expired = credential.expires_at is not None and credential.expires_at <= now
         data |= {
             "mode": credential.mode.value,
-            "state": "expired" if expired else credential.state.value,
+            "state": standing(credential, now),
             "expires_at": stamp(credential.expires_at),
             "networks": list(credential.rules.networks),
             "senders": list(credential.rules.senders),

@@ -9,6 +9,7 @@ from typing import Any
 from gatepost_cli import credential_options
 from gatepost_cli.output import Table, facts, stamp
 from gatepost_core.domain.features import CATALOGUE, FeatureValue, FeatureValues, in_force
+from gatepost_core.domain.logins import over, standing
 from gatepost_core.domain.model import Credential
 from gatepost_core.store.usage import Usage
 
@@ -25,7 +26,7 @@ def credential_data(credential: Credential, used: Usage | None, now: datetime) -
         "state": credential.state.value,
         "mode": credential.mode.value,
         "expires_at": stamp(credential.expires_at),
-        "expired": _expired(credential, now),
+        "expired": over(credential.expires_at, now),
         "features": {name: _plain(value) for name, value in features.items()},
         "senders": list(credential.rules.senders),
         "networks": list(credential.rules.networks),
@@ -86,16 +87,12 @@ def _row(credential: Credential, used: Usage | None, now: datetime) -> tuple[str
         credential.username,
         credential.account,
         credential.label,
-        "expired" if _expired(credential, now) else credential.state.value,
+        standing(credential, now),
         credential.mode.value,
         features_text(in_force(credential.features)),
         stamp(credential.created_at) or "",
         (stamp(used.at) or "") if used else "never",
     )
-
-
-def _expired(credential: Credential, now: datetime) -> bool:
-    return credential.expires_at is not None and credential.expires_at <= now
 
 
 def _plain(value: FeatureValue) -> Any:

@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from gatepost_core.domain import ids, rules
-from gatepost_core.domain.decision import Decision, Defer, Pass, Reject
+from gatepost_core.domain.decision import Defer, Pass, Reject
 from gatepost_core.domain.features import DEFAULTS, in_force
-from gatepost_core.domain.logins import UNKNOWN, Login, check_login, check_network
+from gatepost_core.domain.logins import UNKNOWN, Login, judge
 from gatepost_core.domain.model import Credential, MessageRecord, SenderDomain, WallMode
 from gatepost_core.domain.options import Options
 from gatepost_core.domain.texts import bounded
@@ -44,7 +44,6 @@ _TOO_MANY_EDITS = Reject(
 # bounds the number of recipients, the catalogue that of tags and features.
 _SUBJECT_KEPT, _TEXT_KEPT, _ADDRESS_KEPT, _AUTHORS_KEPT = 500, 1_000, 1_000, 50
 _NO_OPTIONS = Options()
-_STANDS = Pass("nothing known of the session")
 _PLAIN = Context(features=DEFAULTS)
 
 
@@ -102,13 +101,13 @@ class Judge:
         """
         now = self._clock()
         credential = self._directory.credential(transaction.username)
-        state = rules.check_state(credential, transaction.username, now)
-        if not isinstance(state, Pass):
-            return state
-        assert credential is not None  # noqa: S101  # check_state refuses a login that is gone
-        stands = _session(credential, transaction, now)
-        if not isinstance(stands, Pass):
-            return stands
+        # Policy, which knows more of the session, judged it at DATA.
+        since = transaction.since
+        login = None if since is None else Login(UNKNOWN, UNKNOWN, since)
+        judged = judge(credential, transaction.username, now, login, transaction.address)
+        if not isinstance(judged, Pass):
+            return judged
+        assert credential is not None  # noqa: S101  # a login that is gone is refused
         if transaction.fields > FIELDS_MOST:
             return _TOO_MANY_FIELDS
         message = transaction.message()
@@ -172,15 +171,6 @@ class Judge:
         if not credential.features.get(FEATURE):
             return self._signing.refusal(self._directory.domain, credential, authors)
         return self._signing.choose(self._directory.domain, credential, authors, now)
-
-
-def _session(credential: Credential, transaction: Transaction, now: datetime) -> Decision:
-    """Hold the session against the credential as it is now; policy, which knows more, did so at DATA."""
-    if transaction.since is not None:
-        stands = check_login(credential, Login(UNKNOWN, UNKNOWN, transaction.since), now)
-        if not isinstance(stands, Pass):
-            return stands
-    return check_network(credential, transaction.address) if transaction.address is not None else _STANDS
 
 
 def _asks_nothing(credential: Credential) -> bool:

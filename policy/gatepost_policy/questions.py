@@ -24,13 +24,11 @@ from datetime import datetime
 from typing import Protocol
 
 from gatepost_core.domain.decision import AUTHENTICATION_REQUIRED, Decision, Pass, Reject
-from gatepost_core.domain.logins import Login, check_login, check_network
+from gatepost_core.domain.logins import STANDS, Login, judge
 from gatepost_core.domain.model import Credential, WallMode
 from gatepost_core.domain.rules import (
     TLS_REQUIRED,
     check_envelope_sender,
-    check_state,
-    check_tls,
     normal_domain,
 )
 from gatepost_core.domain.walls import Walls
@@ -110,23 +108,20 @@ class Questions:
         username = request.get("sasl_username")
         if not username:
             return self._without_login(request)
-        tls = check_tls(bool(request.get("encryption_protocol")))
-        if tls.__class__ is not Pass:
-            return tls
+        if not request.get("encryption_protocol"):
+            return TLS_REQUIRED
         credential = self._directory.credential(username)
-        now = self._now()
-        decision = check_state(credential, username, now)
-        if credential is None or decision.__class__ is not Pass:
-            return decision
-        decision = self._session(credential, request, now)
-        if decision.__class__ is not Pass:
-            return decision
+        login = self._logins.of(request.get("instance", ""), username) if credential is not None else None
+        # The session's login may be hours old: it is held against the credential as it is now.
+        judged = judge(credential, username, self._now(), login, request.get("client_address", ""))
+        if credential is None or judged is not STANDS:
+            return judged
         return self._sender(credential, request.get("sender", ""))
 
     def _sender(self, credential: Credential, sender: str) -> Decision:
         """Hold an envelope sender against the credential's rules, and against other accounts' domains."""
         decision = check_envelope_sender(credential, sender)
-        if decision.__class__ is not Pass:
+        if decision.__class__ is not Pass or not sender:
             return decision
         refusal = self._walls.envelope(credential, sender)
         if refusal is None:
@@ -134,15 +129,6 @@ class Questions:
         if self._walls.mode() is WallMode.ENFORCE:
             return refusal
         return Pass(f"walls only report; would be refused: {refusal} ({refusal.reason})")
-
-    def _session(self, credential: Credential, request: Request, now: datetime) -> Decision:
-        """Hold the session, whose login may be hours old, against the credential as it is now."""
-        login = self._logins.of(request.get("instance", ""), credential.username)
-        if login is not None:
-            stands = check_login(credential, login, now)
-            if stands.__class__ is not Pass:
-                return stands
-        return check_network(credential, request.get("client_address", ""))
 
     def _without_login(self, request: Request) -> Decision:
         if request.get("server_port") in self._bounce_ports:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatepost_core.domain.decision import Pass
-from gatepost_core.domain.logins import UNKNOWN, Login, check_login, check_network, secret_mark
+from gatepost_core.domain.logins import UNKNOWN, Login, judge, secret_mark
 from gatepost_core.domain.model import Credential, ImportedSecret, Rules, Secret, Source, State
 from gatepost_core.serving.login_table import SIZE, LoginTable, pid_of
 
@@ -21,7 +21,7 @@ HOUR = timedelta(hours=1)
 
 
 def secret(number: int, made: datetime, ends: datetime | None = None) -> Secret:
-    return Secret(number, "a", b"", b"", 0, b"", b"", made, ends)
+    return Secret("a", b"", b"", 0, b"", b"", number, made, ends)
 
 
 def credential(*secrets: Secret, imported: ImportedSecret | None = None) -> Credential:
@@ -32,7 +32,7 @@ def credential(*secrets: Secret, imported: ImportedSecret | None = None) -> Cred
 
 
 def stands(one: Credential, login: Login, now: datetime = NOW) -> bool:
-    return isinstance(check_login(one, login, now), Pass)
+    return isinstance(judge(one, one.username, now, login), Pass)
 
 
 def at(moment: datetime, mark: int = UNKNOWN, number: int = 7) -> Login:
@@ -82,8 +82,8 @@ def test_of_a_directory_s_passwords_nothing_is_known() -> None:
 )
 def test_networks_hold_for_a_session_however_the_address_is_written(address: str, allowed: bool) -> None:
     one = replace(credential(), rules=Rules(networks=("192.0.2.0/24", "2001:db8::/32")))
-    assert isinstance(check_network(one, address), Pass) is allowed
-    assert isinstance(check_network(credential(), address), Pass)
+    assert isinstance(judge(one, "gp1", NOW, address=address), Pass) is allowed
+    assert isinstance(judge(credential(), "gp1", NOW, address=address), Pass)
 
 
 @pytest.mark.parametrize(

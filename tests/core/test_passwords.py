@@ -7,17 +7,17 @@ import hashlib
 import hmac
 import math
 import re
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_core.domain.model import Credential, Rules, Secret, State
+from gatepost_core.domain.model import Credential, Derived, Rules, Secret, State
 from gatepost_core.keys.keyring import Keyring
 from gatepost_core.keys.passwords import (
     PASSWORD_PREFIX,
-    Derived,
     derive,
     new_password,
     new_username,
@@ -34,17 +34,7 @@ BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 def secret(derived: Derived, expires_at: datetime | None = None) -> Secret:
-    return Secret(
-        id=1,
-        key_id=derived.key_id,
-        digest=derived.digest,
-        scram_salt=derived.scram_salt,
-        scram_iterations=derived.scram_iterations,
-        scram_stored_key=derived.scram_stored_key,
-        scram_server_key=derived.scram_server_key,
-        created_at=NOW,
-        expires_at=expires_at,
-    )
+    return Secret(**asdict(derived), id=1, created_at=NOW, expires_at=expires_at)
 
 
 def credential(*secrets: Secret) -> Credential:

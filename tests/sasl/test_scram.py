@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
 import pytest
@@ -29,17 +29,7 @@ PEER = Peer("192.0.2.7")
 
 def secret(password: str, salt: bytes | None = None, expires_at: datetime | None = None) -> Secret:
     derived = passwords.derive(KEYRING, password, salt)
-    return Secret(
-        1,
-        derived.key_id,
-        derived.digest,
-        derived.scram_salt,
-        derived.scram_iterations,
-        derived.scram_stored_key,
-        derived.scram_server_key,
-        NOW,
-        expires_at,
-    )
+    return Secret(**asdict(derived), id=1, created_at=NOW, expires_at=expires_at)
 
 
 SECRET = secret(PASSWORD)

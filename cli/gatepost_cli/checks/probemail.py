@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from gatepost_cli.checks.base import Context
 from gatepost_core.domain.features import FeatureValue
+from gatepost_core.domain.logins import over
 from gatepost_core.domain.model import Credential, Mode, Rules, SenderDomain
 from gatepost_core.domain.rules import normal_domain
 from gatepost_core.keys.dkim_keys import active_keys
@@ -111,7 +112,7 @@ def _sweep(connection: Connection, now: datetime) -> None:
 
 
 def _ended(one: Credential, now: datetime) -> bool:
-    return one.mode is Mode.SANDBOX and one.expires_at is not None and one.expires_at <= now
+    return one.mode is Mode.SANDBOX and over(one.expires_at, now)
 
 
 def _remove(connection: Connection, usernames: Iterable[str]) -> None:

@@ -58,21 +58,26 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Secret:
-    """What is kept of one generated password.
+class Derived:
+    """What is derived of a generated password to be kept.
 
     ``digest`` is HMAC-SHA-256 of the password under the key ``key_id``; the ``scram_*``
     fields are SCRAM-SHA-256's salt, iteration count, StoredKey and ServerKey.
-    ``expires_at`` (UTC) ends a rotation's overlap; None means no end.
     """
 
-    id: int
     key_id: str
     digest: bytes = field(repr=False)
     scram_salt: bytes = field(repr=False)
     scram_iterations: int
     scram_stored_key: bytes = field(repr=False)
     scram_server_key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Secret(Derived):
+    """Kept of one generated password. ``expires_at`` (UTC) ends a rotation's overlap; None: no end."""
+
+    id: int
     created_at: datetime
     expires_at: datetime | None = None
 

@@ -11,52 +11,18 @@ import functools
 import ipaddress
 from collections.abc import Iterable
 from contextlib import suppress
-from datetime import datetime
 
 import idna
 
 from gatepost_core.domain.decision import Decision, Pass, Reject
-from gatepost_core.domain.model import Credential, State
-from gatepost_core.domain.moments import stamp
+from gatepost_core.domain.model import Credential
 
 # Stands for a From address that cannot be read for sure. Without "@", so that no rule matches it.
 UNREADABLE = "unreadable From"
 _LABEL_MOST = 63  # RFC 1035 section 2.3.4; an A-label is never shorter than what it stands for
 _SHOWN = 200  # characters of an address in a reply, which must be one short line
 TLS_REQUIRED = Reject(530, "5.7.0", "Authentication required; issue STARTTLS, then AUTH", "no TLS")
-_ACTIVE, _TLS, _SENDER_ALLOWED = Pass("credential active"), Pass("tls"), Pass("sender allowed")
-
-
-def check_state(credential: Credential | None, username: str, now: datetime) -> Decision:
-    """Refuse a login that is gone, disabled or expired, though it was valid at AUTH."""
-    if credential is None:
-        return Reject(
-            550,
-            "5.7.1",
-            f"Credential {username} does not exist any more; ask your mail administrator for a new one",
-            "unknown credential",
-        )
-    if credential.state is not State.ACTIVE:
-        return Reject(
-            550,
-            "5.7.1",
-            f"Credential {username} is disabled; ask your mail administrator",
-            "credential disabled",
-        )
-    if credential.expires_at is not None and credential.expires_at <= now:
-        return Reject(
-            550,
-            "5.7.1",
-            f"Credential {username} expired on {stamp(credential.expires_at)}; "
-            "ask your mail administrator for a new one",
-            "credential expired",
-        )
-    return _ACTIVE
-
-
-def check_tls(encrypted: bool) -> Decision:
-    """Refuse mail that did not come over TLS (RFC 3207, RFC 8314)."""
-    return _TLS if encrypted else TLS_REQUIRED
+_SENDER_ALLOWED = Pass("sender allowed")
 
 
 def check_envelope_sender(credential: Credential, sender: str) -> Decision:

@@ -73,7 +73,9 @@ class Walls:
 
     def wall(self, account_id: int, domain: str) -> Wall | None:
         """Return what keeps an account from using a domain, as an address has it. Raises StoreUnavailable."""
-        name = _end_of(plain_name(domain))
+        name = plain_name(domain)
+        if len(name) > NAME_MOST:
+            name = _end_of(name)
         return wall(name, self._claims.claims(name), self._own, account_id)
 
     def envelope(self, credential: Credential, sender: str) -> Reject | None:
@@ -127,15 +129,15 @@ def wall(name: str, claims: Sequence[Claim], own: tuple[str, ...], account_id: i
     ``claims`` as ``Claims.claims`` returns them, ``own`` the gateway's names in A-labels.
     """
     ours = own_name(name, own) if name.endswith(own) else ""
-    if not claims and not ours:
+    for claim in claims:
+        if claim.owners:  # the longest registration
+            if len(claim.name) < len(ours):
+                break
+            mine = account_id in claim.owners or account_id in claim.granted
+            return None if mine else Wall(claim.name)
+    if not ours or any(claim.name == ours and account_id in claim.granted for claim in claims):
         return None
-    claim = next((one for one in claims if one.owners), None)
-    if len(ours) > (len(claim.name) if claim else 0):
-        granted = [one.granted for one in claims if one.name == ours]
-        return None if granted and account_id in granted[0] else Wall(ours, gateways=True)
-    if claim is None or account_id in claim.owners or account_id in claim.granted:
-        return None
-    return Wall(claim.name)
+    return Wall(ours, gateways=True)
 
 
 def own_name(name: str, own: Collection[str]) -> str:

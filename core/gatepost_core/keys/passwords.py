@@ -14,10 +14,10 @@ import re
 import secrets
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from gatepost_core.domain.model import Credential, ImportedSecret, Secret
+from gatepost_core.domain.logins import over
+from gatepost_core.domain.model import Credential, Derived, ImportedSecret, Secret
 from gatepost_core.keys.keyring import Keyring
 
 PASSWORD_PREFIX = "gps_"  # noqa: S105 - what a secret scanner looks for
@@ -31,20 +31,8 @@ _USERNAME = re.compile(f"{USERNAME_PREFIX}[{_BASE32}]{{14}}")
 _TYPED_MOST = 64  # with blanks around it
 _SALT = 16
 # What an unknown user's password is held against, under the current key; no password fits.
-_NOBODYS = (Secret(0, "", bytes(32), b"", 0, b"", b"", datetime.min.replace(tzinfo=UTC)),)
+_NOBODYS = (Secret("", bytes(32), b"", 0, b"", b"", 0, datetime.min.replace(tzinfo=UTC)),)
 _ITERATIONS = 4096  # RFC 7677 section 4; more would protect nothing at 190 bits
-
-
-@dataclass(frozen=True, slots=True)
-class Derived:
-    """What is stored of a password: the keyed hash with its key's id, and SCRAM's values."""
-
-    key_id: str
-    digest: bytes = field(repr=False)
-    scram_salt: bytes = field(repr=False)
-    scram_iterations: int
-    scram_stored_key: bytes = field(repr=False)
-    scram_server_key: bytes = field(repr=False)
 
 
 def new_username() -> str:
@@ -144,15 +132,10 @@ def matching(
         keyed = keyring.keyed("password", secret.key_id)
         if keyed is None:
             raise LookupError(f"password key {secret.key_id!r} is not in the key directory")
-        same = hmac.compare_digest(keyed(presented), secret.digest)
-        if same and (secret.expires_at is None or now < secret.expires_at):
+        if hmac.compare_digest(keyed(presented), secret.digest) and not over(secret.expires_at, now):
             matched = secret
     imported = None if credential is None else credential.imported
-    if (
-        imported is None
-        or matched is not None
-        or (imported.expires_at is not None and imported.expires_at <= now)
-    ):
+    if imported is None or matched is not None or over(imported.expires_at, now):
         return matched if own else None
     from gatepost_core.keys import argon2id  # noqa: PLC0415 - 20 ms and a C library that few stores need
 

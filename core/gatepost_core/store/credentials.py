@@ -6,6 +6,7 @@ what the cached reader hands to the daemons.
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
@@ -14,9 +15,8 @@ from sqlalchemy.exc import IntegrityError
 
 from gatepost_core.domain.errors import Conflict, NotFound, StoreError, shown
 from gatepost_core.domain.features import FeatureValues
-from gatepost_core.domain.model import Credential, ImportedSecret, Mode, Rules, Source, State
+from gatepost_core.domain.model import Credential, Derived, ImportedSecret, Mode, Rules, Source, State
 from gatepost_core.domain.options import Options
-from gatepost_core.keys.passwords import Derived
 from gatepost_core.store import accounts as account_rows
 from gatepost_core.store import rows
 from gatepost_core.store.schema import accounts, credentials, secrets
@@ -74,13 +74,8 @@ def add_secret(connection: Connection, credential_id: int, derived: Derived, now
     connection.execute(
         insert(secrets).values(
             credential_id=credential_id,
-            key_id=derived.key_id,
-            digest=derived.digest,
-            scram_salt=derived.scram_salt,
-            scram_iterations=derived.scram_iterations,
-            scram_stored_key=derived.scram_stored_key,
-            scram_server_key=derived.scram_server_key,
             created_at=now,
+            **{field.name: getattr(derived, field.name) for field in fields(Derived)},
         )
     )
 

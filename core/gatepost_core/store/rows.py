@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from typing import Any, Protocol
 
 from gatepost_core.domain.features import FeatureValue
@@ -19,6 +20,8 @@ from gatepost_core.domain.model import (
     State,
 )
 from gatepost_core.domain.options import Options
+
+_SECRET = tuple(field.name for field in fields(Secret))
 
 
 class Row(Protocol):
@@ -54,17 +57,7 @@ def credential(row: Row, secrets: Iterable[Row]) -> Credential:
 
 def secret(row: Row) -> Secret:
     """Return a secret of its row."""
-    return Secret(
-        id=row["id"],
-        key_id=row["key_id"],
-        digest=row["digest"],
-        scram_salt=row["scram_salt"],
-        scram_iterations=row["scram_iterations"],
-        scram_stored_key=row["scram_stored_key"],
-        scram_server_key=row["scram_server_key"],
-        created_at=row["created_at"],
-        expires_at=row["expires_at"],
-    )
+    return Secret(**{name: row[name] for name in _SECRET})
 
 
 def domain(row: Row, keys: Iterable[Row], grants: Iterable[Grant]) -> SenderDomain:

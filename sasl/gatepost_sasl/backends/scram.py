@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from gatepost_core.domain.logins import over
 from gatepost_core.domain.model import Credential, Secret
 from gatepost_core.keys.keyring import Keyring
 from gatepost_core.keys.passwords import scram_decoy
@@ -69,5 +70,5 @@ def _valid(credential: Credential, now: datetime) -> list[Secret]:
     return [
         secret
         for secret in reversed(credential.secrets)
-        if secret.scram_salt and (secret.expires_at is None or now < secret.expires_at)
+        if secret.scram_salt and not over(secret.expires_at, now)
     ]
