@@ -23,7 +23,7 @@ from gatepost_core.postfix import queue_size_limit
 from gatepost_core.serving import boot as daemon
 from gatepost_core.serving import log
 from gatepost_core.serving.listen import open_listener, parse_address
-from gatepost_core.serving.metrics import Metrics, counting, observing
+from gatepost_core.serving.metrics import Metrics
 from gatepost_core.serving.prefork import Hooks, Supervisor, WorkerContext
 from gatepost_core.settings import Settings
 from gatepost_core.store.images import FileImageStore
@@ -37,7 +37,8 @@ from gatepost_milter.libmilter import listening, shell
 from gatepost_milter.libmilter.crew import Crew
 from gatepost_milter.libmilter.heap import spare_memory
 from gatepost_milter.libmilter.holdings import Holdings, share
-from gatepost_milter.libmilter.service import Observer, Service
+from gatepost_milter.libmilter.report import Reporter
+from gatepost_milter.libmilter.service import Service
 
 # The answer to the last message is still on its way through libmilter when our callback has returned.
 _LAST_ANSWERS_SECONDS = 0.2
@@ -45,7 +46,6 @@ _NUDGE_SECONDS = 0.05
 # A message takes Python's lock some twenty times on its way in, and waits so long each time while a thread
 # works on a large one: Python's own 5 ms add up to a second beside four of them.
 _SWITCH_SECONDS = 0.002
-_RESULTS = ("accepted", "discarded", "rejected", "deferred")
 
 
 class Worker:
@@ -60,15 +60,12 @@ class Worker:
         self._reader = daemon.open_reader(settings.store.url)
         self._journal = JournalWriter(settings.store.journal, synchronous=settings.store.synchronous)
         self._ended = threading.Event()
-        answers = metrics.counter("messages_total", "Messages answered.", ["result"])
-        seconds = metrics.histogram("message_seconds", "Time from end of message to the answer.")
         self._metrics = metrics
-        self._count = metrics.batched(counting({name: answers.labels(name) for name in _RESULTS}))
+        self._report = Reporter(metrics)
         held = metrics.gauge("held_bytes", "Bytes of messages of more than 64 KiB that are held now.")
         largest = settings.postfix.message_size_limit
         limit = share(settings.milter.bytes_in_flight, settings.milter.workers, largest)
         self._holdings = Holdings(limit, held.inc)
-        self._took = metrics.batched(observing(seconds))
 
     def __call__(self, context: WorkerContext) -> None:
         """Serve until drained. In the child, after the fork."""
@@ -78,7 +75,7 @@ class Worker:
         with Crew(settings.milter.threads) as crew, Calculators(crew.away) as calculators:
             contexts = context_maker(settings, self._keyring, self._reader, calculate=calculators)
             judge = Judge(self._reader, contexts, walls=walls, signing=self._signing)
-            service = Service(judge.at_once, self._journal, crew, self._observer(), self._holdings)
+            service = Service(judge.at_once, self._journal, crew, self._report, self._holdings)
             shell.Session.service = service
             signal.signal(signal.SIGUSR2, _interrupted)
             threading.Thread(target=self._drain, args=(context, service), daemon=True).start()
@@ -99,7 +96,7 @@ class Worker:
             context.beat()
             reason = service.stuck_for(self._settings.milter.hang_seconds)
             if reason:
-                service.log.error("worker cannot serve any more, ending it", reason=reason)
+                log.error("worker cannot serve any more, ending it", reason=reason)
                 self._metrics.hung(context.slot)
                 log.flush()
                 os._exit(1)
@@ -107,7 +104,7 @@ class Worker:
     def _drain(self, context: WorkerContext, service: Service) -> None:
         context.wait_for_drain()
         if not service.drain(self._settings.milter.drain_seconds):
-            service.log.warning("messages under way were not answered in time")
+            log.warning("messages under way were not answered in time")
         time.sleep(_LAST_ANSWERS_SECONDS)
         threading.Thread(target=self._interrupt_listener, daemon=True).start()
         milter.stop()
@@ -120,15 +117,6 @@ class Worker:
         """
         while not self._ended.wait(_NUDGE_SECONDS):
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR2)
-
-    def _observer(self) -> Observer:
-        count, took = self._count, self._took
-
-        def observe(result: str, seconds: float) -> None:
-            count(result)
-            took(seconds)
-
-        return observe
 
 
 def _interrupted(number: int, frame: FrameType | None) -> None:

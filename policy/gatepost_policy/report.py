@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gatepost_core.domain.decision import Decision, Defer, Pass
-from gatepost_core.serving.log import EventDict, Level, line, soon
+from gatepost_core.serving import log
 from gatepost_core.serving.metrics import Metrics, counting
 from gatepost_policy.protocol import Request
 
@@ -29,15 +29,15 @@ class Reporter:
         decided = state in _STATES
         result = "pass" if decision.__class__ is Pass else _result(decision)
         self._count((result, state if decided else "other"))
-        level: Level = "info" if decided else "debug"
+        level: log.Level = "info" if decided else "debug"
         if result == "pass":
-            soon(level, "decision", _fields, request, decision, result, reason)
+            _decision.soon(level, request, decision, result, reason)
         else:
-            level = "error" if decision is None else level
-            line(level, "decision", **_fields(request, decision, result, reason))
+            _decision.now("error" if decision is None else level, request, decision, result, reason)
 
 
-def _fields(request: Request, decision: Decision | None, result: str, reason: str) -> EventDict:
+@log.event("decision")
+def _decision(request: Request, decision: Decision | None, result: str, reason: str) -> log.Fields:
     return {
         "stage": request["protocol_state"],
         "result": result,

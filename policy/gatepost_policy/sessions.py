@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 from gatepost_core.domain.logins import Login
-from gatepost_core.serving.log import get_logger
+from gatepost_core.serving import log
 from gatepost_core.serving.login_table import LoginTable, pid_of
 
 _SAY_SECONDS = 60.0
@@ -55,7 +55,7 @@ class KnownLogins:
         now = time.monotonic()
         if now >= self._say:
             self._say = now + _SAY_SECONDS
-            get_logger().warning(
+            log.warning(
                 "the login of a session is not known, so a password changed since does not end it",
                 reason=why,
                 advice="look at sasl.logins_file and the log of gatepost-sasl",

@@ -12,10 +12,10 @@ from collections.abc import Callable
 
 from gatepost_core.domain.errors import StoreUnavailable
 from gatepost_core.keys.keyring import Keyring
+from gatepost_core.serving import log
 from gatepost_core.serving.boot import command, open_reader, utc_now
 from gatepost_core.serving.lineserver import Limits, LineServer, Observer
 from gatepost_core.serving.listen import open_listener, parse_address
-from gatepost_core.serving.log import get_logger
 from gatepost_core.serving.login_table import LoginTable
 from gatepost_core.serving.metrics import Metrics, observing
 from gatepost_core.serving.prefork import Hooks, Supervisor, WorkerContext
@@ -45,7 +45,7 @@ def check(settings: Settings) -> None:
     """Raise SettingsError, ListenError or KeyringError for what cannot be used."""
     build.check(settings)
     for text in build.remarks(settings):
-        get_logger().warning(text)
+        log.warning(text)
     parse_address(settings.sasl.listen)
     Keyring.load(settings.keys.directory)
 
@@ -69,7 +69,7 @@ def serve(settings: Settings) -> int:
     slowest = Slowest(_expected(reader))
     outside = {name: Slowest() for name in sasl.backends if name != "store"}
     if slowest.delay(sasl.failure_delay) > sasl.failure_delay:
-        get_logger().info("refusals wait for imported hashes", seconds=slowest.delay(sasl.failure_delay))
+        log.info("refusals wait for imported hashes", seconds=slowest.delay(sasl.failure_delay))
 
     def work(context: WorkerContext) -> None:
         last_used = LastUsed(settings.store.journal)

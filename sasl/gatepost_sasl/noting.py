@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from gatepost_core.domain.logins import Login
-from gatepost_core.serving.log import get_logger
+from gatepost_core.serving import log
 from gatepost_core.serving.login_table import LoginTable
 from gatepost_sasl.authenticator import Granted
 
@@ -31,7 +31,7 @@ class Noting:
             now = time.monotonic()
             if now >= self._say:
                 self._say = now + _SAY_SECONDS
-                get_logger().error(
+                log.error(
                     "logins cannot be noted: a session may go on after its password was changed",
                     error=str(error),
                     advice="look at sasl.logins_file: its folder has to be there, and the daemon's to write",

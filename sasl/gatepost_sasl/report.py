@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-
-from gatepost_core.serving.log import Prepared, prepared, write
+from gatepost_core.serving import log
 from gatepost_core.serving.metrics import Metrics, counting
 from gatepost_sasl.session import Login
 
 _RESULTS = ("granted", "denied", "locked", "malformed", "unavailable")
-_USUAL = 200
 _MECHANISMS = ("PLAIN", "LOGIN", "SCRAM-SHA-256")
 
 
@@ -29,28 +26,24 @@ class Reporter:
 
     def __call__(self, login: Login) -> None:
         """Log and count."""
-        usual = len(login.username) + len(login.reason) <= _USUAL
-        key, line = _usually_told(login) if usual else _told(login)
-        self._count(key)
+        mechanism = login.mechanism if login.mechanism in _MECHANISMS else "other"
+        self._count((login.result, mechanism))
         if login.lockout and login.result == "denied":
             self._lockouts[login.lockout].inc()
-        write(line, routine=login.result == "granted")
+        if login.result == "granted":
+            _login.soon("info", login)
+        else:
+            _login.now("error" if login.result == "unavailable" else "info", login)
 
 
-def _told(login: Login) -> tuple[tuple[str, str], Prepared]:
-    """Return what a login is counted as, and its line."""
-    line = prepared(
-        "error" if login.result == "unavailable" else "info",
-        "login",
-        result=login.result,
-        user=login.username or None,
-        ip=login.peer.remote_ip,
-        mechanism=login.mechanism[:40],
-        reason=login.reason or None,
-        lockout=login.lockout or None,
-    )
-    return (login.result, login.mechanism if login.mechanism in _MECHANISMS else "other"), line
-
-
-# The same customers log in again and again; what only strangers make up is not kept.
-_usually_told = functools.lru_cache(maxsize=1024)(_told)
+# The same customers log in again and again; what only strangers make up is no routine, and not remembered.
+@log.event("login", usual=1024)
+def _login(login: Login) -> log.Fields:
+    return {
+        "result": login.result,
+        "user": login.username or None,
+        "ip": login.peer.remote_ip,
+        "mechanism": login.mechanism[:40],
+        "reason": login.reason or None,
+        "lockout": login.lockout or None,
+    }

@@ -8,23 +8,24 @@ import subprocess
 import sys
 import unicodedata
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_core.serving.log import logfmt
+from gatepost_core.serving.log import Fields, Format
+from gatepost_core.serving.log.lines import Lines, logfmt
 
 VALUES = st.one_of(st.text(), st.integers(), st.floats(), st.booleans(), st.binary(max_size=20))
 SCRIPT = """
 from gatepost_core.serving import log
 log.configure({form!r}, {level!r}, "sasl")
-logger = log.get_logger(slot=1)
-logger.info("login", user="a\\nlevel=error forged", ip="127.0.0.1", seconds=0.000123, nothing=None)
-logger.debug("detail")
-logger.warning("careful")
+log.info("login", slot=1, user="a\\nlevel=error forged", ip="127.0.0.1", seconds=0.000123, nothing=None)
+log.debug("detail", slot=1)
+log.warning("careful", slot=1)
 try:
     1 / 0
-except ZeroDivisionError:
-    logger.error("failed", exc_info=True)
+except ZeroDivisionError as error:
+    log.error("failed", exc_info=error, slot=1)
 """
 
 
@@ -104,7 +105,8 @@ log.configure("logfmt", "info", "milter")
 
 def test_lines_of_routine_are_written_together_and_soon() -> None:
     found = gathered(
-        "for n in range(30): log.soon('info', 'accepted', lambda n: {'number': n}, n)\n"
+        "accepted = log.event('accepted')(lambda n: {'number': n})\n"
+        "for n in range(30): accepted.soon('info', n)\n"
         "while b'number=29' not in written: time.sleep(0.01)"
     )
     lines = [line for line in found if line != "|"]
@@ -114,12 +116,12 @@ def test_lines_of_routine_are_written_together_and_soon() -> None:
 
 def test_a_line_of_another_kind_comes_after_the_routine_before_it() -> None:
     found = gathered(
-        "log.soon('info', 'accepted', dict, queue_id='4Q1')\n"
-        "log.soon('debug', 'detail', dict)\n"
-        "log.line('info', 'rejected', queue_id='4Q2')\n"
-        "log.soon('info', 'broken', lambda: 1 / 0)\n"
-        "log.get_logger().warning('careful')\n"
-        "log.soon('info', 'last', dict)\n"
+        "log.event('accepted')(dict).soon('info')\n"
+        "log.event('detail')(dict).soon('debug')\n"
+        "log.event('rejected')(dict).now('info')\n"
+        "log.event('broken')(lambda: 1 / 0).soon('info')\n"
+        "log.warning('careful')\n"
+        "log.event('last')(dict).soon('info')\n"
         "log.flush()\n"
         "os._exit(0)"
     )
@@ -129,7 +131,11 @@ def test_a_line_of_another_kind_comes_after_the_routine_before_it() -> None:
 
 
 def test_no_piece_of_gathered_lines_is_longer_than_a_pipe_takes_whole() -> None:
-    found = gathered("for n in range(60): log.soon('info', 'accepted', dict, text='x' * 300)\nlog.flush()")
+    found = gathered(
+        "accepted = log.event('accepted')(lambda text: {'text': text})\n"
+        "for n in range(60): accepted.soon('info', 'x' * 300)\n"
+        "log.flush()"
+    )
     sizes, size = [], 0
     for line in found:
         if line == "|":
@@ -141,6 +147,51 @@ def test_no_piece_of_gathered_lines_is_longer_than_a_pipe_takes_whole() -> None:
     assert max(sizes) <= 4096
 
 
-def test_logging_does_not_load_what_only_people_at_a_terminal_need() -> None:
-    script = "import sys, gatepost_core.serving.log; assert 'rich' not in sys.modules; import rich.console"
-    subprocess.run([sys.executable, "-c", script], check=True)
+VALUES_OF_ALL_KINDS: Fields = {
+    "pid": 7, "seconds": 0.000123456789, "on": True, "off": False, "nothing": None, "empty": "",
+    "raw": b"\xff", "user": 'a\nb="c"\\ \x85\u202e\ud800', "name": "Jürgen", "tab": "\t", "equals": "a=b",
+}  # fmt: skip
+LOGFMT = (
+    'level=warning daemon=sasl event="two words" pid=7 seconds=0.000123457 on=true off=false empty="" '
+    r'''raw="b'\\xff'" user="a\nb=\"c\"\\ \x85\u202e\ud800" name="Jürgen" tab="\t" equals="a=b"'''
+)
+JSON = (
+    '"level": "warning", "daemon": "sasl", "event": "two words", "pid": 7, "seconds": 0.000123456789, '
+    r""""on": true, "off": false, "empty": "", "raw": "b'\\xff'", """
+    r""""user": "a\nb=\"c\"\\ \u0085\u202e\ud800", "name": "J\u00fcrgen", "tab": "\t", "equals": "a=b"}"""
+)
+
+
+@pytest.mark.parametrize(
+    ("form", "journald", "start", "rest"),
+    [
+        ("logfmt", False, "ts=2026-06-22T11:00:00.987Z ", LOGFMT),
+        ("logfmt", True, "<4>", LOGFMT),
+        ("json", False, '{"ts": "2026-06-22T11:00:00.987Z", ', JSON),
+        ("json", True, "<4>{", JSON),
+    ],
+)
+def test_what_reads_the_log_finds_each_value_as_it_ever_was(
+    form: Format, journald: bool, start: str, rest: str
+) -> None:
+    lines = Lines(form, "sasl", journald=journald)
+    assert lines.start("warning", 1782126000.9876) == start.encode()
+    assert lines.rest("warning", "two words", VALUES_OF_ALL_KINDS) == f"{rest}\n".encode()
+
+
+def test_a_traceback_is_the_last_field_of_its_line() -> None:
+    text = lines()[2]
+    assert text.endswith('\\nZeroDivisionError: division by zero"')
+    assert ' slot=1 exception="Traceback (most recent call last):\\n  File ' in text
+
+
+def test_lines_of_routine_that_are_remembered_are_each_their_own() -> None:
+    found = gathered(
+        "login = log.event('login', usual=8)(lambda user, number: {'user': user, 'number': number})\n"
+        "for n in range(3): login.soon('info', 'one', n); login.soon('warning', 'one', 1)\n"
+        "log.flush()"
+    )
+    lines = [line.partition(" ")[2] for line in found if line != "|"]
+    made = [f"level=info daemon=milter event=login user=one number={n}" for n in range(3)]
+    assert lines[::2] == made
+    assert lines[1::2] == ["level=warning daemon=milter event=login user=one number=1"] * 3

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_core.serving.stderr import WAITING_MOST
+from gatepost_core.serving.log.stderr import WAITING_MOST
 
 # Writes far more than is read, says on standard output that it is through, then a line for each byte it gets.
 SCRIPT = """
@@ -21,10 +21,10 @@ import os, sys
 from gatepost_core.serving import log
 log.configure("logfmt", "info", "sasl")
 for number in range(10_000):
-    log.line("info", "refused", number=number, text="x" * 100)
+    log.info("refused", number=number, text="x" * 100)
 os.write(1, b"through\\n")
 while os.read(0, 1):
-    log.line("info", "and on")
+    log.info("and on")
     os.write(1, b"on\\n")
 """
 FORKING = SCRIPT.replace(
@@ -32,7 +32,7 @@ FORKING = SCRIPT.replace(
     """
 child = os.fork()
 if child == 0:
-    log.line("info", "child")
+    log.info("child")
     os._exit(0)
 os.waitpid(child, 0)
 os.write(1, b"through""",

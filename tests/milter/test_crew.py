@@ -46,10 +46,10 @@ def service(decide: Callable[[Transaction, str], Verdict], crew: Crew, journal: 
         def __call__(self, transaction: Transaction, queue_id: str) -> Verdict:
             return decide(transaction, queue_id)
 
-    class Observe:
-        def __call__(self, result: str, seconds: float) -> None: ...
+    class Report:
+        def __call__(self, *answered: object) -> None: ...
 
-    return Service(Decide(), journal, crew, Observe(), Holdings(1_000_000))
+    return Service(Decide(), journal, crew, Report(), Holdings(1_000_000))
 
 
 def answer_of(serving: Service) -> tuple[threading.Thread, list[Verdict | BaseException]]:

@@ -83,7 +83,7 @@ def open_reader(url: str) -> Reader:
         reader.credential("")
         reader.bounce_domain("")
     except StoreUnavailable as error:
-        log.get_logger().warning("store unavailable, trying again at each request", error=str(error))
+        log.warning("store unavailable, trying again at each request", error=str(error))
     finally:
         reader.close()
     return reader

@@ -37,7 +37,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from gatepost_core.domain.errors import StoreUnavailable
-from gatepost_core.serving.log import get_logger
+from gatepost_core.serving import log
 from gatepost_core.serving.outputs import Close, Later, Output, Send, Session
 from gatepost_core.serving.prefork import WorkerContext
 
@@ -125,7 +125,6 @@ class LineServer:
         self._accept_again: float | None = None
         self._beat_every: float | None = None
         self._beat_due = 0.0
-        self._log = get_logger()
 
     def serve(self, context: WorkerContext) -> None:
         """Serve until ``context`` tells to drain, then answer what has arrived and return."""
@@ -154,7 +153,7 @@ class LineServer:
         context.beat()
         reason = self._unfit()
         if reason:
-            self._log.error("worker cannot serve any more, ending it", reason=reason)
+            log.error("worker cannot serve any more, ending it", reason=reason)
         return not reason
 
     def _drain(self) -> None:
@@ -223,7 +222,7 @@ class LineServer:
         except (BlockingIOError, ConnectionAbortedError):
             return
         except OSError as error:  # no descriptor or memory left
-            self._log.error("cannot accept a connection", error=str(error))
+            log.error("cannot accept a connection", error=str(error))
             self._accept_again = time.monotonic() + _ACCEPT_PAUSE
             return
         accepted.setblocking(False)
@@ -246,11 +245,11 @@ class LineServer:
 
     def _failed(self, connection: _Connection, error: BaseException) -> None:
         if isinstance(error, StoreUnavailable):
-            self._log.error("store unavailable, closing without an answer", error=str(error))
+            log.error("store unavailable, closing without an answer", error=str(error))
         elif isinstance(error, OSError):  # the peer went away
-            self._log.info("connection lost", error=str(error))
+            log.info("connection lost", error=str(error))
         else:
-            self._log.error("connection failed", exc_info=error)
+            log.error("connection failed", exc_info=error)
         self._forget(connection)
 
     def _begin(self, connection: _Connection, events: int) -> None:
@@ -297,9 +296,7 @@ class LineServer:
                 if mask != _READ:
                     break
             elif isinstance(output, Close):
-                (self._log.error if output.fault else self._log.warning)(
-                    "connection closed", reason=output.reason
-                )
+                log.now("error" if output.fault else "warning", "connection closed", reason=output.reason)
                 self._forget(connection)
                 return
             else:

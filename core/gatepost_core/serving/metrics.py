@@ -29,8 +29,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from gatepost_core.serving import log
 from gatepost_core.serving.listen import Address, ListenError, bind, parse_address
-from gatepost_core.serving.log import get_logger
 from gatepost_core.serving.prefork import WorkerContext
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class Metrics:
                 try:
                     batch()
                 except Exception as error:  # noqa: BLE001 - counting must go on; what waits is bounded
-                    get_logger().error("cannot count", error=repr(error))
+                    log.error("cannot count", error=repr(error))
 
     def hung(self, slot: int) -> None:
         """Count a worker that serves nobody any more."""
@@ -186,12 +186,12 @@ def _listener(address: Address) -> socket.socket | None:
     try:
         return bind(address)
     except ListenError as error:
-        get_logger().error("metrics are not shown, mail goes on without them", error=str(error))
+        log.error("metrics are not shown, mail goes on without them", error=str(error))
         return None
 
 
 def _tell(name: str, error: Exception) -> None:
-    get_logger().error("metrics cannot be kept, mail goes on without them", file=name, error=str(error))
+    log.error("metrics cannot be kept, mail goes on without them", file=name, error=str(error))
 
 
 def _fresh_folder(prefix: str) -> str:
@@ -237,7 +237,7 @@ class _Exporter:
             try:
                 server.handle_request()
             except OSError as error:  # a client that went away in the middle
-                get_logger().info("metrics client lost", error=str(error))
+                log.info("metrics client lost", error=str(error))
 
 
 class _Sums:

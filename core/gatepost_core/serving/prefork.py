@@ -32,7 +32,6 @@ from typing import NoReturn
 
 from gatepost_core.serving import log, notify
 from gatepost_core.serving.heartbeat import Heartbeats
-from gatepost_core.serving.log import get_logger
 
 _PR_SET_PDEATHSIG = 1
 _STEADY_SECONDS = 5.0
@@ -141,7 +140,6 @@ class Supervisor:
         self._process_group = process_group
         self._children = [_Child(slot, _WORKER, work) for slot in range(workers)]
         self._children += [_Child(workers + at, role, helper) for at, (role, helper) in enumerate(helpers)]
-        self._log = get_logger()
         self._drain_read, self._drain_write = -1, -1
         self._parent = os.getpid()
         self._ping_every = notify.watchdog_interval()
@@ -158,13 +156,13 @@ class Supervisor:
             gc.set_threshold(*_COLLECT)
             self._spawn_due(signals)
             self._hooks.ready()
-            self._log.info("ready", pid=self._parent, workers=self._count())
+            log.info("ready", pid=self._parent, workers=self._count())
             self._supervise(signals)
             notify.stopping()
             self._drain(signals)
             os.close(self._drain_read)
         self._hooks.ended()
-        self._log.info("stopped")
+        log.info("stopped")
         return 0
 
     def _supervise(self, signals: _Signals) -> None:
@@ -183,10 +181,10 @@ class Supervisor:
                 dues.append(now + self._beats.every)
             for number in signals.wait(min(dues) - now if dues else None):
                 if number in (signal.SIGTERM, signal.SIGINT):
-                    self._log.info("stopping", signal=signal.Signals(number).name)
+                    log.info("stopping", signal=signal.Signals(number).name)
                     return
                 if number == signal.SIGHUP:
-                    self._log.info("SIGHUP ignored: restart the daemon to change its settings")
+                    log.info("SIGHUP ignored: restart the daemon to change its settings")
             self._reap()
             self._end_hung()
             self._spawn_due(signals)
@@ -196,7 +194,7 @@ class Supervisor:
         missed = self._beats.look()
         for child in self._children:
             if child.role == _WORKER and child.pid and not child.killed and missed(child.slot):
-                self._log.error("worker hangs, replacing it", slot=child.slot, child=child.pid)
+                log.error("worker hangs, replacing it", slot=child.slot, child=child.pid)
                 child.killed = True
                 self._hooks.hung(child.slot)
                 os.kill(child.pid, signal.SIGKILL)
@@ -221,9 +219,7 @@ class Supervisor:
             self._reap(draining=True)
         for child in self._children:
             if child.pid:
-                self._log.warning(
-                    "killed, not drained in time", role=child.role, slot=child.slot, child=child.pid
-                )
+                log.warning("killed, not drained in time", role=child.role, slot=child.slot, child=child.pid)
                 os.kill(child.pid, signal.SIGKILL)
                 os.waitpid(child.pid, 0)
                 child.pid = 0
@@ -252,7 +248,7 @@ class Supervisor:
             return
         how = {"signal": _signal_name(-code)} if code < 0 else {"status": code}
         again = None if draining else round(child.due - now, 3)
-        self._log.warning(
+        log.warning(
             "worker died", role=child.role, slot=child.slot, child=pid, lived=lived, respawn_in=again, **how
         )
 
@@ -281,7 +277,7 @@ class Supervisor:
                     now = time.monotonic()
                     child.due = now + max(_BACKOFF_FIRST, self._backoff(child.quick_deaths))
                     self._hasten(child.role, now)
-                    self._log.error("cannot fork", role=child.role, slot=child.slot, error=str(error))
+                    log.error("cannot fork", role=child.role, slot=child.slot, error=str(error))
 
     def _spawn(self, child: _Child, signals: _Signals) -> None:
         # Blocked meanwhile: a signal to the new child must not look like one to the parent.
@@ -316,8 +312,8 @@ class Supervisor:
             self._hooks.in_child(child.slot)
             child.work(self._context(child))
             code = 0
-        except BaseException:  # noqa: BLE001 - a child never returns into the parent's code
-            self._log.error("worker failed", role=child.role, slot=child.slot, exc_info=True)
+        except BaseException as error:  # noqa: BLE001 - a child never returns into the parent's code
+            log.error("worker failed", role=child.role, slot=child.slot, exc_info=error)
         finally:
             log.flush()
             with suppress(OSError, ValueError):

@@ -13,7 +13,6 @@ from typing import Protocol
 
 from gatepost_core.domain.errors import StoreUnavailable
 from gatepost_core.domain.model import MessageRecord
-from gatepost_core.serving.log import get_logger
 from gatepost_milter.judge import Accepted, Later, Verdict
 from gatepost_milter.libmilter.crew import Crew, Ticket
 from gatepost_milter.libmilter.holdings import Holdings
@@ -49,11 +48,11 @@ class Journal(Protocol):
         ...
 
 
-class Observer(Protocol):
-    """Who hears of every answer: the metrics."""
+class Report(Protocol):
+    """Who hears of every answer: log and metrics (``gatepost_milter.libmilter.report.Reporter``)."""
 
-    def __call__(self, result: str, seconds: float) -> None:
-        """Note an answer (accepted, discarded, rejected, deferred) and how long it took."""
+    def __call__(self, transaction: Transaction, queue_id: str, verdict: Verdict, seconds: float) -> None:
+        """Note an answer and how long it took."""
         ...
 
 
@@ -65,15 +64,14 @@ class Service:
         decide: DecideFunction,
         journal: Journal,
         crew: Crew,
-        observe: Observer,
+        report: Report,
         holdings: Holdings,
     ) -> None:
         self._decide = decide
         self.holdings = holdings
         self.journal = journal
         self._crew = crew
-        self.observe = observe
-        self.log = get_logger()
+        self.report = report
         # Taken by itself: a Condition's own way to do so is two more Python functions, for each message.
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)

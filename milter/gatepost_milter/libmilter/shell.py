@@ -20,15 +20,13 @@ import milter
 
 from gatepost_core.domain.decision import Defer, Reject
 from gatepost_core.domain.errors import StoreUnavailable
-from gatepost_core.domain.model import MessageRecord, Mode
-from gatepost_core.domain.texts import bounded
-from gatepost_core.serving.log import EventDict, line, soon
+from gatepost_core.domain.model import Mode
+from gatepost_core.serving import log
 from gatepost_milter.editing.message import Plan
 from gatepost_milter.judge import Accepted, Verdict
 from gatepost_milter.libmilter.service import Service
 from gatepost_milter.transaction import FIELD, FIELDS_MOST, Transaction
 
-_NOTES_MOST = 4_000  # characters in a line of the log
 _STORE_DOWN = Defer(
     451, "4.3.0", "The mail gateway's store is not available; try again later", "store unavailable"
 )
@@ -135,7 +133,7 @@ class Session(Milter.Base):
         """Let a message of nobody's pass, unless it is not known whose it is."""
         if self.broken is None:
             return Milter.ACCEPT
-        self.service.log.error("internal error", exc_info=self.broken)
+        log.error("internal error", exc_info=self.broken)
         return Milter.TEMPFAIL
 
     def _carried_out(self, transaction: Transaction, queue_id: str) -> Verdict:
@@ -149,8 +147,8 @@ class Session(Milter.Base):
                 self._apply(verdict.plan)
         except (StoreUnavailable, TimeoutError) as error:
             return Defer(451, "4.3.0", _STORE_DOWN.text, f"store: {error}")
-        except Exception as error:
-            self.service.log.error("internal error", queue_id=queue_id, exc_info=True)
+        except Exception as error:  # noqa: BLE001 - see the module's text
+            log.error("internal error", queue_id=queue_id, exc_info=error)
             return Defer(451, "4.3.0", _INTERNAL.text, f"internal error: {error!r}")
         return verdict
 
@@ -192,27 +190,9 @@ class Session(Milter.Base):
             self.chgfrom(f"<{plan.sender}>")
 
     def _answer(self, transaction: Transaction, queue_id: str, verdict: Verdict, seconds: float) -> int:
+        self.service.report(transaction, queue_id, verdict, seconds)
         if isinstance(verdict, Accepted):
-            live = verdict.record.mode is Mode.LIVE
-            result = "accepted" if live else "discarded"
-            plan = verdict.plan
-            soon("info", result, _told, verdict.record, plan.tags, plan.notes, queue_id, seconds)
-            self.service.observe(result, seconds)
-            return Milter.ACCEPT if live else Milter.DISCARD
-        result = "rejected" if isinstance(verdict, Reject) else "deferred"
-        line(
-            "info",
-            result,
-            reply=str(verdict),
-            reason=verdict.reason,
-            queue_id=queue_id,
-            credential=transaction.username,
-            sender=transaction.sender,
-            recipients=len(transaction.recipients),
-            size=transaction.size,
-            seconds=seconds,
-        )
-        self.service.observe(result, seconds)
+            return Milter.ACCEPT if verdict.record.mode is Mode.LIVE else Milter.DISCARD
         self.setreply(str(verdict.code), verdict.enhanced, reply_text(verdict.text))
         return Milter.REJECT if isinstance(verdict, Reject) else Milter.TEMPFAIL
 
@@ -226,25 +206,6 @@ def reply_text(text: str) -> str:
     if not (shown.isascii() and shown.isprintable()):
         shown = shown.encode("unicode_escape").decode("ascii")
     return shown[: 2 * _REPLY_MOST].replace("%", "%%")
-
-
-def _told(
-    record: MessageRecord, tags: tuple[str, ...], notes: tuple[str, ...], queue_id: str, seconds: float
-) -> EventDict:
-    """Return what the log says of an accepted message."""
-    return {
-        "message_id": record.id,
-        "applied": ",".join(record.applied),
-        "skipped": "; ".join([f"{name}: {why}" for name, why in record.skipped.items()]),
-        "tags": ",".join(tags),
-        "notes": bounded("; ".join(notes), _NOTES_MOST),
-        "queue_id": queue_id,
-        "credential": record.username,
-        "sender": record.sender,
-        "recipients": len(record.recipients),
-        "size": record.size,
-        "seconds": seconds,
-    }
 
 
 def _header(ctx: milter.milterContext, name: str, value: bytes) -> int:

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from gatepost_core.domain.model import Source
 from gatepost_core.keys.keyring import Keyring
-from gatepost_core.serving.log import get_logger
+from gatepost_core.serving import log
 from gatepost_core.settings import LdapSettings, PamSettings, Settings, SettingsError
 from gatepost_sasl.authenticator import Authenticator
 from gatepost_sasl.backends.breaker import Breaker
@@ -157,7 +157,7 @@ def _check_pam(section: PamSettings) -> None:
     if template.attributes:
         raise SettingsError("pam.senders: PAM knows no attributes; only {user} may stand there")
     if os.geteuid() != 0 and not os.access("/etc/shadow", os.R_OK):
-        get_logger().warning("pam: /etc/shadow cannot be read; pam_unix will refuse everybody")
+        log.warning("pam: /etc/shadow cannot be read; pam_unix will refuse everybody")
 
 
 def _pam(section: PamSettings, parts: Parts) -> PasswordCheck:

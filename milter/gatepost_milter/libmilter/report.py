@@ -1,0 +1,69 @@
+"""One log line and one count for each message that is answered."""
+
+from __future__ import annotations
+
+from gatepost_core.domain.decision import Reject
+from gatepost_core.domain.model import MessageRecord, Mode
+from gatepost_core.domain.texts import bounded
+from gatepost_core.serving import log
+from gatepost_core.serving.metrics import Metrics, counting, observing
+from gatepost_milter.judge import Accepted, Verdict
+from gatepost_milter.transaction import Transaction
+
+_RESULTS = ("accepted", "discarded", "rejected", "deferred")
+_NOTES_MOST = 4_000  # characters in a line of the log
+
+
+class Reporter:
+    """Called with each message that is answered: its transaction, queue id, verdict, and how long it took."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        answers = metrics.counter("messages_total", "Messages answered.", ["result"])
+        seconds = metrics.histogram("message_seconds", "Time from end of message to the answer.")
+        self._count = metrics.batched(counting({name: answers.labels(name) for name in _RESULTS}))
+        self._took = metrics.batched(observing(seconds))
+
+    def __call__(self, transaction: Transaction, queue_id: str, verdict: Verdict, seconds: float) -> None:
+        """Log and count."""
+        if isinstance(verdict, Accepted):
+            live = verdict.record.mode is Mode.LIVE
+            result, event = ("accepted", _accepted) if live else ("discarded", _discarded)
+            event.soon("info", verdict.record, verdict.plan.tags, verdict.plan.notes, queue_id, seconds)
+        else:
+            result = "rejected" if isinstance(verdict, Reject) else "deferred"
+            log.info(
+                result,
+                reply=str(verdict),
+                reason=verdict.reason,
+                queue_id=queue_id,
+                credential=transaction.username,
+                sender=transaction.sender,
+                recipients=len(transaction.recipients),
+                size=transaction.size,
+                seconds=seconds,
+            )
+        self._count(result)
+        self._took(seconds)
+
+
+def _taken(
+    record: MessageRecord, tags: tuple[str, ...], notes: tuple[str, ...], queue_id: str, seconds: float
+) -> log.Fields:
+    """Return what the log says of a message that was taken."""
+    return {
+        "message_id": record.id,
+        "applied": ",".join(record.applied),
+        "skipped": "; ".join([f"{name}: {why}" for name, why in record.skipped.items()]),
+        "tags": ",".join(tags),
+        "notes": bounded("; ".join(notes), _NOTES_MOST),
+        "queue_id": queue_id,
+        "credential": record.username,
+        "sender": record.sender,
+        "recipients": len(record.recipients),
+        "size": record.size,
+        "seconds": seconds,
+    }
+
+
+_accepted = log.event("accepted")(_taken)
+_discarded = log.event("discarded")(_taken)
