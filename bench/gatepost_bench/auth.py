@@ -24,7 +24,7 @@ from gatepost_bench import accounting, dovecot, floor
 from gatepost_bench.load import Order
 from gatepost_bench.mail import private_stack, run_load
 from gatepost_core.postfix import Parameter
-from gatepost_stack.provision import Login
+from gatepost_stack.provision import ClientLogin
 from gatepost_stack.stack import Stack
 
 
@@ -69,7 +69,7 @@ class Server:
 
     path: Path
     pid: int
-    login: Login
+    login: ClientLogin
     stack: Stack
 
 
@@ -100,7 +100,7 @@ def _median(figures: list[AuthFigures]) -> AuthFigures:
 def _servers(exits: ExitStack) -> dict[str, Server]:
     """Start all of them, each with a Postfix of its own."""
     own = exits.enter_context(private_stack(milter=False, extra=[]))
-    login = Login("bench", secrets.token_hex(20))
+    login = ClientLogin("bench", secrets.token_hex(20))
     servers = {
         "gatepost": Server(
             own.layout.sockets / "sasl", own.supervisor.pid("sasl"), own.provision.credential({}), own
@@ -146,10 +146,10 @@ def _run(server: Server, logins: int) -> AuthFigures:
     return AuthFigures(spent / logins * 1000, logins / seconds)
 
 
-def _floor(login: Login) -> AbstractContextManager[tuple[Path, int]]:
+def _floor(login: ClientLogin) -> AbstractContextManager[tuple[Path, int]]:
     return floor.running("sasl", login.username)
 
 
-def _dovecot(login: Login) -> AbstractContextManager[tuple[Path, int]]:
+def _dovecot(login: ClientLogin) -> AbstractContextManager[tuple[Path, int]]:
     digest = base64.b64encode(hashlib.sha256(login.password.encode()).digest()).decode()
     return dovecot.running({login.username: f"{{SHA256.b64}}{digest}"}, "plain login")

@@ -12,7 +12,7 @@ from gatepost_cli.group import Group
 from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import Table, emit, facts, stamp
 from gatepost_cli.owner import as_owner_of
-from gatepost_cli.session import Session, json_option, pass_session
+from gatepost_cli.session import CliSession, json_option, pass_session
 from gatepost_core.domain.model import Account
 from gatepost_core.store import accounts
 from gatepost_core.store.images import FileImageStore
@@ -27,7 +27,7 @@ def command() -> None:
 @click.argument("name")
 @json_option
 @pass_session
-def add(session: Session, name: str) -> None:
+def add(session: CliSession, name: str) -> None:
     """Make an account."""
     with session.directory(write=True) as connection:
         account = accounts.add(connection, name, session.now)
@@ -37,10 +37,10 @@ def add(session: Session, name: str) -> None:
 @command.command("list")
 @json_option
 @pass_session
-def list_(session: Session) -> None:
+def list_(session: CliSession) -> None:
     """Show all accounts."""
     with session.directory() as connection:
-        found = accounts.everyone(connection)
+        found = accounts.list_all(connection)
     rows = [(account.name, stamp(account.created_at) or "") for account in found]
     emit(session, [_data(account) for account in found], Table(("account", "created"), rows))
 
@@ -49,7 +49,7 @@ def list_(session: Session) -> None:
 @click.argument("name", shell_complete=account_names)
 @json_option
 @pass_session
-def show(session: Session, name: str) -> None:
+def show(session: CliSession, name: str) -> None:
     """Show an account, and what its hosted images take."""
     with session.directory() as connection:
         account = accounts.get(connection, name)
@@ -68,7 +68,7 @@ def show(session: Session, name: str) -> None:
 )
 @json_option
 @pass_session
-def set_(session: Session, name: str, image_quota: int | None) -> None:
+def set_(session: CliSession, name: str, image_quota: int | None) -> None:
     """Change an account. It counts from the next message on; what is hosted already stays."""
     with session.directory(write=True) as connection:
         account = accounts.set_image_quota(connection, name, image_quota)
@@ -79,7 +79,7 @@ def set_(session: Session, name: str, image_quota: int | None) -> None:
 @click.argument("name", shell_complete=account_names)
 @json_option
 @pass_session
-def remove(session: Session, name: str) -> None:
+def remove(session: CliSession, name: str) -> None:
     """Remove an account that owns no credential and no domain any more, and its hosted images."""
     with session.directory(write=True) as connection:
         account = accounts.remove(connection, name)
@@ -89,7 +89,7 @@ def remove(session: Session, name: str) -> None:
     emit(session, {"removed": name}, f"Account {name} removed.")
 
 
-def _emit(session: Session, account: Account) -> None:
+def _emit(session: CliSession, account: Account) -> None:
     images = session.settings.images
     with as_owner_of(images.directory):
         used = FileImageStore(images.directory).used(account.id)

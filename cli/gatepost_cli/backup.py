@@ -21,7 +21,7 @@ from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import emit, facts
 from gatepost_cli.owner import as_owner_of
 from gatepost_cli.restoring import Restoring
-from gatepost_cli.session import Session, json_option, pass_session
+from gatepost_cli.session import CliSession, json_option, pass_session
 from gatepost_core.serving import scratch
 from gatepost_core.settings import file_of
 from gatepost_core.store import migrate
@@ -45,7 +45,7 @@ def command() -> None:
 )
 @json_option
 @pass_session
-def create(session: Session, file: Path, without: tuple[Part, ...]) -> None:
+def create(session: CliSession, file: Path, without: tuple[Part, ...]) -> None:
     """Write databases, keys, hosted images, settings, secrets and certificates into one archive.
 
     A gzipped tar file that only its owner can read. The daemons go on meanwhile: each database is copied
@@ -53,7 +53,9 @@ def create(session: Session, file: Path, without: tuple[Part, ...]) -> None:
     """
     settings = session.settings
     parts: list[Part] = [part for part in backup.PARTS if part not in without]
-    schemas = {str(line): schema for line in migrate.LINES if (schema := _schema(session, line))}
+    schemas = {
+        str(database): schema for database in migrate.DATABASES if (schema := _schema(session, database))
+    }
     kept = backup.trees(settings, file_of(session.config), parts)
     with _stoppable(), _copies(session) as copies:
         manifest = backup.create(file.absolute(), copies, kept, schemas, session.now)
@@ -64,7 +66,7 @@ def create(session: Session, file: Path, without: tuple[Part, ...]) -> None:
 @click.argument("file", type=_FILE)
 @json_option
 @pass_session
-def verify(session: Session, file: Path) -> None:
+def verify(session: CliSession, file: Path) -> None:
     """Do all that 'restore --settings' does before it touches anything.
 
     Each file is held against its checksum, databases, keys and settings are unpacked and looked at; where, is
@@ -89,7 +91,7 @@ def verify(session: Session, file: Path) -> None:
 @click.option("--settings", "with_etc", is_flag=True, help="Settings, secrets and certificates as well.")
 @json_option
 @pass_session
-def put_back(session: Session, file: Path, with_etc: bool) -> None:
+def put_back(session: CliSession, file: Path, with_etc: bool) -> None:
     """Put an archive's files in place, all of them or none. Stop the daemons and their sockets first.
 
     The archive is unpacked and verified before anything is touched; a step that fails takes the others back.
@@ -128,7 +130,7 @@ def _stoppable() -> Iterator[None]:
 
 
 @contextmanager
-def _copies(session: Session) -> Iterator[dict[str, Path]]:
+def _copies(session: CliSession) -> Iterator[dict[str, Path]]:
     """Copy the databases beside themselves, as their owner; the copies are gone at the end."""
     with ExitStack() as stack:
         copies: dict[str, Path] = {}
@@ -141,13 +143,13 @@ def _copies(session: Session) -> Iterator[dict[str, Path]]:
         yield copies
 
 
-def _schema(session: Session, line: migrate.Line) -> str | None:
+def _schema(session: CliSession, database: migrate.Database) -> str | None:
     store = session.settings.store
-    with as_owner_of(database_file(migrate.url_of(store, line)).parent):
-        return migrate.revision(store, line)
+    with as_owner_of(database_file(migrate.url_of(store, database)).parent):
+        return migrate.revision(store, database)
 
 
-def _show(session: Session, file: Path, manifest: Manifest) -> None:
+def _show(session: CliSession, file: Path, manifest: Manifest) -> None:
     size = sum(member.size for member in manifest.files.values())
     data = {
         "file": str(file),

@@ -13,7 +13,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from gatepost_cli.session import Session
+from gatepost_cli.session import CliSession
 from gatepost_core.domain.features import CATALOGUE
 
 _MOST = 200
@@ -43,11 +43,11 @@ def feature_names(_ctx: click.Context, _param: click.Parameter, incomplete: str)
 def _rows(ctx: click.Context, table: str) -> Iterable[Any]:
     # The root's callback does not run for a completion, so its parameters are read here.
     options = ctx.find_root().params
-    session = Session(options.get("config"), options.get("overrides") or {})
+    session = CliSession(options.get("config"), options.get("overrides") or {})
     with suppress(Exception):
         module = importlib.import_module(f"gatepost_core.store.{table}")
         with session.directory() as connection:
-            return list(module.everyone(connection))
+            return list(module.list_all(connection))
     return []
 
 

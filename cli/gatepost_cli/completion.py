@@ -7,7 +7,7 @@ from click.shell_completion import get_completion_class
 
 from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import emit
-from gatepost_cli.session import Session, json_option, pass_session
+from gatepost_cli.session import CliSession, json_option, pass_session
 
 _VARIABLE = "_GATEPOST_COMPLETE"
 
@@ -17,7 +17,7 @@ _VARIABLE = "_GATEPOST_COMPLETE"
 @json_option
 @click.pass_context
 @pass_session
-def command(session: Session, ctx: click.Context, shell: str) -> None:
+def command(session: CliSession, ctx: click.Context, shell: str) -> None:
     """Print the script; where to put it is the shell's business."""
     kind = get_completion_class(shell)
     if kind is None:

@@ -14,13 +14,13 @@ from typing import Any
 
 import click
 
-from gatepost_cli import connecting, credential_options, credential_test, domain_walls, values
+from gatepost_cli import connecting, credential_login, credential_options, domain_walls, values
 from gatepost_cli.complete import account_names, credential_names, feature_names
 from gatepost_cli.credential_view import credential_data, credential_facts, credential_table, own_use
 from gatepost_cli.group import Group
 from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import emit, facts, note, stamp
-from gatepost_cli.session import Session, json_option, pass_session
+from gatepost_cli.session import CliSession, json_option, pass_session
 from gatepost_core.domain.errors import shown
 from gatepost_core.domain.features import FeatureValue
 from gatepost_core.domain.logins import standing
@@ -110,7 +110,7 @@ def command() -> None:
 @json_option
 @pass_session
 def add(  # noqa: PLR0913, PLR0917 - a credential is what it is made of
-    session: Session,
+    session: CliSession,
     account: str,
     username: str | None,
     source: str,
@@ -169,10 +169,10 @@ def add(  # noqa: PLR0913, PLR0917 - a credential is what it is made of
 @click.option("--state", type=click.Choice(_STATES), help="Only those; expired: whose time is over.")
 @json_option
 @pass_session
-def list_(session: Session, account: str | None, label: str | None, state: str | None) -> None:
+def list_(session: CliSession, account: str | None, label: str | None, state: str | None) -> None:
     """Show all credentials: label, state, features, created, last used."""
     with session.directory() as connection:
-        found = credentials.everyone(connection, account)
+        found = credentials.list_all(connection, account)
     found = [one for one in found if _wanted(one, label, state, session.now)]
     with session.journal() as connection:
         used = usage.read(connection)
@@ -192,7 +192,7 @@ def _wanted(credential: Credential, label: str | None, state: str | None, now: d
 @_user
 @json_option
 @pass_session
-def show(session: Session, user: str) -> None:
+def show(session: CliSession, user: str) -> None:
     """Show one credential, its senders and its features."""
     _show(session, user)
 
@@ -212,7 +212,7 @@ def show(session: Session, user: str) -> None:
 @json_option
 @pass_session
 def set_(  # noqa: PLR0913, PLR0917 - what can be changed
-    session: Session,
+    session: CliSession,
     user: str,
     label: str | None,
     mode: str | None,
@@ -267,7 +267,7 @@ def _replacement(what: str, patterns: tuple[str, ...], none: bool) -> dict[str, 
     return {f"{what}s": patterns} if patterns or none else {}
 
 
-def _folded(session: Session, source: Source, username: str) -> str:
+def _folded(session: CliSession, source: Source, username: str) -> str:
     """Return a name as the back end will look it up."""
     settings = session.settings
     fold = {Source.PAM: settings.pam.fold_case, Source.LDAP: settings.ldap.fold_case}.get(source, False)
@@ -278,7 +278,7 @@ def _folded(session: Session, source: Source, username: str) -> str:
 @_user
 @json_option
 @pass_session
-def disable(session: Session, user: str) -> None:
+def disable(session: CliSession, user: str) -> None:
     """Refuse a credential from now on, open sessions included."""
     _set_state(session, user, State.DISABLED)
 
@@ -287,7 +287,7 @@ def disable(session: Session, user: str) -> None:
 @_user
 @json_option
 @pass_session
-def enable(session: Session, user: str) -> None:
+def enable(session: CliSession, user: str) -> None:
     """Let a disabled credential be used again."""
     _set_state(session, user, State.ACTIVE)
 
@@ -297,14 +297,14 @@ def enable(session: Session, user: str) -> None:
 @click.option(
     "--overlap",
     metavar="SPAN",
-    callback=values.overlap,
+    callback=values.span,
     default="24h",
     show_default=True,
     help="How long the password until now stays valid: 24h, 90m, 7d; 0h ends it now.",
 )
 @json_option
 @pass_session
-def rotate(session: Session, user: str, overlap: timedelta) -> None:
+def rotate(session: CliSession, user: str, overlap: timedelta) -> None:
     """Make a new password and print it, this once; the one until now stays valid for a while."""
     password, now, keyring = new_password(), session.now, session.keyring
     with session.directory(write=True) as connection:
@@ -322,7 +322,7 @@ def rotate(session: Session, user: str, overlap: timedelta) -> None:
 @click.option("--ip", "address", metavar="ADDRESS", default="", help="Address that the login comes from.")
 @json_option
 @pass_session
-def test(session: Session, user: str, password_stdin: bool, address: str) -> int:
+def test(session: CliSession, user: str, password_stdin: bool, address: str) -> int:
     """Try a password: which back end answers, how, and what a session would then be allowed.
 
     Exit code 0: it would be let in; 1: it would not. Asks for the password, and never prints it. No use is
@@ -332,48 +332,48 @@ def test(session: Session, user: str, password_stdin: bool, address: str) -> int
         password = sys.stdin.readline().rstrip("\r\n")
     else:
         password = click.prompt("Password", hide_input=True, err=True)
-    return credential_test.run(session, user, password, address)
+    return credential_login.run(session, user, password, address)
 
 
 @command.command("remove")
 @_user
 @json_option
 @pass_session
-def remove(session: Session, user: str) -> None:
+def remove(session: CliSession, user: str) -> None:
     """Remove a credential for good; the records of its messages stay."""
     with session.directory(write=True) as connection:
         credentials.remove(connection, user)
     emit(session, {"removed": user}, f"Credential {user} removed.")
 
 
-def _reveal(session: Session, username: str, password: str, more: dict[str, str | None]) -> None:
+def _reveal(session: CliSession, username: str, password: str, more: dict[str, str | None]) -> None:
     pairs = {"username": username, "password": password, **more}
     emit(session, pairs, facts((name, value or "") for name, value in pairs.items()))
     note(session, "The password is not kept and will not be shown again.")
 
 
 def _how_to_connect(
-    session: Session, username: str, password: str, account: str, senders: tuple[str, ...]
+    session: CliSession, username: str, password: str, account: str, senders: tuple[str, ...]
 ) -> None:
     """Say where to connect, and how to try it, while the password is at hand."""
     if session.as_json:
         return
     with session.directory() as connection:
-        own = domains.everyone(connection, account)
+        own = domains.list_all(connection, account)
     sender = connecting.example_sender(senders, own[0].name if own else "")
     gateway = connecting.gateway(session.settings)
     line = gateway.swaks(username, password, sender)
     note(session, f"\n{gateway.described()}\nTo try it:\n\n{line}")
 
 
-def _set_state(session: Session, user: str, state: State) -> None:
+def _set_state(session: CliSession, user: str, state: State) -> None:
     with session.directory(write=True) as connection:
         credentials.change(connection, user, state=state)
     data = {"username": user, "state": state.value}
     emit(session, data, f"Credential {user} is {state.value}.")
 
 
-def _show(session: Session, user: str) -> None:
+def _show(session: CliSession, user: str) -> None:
     with session.directory() as connection:
         credential = credentials.get(connection, user)
     with session.journal() as connection:

@@ -15,7 +15,7 @@ from gatepost_cli.checks.base import UnreadableError, fault
 from gatepost_cli.checks.base import note as finding_note
 from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import clean, emit, note
-from gatepost_cli.session import Session, json_option, pass_session
+from gatepost_cli.session import CliSession, json_option, pass_session
 from gatepost_cli.table import wrapped
 from gatepost_cli.values import name_server, resolver_address
 from gatepost_core.keys.keyring import KeyringError
@@ -58,7 +58,7 @@ _NAMES = click.Choice(list(CHECKS))
 @json_option
 @pass_session
 def command(
-    session: Session,
+    session: CliSession,
     postfix_config: Path | None,
     only: tuple[str, ...],
     skip: tuple[str, ...],

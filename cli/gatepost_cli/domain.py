@@ -15,8 +15,8 @@ from gatepost_cli.complete import account_names, domain_names
 from gatepost_cli.group import Group
 from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import Table, emit, facts, note, stamp
-from gatepost_cli.session import Session, confirmed, json_option, pass_session
-from gatepost_cli.values import overlap, resolver_address
+from gatepost_cli.session import CliSession, confirmed, json_option, pass_session
+from gatepost_cli.values import resolver_address, span
 from gatepost_core.domain.model import DkimKey, SenderDomain
 from gatepost_core.keys import dkim_keys
 from gatepost_core.store import click_hosts, domains
@@ -51,7 +51,7 @@ def command() -> None:
 @json_option
 @pass_session
 def add(
-    session: Session,
+    session: CliSession,
     name: str,
     account: str,
     click_domain: str | None,
@@ -87,10 +87,10 @@ def add(
 @click.option("--account", metavar="ACCOUNT", shell_complete=account_names, help="Only this account's.")
 @json_option
 @pass_session
-def list_(session: Session, account: str | None) -> None:
+def list_(session: CliSession, account: str | None) -> None:
     """Show all sender domains."""
     with session.directory() as connection:
-        found = domains.everyone(connection, account)
+        found = domains.list_all(connection, account)
     columns = ("domain", "account", "click domain", "bounce domain", "created", "granted to")
     rows = [
         (d.name, d.account, d.click_domain, d.bounce_domain, stamp(d.created_at) or "", _granted(d))
@@ -105,7 +105,7 @@ def list_(session: Session, account: str | None) -> None:
 @click.option("--zone", is_flag=True, help="Print the records alone, as lines of a zone file.")
 @json_option
 @pass_session
-def show(session: Session, name: str, zone: bool) -> None:
+def show(session: CliSession, name: str, zone: bool) -> None:
     """Show a sender domain and the DNS records to publish."""
     with session.directory() as connection:
         domain = domains.get(connection, name)
@@ -120,7 +120,7 @@ def show(session: Session, name: str, zone: bool) -> None:
     metavar="TIME",
     default="48h",
     show_default=True,
-    callback=overlap,
+    callback=span,
     help="When the new keys begin to sign: publish their records before.",
 )
 @click.option(
@@ -128,12 +128,12 @@ def show(session: Session, name: str, zone: bool) -> None:
     metavar="TIME",
     default="7d",
     show_default=True,
-    callback=overlap,
+    callback=span,
     help="How long the old keys stay published after that, for mail that is still on its way.",
 )
 @json_option
 @pass_session
-def rotate(session: Session, name: str, activate_in: timedelta, keep: timedelta) -> None:
+def rotate(session: CliSession, name: str, activate_in: timedelta, keep: timedelta) -> None:
     """Make new DKIM keys, to be published now, that sign from a later time on.
 
     The old keys sign until then, and stay published until they retire: no message is left without a key.
@@ -174,7 +174,7 @@ def rotate(session: Session, name: str, activate_in: timedelta, keep: timedelta)
 )
 @json_option
 @pass_session
-def check(session: Session, name: str, resolver: tuple[str, int] | None, timeout: float) -> int:
+def check(session: CliSession, name: str, resolver: tuple[str, int] | None, timeout: float) -> int:
     """Ask the DNS whether a sender domain's records are in place.
 
     DKIM keys, SPF, DMARC, click domain, bounce domain: what is found, what is expected, what to do. Exit code
@@ -202,7 +202,7 @@ def check(session: Session, name: str, resolver: tuple[str, int] | None, timeout
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 @pass_session
-def remove(session: Session, name: str, yes: bool) -> None:
+def remove(session: CliSession, name: str, yes: bool) -> None:
     """Remove a sender domain and its DKIM keys for good.
 
     Asks first: the same keys cannot be made again, and new ones need new DNS records.
@@ -225,7 +225,7 @@ def remove(session: Session, name: str, yes: bool) -> None:
 @click.option("--click-domain", required=True, metavar="HOST", help="Host of rewritten links from now on.")
 @json_option
 @pass_session
-def set_(session: Session, name: str, click_domain: str) -> None:
+def set_(session: CliSession, name: str, click_domain: str) -> None:
     """Change a domain's click domain.
 
     The old one is retired: links in mail that was sent still lead there, so its DNS record stays.
@@ -245,7 +245,7 @@ def set_(session: Session, name: str, click_domain: str) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 @pass_session
-def forget_links(session: Session, host: str, yes: bool) -> None:
+def forget_links(session: CliSession, host: str, yes: bool) -> None:
     """Give up a retired click domain: links in sent mail lead nowhere, and any account may have the name."""
     if not yes:
         confirmed(session, f"Give up {host}? Links in mail that was sent will lead nowhere.")
@@ -258,7 +258,9 @@ for _verb in (domain_walls.grant, domain_walls.revoke, domain_walls.walls):
     command.add_command(_verb)
 
 
-def _show(session: Session, domain: SenderDomain, retired: Sequence[str] = (), *, zone: bool = False) -> None:
+def _show(
+    session: CliSession, domain: SenderDomain, retired: Sequence[str] = (), *, zone: bool = False
+) -> None:
     """Print a domain and its records; with ``zone``, nothing but their lines for a zone file.
 
     ``retired``: click domains that its account had.
@@ -287,7 +289,7 @@ def _show(session: Session, domain: SenderDomain, retired: Sequence[str] = (), *
         note(session, dns.explanation(hostname))
 
 
-def _zone(session: Session, domain: SenderDomain) -> str:
+def _zone(session: CliSession, domain: SenderDomain) -> str:
     return "\n".join(r.zone for r in dns.records(domain, session.settings.postfix.hostname, session.now))
 
 

@@ -9,7 +9,7 @@ import click
 
 from gatepost_cli.complete import account_names, domain_names
 from gatepost_cli.output import emit, facts, note
-from gatepost_cli.session import Session, json_option, pass_session
+from gatepost_cli.session import CliSession, json_option, pass_session
 from gatepost_core.domain.errors import shown
 from gatepost_core.domain.model import WallMode
 from gatepost_core.domain.rules import normal_domain
@@ -32,7 +32,7 @@ _MEANING = {
 )
 @json_option
 @pass_session
-def grant(session: Session, name: str, account: str) -> None:
+def grant(session: CliSession, name: str, account: str) -> None:
     """Let another account use a domain as if it were its own: send, sign, count clicks and take bounces.
 
     For an agency and its customer. It counts at once, for the name and all below it that is not registered by
@@ -56,7 +56,7 @@ def grant(session: Session, name: str, account: str) -> None:
 )
 @json_option
 @pass_session
-def revoke(session: Session, name: str, account: str) -> None:
+def revoke(session: CliSession, name: str, account: str) -> None:
     """Take a grant back: from the next message on."""
     with session.directory(write=True) as connection:
         grants.revoke(connection, name, account)
@@ -68,7 +68,7 @@ def revoke(session: Session, name: str, account: str) -> None:
 @click.argument("mode", required=False, type=click.Choice([mode.value for mode in WallMode]))
 @json_option
 @pass_session
-def walls(session: Session, mode: str | None) -> None:
+def walls(session: CliSession, mode: str | None) -> None:
     """Show whether mail that uses another account's domain is refused, or set it in the store.
 
     The setting accounts.walls, unless it is 'store', has the last word.
@@ -101,7 +101,7 @@ def pattern_domain(pattern: str) -> str:
     return pattern.rpartition("@")[2].removeprefix("*.")
 
 
-def note_closed(session: Session, user: str) -> None:
+def note_closed(session: CliSession, user: str) -> None:
     """Say which of a credential's sender patterns help nothing."""
     if session.as_json:
         return

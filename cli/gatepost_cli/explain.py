@@ -13,11 +13,11 @@ import click
 from gatepost_cli.complete import credential_names
 from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import Table, clean, emit, note
-from gatepost_cli.session import Session, json_option, pass_session
+from gatepost_cli.session import CliSession, json_option, pass_session
 from gatepost_core.domain.decision import Decision, Pass
 
 if TYPE_CHECKING:
-    from gatepost_cli.explaining import Explanation, FeatureOutcome, Mail
+    from gatepost_cli.explanation import Explanation, FeatureOutcome, Mail
     from gatepost_cli.maildiff import Within
 
 _SHOWN = 240  # characters of a changed line; --json has all
@@ -50,7 +50,7 @@ _FEW, _ALL = 5, 1_000_000  # edits of a feature in a part
 @json_option
 @pass_session
 def command(
-    session: Session,
+    session: CliSession,
     file: Path,
     credential: str,
     sender: str | None,
@@ -59,14 +59,14 @@ def command(
     everything: bool,
 ) -> int:
     """Explain one message, from a file or standard input. Exit code 0: it would be accepted; 1: refused."""
-    explaining = importlib.import_module("gatepost_cli.explaining")
+    explanation = importlib.import_module("gatepost_cli.explanation")
     rows = importlib.import_module("gatepost_core.store.credentials")
     raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-    mail = _mail(explaining, raw, credential, sender, recipients)
+    mail = _mail(explanation, raw, credential, sender, recipients)
     with session.directory() as connection:
         rows.get(connection, credential)
     with session.reader() as reader:
-        explainer = explaining.Explainer(session.settings, session.keyring, reader, session.now)
+        explainer = explanation.Explainer(session.settings, session.keyring, reader, session.now)
         found: Explanation = explainer.explain(mail)
     if output is not None and found.accepted:
         output.write_bytes(found.message)
@@ -75,7 +75,7 @@ def command(
 
 
 def _mail(
-    explaining: Any, raw: bytes, username: str, sender: str | None, recipients: tuple[str, ...]
+    explanation: Any, raw: bytes, username: str, sender: str | None, recipients: tuple[str, ...]
 ) -> Mail:
     eml = importlib.import_module("gatepost_milter.parts.eml")
     addresses = importlib.import_module("gatepost_milter.parts.addresses")
@@ -85,11 +85,11 @@ def _mail(
     to = recipients or tuple(addresses.recipient_addresses(headers))
     if not to:
         raise click.UsageError("the message names no recipient; give one with --to")
-    mail: Mail = explaining.Mail(username, envelope.strip("<>"), to, raw)
+    mail: Mail = explanation.Mail(username, envelope.strip("<>"), to, raw)
     return mail
 
 
-def _emit(session: Session, mail: Mail, found: Explanation, most: int) -> None:
+def _emit(session: CliSession, mail: Mail, found: Explanation, most: int) -> None:
     if session.as_json:
         emit(session, _data(mail, found), "")
         return

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import click
 from sqlalchemy import literal, select
 
-from gatepost_cli.session import Session
+from gatepost_cli.session import CliSession
 from gatepost_core.keys.keyring import KeyringError
 from gatepost_core.settings import SettingsError
 from gatepost_core.store import StoreUnavailable, schema
@@ -36,7 +36,7 @@ _LATER = (
 )
 
 
-def show(session: Session) -> None:
+def show(session: CliSession) -> None:
     """Print the steps, those that are done marked."""
     done = _done(session)
     click.echo("Gatepost makes an SMTP gateway of a Postfix server. The first steps:\n")
@@ -48,7 +48,7 @@ def show(session: Session) -> None:
         click.echo(f"      {step.command}\n      {step.why}")
 
 
-def _done(session: Session) -> int:
+def _done(session: CliSession) -> int:
     """Return how many steps are done; -1 when that cannot be seen from here."""
     try:
         with session.directory() as connection:
@@ -62,7 +62,7 @@ def _done(session: Session) -> int:
     return len(STEPS) if sent else 4
 
 
-def _missing(session: Session) -> bool:
+def _missing(session: CliSession) -> bool:
     """Say whether there is no store yet, which is where everybody begins."""
     from gatepost_core.store.engine import database_file  # noqa: PLC0415 - for this case alone
 

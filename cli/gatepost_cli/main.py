@@ -16,7 +16,7 @@ import click
 
 from gatepost_cli.group import Group
 from gatepost_cli.nouns import NOUNS
-from gatepost_cli.session import Session
+from gatepost_cli.session import CliSession
 from gatepost_core import __version__
 
 FAILED = 1
@@ -124,7 +124,7 @@ def main(ctx: click.Context, config: str | None, overrides: dict[str, str]) -> N
     Every command takes --json. Exit codes: 0 done, 1 failed, 2 usage, 3 not found,
     4 bad configuration, 5 a check found faults.
     """
-    ctx.obj = Session(config, overrides)
+    ctx.obj = CliSession(config, overrides)
     if ctx.invoked_subcommand is None:
         importlib.import_module("gatepost_cli.first_steps").show(ctx.obj)
 

@@ -11,7 +11,7 @@ from gatepost_cli.complete import credential_names
 from gatepost_cli.group import Group
 from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import Table, emit, emit_each, facts, on_terminal, stamp
-from gatepost_cli.session import Session, json_option, pass_session
+from gatepost_cli.session import CliSession, json_option, pass_session
 from gatepost_core.domain.model import MessageRecord, Mode
 from gatepost_core.domain.walls import RECORDED
 from gatepost_core.store import journal
@@ -39,7 +39,7 @@ def command() -> None:
 @click.option("--probes", is_flag=True, help="Those of doctor's probes as well.")
 @json_option
 @pass_session
-def list_(session: Session, limit: int, credential: str | None, probes: bool) -> None:
+def list_(session: CliSession, limit: int, credential: str | None, probes: bool) -> None:
     """Show the newest messages, without those of 'gatepost doctor' unless --credential names theirs."""
     with session.journal() as connection:
         found = journal.newest_first(
@@ -56,7 +56,7 @@ def list_(session: Session, limit: int, credential: str | None, probes: bool) ->
 @click.argument("name", metavar="ID|QUEUEID")
 @json_option
 @pass_session
-def show(session: Session, name: str) -> None:
+def show(session: CliSession, name: str) -> None:
     """Show one message: envelope, tags, features applied, and why one was not."""
     with session.journal() as connection:
         record = journal.get(connection, name)

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import click
 
-from gatepost_cli.session import Session
+from gatepost_cli.session import CliSession
 from gatepost_cli.table import FACTS, Table, clean
 from gatepost_core.domain import moments
 
@@ -23,7 +23,7 @@ Row: TypeAlias = Sequence[str]
 _PIECE = 65_536
 
 
-def emit(session: Session, data: Any, shown: Table | str) -> None:
+def emit(session: CliSession, data: Any, shown: Table | str) -> None:
     """Print ``data`` as JSON when ``--json`` was given, else ``shown``."""
     if session.as_json:
         click.echo(json.dumps(data, ensure_ascii=True, indent=2))
@@ -36,7 +36,7 @@ def emit(session: Session, data: Any, shown: Table | str) -> None:
 
 
 def emit_each(
-    session: Session,
+    session: CliSession,
     columns: Sequence[str],
     found: Iterable[T],
     data: Callable[[T], Any],
@@ -52,7 +52,7 @@ def emit_each(
         _write(_line(cells) for cells in itertools.chain([columns], map(row, found)))
 
 
-def on_terminal(session: Session) -> bool:
+def on_terminal(session: CliSession) -> bool:
     """Say whether a person reads what is printed, as a table that needs all of its rows."""
     return not session.as_json and sys.stdout.isatty()
 
@@ -84,7 +84,7 @@ def _write(pieces: Iterable[str]) -> None:
     click.echo("".join(waiting), nl=False)
 
 
-def note(session: Session, text: str) -> None:
+def note(session: CliSession, text: str) -> None:
     """Say something to a person on standard error, beside what is printed; silent with ``--json``."""
     if not session.as_json:
         click.echo(text, err=True)

@@ -17,14 +17,14 @@ import click
 
 from gatepost_cli.output import emit, note
 from gatepost_cli.postfix_here import Concern, carrier, concerns, rows, run
-from gatepost_cli.session import Session, confirmed
+from gatepost_cli.session import CliSession, confirmed
 from gatepost_core.postfix import Parameter, Service
 from gatepost_core.postfix.cf_carry import Carrier, CarryError
 from gatepost_core.postfix.cf_plan import Plan
 
 
 def apply(
-    session: Session, kept: Path, main: list[Parameter], master: list[Service], *, force: bool, yes: bool
+    session: CliSession, kept: Path, main: list[Parameter], master: list[Service], *, force: bool, yes: bool
 ) -> None:
     """Tell this host's Postfix. Raises CarryError, ConflictError."""
     carry = carrier(session.settings, kept)
@@ -35,7 +35,7 @@ def apply(
     _do(session, carry, plan, before, yes=yes)
 
 
-def undo(session: Session, kept: Path, *, yes: bool) -> None:
+def undo(session: CliSession, kept: Path, *, yes: bool) -> None:
     """Put back what was there before. Raises CarryError."""
     carry = carrier(session.settings, kept)
     if not carry.state_file.exists():
@@ -49,7 +49,7 @@ def undo(session: Session, kept: Path, *, yes: bool) -> None:
     _do(session, carry, plan, before, yes=yes)
 
 
-def held_against(session: Session, found: list[Concern], *, force: bool) -> None:
+def held_against(session: CliSession, found: list[Concern], *, force: bool) -> None:
     """Warn of what speaks against it; raise CarryError when some of it is a reason not to."""
     reasons = [one.text for one in found if one.refuses and not force]
     for one in found:
@@ -59,7 +59,7 @@ def held_against(session: Session, found: list[Concern], *, force: bool) -> None
         raise CarryError(f"{'. '.join(reasons)}. Nothing was changed")
 
 
-def _do(session: Session, carry: Carrier, plan: Plan, before: dict[str, str], *, yes: bool) -> None:
+def _do(session: CliSession, carry: Carrier, plan: Plan, before: dict[str, str], *, yes: bool) -> None:
     after = {"main.cf": plan.main.text, "master.cf": plan.master.text}
     difference = "".join(_difference(carry.directory, before, after))
     for name in plan.kept:

@@ -20,7 +20,7 @@ from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import emit, note
 from gatepost_cli.postfix_apply import apply, held_against, undo
 from gatepost_cli.postfix_here import KEPT, carrier, concerns
-from gatepost_cli.session import Session, json_option, pass_session
+from gatepost_cli.session import CliSession, json_option, pass_session
 from gatepost_core.postfix import Parameter, Service, main_cf, master_cf
 from gatepost_core.store import domains
 from gatepost_core.store.engine import database_file
@@ -60,7 +60,7 @@ _WIDTH = 100
 )
 @json_option
 @pass_session
-def command(session: Session, form: str, action: str | None, yes: bool, force: bool, kept: Path) -> None:
+def command(session: CliSession, form: str, action: str | None, yes: bool, force: bool, kept: Path) -> None:
     """Print what Postfix has to be told, or tell it."""
     if action == "undo":
         undo(session, kept, yes=yes)
@@ -142,7 +142,7 @@ def _comment(text: str) -> Iterator[str]:
     return (f"# {line}" for line in textwrap.wrap(text, _WIDTH - 2))
 
 
-def _bounce_domains(session: Session) -> list[str]:
+def _bounce_domains(session: CliSession) -> list[str]:
     file = database_file(session.settings.store.url)
     if not file.exists():
         note(session, f"{file} does not exist yet, so relay_domains names no bounce domain.")

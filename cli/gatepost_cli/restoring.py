@@ -13,7 +13,7 @@ from gatepost_cli.archives.archive import Manifest, Part
 from gatepost_cli.archives.moves import Moves
 from gatepost_cli.archives.restore import Places
 from gatepost_cli.owner import as_owner_of
-from gatepost_cli.session import Session
+from gatepost_cli.session import CliSession
 from gatepost_core.serving import scratch
 from gatepost_core.settings import Settings, SettingsError, file_of
 from gatepost_core.store import migrate
@@ -22,7 +22,7 @@ from gatepost_core.store import migrate
 class Restoring:
     """One restore; what is unpacked goes with ``stack``. Raises BackupError, OSError, SettingsError."""
 
-    def __init__(self, session: Session, archive: IO[bytes], manifest: Manifest, stack: ExitStack) -> None:
+    def __init__(self, session: CliSession, archive: IO[bytes], manifest: Manifest, stack: ExitStack) -> None:
         self._session = session
         self._archive = archive
         self._manifest = manifest
@@ -85,6 +85,6 @@ def _beside(place: Path) -> Iterator[Path]:
 
 def _groups(etc: Path, here: Places) -> Iterator[str]:
     """Yield the groups that settings and secrets may be given to: those of this gateway."""
-    for place in (etc, etc / "secrets", here.keys, here.databases[migrate.LINES[0]].parent):
+    for place in (etc, etc / "secrets", here.keys, here.databases[migrate.DATABASES[0]].parent):
         with suppress(OSError, KeyError):
             yield grp.getgrgid(place.stat().st_gid).gr_name

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Session:
+class CliSession:
     """One run: the options before the noun, and what follows from them."""
 
     config: str | None = None
@@ -75,11 +75,11 @@ class Session:
             yield reader
 
 
-pass_session = click.make_pass_decorator(Session)
+pass_session = click.make_pass_decorator(CliSession)
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
-def confirmed(session: Session, question: str, why: str = "this cannot be undone") -> None:
+def confirmed(session: CliSession, question: str, why: str = "this cannot be undone") -> None:
     """Ask a person, who has to say yes. Raises UsageError where nobody can be asked, Abort for a no."""
     if session.as_json or not sys.stdin.isatty():
         raise click.UsageError(f"{why}, and nobody can be asked here; give --yes to have it done")
@@ -99,7 +99,7 @@ def json_option(command: _F) -> _F:
 
 
 def _remember(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
-    session = ctx.find_object(Session)
+    session = ctx.find_object(CliSession)
     if session is not None:
         session.as_json = value
 

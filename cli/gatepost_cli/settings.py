@@ -9,7 +9,7 @@ import click
 from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import Table, emit
 from gatepost_cli.reference import plain, sample, toml
-from gatepost_cli.session import Session, json_option, pass_session
+from gatepost_cli.session import CliSession, json_option, pass_session
 from gatepost_core.settings import Settings, fields, is_secret, variable
 
 _HIDDEN = "***"
@@ -19,7 +19,7 @@ _HIDDEN = "***"
 @click.option("--sample", "as_sample", is_flag=True, help="Print a sample gatepost.toml instead.")
 @json_option
 @pass_session
-def command(session: Session, as_sample: bool) -> None:
+def command(session: CliSession, as_sample: bool) -> None:
     """Print settings, or the sample file."""
     if as_sample:
         text = sample()

@@ -11,7 +11,7 @@ from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import Table, emit, note
 from gatepost_cli.owner import as_owner_of
 from gatepost_cli.postfix_here import told_of_host
-from gatepost_cli.session import Session, json_option, pass_session
+from gatepost_cli.session import CliSession, json_option, pass_session
 from gatepost_core.keys import keyring
 from gatepost_core.serving import scratch
 from gatepost_core.settings import StoreSettings
@@ -19,19 +19,23 @@ from gatepost_core.store import migrate
 from gatepost_core.store.engine import database_file
 from gatepost_core.store.images import FileImageStore
 
-Revisions: TypeAlias = dict[migrate.Line, tuple[str | None, str | None]]
+Revisions: TypeAlias = dict[migrate.Database, tuple[str | None, str | None]]
 
 
-def _targets(_ctx: click.Context, _param: click.Parameter, texts: tuple[str, ...]) -> dict[migrate.Line, str]:
-    targets: dict[migrate.Line, str] = {}
+def _targets(
+    _ctx: click.Context, _param: click.Parameter, texts: tuple[str, ...]
+) -> dict[migrate.Database, str]:
+    targets: dict[migrate.Database, str] = {}
     for text in texts:
         name, equals, schema = text.partition("=")
-        line: migrate.Line | None = next((line for line in migrate.LINES if line == name), None)
-        if line is None or not (equals and schema):
+        database: migrate.Database | None = next(
+            (database for database in migrate.DATABASES if database == name), None
+        )
+        if database is None or not (equals and schema):
             raise click.BadParameter(
                 f"{text!r}: expected directory=SCHEMA or journal=SCHEMA, such as journal=0003"
             )
-        targets[line] = schema
+        targets[database] = schema
     return targets
 
 
@@ -43,24 +47,24 @@ def command() -> None:
 @command.command("upgrade")
 @json_option
 @pass_session
-def upgrade(session: Session) -> None:
+def upgrade(session: CliSession) -> None:
     """Make what is missing and bring databases to this release's schema.
 
     Running it again changes nothing. Root may run it: it then works as the owner of the directory,
     so that new files are his.
     """
     settings = session.settings
-    revisions: Revisions = {line: _upgraded(settings.store, line) for line in migrate.LINES}
+    revisions: Revisions = {database: _upgraded(settings.store, database) for database in migrate.DATABASES}
     with as_owner_of(settings.keys.directory):
         made = [str(path) for path in keyring.create_missing(settings.keys.directory)]
     keyring.Keyring.load(settings.keys.directory)
     databases = {
-        line: {
-            "file": str(database_file(migrate.url_of(settings.store, line))),
+        database: {
+            "file": str(database_file(migrate.url_of(settings.store, database))),
             "before": before,
             "after": after,
         }
-        for line, (before, after) in revisions.items()
+        for database, (before, after) in revisions.items()
     }
     rows = [(str(entry["file"]), _done(entry["before"], entry["after"])) for entry in databases.values()]
     rows += [(path, "made") for path in made] or [(str(settings.keys.directory), "no key was missing")]
@@ -74,32 +78,37 @@ def upgrade(session: Session) -> None:
 @command.command("status")
 @json_option
 @pass_session
-def status(session: Session) -> None:
+def status(session: CliSession) -> None:
     """Show each database's schema beside the one that this release works with."""
     data, rows = {}, []
-    for line in migrate.LINES:
-        file = database_file(migrate.url_of(session.settings.store, line))
+    for database in migrate.DATABASES:
+        file = database_file(migrate.url_of(session.settings.store, database))
         with as_owner_of(file.parent):
-            schema = migrate.revision(session.settings.store, line)
-        state = _state(line, schema)
-        data[line] = {"file": str(file), "schema": schema, "release": migrate.head(line), "state": state}
-        rows.append((str(file), schema or "none", migrate.head(line), state))
+            schema = migrate.revision(session.settings.store, database)
+        state = _state(database, schema)
+        data[database] = {
+            "file": str(file),
+            "schema": schema,
+            "release": migrate.head(database),
+            "state": state,
+        }
+        rows.append((str(file), schema or "none", migrate.head(database), state))
     emit(session, data, Table(("file", "schema", "this release's", "state"), rows))
 
 
-def _state(line: migrate.Line, schema: str | None) -> str:
+def _state(database: migrate.Database, schema: str | None) -> str:
     """Return ``missing``, ``current``, ``behind``, or ``ahead`` for a schema of a newer release."""
     if schema is None:
         return "missing"
-    if schema == migrate.head(line):
+    if schema == migrate.head(database):
         return "current"
-    return "behind" if migrate.older(line, schema) else "ahead"
+    return "behind" if migrate.older(database, schema) else "ahead"
 
 
 @command.command("prune")
 @json_option
 @pass_session
-def prune(session: Session) -> None:
+def prune(session: CliSession) -> None:
     """Remove hosted images that no message has used for as many days as images.keep_days says.
 
     For a timer, once a day. With images.keep_days = 0 only content goes that no account refers to any more.
@@ -121,26 +130,26 @@ def prune(session: Session) -> None:
 @click.argument("schemas", nargs=-1, required=True, metavar="DATABASE=SCHEMA...", callback=_targets)
 @json_option
 @pass_session
-def downgrade(session: Session, schemas: dict[migrate.Line, str]) -> None:
+def downgrade(session: CliSession, schemas: dict[migrate.Database, str]) -> None:
     """Take databases back to the schema of an older release, which is to be installed next.
 
     Each as directory=SCHEMA or journal=SCHEMA; the older release's 'gatepost store status' shows which. What
     only the newer schema can hold is lost: make a backup first.
     """
     done = {}
-    for line, target in schemas.items():
-        with as_owner_of(database_file(migrate.url_of(session.settings.store, line)).parent):
-            before, after = migrate.downgrade_line(session.settings.store, line, target)
-        done[line] = {"before": before, "after": after}
-    rows = [(line, f"from schema {one['before']} to {one['after']}") for line, one in done.items()]
+    for database, target in schemas.items():
+        with as_owner_of(database_file(migrate.url_of(session.settings.store, database)).parent):
+            before, after = migrate.downgrade_one(session.settings.store, database, target)
+        done[database] = {"before": before, "after": after}
+    rows = [(database, f"from schema {one['before']} to {one['after']}") for database, one in done.items()]
     emit(session, done, Table(("database", "done"), rows))
 
 
-def _upgraded(settings: StoreSettings, line: migrate.Line) -> tuple[str | None, str | None]:
-    folder = database_file(migrate.url_of(settings, line)).parent
+def _upgraded(settings: StoreSettings, database: migrate.Database) -> tuple[str | None, str | None]:
+    folder = database_file(migrate.url_of(settings, database)).parent
     with as_owner_of(folder):
         scratch.sweep(folder)
-        return migrate.upgrade_line(settings, line)
+        return migrate.upgrade_one(settings, database)
 
 
 def _done(before: str | None, after: str | None) -> str:

@@ -51,12 +51,12 @@ class Never:
     """The value of ``--expires never``."""
 
 
-def overlap(_ctx: click.Context, _param: click.Parameter, text: str) -> timedelta:
-    """Return the span of ``--overlap``, such as ``24h``; ``0h`` is none at all. An option callback."""
-    span = duration(text)
-    if span is None:
+def span(_ctx: click.Context, _param: click.Parameter, text: str) -> timedelta:
+    """Return the time of ``--overlap`` and the like: ``24h``; ``0h`` is none at all. An option callback."""
+    found = duration(text)
+    if found is None:
         raise click.BadParameter(f"{shown(text)} is not a time span; expected something like 24h, 90m or 7d")
-    return span
+    return found
 
 
 def resolver_address(

@@ -16,7 +16,7 @@ from typing import Protocol
 from gatepost_core.domain import ids, rules
 from gatepost_core.domain.decision import Defer, Pass, Reject
 from gatepost_core.domain.features import DEFAULTS, in_force
-from gatepost_core.domain.logins import UNKNOWN, Login, judge
+from gatepost_core.domain.logins import UNKNOWN, GrantedLogin, judge
 from gatepost_core.domain.model import Credential, MessageRecord, SenderDomain, WallMode
 from gatepost_core.domain.options import Options
 from gatepost_core.domain.texts import bounded
@@ -103,7 +103,7 @@ class Judge:
         credential = self._directory.credential(transaction.username)
         # Policy, which knows more of the session, judged it at DATA.
         since = transaction.since
-        login = None if since is None else Login(UNKNOWN, UNKNOWN, since)
+        login = None if since is None else GrantedLogin(UNKNOWN, UNKNOWN, since)
         judged = judge(credential, transaction.username, now, login, transaction.address)
         if not isinstance(judged, Pass):
             return judged

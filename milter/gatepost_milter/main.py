@@ -76,7 +76,7 @@ class Worker:
             contexts = context_maker(settings, self._keyring, self._reader, calculate=calculators)
             judge = Judge(self._reader, contexts, walls=walls, signing=self._signing)
             service = Service(judge.at_once, self._journal, crew, self._report, self._holdings)
-            shell.Session.service = service
+            shell.MilterSession.service = service
             signal.signal(signal.SIGUSR2, _interrupted)
             threading.Thread(target=self._drain, args=(context, service), daemon=True).start()
             threading.Thread(target=self._live, args=(context, service), daemon=True).start()

@@ -18,7 +18,7 @@ from gatepost_core.serving.prefork import Hooks, Supervisor, WorkerContext
 from gatepost_core.settings import Settings
 from gatepost_policy.questions import Questions
 from gatepost_policy.report import Reporter
-from gatepost_policy.session import Session
+from gatepost_policy.session import PolicySession
 from gatepost_policy.sessions import KnownLogins
 
 
@@ -48,7 +48,7 @@ def serve(settings: Settings) -> int:
         questions = Questions(reader, tokens, policy.bounce_ports, utc_now, walls, logins)
         server = LineServer(
             listener,
-            lambda: Session(questions, report),
+            lambda: PolicySession(questions, report),
             limits=Limits(join_seconds=0.8 * policy.drain_seconds),
             observe=Observer(connections.inc, took),
         )

@@ -24,7 +24,7 @@ from datetime import datetime
 from typing import Protocol
 
 from gatepost_core.domain.decision import AUTHENTICATION_REQUIRED, Decision, Pass, Reject
-from gatepost_core.domain.logins import STANDS, Login, judge
+from gatepost_core.domain.logins import STANDS, GrantedLogin, judge
 from gatepost_core.domain.model import Credential, WallMode
 from gatepost_core.domain.rules import (
     TLS_REQUIRED,
@@ -59,7 +59,7 @@ class Directory(Protocol):
 class Logins(Protocol):
     """Knows who logged in when on which smtpd(8)."""
 
-    def of(self, instance: str, username: str) -> Login | None:
+    def of(self, instance: str, username: str) -> GrantedLogin | None:
         """Return the login of the session that a transaction is in; None when it is not known."""
         ...
 

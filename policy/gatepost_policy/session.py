@@ -20,7 +20,7 @@ from gatepost_policy.questions import Questions
 Report = Callable[[Request, Decision | None, str], None]
 
 
-class Session:
+class PolicySession:
     """The logic of one connection. ``report`` is told of each request, its decision (None: the store
     could not tell) and the reason."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from gatepost_core.domain.logins import Login
+from gatepost_core.domain.logins import GrantedLogin
 from gatepost_core.serving import log
 from gatepost_core.serving.login_table import LoginTable, pid_of
 
@@ -29,9 +29,9 @@ class KnownLogins:
         self._table = table
         self._missing = missing
         self._say = 0.0
-        self._latest: dict[str, tuple[str, Login]] = {}
+        self._latest: dict[str, tuple[str, GrantedLogin]] = {}
 
-    def of(self, instance: str, username: str) -> Login | None:
+    def of(self, instance: str, username: str) -> GrantedLogin | None:
         """See questions.Logins."""
         latest = self._latest.pop(instance, None)
         if latest is not None and latest[0] == username:

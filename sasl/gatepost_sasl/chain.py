@@ -37,7 +37,7 @@ class Stuck(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class ChainEntry:
     """One back end of the chain; ``name`` is for the log."""
 
     name: str
@@ -48,7 +48,7 @@ class Link:
 class Chain:
     """An Authenticator made of others."""
 
-    def __init__(self, links: Sequence[Link]) -> None:
+    def __init__(self, links: Sequence[ChainEntry]) -> None:
         self._links = tuple(links)
 
     def shortest(self) -> Authenticator:
@@ -56,7 +56,7 @@ class Chain:
         first = self._links[0]
         return first.authenticator if first.names.every else self
 
-    def claimant(self, username: str) -> Link | None:
+    def claimant(self, username: str) -> ChainEntry | None:
         """Return the back end that decides about a name, None when none claims it."""
         for link in self._links:
             if link.names.every or username in link.names:

@@ -31,7 +31,7 @@ from gatepost_sasl.guessing import Guard, Rules, parse_networks
 from gatepost_sasl.mechanisms import SCRAM
 from gatepost_sasl.noting import Noting
 from gatepost_sasl.report import Reporter
-from gatepost_sasl.session import Configuration, Scram, Session
+from gatepost_sasl.session import AuthSession, Configuration, Scram
 from gatepost_sasl.slowest import Slowest
 
 # Logins that a worker has waiting for PAM or LDAP at once. Each has a deadline of its own, and one that
@@ -99,7 +99,7 @@ def serve(settings: Settings) -> int:
         numbers = itertools.count(1)
         server = LineServer(
             listener,
-            lambda: Session(configuration, next(numbers)),
+            lambda: AuthSession(configuration, next(numbers)),
             limits=Limits(join_seconds=0.8 * sasl.drain_seconds, threads=_BLOCKING_LOGINS),
             observe=Observer(connections.inc, took),
             unfit=lambda: _unfit(backends, sasl.hang_seconds, metrics),

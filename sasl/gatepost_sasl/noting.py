@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from gatepost_core.domain.logins import Login
+from gatepost_core.domain.logins import GrantedLogin
 from gatepost_core.serving import log
 from gatepost_core.serving.login_table import LoginTable
 from gatepost_sasl.authenticator import Granted
@@ -23,7 +23,7 @@ class Noting:
 
     def __call__(self, pid: int, granted: Granted) -> None:
         """Note a login that is granted now."""
-        login = Login(granted.credential, granted.secret, time.time())
+        login = GrantedLogin(granted.credential, granted.secret, time.time())
         try:
             self._table.note(pid, granted.username, login)
         except OSError as error:

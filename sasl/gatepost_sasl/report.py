@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gatepost_core.serving import log
 from gatepost_core.serving.metrics import Metrics, counting
-from gatepost_sasl.session import Login
+from gatepost_sasl.session import EndedLogin
 
 _RESULTS = ("granted", "denied", "locked", "malformed", "unavailable")
 _MECHANISMS = ("PLAIN", "LOGIN", "SCRAM-SHA-256")
@@ -24,7 +24,7 @@ class Reporter:
         lockouts = metrics.counter("lockouts_total", "Users or networks locked out for guessing.", ("scope",))
         self._lockouts = {scope: lockouts.labels(scope) for scope in ("user", "network")}
 
-    def __call__(self, login: Login) -> None:
+    def __call__(self, login: EndedLogin) -> None:
         """Log and count."""
         mechanism = login.mechanism if login.mechanism in _MECHANISMS else "other"
         self._count((login.result, mechanism))
@@ -38,7 +38,7 @@ class Reporter:
 
 # The same customers log in again and again; what only strangers make up is no routine, and not remembered.
 @log.event("login", usual=1024)
-def _login(login: Login) -> log.Fields:
+def _login(login: EndedLogin) -> log.Fields:
     return {
         "result": login.result,
         "user": login.username or None,

@@ -54,7 +54,7 @@ _PENDING_MOST = 16
 Result: TypeAlias = Literal["granted", "denied", "locked", "malformed", "unavailable"]
 
 
-class Login(NamedTuple):
+class EndedLogin(NamedTuple):
     """One login that has ended, for log and metrics. ``reason`` is never shown to the client.
 
     ``lockout`` says what this failure has locked out, or what was locked out before it.
@@ -106,7 +106,7 @@ class Configuration:
     """
 
     authenticator: Authenticator
-    report: Callable[[Login], None]
+    report: Callable[[EndedLogin], None]
     mechanisms: Collection[str] = ("PLAIN", "LOGIN")
     failure_delay: float = 0.25
     pid: int = 1
@@ -127,7 +127,7 @@ class _Exchange:
     granted: Granted | None = None
 
 
-class Session:
+class AuthSession:
     """The logic of one connection; see the table above. ``number`` tells connections apart."""
 
     def __init__(self, configuration: Configuration, number: int = 1) -> None:
@@ -295,12 +295,12 @@ class Session:
         if self._client:
             self._configuration.note(self._client, granted)
         self._configuration.report(
-            Login("granted", granted.username, request.peer, request.mechanism, granted.note)
+            EndedLogin("granted", granted.username, request.peer, request.mechanism, granted.note)
         )
         return Send(protocol.success(request.id, granted.username), not_before)
 
     def _malformed(self, request: Auth, text: str, now: float) -> Output:
-        self._configuration.report(Login("malformed", "", request.peer, request.mechanism, text))
+        self._configuration.report(EndedLogin("malformed", "", request.peer, request.mechanism, text))
         return self._fail(request.id, text, now)
 
     def _fail(self, request: int, text: str, now: float, hold: Hold | None = None, wait: float = 0.0) -> Send:
@@ -313,7 +313,7 @@ class Session:
         self, result: Result, username: str, exchange: _Exchange, reason: str, lockout: Scope = ""
     ) -> None:
         request = exchange.request
-        login = Login(result, username, request.peer, request.mechanism, reason, lockout)
+        login = EndedLogin(result, username, request.peer, request.mechanism, reason, lockout)
         self._configuration.report(login)
 
     def _remember(self, exchange: _Exchange, now: float) -> None:

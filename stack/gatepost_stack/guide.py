@@ -8,7 +8,7 @@ from rich.console import Console
 
 from gatepost_stack.instance import HOST
 from gatepost_stack.layout import Layout
-from gatepost_stack.provision import DOMAIN, Login
+from gatepost_stack.provision import DOMAIN, ClientLogin
 
 _ROLES = (
     "as port 25: STARTTLS, submission after a login, bounces without",
@@ -17,7 +17,7 @@ _ROLES = (
 )
 
 
-def show(console: Console, layout: Layout, ports: tuple[int, int, int], login: Login) -> None:
+def show(console: Console, layout: Layout, ports: tuple[int, int, int], login: ClientLogin) -> None:
     """Print how to use a stack that is ready."""
     rows = [(f"{HOST}:{port}", role) for port, role in zip(ports, _ROLES, strict=True)]
     rows += [
@@ -38,7 +38,7 @@ def show(console: Console, layout: Layout, ports: tuple[int, int, int], login: L
     console.print("\nCtrl-C stops all of it. The log follows on standard error.")
 
 
-def _commands(layout: Layout, ports: tuple[int, int, int], login: Login) -> dict[str, list[str]]:
+def _commands(layout: Layout, ports: tuple[int, int, int], login: ClientLogin) -> dict[str, list[str]]:
     swaks = (
         f"--auth-user {login.username} --auth-password {login.password} "
         f"--from alice@{DOMAIN} --to bob@example.org --tls-verify --tls-ca-path {_short(layout.ca_file)}"

@@ -31,7 +31,7 @@ Value = str | float | bool | list[int] | list[str]
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
+class ClientLogin:
     """User name and password of a credential."""
 
     username: str
@@ -128,11 +128,11 @@ class Provision:
         expires_at: datetime | None = None,
         mode: Mode = Mode.LIVE,
         username: str = "",
-    ) -> Login:
+    ) -> ClientLogin:
         """Make a credential of the account ``demo`` and return its login."""
         if self._keys is None:
             self._keys = keyring.Keyring.load(self._settings.keys.directory)
-        login = Login(username or passwords.new_username(), passwords.new_password())
+        login = ClientLogin(username or passwords.new_username(), passwords.new_password())
         with self._directory() as connection:
             credentials.add(
                 connection,
@@ -148,10 +148,10 @@ class Provision:
             )
         return login
 
-    def rotate_password(self, username: str, overlap: timedelta) -> Login:
+    def rotate_password(self, username: str, overlap: timedelta) -> ClientLogin:
         """Give the credential a new password; the one until now stays valid for the overlap."""
         keys = self._keys or keyring.Keyring.load(self._settings.keys.directory)
-        login, now = Login(username, passwords.new_password()), datetime.now(UTC)
+        login, now = ClientLogin(username, passwords.new_password()), datetime.now(UTC)
         with self._directory() as connection:
             derived = passwords.derive(keys, login.password)
             credentials.rotate(connection, username, derived, now, now + overlap)

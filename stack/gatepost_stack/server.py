@@ -29,7 +29,7 @@ from gatepost_stack.follow import Log
 from gatepost_stack.instance import HOST
 from gatepost_stack.layout import Layout
 from gatepost_stack.process import StackError
-from gatepost_stack.provision import Login, Value
+from gatepost_stack.provision import ClientLogin, Value
 from gatepost_stack.stack import USUAL_PORTS, Stack, check_ports
 
 _VAR = Path(__file__).resolve().parents[2] / "var"
@@ -180,7 +180,7 @@ def _tables(var: Path, ports: tuple[int, int, int]) -> dict[str, dict[str, Value
     }
 
 
-def _write_server_file(layout: Layout, ports: tuple[int, int, int], login: Login) -> None:
+def _write_server_file(layout: Layout, ports: tuple[int, int, int], login: ClientLogin) -> None:
     values = {
         "host": HOST,
         "ports": ports,

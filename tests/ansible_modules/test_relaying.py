@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gatepost_core.postfix import Parameter
-from gatepost_stack.provision import BOUNCE_DOMAIN, DOMAIN, Login
+from gatepost_stack.provision import BOUNCE_DOMAIN, DOMAIN, ClientLogin
 from gatepost_stack.stack import Stack
 from tests.integration.harness import SENDER, Gateway, fresh_recipient, text_message
 
@@ -44,7 +44,7 @@ def relaying(upstream: Gateway, outgoing: Any, folder: Path, values: dict[str, A
     return Stack(folder.parent / "gateway", extra=extra)
 
 
-def relay(upstream: Gateway, login: Login, **more: Any) -> dict[str, Any]:
+def relay(upstream: Gateway, login: ClientLogin, **more: Any) -> dict[str, Any]:
     port = upstream.port("submission")
     return {
         "host": "localhost",

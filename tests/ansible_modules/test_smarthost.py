@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gatepost_stack.provision import DOMAIN, Login
+from gatepost_stack.provision import DOMAIN, ClientLogin
 from gatepost_stack.stack import Stack
 from tests.integration.harness import SENDER, Gateway, fresh_recipient
 
@@ -33,7 +33,9 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 class Client:
     """What the role does to a server, and takes back."""
 
-    def __init__(self, gateway: Gateway, run: Run, shared: Shared, server: HandMade, login: Login) -> None:
+    def __init__(
+        self, gateway: Gateway, run: Run, shared: Shared, server: HandMade, login: ClientLogin
+    ) -> None:
         self.gateway, self.run, self.shared, self.server = gateway, run, shared, server
         self.hop = f"[localhost]:{gateway.port('submission')}"
         self.login = login
@@ -208,7 +210,7 @@ def test_the_test_message_tells_the_gateway_s_reply_and_waits_in_no_queue(client
     recipient = fresh_recipient()
     assert client.test_message(recipient)["reply"].startswith("250 2.0.0 Ok")
     client.gateway.delivered(recipient)
-    client.login = Login(client.login.username, "wrong")
+    client.login = ClientLogin(client.login.username, "wrong")
     client.configure()
     result = client.test_message(fresh_recipient())
     assert "535 5.7.8" in result["msg"]

@@ -210,7 +210,7 @@ def downgrade(): op.drop_table("later")
 @pytest.fixture
 def before(filled: Gatepost, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """The next release runs, and has upgraded; the schemas of the one before it."""
-    schemas = {line: migrate.head(line) for line in migrate.LINES}
+    schemas = {line: migrate.head(line) for line in migrate.DATABASES}
     copy = shutil.copytree(migrate.MIGRATIONS, filled.folder / "migrations")
     for line, head in schemas.items():
         (copy / line / "versions" / "9000_next.py").write_text(NEXT.format(head=head))

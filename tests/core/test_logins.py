@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatepost_core.domain.decision import Pass
-from gatepost_core.domain.logins import UNKNOWN, Login, judge, secret_mark
+from gatepost_core.domain.logins import UNKNOWN, GrantedLogin, judge, secret_mark
 from gatepost_core.domain.model import Credential, ImportedSecret, Rules, Secret, Source, State
 from gatepost_core.serving.login_table import SIZE, LoginTable, pid_of
 
@@ -31,12 +31,12 @@ def credential(*secrets: Secret, imported: ImportedSecret | None = None) -> Cred
     )
 
 
-def stands(one: Credential, login: Login, now: datetime = NOW) -> bool:
+def stands(one: Credential, login: GrantedLogin, now: datetime = NOW) -> bool:
     return isinstance(judge(one, one.username, now, login), Pass)
 
 
-def at(moment: datetime, mark: int = UNKNOWN, number: int = 7) -> Login:
-    return Login(number, mark, moment.timestamp())
+def at(moment: datetime, mark: int = UNKNOWN, number: int = 7) -> GrantedLogin:
+    return GrantedLogin(number, mark, moment.timestamp())
 
 
 def test_a_session_lasts_until_the_overlap_of_its_password_ends() -> None:
@@ -98,13 +98,13 @@ def test_a_login_is_found_by_the_name_and_process_that_it_was_noted_for(tmp_path
     writing, reading = LoginTable(tmp_path / "logins", writing=True), LoginTable(tmp_path / "logins")
     with pytest.raises(OSError, match="logins"):
         reading.find(1, "gp1")
-    writing.note(1, "gp1", Login(7, 3, 1.5))
-    assert reading.find(1, "gp1") == Login(7, 3, 1.5)
+    writing.note(1, "gp1", GrantedLogin(7, 3, 1.5))
+    assert reading.find(1, "gp1") == GrantedLogin(7, 3, 1.5)
     assert reading.find(1, "gp2") is None
     assert reading.find(2, "gp1") is None
-    writing.note(1, "gp2", Login(8, -4, 2.5))
+    writing.note(1, "gp2", GrantedLogin(8, -4, 2.5))
     assert reading.find(1, "gp1") is None
-    assert reading.find(1, "gp2") == Login(8, -4, 2.5)
+    assert reading.find(1, "gp2") == GrantedLogin(8, -4, 2.5)
     assert (tmp_path / "logins").stat().st_size == SIZE
     assert (tmp_path / "logins").stat().st_mode & 0o007 == 0
 
@@ -117,9 +117,9 @@ def test_a_process_is_not_taken_for_bytes_that_look_like_it(
     tmp_path_factory: pytest.TempPathFactory, pids: list[int], number: int
 ) -> None:
     table = LoginTable(tmp_path_factory.mktemp("alike") / "logins", writing=True)
-    latest: dict[int, Login] = {}
+    latest: dict[int, GrantedLogin] = {}
     for turn, pid in enumerate(pids):
-        latest[pid] = Login(number, number, float(turn + 1))
+        latest[pid] = GrantedLogin(number, number, float(turn + 1))
         table.note(pid, "gp1", latest[pid])
     for pid in (1, 7, 256, 1025, 0x01010101, 0x07000000, 1793):
         assert not pids or table.find(pid, "gp1") == latest.get(pid)
@@ -128,7 +128,7 @@ def test_a_process_is_not_taken_for_bytes_that_look_like_it(
 def test_of_too_many_processes_the_oldest_login_gives_way(tmp_path: Path) -> None:
     table = LoginTable(tmp_path / "logins", writing=True)
     for number in range(1, 4 * 8192):
-        table.note(number, "gp1", Login(1, 1, float(number)))
+        table.note(number, "gp1", GrantedLogin(1, 1, float(number)))
     assert all(table.find(number, "gp1") for number in range(3 * 8192, 4 * 8192))
     assert table.find(1, "gp1") is None
     assert (tmp_path / "logins").stat().st_size == SIZE
@@ -139,7 +139,7 @@ def test_a_damaged_file_is_no_login_of_anybody_and_is_mended_by_the_next(
     tmp_path_factory: pytest.TempPathFactory, data: bytes, place: int
 ) -> None:
     path = tmp_path_factory.mktemp("damaged") / "logins"
-    login = Login(7, 3, 1.5)
+    login = GrantedLogin(7, 3, 1.5)
     LoginTable(path, writing=True).note(9, "gp1", login)
     with path.open("r+b") as file:
         file.seek(place)
@@ -159,16 +159,16 @@ def test_a_file_that_is_cut_short_or_replaced_is_noticed(
     monkeypatch.setattr("gatepost_core.serving.login_table._LOOK_SECONDS", 0.0)
     path = tmp_path / "logins"
     writing, reading = LoginTable(path, writing=True), LoginTable(path)
-    writing.note(1, "gp1", Login(7, 3, 1.5))
+    writing.note(1, "gp1", GrantedLogin(7, 3, 1.5))
     assert reading.find(1, "gp1")
     os.truncate(path, 100)
     with pytest.raises(OSError, match="not a table"):
         reading.find(1, "gp1")
-    writing.note(1, "gp1", Login(7, 3, 2.5))
-    assert reading.find(1, "gp1") == Login(7, 3, 2.5)
+    writing.note(1, "gp1", GrantedLogin(7, 3, 2.5))
+    assert reading.find(1, "gp1") == GrantedLogin(7, 3, 2.5)
     path.unlink()
-    writing.note(1, "gp1", Login(7, 3, 3.5))
-    assert reading.find(1, "gp1") == Login(7, 3, 3.5)
+    writing.note(1, "gp1", GrantedLogin(7, 3, 3.5))
+    assert reading.find(1, "gp1") == GrantedLogin(7, 3, 3.5)
     path.unlink()
     os.mkfifo(path)
     for table in (reading, writing):

@@ -27,9 +27,9 @@ def settings(tmp_path: Path) -> StoreSettings:
     return StoreSettings(url=f"sqlite:///{tmp_path}/store/directory.db")
 
 
-@pytest.mark.parametrize("line", migrate.LINES)
+@pytest.mark.parametrize("line", migrate.DATABASES)
 def test_migrations_make_the_schema_that_the_code_expects(
-    settings: StoreSettings, line: migrate.Line
+    settings: StoreSettings, line: migrate.Database
 ) -> None:
     migrate.upgrade(settings)
     engine = open_engine(migrate.url_of(settings, line))
@@ -44,8 +44,8 @@ def test_migrations_make_the_schema_that_the_code_expects(
     engine.dispose()
 
 
-@pytest.mark.parametrize("line", migrate.LINES)
-def test_migrations_can_be_undone_and_done_again(settings: StoreSettings, line: migrate.Line) -> None:
+@pytest.mark.parametrize("line", migrate.DATABASES)
+def test_migrations_can_be_undone_and_done_again(settings: StoreSettings, line: migrate.Database) -> None:
     migrate.upgrade(settings)
     config = migrate._config(line)
     engine = open_engine(migrate.url_of(settings, line))
@@ -60,15 +60,15 @@ def test_migrations_can_be_undone_and_done_again(settings: StoreSettings, line: 
 
 
 def test_upgrading_twice_changes_nothing_and_says_so(settings: StoreSettings) -> None:
-    assert all(migrate.behind(settings, line) for line in migrate.LINES)
+    assert all(migrate.behind(settings, line) for line in migrate.DATABASES)
     first = migrate.upgrade(settings)
     assert all(before is None and after for before, after in first.values())
-    assert not any(migrate.behind(settings, line) for line in migrate.LINES)
+    assert not any(migrate.behind(settings, line) for line in migrate.DATABASES)
     second = migrate.upgrade(settings)
     assert all(before == after for before, after in second.values())
 
 
-@pytest.mark.parametrize("line", migrate.LINES)
+@pytest.mark.parametrize("line", migrate.DATABASES)
 @pytest.mark.parametrize(
     ("schema", "told"),
     [
@@ -77,7 +77,7 @@ def test_upgrading_twice_changes_nothing_and_says_so(settings: StoreSettings) ->
     ],
 )
 def test_a_database_of_a_schema_that_nobody_knows_is_left_alone_with_what_to_do(
-    settings: StoreSettings, line: migrate.Line, schema: str, told: str
+    settings: StoreSettings, line: migrate.Database, schema: str, told: str
 ) -> None:
     migrate.upgrade(settings)
     file = database_file(migrate.url_of(settings, line))
@@ -89,8 +89,8 @@ def test_a_database_of_a_schema_that_nobody_knows_is_left_alone_with_what_to_do(
     assert file.read_bytes() == before
 
 
-@pytest.mark.parametrize("line", migrate.LINES)
-def test_schemas_are_numbered(line: migrate.Line) -> None:
+@pytest.mark.parametrize("line", migrate.DATABASES)
+def test_schemas_are_numbered(line: migrate.Database) -> None:
     """By its number a schema is told as older or newer."""
     names = [script.revision for script in migrate._scripts(line).walk_revisions()]
     assert all(len(name) == 4 and name.isdecimal() for name in names)
@@ -123,7 +123,7 @@ def test_a_store_that_was_never_made_hints_at_the_command(tmp_path: Path) -> Non
         faults(url),
         engine.begin() as connection,
     ):
-        accounts.everyone(connection)
+        accounts.list_all(connection)
     engine.dispose()
 
 

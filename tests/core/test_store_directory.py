@@ -41,7 +41,7 @@ def test_an_account_name_that_a_shell_could_trip_over_is_refused(connection: Con
 def test_an_account_is_made_once_and_found_by_name(connection: Connection) -> None:
     made = accounts.add(connection, "zeta", NOW)
     assert accounts.get(connection, "zeta") == made
-    assert [account.name for account in accounts.everyone(connection)] == ["acme", "zeta"]
+    assert [account.name for account in accounts.list_all(connection)] == ["acme", "zeta"]
 
 
 def test_a_name_that_is_taken_is_a_conflict(store: Store) -> None:
@@ -56,7 +56,7 @@ def test_a_name_that_is_taken_is_a_conflict(store: Store) -> None:
 def test_an_account_that_owns_something_is_not_removed(connection: Connection) -> None:
     with pytest.raises(Conflict, match="still has credentials"):
         accounts.remove(connection, "acme")
-    for credential in credentials.everyone(connection):
+    for credential in credentials.list_all(connection):
         credentials.remove(connection, credential.username)
     with pytest.raises(Conflict, match="still has sender domains"):
         accounts.remove(connection, "acme")
@@ -138,7 +138,7 @@ def test_a_rotation_without_overlap_ends_the_old_password_at_once(
 
 
 def test_a_removed_credential_leaves_no_secret_behind(connection: Connection) -> None:
-    for credential in credentials.everyone(connection):
+    for credential in credentials.list_all(connection):
         credentials.remove(connection, credential.username)
     assert connection.execute(select(func.count()).select_from(secrets)).scalar() == 0
     with pytest.raises(NotFound):
@@ -146,11 +146,11 @@ def test_a_removed_credential_leaves_no_secret_behind(connection: Connection) ->
 
 
 def test_an_overview_holds_no_secret(connection: Connection) -> None:
-    everyone = credentials.everyone(connection, "acme")
+    everyone = credentials.list_all(connection, "acme")
     assert [credential.username for credential in everyone] == ["alice", "bob", "off", "old", "jörg"]
     assert all(credential.secrets == () for credential in everyone)
     with pytest.raises(NotFound):
-        credentials.everyone(connection, "nobody")
+        credentials.list_all(connection, "nobody")
 
 
 def add_domain(connection: Connection, name: str, click: str = "c.x.test", bounce: str = "b.x.test") -> str:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from gatepost_core.serving.lineserver import Close, Output, Send, Session
+from gatepost_core.serving.lineserver import Close, LineSession, Output, Send
 
 _BASE64 = re.compile(r"\{b64:(.*?)\}")
 _REPEAT = re.compile(r"\{(.)\*(\d+)\}")
@@ -62,7 +62,7 @@ def _plain(text: str) -> bytes:
     return re.sub(rb"\\(t|n|0|x[0-9a-f]{2})", unescape, text.encode())
 
 
-def replay_session(path: Path, session: Session) -> None:
+def replay_session(path: Path, session: LineSession) -> None:
     """Replay a transcript against a session; fail at the step that differs."""
     said, closed = _collect(session.start())
     for step in steps(path):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gatepost_stack.provision import Login
+from gatepost_stack.provision import ClientLogin
 from gatepost_stack.stack import Stack
 from tests.integration.harness import Gateway
 
@@ -32,6 +32,6 @@ def baseline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 
 @pytest.fixture
-def login(gateway: Gateway) -> Login:
+def login(gateway: Gateway) -> ClientLogin:
     """A credential of its own for each test, any sender, no feature on."""
     return gateway.stack.provision.credential()

@@ -19,7 +19,7 @@ from typing import Literal
 from gatepost_stack import delivery
 from gatepost_stack.delivery import Delivered
 from gatepost_stack.instance import HOST
-from gatepost_stack.provision import Login
+from gatepost_stack.provision import ClientLogin
 from gatepost_stack.stack import Stack
 
 Port = Literal["mx", "submission", "submissions"]
@@ -81,7 +81,7 @@ class Gateway:
 
     @contextmanager
     def logged_in(
-        self, login: Login, role: Port = "submission", mechanism: Mechanism = "PLAIN"
+        self, login: ClientLogin, role: Port = "submission", mechanism: Mechanism = "PLAIN"
     ) -> Iterator[smtplib.SMTP]:
         """Open a session and log in with one mechanism."""
         with self.connect(role) as connection:
@@ -90,7 +90,7 @@ class Gateway:
             connection.auth(mechanism, authenticate)
             yield connection
 
-    def swaks(self, role: Port, *options: str, login: Login | None = None, tls: bool = True) -> Outcome:
+    def swaks(self, role: Port, *options: str, login: ClientLogin | None = None, tls: bool = True) -> Outcome:
         """Run swaks(1) against a port."""
         command = ["swaks", "--server", HOST, "--port", str(self.port(role)), "--timeout", "30"]
         if tls:
@@ -100,7 +100,9 @@ class Gateway:
             command += ["--auth-user", login.username, "--auth-password", login.password]
         return _run([*command, *options])
 
-    def curl(self, role: Port, login: Login, mechanism: Mechanism, recipient: str, file: Path) -> Outcome:
+    def curl(
+        self, role: Port, login: ClientLogin, mechanism: Mechanism, recipient: str, file: Path
+    ) -> Outcome:
         """Send a file with curl(1)."""
         scheme = "smtps" if role == "submissions" else "smtp"
         options = ["--silent", "--show-error", "--verbose", "--max-time", "30", "--ssl-reqd"]

@@ -13,7 +13,7 @@ from gatepost_core.domain.features import FeatureValue
 from gatepost_core.settings import Settings
 from gatepost_stack import provision
 from gatepost_stack.daemons import Daemon, Supervisor
-from gatepost_stack.provision import Login, Provision, Value
+from gatepost_stack.provision import ClientLogin, Provision, Value
 from tests.integration.wire import Client
 
 ALL: dict[str, FeatureValue] = {
@@ -44,7 +44,7 @@ class Lone:
     def socket(self) -> str:
         return str(self.folder / "milter")
 
-    def client(self, login: Login) -> Client:
+    def client(self, login: ClientLogin) -> Client:
         return Client(self.socket, login.username)
 
     def workers(self) -> list[int]:

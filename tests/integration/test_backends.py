@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from gatepost_core.domain.model import Source
-from gatepost_stack.provision import Login
+from gatepost_stack.provision import ClientLogin
 from gatepost_stack.stack import Stack
 from tests.integration.harness import (
     MECHANISMS,
@@ -46,17 +46,17 @@ class Site:
     pam_file: Path
     first: slapd.Slapd
     second: slapd.Slapd
-    store_login: Login
+    store_login: ClientLogin
 
-    def login(self, backend: str) -> Login:
+    def login(self, backend: str) -> ClientLogin:
         logins = {
             "store": self.store_login,
-            "pam": Login("penny", pamd.PASSWORD),
-            "ldap": Login("lena", slapd.PASSWORD),
+            "pam": ClientLogin("penny", pamd.PASSWORD),
+            "ldap": ClientLogin("lena", slapd.PASSWORD),
         }
         return logins[backend]
 
-    def answer(self, login: Login, role: Port = "submission", mechanism: Mechanism = "PLAIN") -> str:
+    def answer(self, login: ClientLogin, role: Port = "submission", mechanism: Mechanism = "PLAIN") -> str:
         """Log in and return the reply's two codes."""
         try:
             with self.gateway.connect(role) as connection:
@@ -129,13 +129,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield Site(Gateway(stack), Path("/etc/pam.d") / service, first, second, login)
 
 
-def disabled(site: Site, backend: str) -> Login:
+def disabled(site: Site, backend: str) -> ClientLogin:
     """Return a login whose password is right and whose credential is disabled."""
     provision = site.gateway.stack.provision
     logins = {
         "store": provision.credential,
-        "pam": lambda: Login("peter", pamd.PASSWORD),
-        "ldap": lambda: Login("lars", slapd.PASSWORD),
+        "pam": lambda: ClientLogin("peter", pamd.PASSWORD),
+        "ldap": lambda: ClientLogin("lars", slapd.PASSWORD),
     }
     login = logins[backend]()
     provision.disable(login.username)
@@ -143,10 +143,10 @@ def disabled(site: Site, backend: str) -> Login:
 
 
 UNKNOWN = {"store": "gpnobody", "pam": "pnobody", "ldap": "nobody"}
-OUTCOMES: dict[str, tuple[Callable[[Site, str], Login], str]] = {
+OUTCOMES: dict[str, tuple[Callable[[Site, str], ClientLogin], str]] = {
     "granted": (lambda site, backend: site.login(backend), GRANTED),
-    "wrong": (lambda site, backend: Login(site.login(backend).username, "guess"), REFUSED),
-    "unknown": (lambda site, backend: Login(UNKNOWN[backend], site.login(backend).password), REFUSED),
+    "wrong": (lambda site, backend: ClientLogin(site.login(backend).username, "guess"), REFUSED),
+    "unknown": (lambda site, backend: ClientLogin(UNKNOWN[backend], site.login(backend).password), REFUSED),
     "disabled": (disabled, REFUSED),
 }
 CASES = list(itertools.product(BACKENDS, OUTCOMES, PORTS, MECHANISMS))
@@ -166,7 +166,7 @@ def test_what_is_our_fault_is_454_on_every_port_and_goes_by_itself(site: Site, b
     with site.down(backend):
         for role, mechanism in itertools.product(PORTS, MECHANISMS):
             assert site.answer(login, role, mechanism) == OUR_FAULT
-        assert site.answer(Login(login.username, "guess")) == OUR_FAULT
+        assert site.answer(ClientLogin(login.username, "guess")) == OUR_FAULT
     deadline = time.monotonic() + 15
     while (answer := site.answer(login)) != GRANTED:
         assert answer == OUR_FAULT
@@ -182,8 +182,8 @@ def test_a_login_of_a_directory_sends_like_any_other_credential(site: Site) -> N
 
 
 def test_a_right_password_without_a_credential_is_refused(site: Site) -> None:
-    assert site.answer(Login("paul", pamd.PASSWORD)) == REFUSED
-    assert site.answer(Login("lutz", slapd.PASSWORD)) == REFUSED
+    assert site.answer(ClientLogin("paul", pamd.PASSWORD)) == REFUSED
+    assert site.answer(ClientLogin("lutz", slapd.PASSWORD)) == REFUSED
 
 
 def test_a_credential_held_to_networks_is_refused_from_elsewhere(site: Site) -> None:
@@ -235,6 +235,6 @@ def test_the_second_server_answers_while_the_first_is_in_trouble(site: Site, fau
     try:
         for _ in range(3):
             assert site.answer(site.login("ldap")) == GRANTED
-            assert site.answer(Login("lena", "guess")) == REFUSED
+            assert site.answer(ClientLogin("lena", "guess")) == REFUSED
     finally:
         site.first.restart()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gatepost_stack.instance import HOST
-from gatepost_stack.provision import Login
+from gatepost_stack.provision import ClientLogin
 from tests.integration.harness import SENDER, Gateway, fresh_recipient, text_message
 
 PAGE = (Path(__file__).parents[2] / "docs" / "clients.md").read_text()
@@ -32,7 +32,9 @@ def recipes(title: str) -> list[str]:
 
 
 @pytest.mark.parametrize("title", PROGRAMS)
-def test_a_recipe_works_as_it_stands(gateway: Gateway, login: Login, title: str, tmp_path: Path) -> None:
+def test_a_recipe_works_as_it_stands(
+    gateway: Gateway, login: ClientLogin, title: str, tmp_path: Path
+) -> None:
     recipient = fresh_recipient()
     text = recipes(title)[0]
     for written, here in (

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gatepost_stack.provision import DOMAIN, Login
+from gatepost_stack.provision import DOMAIN, ClientLogin
 from gatepost_stack.stack import HOSTNAME
 from tests.integration.harness import SENDER, Gateway, fresh_recipient
 from tests.integration.otherhost import OtherHost
@@ -22,7 +22,7 @@ HERE = """\
 """
 
 
-def filled(text: str, gateway: Gateway, login: Login) -> str:
+def filled(text: str, gateway: Gateway, login: ClientLogin) -> str:
     """Return a recipe with this gateway's name, port and a login in it."""
     for written, here in (
         ("mail.example.org", HOSTNAME),
@@ -50,12 +50,12 @@ def send(machine: OtherHost, recipient: str, options: str = "") -> None:
 
 
 def test_exim_keeps_what_is_refused_at_login_and_sends_it_when_that_is_mended(
-    gateway: Gateway, login: Login, tmp_path: Path
+    gateway: Gateway, login: ClientLogin, tmp_path: Path
 ) -> None:
     (steps,) = recipes("Exim")
     with host(gateway, tmp_path / "exim", "exim4-daemon-light") as exim:
         exim.run("cat >/run/here.sed; sed -i -f /run/here.sed /etc/exim4/exim4.conf.template", HERE)
-        wrong = Login(login.username, "wrong")
+        wrong = ClientLogin(login.username, "wrong")
         exim.run(filled(steps, gateway, wrong).replace("systemctl restart exim4", ":"))
         recipient = fresh_recipient()
         send(exim, recipient, "-odi")
@@ -69,7 +69,7 @@ def test_exim_keeps_what_is_refused_at_login_and_sends_it_when_that_is_mended(
 
 
 def test_nullmailer_keeps_what_is_refused_at_login_in_a_folder_from_which_it_is_sent_again(
-    gateway: Gateway, login: Login, tmp_path: Path
+    gateway: Gateway, login: ClientLogin, tmp_path: Path
 ) -> None:
     steps, again = recipes("nullmailer")
     unit = "setpriv --reuid mail --regid mail --clear-groups nullmailer-send"
@@ -80,7 +80,7 @@ def test_nullmailer_keeps_what_is_refused_at_login_in_a_folder_from_which_it_is_
         )
         nullmailer.run("chown mail:mail /var/spool/nullmailer/trigger; touch /run/log; chmod 666 /run/log")
         restart = f"pkill -x nullmailer-send || true; {run}"
-        wrong = Login(login.username, "wrong")
+        wrong = ClientLogin(login.username, "wrong")
         nullmailer.run(filled(steps, gateway, wrong).replace("systemctl restart nullmailer", restart))
         recipient = fresh_recipient()
         send(nullmailer, recipient)
@@ -100,7 +100,7 @@ def test_cron_s_mail_by_msmtp_reaches_somebody_and_a_refused_login_is_an_error(
     recipient = fresh_recipient()
     config, aliases = recipes("msmtp")
     (tmp_path / "aliases").write_text(aliases.replace("you@example.org", recipient))
-    for login, status in ((held, 0), (Login(held.username, "wrong"), 77)):
+    for login, status in ((held, 0), (ClientLogin(held.username, "wrong"), 77)):
         file = tmp_path / f"config{status}"
         text = filled(config, gateway, login).replace("/etc/aliases", str(tmp_path / "aliases"))
         text = text.replace(HOSTNAME, "127.0.0.1").replace(

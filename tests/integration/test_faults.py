@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from gatepost_stack.provision import Login
+from gatepost_stack.provision import ClientLogin
 from tests.integration.harness import SENDER, Gateway, fresh_recipient, reply
 
 CLIENTS = 4
@@ -26,7 +26,7 @@ HTML = (
 class Load:
     """Clients that log in, send a few messages, and begin again, until told to stop."""
 
-    def __init__(self, gateway: Gateway, login: Login) -> None:
+    def __init__(self, gateway: Gateway, login: ClientLogin) -> None:
         self._gateway = gateway
         self._login = login
         self._stopping = threading.Event()

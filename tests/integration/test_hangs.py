@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gatepost_stack.provision import Login
+from gatepost_stack.provision import ClientLogin
 from gatepost_stack.stack import Stack
 from tests.integration.harness import SENDER, Gateway, fresh_recipient, text_message
 
@@ -31,7 +31,7 @@ def codes(error: smtplib.SMTPException) -> set[int]:
     return {error.smtp_code} if isinstance(error, smtplib.SMTPResponseException) else set()
 
 
-def sent(gateway: Gateway, login: Login, recipient: str) -> set[int]:
+def sent(gateway: Gateway, login: ClientLogin, recipient: str) -> set[int]:
     """Send a message; return the codes that refused it, none where it was taken."""
     try:
         with gateway.logged_in(login) as connection:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from gatepost_core.domain.features import FeatureValue
 from gatepost_milter.editing.message import Plan, render
-from gatepost_stack.provision import Login
+from gatepost_stack.provision import ClientLogin
 from tests.corpus.maker import message
 from tests.integration.harness import SENDER, Gateway, fresh_recipient
 from tests.integration.processes import peak, reset_peak
@@ -74,7 +74,7 @@ def test_parallel_sessions_with_all_features_lose_nothing_and_keep_the_workers(g
     assert gateway.workers("milter") == before
 
 
-def _session(gateway: Gateway, login: Login, number: int) -> list[str]:
+def _session(gateway: Gateway, login: ClientLogin, number: int) -> list[str]:
     """Send messages of the corpus to three recipients each; return the recipients."""
     recipients: list[str] = []
     with gateway.logged_in(login) as connection:

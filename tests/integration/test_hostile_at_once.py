@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from gatepost_core.domain.features import FeatureValue
-from gatepost_stack.provision import Login
+from gatepost_stack.provision import ClientLogin
 from tests.hostile.messages import BY_OVERRIDE, MESSAGES, by_override
 from tests.integration.harness import SENDER, Gateway, fresh_recipient, text_message
 
@@ -42,7 +42,7 @@ class Innocent:
     """Somebody who logs in and sends again and again; ``waits`` are in seconds, with what was beside."""
 
     gateway: Gateway
-    login: Login
+    login: ClientLogin
     beside: list[str] = field(default_factory=lambda: [""])
     waits: list[tuple[float, str]] = field(default_factory=list[tuple[float, str]])
     faults: list[str] = field(default_factory=list[str])
@@ -65,7 +65,7 @@ def hostile() -> Iterator[tuple[str, bytes]]:
             yield f"{name}, by override", by_override(make())
 
 
-def sent(gateway: Gateway, login: Login, raw: bytes) -> tuple[int, bytes]:
+def sent(gateway: Gateway, login: ClientLogin, raw: bytes) -> tuple[int, bytes]:
     with gateway.logged_in(login) as connection:
         assert connection.sock is not None
         connection.sock.settimeout(300)  # on a busy machine what is hostile may take long, and only that

@@ -27,7 +27,7 @@ import pytest
 
 from gatepost_stack import certificate
 from gatepost_stack.instance import HOST
-from gatepost_stack.provision import Login
+from gatepost_stack.provision import ClientLogin
 from gatepost_stack.stack import free_ports
 from tests.ansible_modules.running import collection_in, run_module
 from tests.core.running import PATIENCE
@@ -71,7 +71,7 @@ class ByHand:
             os.close(terminal)
 
     @contextmanager
-    def logged_in(self, login: Login) -> Iterator[smtplib.SMTP]:
+    def logged_in(self, login: ClientLogin) -> Iterator[smtplib.SMTP]:
         context = ssl.create_default_context(cafile=self.config.parent / "tls" / "ca.pem")
         with smtplib.SMTP(HOST, self.ports[0], local_hostname="client.test", timeout=30) as connection:
             connection._host = "mail.example.test"  # type: ignore[attr-defined]

@@ -21,7 +21,7 @@ import pytest
 
 from gatepost_core.keys.dkim_keys import txt_record
 from gatepost_core.postfix import Parameter
-from gatepost_stack.provision import Login
+from gatepost_stack.provision import ClientLogin
 from gatepost_stack.stack import Stack
 from tests.corpus.letters import letter
 from tests.corpus.sunk import check
@@ -45,7 +45,7 @@ def size_of(number: int) -> int:
 class Clients:
     """Clients that send letter after letter, each until it is accepted; ``replies`` counts what they hear."""
 
-    def __init__(self, gateway: Gateway, login: Login) -> None:
+    def __init__(self, gateway: Gateway, login: ClientLogin) -> None:
         self._gateway, self._login = gateway, login
         self._lock = threading.Lock()
         self._number = 0

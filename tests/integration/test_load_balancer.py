@@ -16,7 +16,7 @@ import pytest
 
 from gatepost_core.store import usage
 from gatepost_stack.instance import HOST
-from gatepost_stack.provision import Login
+from gatepost_stack.provision import ClientLogin
 from gatepost_stack.stack import Stack, free_ports
 from tests.cli.nameserver import nameserver
 from tests.integration.doctored import Doctor, zones
@@ -47,7 +47,7 @@ class Balanced:
     submissions: int
 
     @contextmanager
-    def logged_in(self, login: Login, source: str, port: int) -> Iterator[smtplib.SMTP]:
+    def logged_in(self, login: ClientLogin, source: str, port: int) -> Iterator[smtplib.SMTP]:
         """Log in through the load balancer, from one of loopback's addresses."""
         context = ssl.create_default_context(cafile=self.gateway.ca_file)
         connection: smtplib.SMTP
@@ -63,7 +63,7 @@ class Balanced:
         finally:
             connection.close()
 
-    def attempt(self, login: Login, source: str, port: int) -> str:
+    def attempt(self, login: ClientLogin, source: str, port: int) -> str:
         """Return the refusal of a login, empty for a success."""
         try:
             with self.logged_in(login, source, port):
@@ -122,7 +122,7 @@ def test_a_guesser_locks_out_nobody_else_behind_the_same_load_balancer(balanced:
     login = balanced.gateway.stack.provision.credential()
     guesser = GUESSER if role == "submission" else "127.0.0.4"
     for _ in range(3):
-        assert balanced.attempt(Login(login.username, "guess"), guesser, port)
+        assert balanced.attempt(ClientLogin(login.username, "guess"), guesser, port)
     assert balanced.attempt(login, guesser, port)  # locked out, whoever's name he uses
     recipient = fresh_recipient()
     with balanced.logged_in(login, CUSTOMER, port) as connection:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gatepost_stack.instance import HOST
-from gatepost_stack.provision import Login
+from gatepost_stack.provision import ClientLogin
 from tests.integration.harness import (
     MECHANISMS,
     PORTS,
@@ -28,7 +28,7 @@ from tests.integration.harness import (
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 @pytest.mark.parametrize("role", PORTS)
 def test_a_credential_sends_with_smtplib(
-    gateway: Gateway, login: Login, role: Port, mechanism: Mechanism
+    gateway: Gateway, login: ClientLogin, role: Port, mechanism: Mechanism
 ) -> None:
     recipient = fresh_recipient()
     with gateway.logged_in(login, role, mechanism) as connection:
@@ -41,7 +41,7 @@ def test_a_credential_sends_with_smtplib(
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 @pytest.mark.parametrize("role", PORTS)
 def test_a_credential_sends_with_swaks(
-    gateway: Gateway, login: Login, role: Port, mechanism: Mechanism
+    gateway: Gateway, login: ClientLogin, role: Port, mechanism: Mechanism
 ) -> None:
     recipient = fresh_recipient()
     envelope = ("--from", SENDER, "--to", recipient)
@@ -53,7 +53,7 @@ def test_a_credential_sends_with_swaks(
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 @pytest.mark.parametrize("role", PORTS)
 def test_a_credential_sends_with_curl(
-    gateway: Gateway, login: Login, role: Port, mechanism: Mechanism, tmp_path: Path
+    gateway: Gateway, login: ClientLogin, role: Port, mechanism: Mechanism, tmp_path: Path
 ) -> None:
     recipient = fresh_recipient()
     file = tmp_path / "message.eml"
@@ -109,9 +109,9 @@ def test_wrong_unknown_and_disabled_are_answered_alike(gateway: Gateway, mechani
     answers = {
         _failed_login(gateway, attempt, mechanism)
         for attempt in (
-            Login(known.username, other.password),
-            Login(known.username, "guess"),
-            Login("nobody", other.password),
+            ClientLogin(known.username, other.password),
+            ClientLogin(known.username, "guess"),
+            ClientLogin("nobody", other.password),
             disabled,
         )
     }
@@ -119,7 +119,7 @@ def test_wrong_unknown_and_disabled_are_answered_alike(gateway: Gateway, mechani
     assert answers.pop().startswith("535 5.7.8")
 
 
-def _failed_login(gateway: Gateway, login: Login, mechanism: Mechanism) -> str:
+def _failed_login(gateway: Gateway, login: ClientLogin, mechanism: Mechanism) -> str:
     with (
         pytest.raises(smtplib.SMTPAuthenticationError) as caught,
         gateway.logged_in(login, "submission", mechanism),
@@ -174,7 +174,7 @@ def test_strangers_cannot_relay_and_cannot_mail_a_bounce_domain_without_a_token(
             assert 500 <= connection.rcpt(recipient)[0] < 600
 
 
-def test_a_smuggled_second_message_does_not_go_out(gateway: Gateway, login: Login) -> None:
+def test_a_smuggled_second_message_does_not_go_out(gateway: Gateway, login: ClientLogin) -> None:
     """A bare line feed around the dot ends nothing (CVE-2023-51764)."""
     recipient, smuggled = fresh_recipient(), fresh_recipient()
     envelope = f"MAIL FROM:<{SENDER}>\r\nRCPT TO:<{smuggled}>\r\nDATA\r\n"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_stack.provision import Login
+from gatepost_stack.provision import ClientLogin
 from tests.corpus.letters import letter
 from tests.corpus.sunk import check, split
 from tests.integration.harness import SENDER
@@ -35,7 +35,7 @@ def lone(tmp_path: Path) -> Iterator[Lone]:
         yield running
 
 
-def send_letters(lone: Lone, login: Login, numbers: range, seen: Callable[[], None]) -> None:
+def send_letters(lone: Lone, login: ClientLogin, numbers: range, seen: Callable[[], None]) -> None:
     """Send letters in one session; every hundredth answer is held to what was sent."""
     with lone.client(login) as client:
         for number in numbers:
@@ -92,7 +92,7 @@ def rate(folder: Path, workers: int) -> float:
         return RATED / (time.monotonic() - began)
 
 
-def send_rated(lone: Lone, login: Login, numbers: range) -> None:
+def send_rated(lone: Lone, login: ClientLogin, numbers: range) -> None:
     send_letters(lone, login, numbers, lambda: None)
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from gatepost_core.postfix import Parameter, Service
 from gatepost_stack.instance import HOST
-from gatepost_stack.provision import Login
+from gatepost_stack.provision import ClientLogin
 from gatepost_stack.stack import Stack
 from tests.integration.harness import SENDER, Gateway, Port, fresh_recipient, refusal, text_message
 from tests.integration.test_doctor import Doctor
@@ -93,11 +93,11 @@ def beside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 
 @pytest.fixture
-def login(beside: Gateway) -> Login:
+def login(beside: Gateway) -> ClientLogin:
     return beside.stack.provision.credential({"dkim": True})
 
 
-def send(beside: Gateway, login: Login, role: Port, message: bytes, recipient: str) -> None:
+def send(beside: Gateway, login: ClientLogin, role: Port, message: bytes, recipient: str) -> None:
     with beside.logged_in(login, role) as connection:
         connection.sendmail(SENDER, [recipient], message)
 
@@ -113,7 +113,7 @@ def queue_id(message: Message) -> str:
 
 @pytest.mark.parametrize("role", ["submission", "submissions"])
 def test_submission_works_whatever_main_cf_says_for_other_ports(
-    beside: Gateway, login: Login, role: Port
+    beside: Gateway, login: ClientLogin, role: Port
 ) -> None:
     recipient = fresh_recipient()
     send(beside, login, role, text_message(body="forbidden by the house\r\n"), recipient)
@@ -127,7 +127,7 @@ def test_submission_works_whatever_main_cf_says_for_other_ports(
     assert beside.delivered(recipient).sender == SENDER
 
 
-def test_limits_made_for_strangers_do_not_hold_customers_up(beside: Gateway, login: Login) -> None:
+def test_limits_made_for_strangers_do_not_hold_customers_up(beside: Gateway, login: ClientLogin) -> None:
     recipients = [fresh_recipient() for _ in range(3)]
     odd = b"X-Long: " + b"x" * 900 + b"\r\n y\r\nX-Eight: \xfc\r\n" + text_message(body="nul \0\r\n")
     for recipient in recipients:  # a session each: one a minute is what main.cf lets pass
@@ -138,7 +138,9 @@ def test_limits_made_for_strangers_do_not_hold_customers_up(beside: Gateway, log
     assert [len(str(arrived(beside, one)["X-Long"])) > 900 for one in recipients] == [True] * 3
 
 
-def test_a_refusal_of_ours_is_for_good_and_the_house_adds_nothing(beside: Gateway, login: Login) -> None:
+def test_a_refusal_of_ours_is_for_good_and_the_house_adds_nothing(
+    beside: Gateway, login: ClientLogin
+) -> None:
     with beside.logged_in(login) as connection:
         connection.docmd("MAIL", f"FROM:<{SENDER}>")
         code, text = connection.docmd("RCPT", "TO:<root>")
@@ -149,7 +151,7 @@ def test_a_refusal_of_ours_is_for_good_and_the_house_adds_nothing(beside: Gatewa
 
 
 @pytest.mark.parametrize("role", ["submission", "submissions"])
-def test_nobody_starts_a_queue_run_by_etrn(beside: Gateway, login: Login, role: Port) -> None:
+def test_nobody_starts_a_queue_run_by_etrn(beside: Gateway, login: ClientLogin, role: Port) -> None:
     with beside.connect(role) as connection:
         assert not connection.has_extn("etrn")
         assert connection.docmd("ETRN", "example.org")[0] == 554
@@ -157,24 +159,26 @@ def test_nobody_starts_a_queue_run_by_etrn(beside: Gateway, login: Login, role: 
         assert connection.docmd("ETRN", "example.org")[0] == 554
 
 
-def test_no_line_of_the_log_tells_of_certificates_that_are_not_ours(beside: Gateway, login: Login) -> None:
+def test_no_line_of_the_log_tells_of_certificates_that_are_not_ours(
+    beside: Gateway, login: ClientLogin
+) -> None:
     send(beside, login, "submission", text_message(), fresh_recipient())
     assert "legacy" not in beside.logged("postfix", "postfix/gatepost")
 
 
-def test_a_message_may_be_larger_than_what_other_mail_may_have(beside: Gateway, login: Login) -> None:
+def test_a_message_may_be_larger_than_what_other_mail_may_have(beside: Gateway, login: ClientLogin) -> None:
     recipient = fresh_recipient()
     send(beside, login, "submission", text_message(body=("x" * 70 + "\r\n") * 3000), recipient)
     assert len(beside.delivered(recipient).message) > 200_000
 
 
-def test_queue_ids_of_submitted_mail_are_long(beside: Gateway, login: Login) -> None:
+def test_queue_ids_of_submitted_mail_are_long(beside: Gateway, login: ClientLogin) -> None:
     recipient = fresh_recipient()
     send(beside, login, "submission", text_message(), recipient)
     assert "z" in queue_id(arrived(beside, recipient))  # parts time from inode in long ids only
 
 
-def test_the_client_s_address_is_not_in_our_received_line(beside: Gateway, login: Login) -> None:
+def test_the_client_s_address_is_not_in_our_received_line(beside: Gateway, login: ClientLogin) -> None:
     recipient = fresh_recipient()
     earlier = b"Received: from desk (desk [192.0.2.7]) by desk.example; Mon, 1 Jan 2024 00:00:00 +0000\r\n"
     send(beside, login, "submission", earlier + text_message(), recipient)
@@ -242,7 +246,7 @@ def test_doctor_finds_nothing_to_mend_beside_other_work(beside: Gateway) -> None
 
 
 def test_what_waits_in_the_queue_keeps_its_name_so_that_records_match_the_log(
-    beside: Gateway, login: Login
+    beside: Gateway, login: ClientLogin
 ) -> None:
     recipient = fresh_recipient()
     command(beside, "postconf", "-e", "defer_transports = smtp")

@@ -14,7 +14,7 @@ import pytest
 
 from gatepost_core.postfix import Parameter
 from gatepost_stack.instance import HOST
-from gatepost_stack.provision import Login
+from gatepost_stack.provision import ClientLogin
 from gatepost_stack.stack import Stack
 from tests.integration.harness import Gateway, reply
 from tests.integration.provocations import LIMITED, LIMITS, PLAIN, Provocation
@@ -30,7 +30,7 @@ def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
         yield Gateway(stack)
 
 
-def said(gateway: Gateway, one: Provocation, login: Login) -> str:
+def said(gateway: Gateway, one: Provocation, login: ClientLogin) -> str:
     """Return the answer to the last line."""
     if one.state in ("greeted", "clear"):
         with smtplib.SMTP(timeout=30) as connection:
@@ -57,14 +57,14 @@ def last(connection: smtplib.SMTP, one: Provocation, answer: tuple[int, bytes]) 
     return answer
 
 
-def hears(gateway: Gateway, one: Provocation, login: Login) -> None:
+def hears(gateway: Gateway, one: Provocation, login: ClientLogin) -> None:
     heard = said(gateway, one, login)
     assert matches(one.reply, heard), heard
     assert [row for row in rows() if matches(row, heard)], f"docs/replies.md has no row for {heard!r}"
 
 
 @pytest.mark.parametrize("one", PLAIN, ids=lambda one: one.reply)
-def test_a_client_hears_what_the_page_says(gateway: Gateway, login: Login, one: Provocation) -> None:
+def test_a_client_hears_what_the_page_says(gateway: Gateway, login: ClientLogin, one: Provocation) -> None:
     hears(gateway, one, login)
 
 

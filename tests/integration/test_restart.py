@@ -7,12 +7,12 @@ import subprocess
 import threading
 import time
 
-from gatepost_stack.provision import Login
+from gatepost_stack.provision import ClientLogin
 from tests.integration.harness import Gateway
 
 
 def test_a_client_that_connects_while_the_daemon_is_stopped_is_greeted_and_logged_in(
-    gateway: Gateway, login: Login
+    gateway: Gateway, login: ClientLogin
 ) -> None:
     supervisor = gateway.stack.supervisor
     # A fresh smtpd has no connection to the daemon yet: those that have served must not be used.
@@ -42,7 +42,7 @@ def test_a_client_that_connects_while_the_daemon_is_stopped_is_greeted_and_logge
     assert "throttling" not in gateway.log("postfix")
 
 
-def test_logins_go_on_through_ten_restarts(gateway: Gateway, login: Login) -> None:
+def test_logins_go_on_through_ten_restarts(gateway: Gateway, login: ClientLogin) -> None:
     for _ in range(10):
         gateway.stack.supervisor.hold("sasl")
         gateway.stack.supervisor.release("sasl")

@@ -6,11 +6,11 @@ import smtplib
 
 import pytest
 
-from gatepost_stack.provision import Login
+from gatepost_stack.provision import ClientLogin
 from tests.integration.harness import SENDER, Gateway, fresh_recipient, refusal, reply, text_message
 
 
-def test_an_open_session_is_refused_at_its_next_recipient(gateway: Gateway, login: Login) -> None:
+def test_an_open_session_is_refused_at_its_next_recipient(gateway: Gateway, login: ClientLogin) -> None:
     with gateway.logged_in(login) as connection:
         connection.sendmail(SENDER, [fresh_recipient()], text_message())
         gateway.stack.provision.disable(login.username)
@@ -20,7 +20,7 @@ def test_an_open_session_is_refused_at_its_next_recipient(gateway: Gateway, logi
         assert "disabled" in answer
 
 
-def test_an_open_session_past_its_recipients_is_refused_at_data(gateway: Gateway, login: Login) -> None:
+def test_an_open_session_past_its_recipients_is_refused_at_data(gateway: Gateway, login: ClientLogin) -> None:
     with gateway.logged_in(login) as connection:
         connection.mail(SENDER)
         assert connection.rcpt(fresh_recipient())[0] == 250
@@ -30,7 +30,7 @@ def test_an_open_session_past_its_recipients_is_refused_at_data(gateway: Gateway
         assert refusal(caught.value).startswith("550 5.7.1")
 
 
-def test_an_open_session_in_data_is_refused_at_end_of_message(gateway: Gateway, login: Login) -> None:
+def test_an_open_session_in_data_is_refused_at_end_of_message(gateway: Gateway, login: ClientLogin) -> None:
     recipient = fresh_recipient()
     with gateway.logged_in(login) as connection:
         connection.mail(SENDER)
@@ -47,7 +47,9 @@ def test_an_open_session_in_data_is_refused_at_end_of_message(gateway: Gateway, 
     assert all(recipient not in item.recipients for item in gateway.all_delivered())
 
 
-def test_other_sessions_go_on_and_an_enabled_credential_sends_again(gateway: Gateway, login: Login) -> None:
+def test_other_sessions_go_on_and_an_enabled_credential_sends_again(
+    gateway: Gateway, login: ClientLogin
+) -> None:
     other = gateway.stack.provision.credential()
     with gateway.logged_in(login) as connection, gateway.logged_in(other) as others:
         gateway.stack.provision.disable(login.username)

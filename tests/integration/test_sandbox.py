@@ -7,7 +7,7 @@ import base64
 from gatepost_core.domain.model import MessageRecord, Mode
 from gatepost_core.store import journal
 from gatepost_core.store.engine import open_engine
-from gatepost_stack.provision import Login
+from gatepost_stack.provision import ClientLogin
 from tests.integration.harness import SENDER, Gateway, fresh_recipient, text_message
 from tests.integration.test_surgery import HTML
 
@@ -52,7 +52,7 @@ def test_a_message_is_accepted_and_recorded_with_its_features_and_not_delivered(
 
 def test_what_is_refused_live_is_refused_in_the_sandbox_too(gateway: Gateway) -> None:
     made = gateway.stack.provision.credential(senders=("other.test",), mode=Mode.SANDBOX)
-    with gateway.logged_in(Login(made.username, made.password)) as connection:
+    with gateway.logged_in(ClientLogin(made.username, made.password)) as connection:
         connection.mail(SENDER)
         assert connection.rcpt(fresh_recipient())[0] == 550
     assert records(gateway, made.username) == []

@@ -16,7 +16,7 @@ from gatepost_core.keys.keyring import Keyring
 from gatepost_core.store import credentials
 from gatepost_core.store.engine import open_engine
 from gatepost_stack.instance import HOST
-from gatepost_stack.provision import Login
+from gatepost_stack.provision import ClientLogin
 from gatepost_stack.stack import Stack
 from tests.integration.harness import Gateway, refusal
 
@@ -31,7 +31,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
         yield Gateway(stack)
 
 
-def gsasl(gateway: Gateway, login: Login, *options: str) -> subprocess.CompletedProcess[str]:
+def gsasl(gateway: Gateway, login: ClientLogin, *options: str) -> subprocess.CompletedProcess[str]:
     command = ["gsasl", "--client", "--smtp", "--connect", f"{HOST}:{gateway.port('submission')}"]
     command += ["--starttls", "--x509-ca-file", gateway.ca_file, "--hostname", "localhost"]
     command += ["--mechanism", MECHANISM, "--no-cb", "--authentication-id", login.username]
@@ -39,7 +39,7 @@ def gsasl(gateway: Gateway, login: Login, *options: str) -> subprocess.Completed
     return subprocess.run(command, input="", capture_output=True, text=True, timeout=60, check=False)
 
 
-def exchange(connection: smtplib.SMTP, login: Login) -> tuple[int, bytes]:
+def exchange(connection: smtplib.SMTP, login: ClientLogin) -> tuple[int, bytes]:
     """Log in as a client does that checks the server's signature; return the last reply."""
     client = ScramClient([MECHANISM], login.username, login.password)
     code, reply = command(connection, f"AUTH {MECHANISM} ", client.get_client_first())
@@ -70,7 +70,7 @@ def test_gsasl_logs_in(gateway: Gateway) -> None:
 
 def test_gsasl_is_refused_with_535_for_a_wrong_password(gateway: Gateway) -> None:
     login = gateway.stack.provision.credential()
-    done = gsasl(gateway, Login(login.username, "guess"))
+    done = gsasl(gateway, ClientLogin(login.username, "guess"))
     assert done.returncode != 0
     assert "535 5.7.8" in done.stdout + done.stderr
 
@@ -93,7 +93,7 @@ def test_a_client_that_checks_the_server_logs_in_and_sends(gateway: Gateway) -> 
 def test_several_logins_on_one_kept_connection_to_the_daemon_do_not_mix(gateway: Gateway) -> None:
     login = gateway.stack.provision.credential()
     with gateway.connect("submission") as connection:
-        assert exchange(connection, Login(login.username, "guess"))[0] == 535
+        assert exchange(connection, ClientLogin(login.username, "guess"))[0] == 535
         assert command(connection, f"AUTH {MECHANISM} ", "n,,n=x,r=abc")[0] == 334
         assert connection.docmd("*")[0] == 501
         assert exchange(connection, login)[0] == 235
@@ -103,7 +103,7 @@ def test_unknown_wrong_and_disabled_are_answered_alike(gateway: Gateway) -> None
     provision = gateway.stack.provision
     known, disabled = provision.credential(), provision.credential()
     provision.disable(disabled.username)
-    attempts = (Login(known.username, "guess"), Login("nobody.at.all", known.password), disabled)
+    attempts = (ClientLogin(known.username, "guess"), ClientLogin("nobody.at.all", known.password), disabled)
     replies = set()
     for attempt in attempts:
         with gateway.connect("submission") as connection:
@@ -123,7 +123,7 @@ def test_both_passwords_work_during_a_rotation_s_overlap(gateway: Gateway) -> No
         derived = passwords.derive(keyring, password, before.scram_salt)
         credentials.rotate(connection, login.username, derived, now, now.replace(year=now.year + 1))
     engine.dispose()
-    for attempt in (login, Login(login.username, password)):
+    for attempt in (login, ClientLogin(login.username, password)):
         assert gsasl(gateway, attempt).returncode == 0
 
 
@@ -133,7 +133,7 @@ def test_plain_still_works_beside_it(gateway: Gateway) -> None:
         assert connection.noop()[0] == 250
     with (
         pytest.raises(smtplib.SMTPAuthenticationError) as caught,
-        gateway.logged_in(Login(login.username, "guess")),
+        gateway.logged_in(ClientLogin(login.username, "guess")),
     ):
         pass
     assert refusal(caught.value).startswith("535 5.7.8")

@@ -9,25 +9,25 @@ from typing import Literal
 
 import pytest
 
-from gatepost_stack.provision import Login
+from gatepost_stack.provision import ClientLogin
 from tests.integration.harness import SENDER, Gateway, fresh_recipient, refusal, reply, text_message
 
-Change = Callable[[Gateway, Login], object]
+Change = Callable[[Gateway, ClientLogin], object]
 Stage = Literal["RCPT", "DATA", "end of message"]
 STAGES: tuple[Stage, ...] = ("RCPT", "DATA", "end of message")
 
 
-def rotated(gateway: Gateway, login: Login) -> Login:
+def rotated(gateway: Gateway, login: ClientLogin) -> ClientLogin:
     return gateway.stack.provision.rotate_password(login.username, timedelta())
 
 
-def made_anew(gateway: Gateway, login: Login) -> Login:
+def made_anew(gateway: Gateway, login: ClientLogin) -> ClientLogin:
     """Hand the name to somebody else, who so gets the row's old number as well."""
     gateway.stack.provision.remove(login.username)
     return gateway.stack.provision.credential(username=login.username)
 
 
-def restricted(gateway: Gateway, login: Login) -> None:
+def restricted(gateway: Gateway, login: ClientLogin) -> None:
     gateway.stack.provision.restrict(login.username, ("192.0.2.0/24",))
 
 
@@ -57,7 +57,7 @@ def refused(connection: smtplib.SMTP, stage: Stage, change: Callable[[], object]
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize(("change", "text"), CHANGES)
 def test_an_open_session_is_refused_at_its_next_step_and_told_to_log_in_again(
-    gateway: Gateway, login: Login, stage: Stage, change: Change, text: str
+    gateway: Gateway, login: ClientLogin, stage: Stage, change: Change, text: str
 ) -> None:
     recipient = fresh_recipient()
     with gateway.logged_in(login) as connection:
@@ -74,7 +74,7 @@ def test_an_open_session_is_refused_at_its_next_step_and_told_to_log_in_again(
 
 @pytest.mark.parametrize("change", [rotated, made_anew])
 def test_who_logs_in_again_sends_at_once_also_on_the_same_smtpd(
-    gateway: Gateway, login: Login, change: Callable[[Gateway, Login], Login]
+    gateway: Gateway, login: ClientLogin, change: Callable[[Gateway, ClientLogin], ClientLogin]
 ) -> None:
     with gateway.logged_in(login) as connection:
         assert connection.noop()[0] == 250
@@ -88,7 +88,7 @@ def test_who_logs_in_again_sends_at_once_also_on_the_same_smtpd(
     assert refusal(caught.value).startswith("535")
 
 
-def test_both_passwords_sessions_go_on_through_an_overlap(gateway: Gateway, login: Login) -> None:
+def test_both_passwords_sessions_go_on_through_an_overlap(gateway: Gateway, login: ClientLogin) -> None:
     with gateway.logged_in(login) as old:
         new = gateway.stack.provision.rotate_password(login.username, timedelta(hours=1))
         with gateway.logged_in(new) as young:
@@ -104,7 +104,7 @@ def test_both_passwords_sessions_go_on_through_an_overlap(gateway: Gateway, logi
 
 
 def test_a_session_from_before_a_restart_of_the_daemons_is_refused_as_well(
-    gateway: Gateway, login: Login
+    gateway: Gateway, login: ClientLogin
 ) -> None:
     with gateway.logged_in(login) as connection:
         for daemon in ("sasl", "policy"):
@@ -116,7 +116,7 @@ def test_a_session_from_before_a_restart_of_the_daemons_is_refused_as_well(
 
 
 def test_mail_goes_on_without_the_notes_of_logins_and_a_log_line_says_so(
-    gateway: Gateway, login: Login
+    gateway: Gateway, login: ClientLogin
 ) -> None:
     notes = gateway.stack.settings.sasl.logins_file
     with gateway.logged_in(login) as connection:

@@ -15,7 +15,7 @@ import pytest
 
 from gatepost_core.keys.dkim_keys import txt_record
 from gatepost_stack.delivery import Delivered
-from gatepost_stack.provision import Login
+from gatepost_stack.provision import ClientLogin
 from gatepost_stack.stack import Stack
 from tests.corpus.letters import letter
 from tests.corpus.sunk import check
@@ -46,7 +46,7 @@ def recipients_of(number: int) -> list[str]:
 class Sending:
     """Sessions that send letters 0 to ``messages``, each a share; ``sent`` counts those accepted."""
 
-    def __init__(self, gateway: Gateway, login: Login, messages: int) -> None:
+    def __init__(self, gateway: Gateway, login: ClientLogin, messages: int) -> None:
         self._gateway, self._login, self._messages = gateway, login, messages
         self._lock = threading.Lock()
         self.sent = 0

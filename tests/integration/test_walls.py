@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from gatepost_core.domain.model import WallMode
-from gatepost_stack.provision import BOUNCE_DOMAIN, Login
+from gatepost_stack.provision import BOUNCE_DOMAIN, ClientLogin
 from tests.integration.harness import SENDER, Gateway, fresh_recipient, refusal, reply
 
 RIVAL = "rival.test"
@@ -36,7 +36,7 @@ def message(*fields: str) -> bytes:
     return f"{header}\r\n\r\nHello.\r\n".encode()
 
 
-def answered(gateway: Gateway, login: Login, sender: str, content: bytes) -> str:
+def answered(gateway: Gateway, login: ClientLogin, sender: str, content: bytes) -> str:
     """Return the refusal of a message; empty when it was taken, and then it has arrived."""
     recipient = fresh_recipient()
     with gateway.logged_in(login) as connection:
@@ -90,13 +90,15 @@ def test_another_accounts_domain_is_refused_in_every_from_and_sender(
 
 
 @pytest.mark.parametrize("domain", ["mail.example.test", "below.mail.example.test"])
-def test_the_gateways_own_name_is_nobodys(gateway: Gateway, login: Login, domain: str) -> None:
+def test_the_gateways_own_name_is_nobodys(gateway: Gateway, login: ClientLogin, domain: str) -> None:
     own = "of the gateway's own domain"
     assert own in answered(gateway, login, f"root@{domain}", message(f"From: <{SENDER}>"))
     assert own in answered(gateway, login, SENDER, message(f"From: <root@{domain}>"))
 
 
-def test_an_envelope_sender_without_a_domain_gets_the_gateways_own(gateway: Gateway, login: Login) -> None:
+def test_an_envelope_sender_without_a_domain_gets_the_gateways_own(
+    gateway: Gateway, login: ClientLogin
+) -> None:
     assert "of the gateway's own domain" in answered(gateway, login, "root", message(f"From: <{SENDER}>"))
 
 
@@ -113,7 +115,7 @@ def test_an_envelope_sender_without_a_domain_gets_the_gateways_own(gateway: Gate
 )
 @pytest.mark.usefixtures("rival")
 def test_what_is_ones_own_or_nobodys_passes(
-    gateway: Gateway, login: Login, sender: str, fields: list[str]
+    gateway: Gateway, login: ClientLogin, sender: str, fields: list[str]
 ) -> None:
     assert answered(gateway, login, sender, message(*fields)) == ""
 
@@ -129,7 +131,7 @@ def test_bounce_addresses_work_on(gateway: Gateway) -> None:
 
 
 def test_a_grant_counts_in_a_session_that_is_open_and_so_does_its_end(
-    gateway: Gateway, login: Login, rival: str
+    gateway: Gateway, login: ClientLogin, rival: str
 ) -> None:
     boss, content = f"boss@{rival}", message(f"From: <boss@{rival}>")
     recipients = [fresh_recipient() for _ in range(3)]
@@ -156,7 +158,7 @@ def test_a_domain_that_was_granted_signs(gateway: Gateway, rival: str) -> None:
 
 
 def test_where_walls_only_report_such_mail_passes_and_the_log_tells(
-    gateway: Gateway, login: Login, rival: str, reporting: None
+    gateway: Gateway, login: ClientLogin, rival: str, reporting: None
 ) -> None:
     del reporting
     assert answered(gateway, login, f"boss@{rival}", message(f"From: <boss@{rival}>")) == ""

@@ -17,7 +17,7 @@ from gatepost_core.keys.tokens import Origin
 from gatepost_core.serving.lineserver import Close, Send
 from gatepost_policy.protocol import Request
 from gatepost_policy.questions import NOT_ASKED, Questions
-from gatepost_policy.session import Session
+from gatepost_policy.session import PolicySession
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -163,7 +163,9 @@ def test_other_states_never_refuse_whatever_else_is_asked(attributes: dict[str, 
 
 def test_a_store_that_is_down_hangs_up_and_is_reported_once() -> None:
     reports: list[tuple[Decision | None, str]] = []
-    session = Session(questions(down=True), lambda _, decision, reason: reports.append((decision, reason)))
+    session = PolicySession(
+        questions(down=True), lambda _, decision, reason: reports.append((decision, reason))
+    )
     raw = "".join(f"{name}={value}\n" for name, value in request().items()).encode() + b"\n"
     assert list(session.receive(raw, 0.0)) == [Close("no answer: no such file", fault=True)]
     assert reports == [(None, "no such file")]
@@ -178,7 +180,7 @@ def test_a_store_that_is_down_hangs_up_and_is_reported_once() -> None:
     )
 )
 def test_any_bytes_in_any_pieces_never_raise(pieces: list[bytes]) -> None:
-    session = Session(questions(), lambda *_: None)
+    session = PolicySession(questions(), lambda *_: None)
     for piece in pieces:
         outputs = session.receive(piece, 0.0)
         assert all(output.data.startswith(b"action=") for output in outputs if isinstance(output, Send))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_core.domain.logins import Login
+from gatepost_core.domain.logins import GrantedLogin
 from gatepost_core.serving.login_table import LoginTable
 from gatepost_policy.sessions import KnownLogins
 
@@ -16,7 +16,7 @@ def looked_up(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return the process ids that the table of logins is searched for."""
     asked, find = list[int](), LoginTable.find
 
-    def counted(table: LoginTable, pid: int, username: str) -> Login | None:
+    def counted(table: LoginTable, pid: int, username: str) -> GrantedLogin | None:
         asked.append(pid)
         return find(table, pid, username)
 
@@ -31,10 +31,10 @@ def unheard() -> None:
 def test_a_message_with_many_recipients_costs_one_look_at_the_logins(
     tmp_path: Path, looked_up: list[int]
 ) -> None:
-    LoginTable(tmp_path / "logins", writing=True).note(0x1A, "gp1", Login(7, 3, 1.5))
+    LoginTable(tmp_path / "logins", writing=True).note(0x1A, "gp1", GrantedLogin(7, 3, 1.5))
     logins = KnownLogins(LoginTable(tmp_path / "logins"), unheard)
     for _ in range(100):
-        assert logins.of("1a.5e8f.0.1", "gp1") == Login(7, 3, 1.5)
+        assert logins.of("1a.5e8f.0.1", "gp1") == GrantedLogin(7, 3, 1.5)
     assert looked_up == [0x1A]
 
 
@@ -42,16 +42,16 @@ def test_the_next_message_of_a_process_may_be_another_login_s(tmp_path: Path, lo
     writing = LoginTable(tmp_path / "logins", writing=True)
     logins = KnownLogins(LoginTable(tmp_path / "logins"), unheard)
     assert logins.of("1a.5e8f.0.1", "gp1") is None
-    writing.note(0x1A, "gp1", Login(7, 3, 1.5))
-    assert logins.of("1a.5e8f.0.1", "gp1") == Login(7, 3, 1.5)
+    writing.note(0x1A, "gp1", GrantedLogin(7, 3, 1.5))
+    assert logins.of("1a.5e8f.0.1", "gp1") == GrantedLogin(7, 3, 1.5)
     assert logins.of("1a.5e8f.0.1", "gp2") is None
-    writing.note(0x1A, "gp1", Login(7, 4, 2.5))
-    assert logins.of("1a.5e8f.0.2", "gp1") == Login(7, 4, 2.5)
+    writing.note(0x1A, "gp1", GrantedLogin(7, 4, 2.5))
+    assert logins.of("1a.5e8f.0.2", "gp1") == GrantedLogin(7, 4, 2.5)
     assert len(looked_up) == 4
 
 
 def test_what_is_remembered_of_messages_is_bounded(tmp_path: Path, looked_up: list[int]) -> None:
-    LoginTable(tmp_path / "logins", writing=True).note(0x1A, "gp1", Login(7, 3, 1.5))
+    LoginTable(tmp_path / "logins", writing=True).note(0x1A, "gp1", GrantedLogin(7, 3, 1.5))
     logins = KnownLogins(LoginTable(tmp_path / "logins"), unheard)
     for turn in range(2):
         for number in range(1000):

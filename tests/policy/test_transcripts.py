@@ -12,7 +12,7 @@ from gatepost_core.domain.walls import Walls
 from gatepost_core.keys.tokens import BounceTokens
 from gatepost_core.store.reader import Reader
 from gatepost_policy.questions import Questions
-from gatepost_policy.session import Session
+from gatepost_policy.session import PolicySession
 from tests.core.running import Running, connect, listening
 from tests.core.stores import Store
 from tests.core.transcript import replay_session, replay_socket
@@ -44,7 +44,7 @@ def test_the_session_answers_as_in_the_transcript(path: Path, store: Store) -> N
     questions = Questions(
         reader, BounceTokens(store.keyring), (25,), lambda: datetime.now(UTC), Walls(reader)
     )
-    replay_session(path, Session(questions, unheard))
+    replay_session(path, PolicySession(questions, unheard))
     reader.close()
 
 

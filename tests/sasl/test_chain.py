@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gatepost_core.settings import SettingsError, load
 from gatepost_sasl.authenticator import BackendUnavailable, Denied, Granted, Peer, Verdict
 from gatepost_sasl.backends import build
-from gatepost_sasl.chain import Chain, Link
+from gatepost_sasl.chain import Chain, ChainEntry
 from gatepost_sasl.names import Names
 
 PEER = Peer("192.0.2.7")
@@ -72,20 +72,20 @@ def test_many_stars_cost_no_more_than_the_name_is_long() -> None:
 
 
 def test_the_first_that_claims_decides_whatever_it_says() -> None:
-    later = Link("later", Names(["*"]), Answers(Granted("later")))
+    later = ChainEntry("later", Names(["*"]), Answers(Granted("later")))
     for answer in (Denied("no"), Granted("first")):
-        chain = Chain([Link("first", Names(["a*"]), Answers(answer)), later])
+        chain = Chain([ChainEntry("first", Names(["a*"]), Answers(answer)), later])
         assert chain.authenticate("alice", "x", PEER) == answer
         assert chain.authenticate("bob", "x", PEER) == Granted("later")
-    chain = Chain([Link("first", Names(["a*"]), Answers(BackendUnavailable("down"))), later])
+    chain = Chain([ChainEntry("first", Names(["a*"]), Answers(BackendUnavailable("down"))), later])
     with pytest.raises(BackendUnavailable):
         chain.authenticate("alice", "x", PEER)
 
 
 def test_a_back_end_that_claims_every_name_is_asked_without_a_detour() -> None:
     every, some = (
-        Link("every", Names(["*"]), Answers(Granted("x"))),
-        Link("some", Names(["a*"]), Answers(Denied("no"))),
+        ChainEntry("every", Names(["*"]), Answers(Granted("x"))),
+        ChainEntry("some", Names(["a*"]), Answers(Denied("no"))),
     )
     assert Chain([every, some]).shortest() is every.authenticator
     chain = Chain([some, every])
@@ -93,7 +93,7 @@ def test_a_back_end_that_claims_every_name_is_asked_without_a_detour() -> None:
 
 
 def test_a_name_that_nobody_claims_is_unknown() -> None:
-    chain = Chain([Link("only", Names(["a*"]), Answers(Granted("x")))])
+    chain = Chain([ChainEntry("only", Names(["a*"]), Answers(Granted("x")))])
     assert isinstance(chain.authenticate("bob", "x", PEER), Denied)
 
 

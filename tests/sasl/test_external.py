@@ -21,8 +21,8 @@ from gatepost_sasl.backends.breaker import Breaker
 from gatepost_sasl.backends.cache import GrantedLogins
 from gatepost_sasl.backends.external import ExternalAuthenticator
 from gatepost_sasl.backends.maker import TemplateMaker
-from gatepost_sasl.backends.template import Known, Template, TemplateError
-from gatepost_sasl.session import Configuration, Session
+from gatepost_sasl.backends.template import Template, TemplateError, VerifiedUser
+from gatepost_sasl.session import AuthSession, Configuration
 from gatepost_sasl.slowest import Slowest
 from tests.core.stores import Store, make_store
 
@@ -39,13 +39,13 @@ class Directory:
     groups: tuple[str, ...] = ()
     asked: list[str] = field(default_factory=list)
 
-    def check(self, name: str, password: str) -> Known | Denied:
+    def check(self, name: str, password: str) -> VerifiedUser | Denied:
         self.asked.append(name)
         if self.down:
             raise BackendUnavailable("ldap: down")
         if password != self.password:
             return Denied("wrong password")
-        return Known(name, {"mail": (f"{name}@example.org", f"{name}@example.net")}, self.groups)
+        return VerifiedUser(name, {"mail": (f"{name}@example.org", f"{name}@example.net")}, self.groups)
 
     def close(self) -> None:
         """Have nothing open."""
@@ -197,7 +197,7 @@ def test_a_wrong_password_makes_no_credential(store: Store, reader: Reader) -> N
 
 def test_two_workers_at_once_make_one_credential(store: Store) -> None:
     maker = TemplateMaker(store.settings.store.url, Source.LDAP, Template("acme"), lambda: NOW)
-    first, second = maker.make(Known("lena")), maker.make(Known("lena"))
+    first, second = maker.make(VerifiedUser("lena")), maker.make(VerifiedUser("lena"))
     assert first == second
 
 
@@ -210,8 +210,10 @@ def test_a_template_for_an_account_that_is_not_there_is_our_fault(store: Store, 
 def test_senders_that_come_to_nothing_do_not_mean_any_sender() -> None:
     template = Template("acme", senders=["{otherMailbox}"])
     with pytest.raises(TemplateError, match="no sender results"):
-        template.fill(Known("lena"))
-    odd = Known("lena", {"otherMailbox": ("not an address", "a@b@c", "*@x", "example.com", "*.com", "")})
+        template.fill(VerifiedUser("lena"))
+    odd = VerifiedUser(
+        "lena", {"otherMailbox": ("not an address", "a@b@c", "*@x", "example.com", "*.com", "")}
+    )
     with pytest.raises(TemplateError):
         template.fill(odd)
 
@@ -224,7 +226,7 @@ def test_a_group_is_known_by_its_name_or_its_first_value() -> None:
         (("ou=sales\\, west,dc=example",), {}),
         (("cn=other,ou=sales",), {}),
     ):
-        assert template.fill(Known("x", {}, groups)).features == features
+        assert template.fill(VerifiedUser("x", {}, groups)).features == features
 
 
 def test_the_cache_bridges_a_directory_that_is_down(store: Store, reader: Reader) -> None:
@@ -285,7 +287,7 @@ def test_a_refusal_waits_for_as_long_as_the_directory_takes_for_those_whom_it_kn
         verdict = one(name, password)
         assert isinstance(verdict, Denied)
         assert verdict.wait == pytest.approx(0.9)
-    session = Session(Configuration(one.authenticator, lambda _: None, failure_delay=0.25))
+    session = AuthSession(Configuration(one.authenticator, lambda _: None, failure_delay=0.25))
     session.receive(b"VERSION\t1\t0\n", 0.0)
     response = base64.b64encode(b"\0nobody\0right")
     (later,) = session.receive(b"AUTH\t1\tPLAIN\trip=192.0.2.7\tsecured\tresp=%s\n" % response, 100.0)

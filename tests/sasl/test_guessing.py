@@ -15,7 +15,7 @@ from gatepost_sasl.authenticator import Denied, Granted, Peer, Verdict
 from gatepost_sasl.backends.turns import Turns
 from gatepost_sasl.counters import SharedCounters
 from gatepost_sasl.guessing import Guard, Hold, Rules, network_of, parse_networks
-from gatepost_sasl.session import Configuration, Login, Session
+from gatepost_sasl.session import AuthSession, Configuration, EndedLogin
 
 HERE, ELSEWHERE = "192.0.2.7", "198.51.100.9"
 
@@ -182,7 +182,7 @@ class Alice:
 
 def attempts(guard: Guard, backend: Alice, username: str, password: str, times: int) -> list[Send]:
     """Log in again and again in one session; return the answers."""
-    session = Session(Configuration(backend, lambda _: None, failure_delay=0.25, guard=guard))
+    session = AuthSession(Configuration(backend, lambda _: None, failure_delay=0.25, guard=guard))
     session.receive(b"VERSION\t1\t0\n", 0.0)
     response = base64.b64encode(f"\0{username}\0{password}".encode())
     answers = []
@@ -215,8 +215,8 @@ def test_a_right_password_is_refused_in_the_same_words_at_the_same_time_while_lo
 
 
 def test_a_lockout_is_reported_when_it_begins_and_while_it_lasts(guard: Guard) -> None:
-    logins: list[Login] = []
-    session = Session(Configuration(Alice(), logins.append, guard=guard))
+    logins: list[EndedLogin] = []
+    session = AuthSession(Configuration(Alice(), logins.append, guard=guard))
     session.receive(b"VERSION\t1\t0\n", 0.0)
     response = base64.b64encode(b"\0alice\0guess")
     for number in range(6):
@@ -326,7 +326,7 @@ def at_once(workers: int, backend: Slow, passwords: list[str], rules: Rules) -> 
     ]
     works, now = [], time.monotonic()
     for number, password in enumerate(passwords):
-        session = Session(configurations[number % workers])
+        session = AuthSession(configurations[number % workers])
         session.receive(b"VERSION\t1\t0\n", 0.0)
         response = base64.b64encode(f"\0alice\0{password}".encode())
         (later,) = session.receive(b"AUTH\t1\tPLAIN\trip=192.0.2.7\tsecured\tresp=%s\n" % response, now)

@@ -12,9 +12,9 @@ from gatepost_core.serving.lineserver import Close
 from gatepost_sasl.authenticator import BackendUnavailable, Denied, Peer, Verdict
 from gatepost_sasl.backends.breaker import Breaker
 from gatepost_sasl.backends.ldap_names import BindName, UserFilter
-from gatepost_sasl.chain import Chain, Link
+from gatepost_sasl.chain import Chain, ChainEntry
 from gatepost_sasl.names import Names
-from gatepost_sasl.session import Configuration, Session
+from gatepost_sasl.session import AuthSession, Configuration
 
 INPUTS = 100_000
 PIECES = [
@@ -83,11 +83,11 @@ def test_hostile_inputs_neither_crash_nor_hang_nor_grow(
     source = random.Random(20_261)  # noqa: S311 - the same inputs each time
     directory = Directory()
     links = [
-        Link("store", Names(["gp*"]), directory),
-        Link("ldap", Names(["*@*.example", "*"]), Guarded(directory)),
+        ChainEntry("store", Names(["gp*"]), directory),
+        ChainEntry("ldap", Names(["*@*.example", "*"]), Guarded(directory)),
     ]
     configuration = Configuration(Chain(links), lambda _: None)
-    session, settled = Session(configuration), 0
+    session, settled = AuthSession(configuration), 0
     session.receive(b"VERSION\t1\t0\n", 0.0)
     slowest = 0.0
     for number in range(INPUTS):
@@ -95,7 +95,7 @@ def test_hostile_inputs_neither_crash_nor_hang_nor_grow(
         outputs = session.receive(stream(source, number), number * 0.01)
         slowest = max(slowest, time.perf_counter() - began)
         if any(isinstance(output, Close) for output in outputs):
-            session = Session(configuration)
+            session = AuthSession(configuration)
             session.receive(b"VERSION\t1\t0\n", 0.0)
         if number == INPUTS // 5:
             settled = resident()

@@ -18,9 +18,9 @@ from gatepost_core.serving.lineserver import Close, Send
 from gatepost_sasl.counters import SharedCounters
 from gatepost_sasl.guessing import Guard, Rules
 from gatepost_sasl.mechanisms import Challenge, Done, MechanismError, Proof
-from gatepost_sasl.mechanisms.login import Login
-from gatepost_sasl.mechanisms.plain import Plain
-from gatepost_sasl.session import Configuration, Session
+from gatepost_sasl.mechanisms.login import LoginMechanism
+from gatepost_sasl.mechanisms.plain import PlainMechanism
+from gatepost_sasl.session import AuthSession, Configuration
 
 from .test_scram import ALICE, Store, scram
 from .test_session import OneUser
@@ -116,7 +116,7 @@ def test_sessions_take_any_bytes_in_any_pieces() -> None:
         guard=Guard(users, networks, Rules()),
         scram=backend,
     )
-    sessions = [Session(configuration)]
+    sessions = [AuthSession(configuration)]
 
     def one() -> None:
         data = hostile(random_, _SEEDS)
@@ -128,7 +128,7 @@ def test_sessions_take_any_bytes_in_any_pieces() -> None:
             for output in session.receive(piece, now):
                 assert isinstance(output, Send | Close)
                 if isinstance(output, Close):
-                    sessions[0] = Session(configuration)
+                    sessions[0] = AuthSession(configuration)
                     sessions[0].receive(b"VERSION\t1\t0\n", now)
                     return
                 assert output.data.count(b"\n") == 1
@@ -141,7 +141,7 @@ def test_sessions_take_any_bytes_in_any_pieces() -> None:
 def test_mechanisms_take_any_responses() -> None:
     random_ = random.Random(2)  # noqa: S311 - to be the same at each run
     backend = scram(Store(ALICE))
-    makers = (Plain, Login, backend.mechanism)
+    makers = (PlainMechanism, LoginMechanism, backend.mechanism)
 
     def one() -> None:
         mechanism = random_.choice(makers)()

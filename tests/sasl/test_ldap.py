@@ -19,7 +19,7 @@ from gatepost_sasl.authenticator import BackendUnavailable, Denied
 from gatepost_sasl.backends.build_ldap import password_check
 from gatepost_sasl.backends.ldap import LdapCheck
 from gatepost_sasl.backends.ldap_servers import Address, Order, tls_context
-from gatepost_sasl.backends.template import Known
+from gatepost_sasl.backends.template import VerifiedUser
 from tests.sasl import pki, slapd
 from tests.sasl.slapd import BASE, PASSWORD, READER, READER_PASSWORD, Slapd
 
@@ -83,7 +83,7 @@ def test_users_with_any_characters_in_their_names_log_in(make: Make, way: dict[s
     check = make(**way)
     for _ in range(3):
         known = check.check(user, PASSWORD)
-        assert isinstance(known, Known)
+        assert isinstance(known, VerifiedUser)
         assert known.name == user
         assert known.attributes["mail"] == (f"{user}@example.org",)
         assert isinstance(check.check(user, "wrong"), Denied)
@@ -103,7 +103,7 @@ def test_one_person_has_one_name_whatever_the_filter_lets_in(make: Make) -> None
     check = make(filter="(|(uid={user})(mail={user}))")
     for name in ("lena", "LENA", "lena@example.org"):
         known = check.check(name, PASSWORD)
-        assert isinstance(known, Known)
+        assert isinstance(known, VerifiedUser)
         assert known.name == "lena"
 
 
@@ -114,15 +114,15 @@ def test_a_filter_that_matches_two_entries_refuses(make: Make) -> None:
 def test_groups_come_from_the_attribute_and_from_a_search(make: Make) -> None:
     group = f"cn=marketing,ou=groups,{BASE}"
     searched = make(group_base=BASE, group_attribute="").check("lena", PASSWORD)
-    assert isinstance(searched, Known)
+    assert isinstance(searched, VerifiedUser)
     assert searched.groups == (group,)
     none = make(group_base=BASE).check("lars", PASSWORD)
-    assert isinstance(none, Known)
+    assert isinstance(none, VerifiedUser)
     assert none.groups == ()
 
 
 def test_ldaps_is_checked_and_used(make: Make, server: Slapd) -> None:
-    assert isinstance(make(servers=server.ldaps).check("lena", PASSWORD), Known)
+    assert isinstance(make(servers=server.ldaps).check("lena", PASSWORD), VerifiedUser)
 
 
 @pytest.mark.parametrize(
@@ -216,29 +216,29 @@ def test_the_next_server_answers_and_the_first_comes_back(make: Make, server: Sl
     with listening(silence) as dead:
         check = make(servers=f"ldap:{dead},{server.uri}", threads=1)
         began = time.monotonic()
-        assert isinstance(check.check("lena", PASSWORD), Known)
+        assert isinstance(check.check("lena", PASSWORD), VerifiedUser)
         first = time.monotonic() - began
         began = time.monotonic()
-        assert isinstance(check.check("lena", PASSWORD), Known)
+        assert isinstance(check.check("lena", PASSWORD), VerifiedUser)
         assert time.monotonic() - began < first / 2  # the dead one is not asked again so soon
 
 
 def test_a_restart_is_picked_up_at_the_very_next_login(make: Make, server: Slapd) -> None:
     check = make(threads=1)
-    assert isinstance(check.check("lena", PASSWORD), Known)
+    assert isinstance(check.check("lena", PASSWORD), VerifiedUser)
     server.restart()
-    assert isinstance(check.check("lena", PASSWORD), Known)
+    assert isinstance(check.check("lena", PASSWORD), VerifiedUser)
 
 
 def test_hung_is_our_fault_and_over_when_it_goes_on(make: Make, server: Slapd) -> None:
     check = make()
-    assert isinstance(check.check("lena", PASSWORD), Known)
+    assert isinstance(check.check("lena", PASSWORD), VerifiedUser)
     server.hang()
     try:
         fault(check)
     finally:
         server.go_on()
-    assert isinstance(check.check("lena", PASSWORD), Known)
+    assert isinstance(check.check("lena", PASSWORD), VerifiedUser)
 
 
 @pytest.mark.parametrize(
@@ -251,7 +251,7 @@ def test_a_certificate_that_is_not_to_be_trusted_is_our_fault(
     try:
         assert says in fault(make())
         assert says in fault(make(servers=server.ldaps))
-        assert isinstance(make(verify=False).check("lena", PASSWORD), Known)
+        assert isinstance(make(verify=False).check("lena", PASSWORD), VerifiedUser)
     finally:
         server.restart()
 
@@ -362,7 +362,7 @@ def test_a_server_that_answers_garbage_is_a_fault_and_the_next_one_is_asked(
         assert len(told) >= len(GARBAGE)
         both = make(servers=f"ldap:{place},{server.uri}", tls="none", threads=1, retry_seconds=0)
         for _ in range(10):
-            assert isinstance(both.check("lena", PASSWORD), Known)
+            assert isinstance(both.check("lena", PASSWORD), VerifiedUser)
 
 
 def test_a_chain_is_verified_alike_on_every_python(authority: pki.Authority) -> None:

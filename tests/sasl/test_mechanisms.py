@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_sasl.mechanisms import MECHANISMS, Challenge, Done, Login, MechanismError, Plain, Proof
+from gatepost_sasl.mechanisms import (
+    MECHANISMS,
+    Challenge,
+    Done,
+    LoginMechanism,
+    MechanismError,
+    PlainMechanism,
+    Proof,
+)
 from gatepost_sasl.saslprep import PrepError, saslprep
 
 # RFC 4013 section 3.
@@ -62,17 +70,17 @@ def test_any_responses_end_in_a_challenge_a_login_or_a_mechanism_error(
 
 def test_plain_takes_an_identity_that_is_the_user_name_in_another_spelling() -> None:
     response = "J\u00f6rg\0Jo\u0308rg\0secret".encode()
-    assert Plain().next(response) == Done("J\u00f6rg", "secret")
+    assert PlainMechanism().next(response) == Done("J\u00f6rg", "secret")
 
 
 @pytest.mark.parametrize("response", [b"", b"alice", b"\0alice", b"\0alice\0a\0b", b"bob\0alice\0secret"])
 def test_plain_refuses_what_is_not_its_form(response: bytes) -> None:
     with pytest.raises(MechanismError):
-        Plain().next(response)
+        PlainMechanism().next(response)
 
 
 def test_login_refuses_an_empty_user_name_that_was_asked_for() -> None:
-    login = Login()
+    login = LoginMechanism()
     assert login.next(None) == Challenge(b"Username:")
     with pytest.raises(MechanismError, match="user name is empty"):
         login.next(b"")
@@ -88,9 +96,9 @@ GENERATED = "gpabcdefghij2345"
 def username(mechanism: str, name: bytes, authzid: bytes = b"") -> str:
     """Return the name that a mechanism makes of what was typed."""
     if mechanism == "PLAIN":
-        outcome = Plain().next(authzid + b"\0" + name + b"\0secret")
+        outcome = PlainMechanism().next(authzid + b"\0" + name + b"\0secret")
     else:
-        login = Login()
+        login = LoginMechanism()
         login.next(name)
         outcome = login.next(b"secret")
     assert isinstance(outcome, Done)

@@ -18,7 +18,7 @@ from gatepost_core.domain.model import Source
 from gatepost_sasl.authenticator import BackendUnavailable, Denied
 from gatepost_sasl.backends.pam import PamCheck
 from gatepost_sasl.backends.pool import NotAsked
-from gatepost_sasl.backends.template import Known
+from gatepost_sasl.backends.template import VerifiedUser
 from tests.core.running import ROOT, Running, listening
 from tests.core.stores import PASSWORD as STORE_PASSWORD
 from tests.core.stores import make_store
@@ -38,8 +38,8 @@ def checking(name: str, seconds: float = 5, threads: int = 4) -> Iterator[PamChe
 def test_users_of_the_service_log_in_and_others_do_not(tmp_path: Path) -> None:
     file = password_file(tmp_path, "penny", "jörg")
     with service(*by_password_file(file)) as name, checking(name) as check:
-        assert check.check("penny", PASSWORD) == Known("penny")
-        assert check.check("jörg", PASSWORD) == Known("jörg")
+        assert check.check("penny", PASSWORD) == VerifiedUser("penny")
+        assert check.check("jörg", PASSWORD) == VerifiedUser("jörg")
         assert check.check("penny", "wrong") == Denied("wrong password")
         assert isinstance(check.check("nobody", PASSWORD), Denied)
         assert isinstance(check.check("penny\0", PASSWORD), Denied)
@@ -48,7 +48,7 @@ def test_users_of_the_service_log_in_and_others_do_not(tmp_path: Path) -> None:
 def test_a_changed_password_file_holds_at_once(tmp_path: Path) -> None:
     file = password_file(tmp_path, "penny")
     with service(*by_password_file(file)) as name, checking(name) as check:
-        assert isinstance(check.check("penny", PASSWORD), Known)
+        assert isinstance(check.check("penny", PASSWORD), VerifiedUser)
         file.write_text("")
         assert isinstance(check.check("penny", PASSWORD), Denied)
 
@@ -74,7 +74,7 @@ def test_a_service_that_does_not_work_is_our_fault(lines: tuple[str, ...], says:
 
 def test_a_service_file_that_is_gone_is_our_fault_though_pam_would_refuse() -> None:
     with service("auth required pam_permit.so", PERMIT) as name, checking(name) as check:
-        assert isinstance(check.check("penny", "x"), Known)
+        assert isinstance(check.check("penny", "x"), VerifiedUser)
         Path("/etc/pam.d", name).unlink()
         with pytest.raises(BackendUnavailable, match="no service file"):
             check.check("penny", "x")
@@ -112,13 +112,13 @@ def test_a_module_that_hangs_on_one_user_leaves_the_others_alone(gate: Path, tmp
             client.start()
         for client in clients:
             client.join()
-        assert results == [Known("penny")] * 6
+        assert results == [VerifiedUser("penny")] * 6
         gate.unlink()
         deadline = time.monotonic() + 10
         while check._pool.stuck:
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        assert check.check("wedged", PASSWORD) == Known("wedged")
+        assert check.check("wedged", PASSWORD) == VerifiedUser("wedged")
 
 
 # Becomes nobody after it has loaded everything: the tree may be readable by root only.

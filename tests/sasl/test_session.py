@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gatepost_core.domain.errors import StoreUnavailable
 from gatepost_core.serving.lineserver import Close, Output, Send
 from gatepost_sasl.authenticator import BackendUnavailable, Denied, Granted, Peer, Verdict
-from gatepost_sasl.session import NOT_PENDING, REFUSED, Configuration, Login, Session
+from gatepost_sasl.session import NOT_PENDING, REFUSED, AuthSession, Configuration, EndedLogin
 
 ALICE = base64.b64encode(b"\0alice\0secret")
 
@@ -33,9 +33,9 @@ class OneUser:
         return Granted(username) if (username, password) == ("alice", "secret") else Denied("wrong password")
 
 
-def opened(backend: OneUser | None = None) -> tuple[Session, list[Login]]:
-    logins: list[Login] = []
-    session = Session(Configuration(backend or OneUser(), logins.append, failure_delay=0.25))
+def opened(backend: OneUser | None = None) -> tuple[AuthSession, list[EndedLogin]]:
+    logins: list[EndedLogin] = []
+    session = AuthSession(Configuration(backend or OneUser(), logins.append, failure_delay=0.25))
     session.start()
     assert list(session.receive(b"VERSION\t1\t0\nCPID\t1\n", 0.0)) == []
     return session, logins
@@ -95,8 +95,8 @@ def test_a_login_is_reported_once_with_user_peer_mechanism_and_reason() -> None:
     peer = Peer("192.0.2.7", "", "smtp", True)
     assert backend.peers == [peer, peer]
     assert logins == [
-        Login("denied", "alice", peer, "PLAIN", "wrong password"),
-        Login("granted", "alice", peer, "PLAIN", ""),
+        EndedLogin("denied", "alice", peer, "PLAIN", "wrong password"),
+        EndedLogin("granted", "alice", peer, "PLAIN", ""),
     ]
 
 
@@ -152,7 +152,7 @@ COMMANDS = st.one_of(
 
 @given(st.lists(COMMANDS, max_size=20))
 def test_any_bytes_in_any_pieces_never_raise(pieces: list[bytes]) -> None:
-    session = Session(Configuration(OneUser(), lambda _: None))
+    session = AuthSession(Configuration(OneUser(), lambda _: None))
     session.start()
     for piece in pieces:
         outputs = session.receive(piece, 0.0)

@@ -19,7 +19,7 @@ from gatepost_core.serving.lineserver import Later, Output, Send
 from gatepost_core.store import credentials
 from gatepost_core.store.reader import Reader
 from gatepost_sasl.backends.store import StoreAuthenticator
-from gatepost_sasl.session import Configuration, Session
+from gatepost_sasl.session import AuthSession, Configuration
 from gatepost_sasl.slowest import Slowest
 from tests.core.running import Running, connect, listening
 from tests.core.stores import Store, make_store
@@ -84,7 +84,7 @@ def test_all_workers_know_what_one_saw() -> None:
 
 
 @pytest.fixture
-def session(store: Store) -> Iterator[Session]:
+def session(store: Store) -> Iterator[AuthSession]:
     import_hash(store, "bob", HASH)
     reader, slowest = Reader(store.settings.store.url), Slowest()
 
@@ -93,13 +93,13 @@ def session(store: Store) -> Iterator[Session]:
         slowest.took(2.0)  # what a busy host takes
 
     backend = StoreAuthenticator(reader, store.keyring, NoLastUsed(), utc_now, took)
-    opened = Session(Configuration(backend, unheard, failure_delay=0.25, slowest=slowest))
+    opened = AuthSession(Configuration(backend, unheard, failure_delay=0.25, slowest=slowest))
     opened.receive(b"VERSION\t1\t0\n", 0.0)
     yield opened
     reader.close()
 
 
-def refused(session: Session, number: int, username: str) -> float:
+def refused(session: AuthSession, number: int, username: str) -> float:
     """Return when a wrong password is answered, in seconds after the request."""
     response = base64.b64encode(f"\0{username}\0wrong".encode())
     line = b"AUTH\t%d\tPLAIN\trip=192.0.2.%d\tsecured\tresp=%s\n" % (number, number, response)
@@ -111,7 +111,7 @@ def refused(session: Session, number: int, username: str) -> float:
     return answer.not_before - 10.0
 
 
-def test_unknown_names_are_refused_as_late_as_imported_ones(session: Session) -> None:
+def test_unknown_names_are_refused_as_late_as_imported_ones(session: AuthSession) -> None:
     assert refused(session, 1, "nobody") == 0.25
     assert refused(session, 2, "bob") == 3.0  # the first check: already in time
     assert refused(session, 3, "nobody") == refused(session, 4, "alice") == refused(session, 5, "bob") == 3.0

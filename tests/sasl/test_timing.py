@@ -23,7 +23,7 @@ from gatepost_core.serving.lineserver import Send
 from gatepost_core.store.reader import Reader
 from gatepost_sasl.backends.scram import StoreScram
 from gatepost_sasl.backends.store import StoreAuthenticator
-from gatepost_sasl.session import Configuration, Session
+from gatepost_sasl.session import AuthSession, Configuration
 from tests.core.running import Running, connect, listening
 from tests.core.stores import PASSWORD, Store
 
@@ -115,7 +115,7 @@ def test_the_work_behind_an_answer_is_alike(store: Store) -> None:
 
     backend = StoreAuthenticator(reader, store.keyring, NoLastUsed(), now)
     configuration = Configuration(backend, unheard, scram=StoreScram(reader, store.keyring, backend, now))
-    session = Session(configuration)
+    session = AuthSession(configuration)
     session.receive(b"VERSION\t1\t0\n", 0.0)
 
     def one(number: int, username: str, password: str) -> float:

@@ -10,7 +10,7 @@ import pytest
 
 from gatepost_core.store.reader import Reader
 from gatepost_sasl.backends.store import StoreAuthenticator
-from gatepost_sasl.session import Configuration, Session
+from gatepost_sasl.session import AuthSession, Configuration
 from tests.core.running import Running, connect, listening
 from tests.core.stores import Store
 from tests.core.transcript import replay_session, replay_socket
@@ -46,7 +46,7 @@ def test_there_are_transcripts() -> None:
 def test_the_session_answers_as_in_the_transcript(path: Path, store: Store) -> None:
     reader = Reader(store.settings.store.url)
     authenticator = StoreAuthenticator(reader, store.keyring, NoLastUsed(), lambda: datetime.now(UTC))
-    replay_session(path, Session(Configuration(authenticator, unheard)))
+    replay_session(path, AuthSession(Configuration(authenticator, unheard)))
     reader.close()
 
 

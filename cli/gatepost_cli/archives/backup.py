@@ -82,7 +82,9 @@ def check_database(connection: sqlite3.Connection) -> None:
 
 def databases(settings: Settings) -> dict[str, str]:
     """Return the member's name and the URL of each database."""
-    return {f"databases/{line}.db": migrate.url_of(settings.store, line) for line in migrate.LINES}
+    return {
+        f"databases/{database}.db": migrate.url_of(settings.store, database) for database in migrate.DATABASES
+    }
 
 
 def trees(settings: Settings, config: Path, parts: Sequence[Part] = PARTS) -> dict[str, Path]:

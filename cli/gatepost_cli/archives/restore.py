@@ -45,9 +45,9 @@ _ETC = re.compile(r"[^/]+\.toml|(?:[^/]+\.d|secrets|tls)/.+", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where a gateway's files are: its databases by line, keys, hosted images, and the settings file."""
+    """Where a gateway's files are: its databases by name, keys, hosted images, and the settings file."""
 
-    databases: Mapping[migrate.Line, Path]
+    databases: Mapping[migrate.Database, Path]
     keys: Path
     images: Path
     config: Path
@@ -55,8 +55,9 @@ class Places:
     @classmethod
     def of(cls, settings: Settings, config: Path) -> Places:
         """Return those that settings name."""
-        databases: dict[migrate.Line, Path] = {
-            line: database_file(migrate.url_of(settings.store, line)) for line in migrate.LINES
+        databases: dict[migrate.Database, Path] = {
+            database: database_file(migrate.url_of(settings.store, database))
+            for database in migrate.DATABASES
         }
         return cls(databases, settings.keys.directory, settings.images.directory, config)
 
@@ -68,26 +69,26 @@ class Places:
 
 def fits(manifest: Manifest) -> None:
     """Raise BackupError for an archive of schemas that this release does not know, or that lacks a part."""
-    for line in migrate.LINES:
-        schema = manifest.schemas.get(line)
-        if schema is None or f"databases/{line}.db" not in manifest.files:
-            raise BackupError(f"it holds no {line} database: use another backup")
-        if not migrate.knows(line, schema):
-            raise BackupError(f"its {line} database {_stranger(line, schema, manifest.version)}")
+    for database in migrate.DATABASES:
+        schema = manifest.schemas.get(database)
+        if schema is None or f"databases/{database}.db" not in manifest.files:
+            raise BackupError(f"it holds no {database} database: use another backup")
+        if not migrate.knows(database, schema):
+            raise BackupError(f"its {database} database {_stranger(database, schema, manifest.version)}")
     for name in manifest.files:
         part, _, rest = name.partition("/")
         if part == "etc" and not _ETC.fullmatch(rest):
             raise BackupError(f"it holds {shown(name)}, which no backup of Gatepost's does")
 
 
-def _stranger(line: migrate.Line, schema: str, version: str) -> str:
-    if migrate.older(line, schema):
+def _stranger(database: migrate.Database, schema: str, version: str) -> str:
+    if migrate.older(database, schema):
         return (
             f"has schema {schema} of a version before the first release: restore it with commit "
             f"{migrate.LAST_BEFORE_RELEASE}, which brings it to a schema that this release knows"
         )
     return (
-        f"has schema {schema}, of release {version}; this release knows up to {migrate.head(line)}. "
+        f"has schema {schema}, of release {version}; this release knows up to {migrate.head(database)}. "
         f"Restore it with release {version} or a later one"
     )
 
@@ -142,19 +143,21 @@ def _room(manifest: Manifest, part: Part, into: Path) -> None:
 
 def check_databases(folder: Path, manifest: Manifest) -> None:
     """Raise BackupError unless both databases are sound and have the schemas that the manifest says."""
-    for line in migrate.LINES:
+    for database in migrate.DATABASES:
         try:
-            url = f"file:{folder / line}.db?mode=ro&immutable=1"
+            url = f"file:{folder / database}.db?mode=ro&immutable=1"
             with closing(sqlite3.connect(url, uri=True)) as connection:
                 (said,) = connection.execute("PRAGMA integrity_check").fetchone()
                 schemas = connection.execute("SELECT version_num FROM alembic_version").fetchall()
         except (sqlite3.Error, TypeError) as error:
-            raise BackupError(f"{line} database of the backup: {error}; use another backup") from error
-        if said != "ok" or schemas != [(manifest.schemas[line],)]:
+            raise BackupError(f"{database} database of the backup: {error}; use another backup") from error
+        if said != "ok" or schemas != [(manifest.schemas[database],)]:
             why = (
-                f"damaged: {said}" if said != "ok" else f"has schema {schemas}, not {manifest.schemas[line]}"
+                f"damaged: {said}"
+                if said != "ok"
+                else f"has schema {schemas}, not {manifest.schemas[database]}"
             )
-            raise BackupError(f"{line} database of the backup: {why}; use another backup")
+            raise BackupError(f"{database} database of the backup: {why}; use another backup")
 
 
 def check_keys(folder: Path) -> None:

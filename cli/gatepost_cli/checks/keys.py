@@ -99,7 +99,7 @@ def _passwords(context: Context, keyring: Keyring) -> Iterator[Finding]:
 def _sealed(context: Context, keyring: Keyring) -> Iterator[Finding]:
     """Open every DKIM key that may still sign."""
     with context.directory() as connection:
-        registered = domains.everyone(connection)
+        registered = domains.list_all(connection)
     for domain in registered:
         for key in domain.keys:
             if key.retires_at is not None and key.retires_at <= context.now:

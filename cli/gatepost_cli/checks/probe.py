@@ -79,7 +79,7 @@ class _Session:
         self._address = host, port
         self._client: smtp.Client | None = None
         self._extensions: dict[str, str] = {}
-        self._login: probemail.Login | None = None
+        self._login: probemail.ProbeLogin | None = None
         self._queue_id = ""
 
     def hops(self) -> Iterator[Finding]:
@@ -134,7 +134,7 @@ class _Session:
         return self._client
 
     @property
-    def _known(self) -> probemail.Login:
+    def _known(self) -> probemail.ProbeLogin:
         assert self._login is not None  # noqa: S101 - made before AUTH
         return self._login
 

@@ -33,7 +33,7 @@ _HTML = (
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
+class ProbeLogin:
     """A credential that was made for a probe, its features, and the address that it sends as."""
 
     username: str
@@ -43,13 +43,13 @@ class Login:
     features: dict[str, FeatureValue]
 
 
-def make(context: Context, now: datetime) -> Login:
+def make(context: Context, now: datetime) -> ProbeLogin:
     """Make the credential, after removing what earlier runs left. Raises StoreUnavailable, KeyringError."""
     keyring = Keyring.load(context.settings.keys.directory)
     username, password = new_username(), new_password()
     with context.directory(write=True) as connection:
         _sweep(connection, now)
-        domain = _domain(context, domains.everyone(connection))
+        domain = _domain(context, domains.list_all(connection))
         sender = context.settings.doctor.probe_sender or (
             f"{_LOCAL_PART}@{domain.name if domain else _NOBODYS}"
         )
@@ -69,16 +69,16 @@ def make(context: Context, now: datetime) -> Login:
             expires_at=now + _LIFETIME,
             mode=Mode.SANDBOX,
         )
-    return Login(username, password, account, sender, features)
+    return ProbeLogin(username, password, account, sender, features)
 
 
-def forget(context: Context, login: Login) -> None:
+def forget(context: Context, login: ProbeLogin) -> None:
     """Remove the credential, and the account if it was made for it. Raises StoreUnavailable."""
     with context.directory(write=True) as connection:
         _remove(connection, (login.username,))
 
 
-def lines(context: Context, login: Login, now: datetime) -> list[bytes]:
+def lines(context: Context, login: ProbeLogin, now: datetime) -> list[bytes]:
     """Return the message, line by line."""
     recipient = context.settings.doctor.probe_recipient
     header = (
@@ -101,7 +101,7 @@ def _domain(context: Context, registered: Iterable[SenderDomain]) -> SenderDomai
 
 
 def _some_account(connection: Connection, now: datetime) -> str:
-    found = accounts.everyone(connection)
+    found = accounts.list_all(connection)
     return found[0].name if found else accounts.add(connection, _ACCOUNT, now).name
 
 

@@ -13,7 +13,7 @@ from gatepost_core.store import domains
 def dns(context: Context) -> Iterator[Finding]:
     """Look up each domain's records: DKIM, SPF, DMARC, click domain, bounce domain."""
     with context.directory() as connection:
-        registered = domains.everyone(connection)
+        registered = domains.list_all(connection)
     if not registered:
         yield good("sender domains", "none is registered")
         return

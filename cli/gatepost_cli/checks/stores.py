@@ -17,13 +17,13 @@ _UPGRADE = "run 'gatepost store upgrade'"
 
 def store(context: Context) -> Iterator[Finding]:
     """Look at both databases."""
-    for line in migrate.LINES:
-        file = database_file(migrate.url_of(context.settings.store, line))
+    for database in migrate.DATABASES:
+        file = database_file(migrate.url_of(context.settings.store, database))
         if not file.exists():
             yield fault(str(file), "missing", "a database", _UPGRADE)
             continue
         yield from _files(file)
-        yield _schema(context, line, file)
+        yield _schema(context, database, file)
 
 
 def user_name(uid: int) -> str:
@@ -64,10 +64,10 @@ def _usable(file: Path) -> bool:
         return mine and os.access(file.parent, os.W_OK | os.X_OK, effective_ids=True)
 
 
-def _schema(context: Context, line: migrate.Line, file: Path) -> Finding:
+def _schema(context: Context, database: migrate.Database, file: Path) -> Finding:
     try:
         with as_owner_of(file.parent):
-            behind = migrate.behind(context.settings.store, line)
+            behind = migrate.behind(context.settings.store, database)
     except StoreUnavailable as error:
         text = str(error).removeprefix(f"{file}: ")
         return fault(str(file), text, "a database that can be read", "run as root, or restore it")

@@ -44,7 +44,7 @@ class _Directory:
 
     def __init__(self, connection: Connection, context: Context) -> None:
         self.registered = domains.registrations(connection)
-        self.accounts = {one.id: one.name for one in accounts.everyone(connection)}
+        self.accounts = {one.id: one.name for one in accounts.list_all(connection)}
         self._claims = claims_of(self.registered, grants.every(connection))
         self._stored = grants.walls(connection)
         self._connection = connection

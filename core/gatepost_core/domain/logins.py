@@ -23,7 +23,7 @@ UNKNOWN: Final = 0
 STANDS: Final = Pass("login stands")
 
 
-class Login(NamedTuple):
+class GrantedLogin(NamedTuple):
     """A login that was granted: which credential, by which secret (``secret_mark``), when.
 
     ``at`` is in seconds since 1970; a moment that is surely not before the login is good as well.
@@ -46,7 +46,7 @@ def judge(
     credential: Credential | None,
     username: str,
     now: datetime,
-    login: Login | None = None,
+    login: GrantedLogin | None = None,
     address: str | None = None,
     source: Source | None = None,
 ) -> Decision:
@@ -95,7 +95,7 @@ def standing(credential: Credential, now: datetime) -> str:
     return "expired" if over(credential.expires_at, now) else credential.state.value
 
 
-def _outlived(credential: Credential, login: Login, now: datetime) -> Reject | None:
+def _outlived(credential: Credential, login: GrantedLogin, now: datetime) -> Reject | None:
     """Refuse a session whose login is not good any more: another credential's, or by an old password."""
     known = login.credential_id
     if (known and known != credential.id) or _after(credential.created_at, login, now):
@@ -112,7 +112,7 @@ def _outlived(credential: Credential, login: Login, now: datetime) -> Reject | N
     )
 
 
-def _still_valid(credential: Credential, login: Login, now: datetime) -> bool:
+def _still_valid(credential: Credential, login: GrantedLogin, now: datetime) -> bool:
     """Say whether a secret that may have been the login's is valid now."""
     for secret in credential.secrets:
         # Its time as well: SQLite gives the number of a row that is gone to the next.
@@ -127,7 +127,7 @@ def _still_valid(credential: Credential, login: Login, now: datetime) -> bool:
     )
 
 
-def _after(made: datetime, login: Login, now: datetime) -> bool:
+def _after(made: datetime, login: GrantedLogin, now: datetime) -> bool:
     """Say whether a thing was made after a login. A time yet to come is a clock's fault, and says nothing."""
     return login.at < made.timestamp() and made <= now
 

@@ -167,11 +167,11 @@ class _Tokens:
         self._keyring = keyring
         self._key_id, self._key = keyring.current(self._purpose)
 
-    def _sealed(self, origin: Origin, data: bytes) -> bytes:
+    def _signed(self, origin: Origin, data: bytes) -> bytes:
         raw = _head(self._key_id, self._kind, origin) + data
         return raw + _keyed(self._key, origin.host)(raw)[:_MAC]
 
-    def _opened(self, token: str, host: str, more: bytes = b"") -> tuple[int, Origin, bytes]:
+    def _verified(self, token: str, host: str, more: bytes = b"") -> tuple[int, Origin, bytes]:
         """Return flags, origin and what the kind added, if the MAC fits. Raises TokenError."""
         sealed = _decoded(token)
         raw, mac = sealed[:-_MAC], sealed[-_MAC:]
@@ -233,7 +233,7 @@ class _LinkTokens(_Tokens):
             path = normal_path(path_and_query)
         except PathError as error:
             raise TokenError(str(error)) from error
-        flags, origin, authority = self._opened(token, host, b"\0" + path)
+        flags, origin, authority = self._verified(token, host, b"\0" + path)
         if not authority:
             raise TokenError("the token names no address")
         return Click("https" if flags & _HTTPS else "http", authority.decode("utf-8"), origin)
@@ -258,11 +258,11 @@ class PixelTokens(_Tokens):
 
     def issue(self, origin: Origin) -> str:
         """Return the token, URL-safe base64, of a message. Raises TokenError."""
-        return _encoded(self._sealed(origin, b""))
+        return _encoded(self._signed(origin, b""))
 
     def verify(self, token: str, host: str) -> Origin:
         """Return what the image stood in. Raises TokenError."""
-        _, origin, data = self._opened(token, host)
+        _, origin, data = self._verified(token, host)
         if data:
             raise TokenError("not a pixel token")
         return origin
@@ -278,11 +278,11 @@ class UnsubscribeTokens(_Tokens):
         recipient = unsubscription.recipient.encode("utf-8", "surrogatepass")
         if not 0 < len(recipient) <= _RECIPIENT_MOST:
             raise TokenError(f"not a recipient: {unsubscription.recipient[:40]!r}")
-        return _encoded(self._sealed(unsubscription.origin, recipient))
+        return _encoded(self._signed(unsubscription.origin, recipient))
 
     def verify(self, token: str, host: str) -> Unsubscription:
         """Return what the token holds. Raises TokenError."""
-        _, origin, recipient = self._opened(token, host)
+        _, origin, recipient = self._verified(token, host)
         if not recipient:
             raise TokenError("not an unsubscribe token")
         return Unsubscription(origin, recipient.decode("utf-8", "surrogatepass"))
@@ -295,7 +295,7 @@ class BounceTokens(_Tokens):
 
     def issue(self, origin: Origin) -> str:
         """Return the local part: ``bounce-`` and 40 characters of ``[a-z2-7]``. Raises TokenError."""
-        token = self._sealed(origin, b"")[:_BOUNCE_SIZE]
+        token = self._signed(origin, b"")[:_BOUNCE_SIZE]
         return _BOUNCE_PREFIX + base64.b32encode(token).decode("ascii").lower()
 
     def verify(self, local_part: str, host: str) -> Origin | None:

@@ -38,10 +38,10 @@ from dataclasses import dataclass
 
 from gatepost_core.domain.errors import StoreUnavailable
 from gatepost_core.serving import log
-from gatepost_core.serving.outputs import Close, Later, Output, Send, Session
+from gatepost_core.serving.outputs import Close, Later, LineSession, Output, Send
 from gatepost_core.serving.prefork import WorkerContext
 
-__all__ = ["Close", "Later", "Limits", "LineServer", "Observer", "Output", "Send", "Session"]
+__all__ = ["Close", "Later", "Limits", "LineServer", "LineSession", "Observer", "Output", "Send"]
 
 _RECV = 16_384
 # Python's frames are on the heap; SQLite and regular expressions need little more than this holds.
@@ -86,7 +86,7 @@ class _Connection:
     """
 
     socket: socket.socket
-    session: Session
+    session: LineSession
     todo: deque[Output]
     mask: int = _READ
     due: float = 0.0
@@ -105,7 +105,7 @@ class LineServer:
     def __init__(
         self,
         listener: socket.socket,
-        session: Callable[[], Session],
+        session: Callable[[], LineSession],
         *,
         limits: Limits | None = None,
         observe: Observer | None = None,

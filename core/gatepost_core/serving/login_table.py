@@ -19,7 +19,7 @@ import zlib
 from contextlib import suppress
 from pathlib import Path
 
-from gatepost_core.domain.logins import Login
+from gatepost_core.domain.logins import GrantedLogin
 
 _ENTRY = struct.Struct("<IqqdI")  # process id (0: free), credential, secret, time, checksum
 _BODY = struct.Struct("<Iqqd")  # the same without the checksum
@@ -62,7 +62,7 @@ class LoginTable:
         self._file: _Descriptor | None = None
         self._look = 0.0
 
-    def note(self, pid: int, username: str, login: Login) -> None:
+    def note(self, pid: int, username: str, login: GrantedLogin) -> None:
         """Note a login on a process, in place of its earlier one. Raises OSError."""
         opened = self._opened()
         file, at = opened.number, len(_HEADER) + pid % _BUCKETS * _BUCKET
@@ -73,7 +73,7 @@ class LoginTable:
         body = _BODY.pack(pid, *login)
         os.pwrite(file, body + _sum(body, username), at + own)
 
-    def find(self, pid: int, username: str) -> Login | None:
+    def find(self, pid: int, username: str) -> GrantedLogin | None:
         """Return the login of the session that a process serves, None if not known. Raises OSError."""
         if not pid:  # free places have it
             return None
@@ -84,7 +84,7 @@ class LoginTable:
         while start >= 0:
             entry = bucket[start : start + _ENTRY.size]
             if not start % _ENTRY.size and entry[_BODY.size :] == _sum(entry[: _BODY.size], username):
-                return Login(*_BODY.unpack_from(entry)[1:])
+                return GrantedLogin(*_BODY.unpack_from(entry)[1:])
             start = bucket.find(mark, start + 1)
         return None
 

@@ -36,7 +36,7 @@ class Later:
 Output: TypeAlias = Send | Close | Later
 
 
-class Session(Protocol):
+class LineSession(Protocol):
     """The logic of one connection. Called by one thread at a time; must not block but in a ``Later``."""
 
     def start(self) -> Sequence[Output]:

@@ -42,7 +42,7 @@ def get(connection: Connection, name: str) -> Account:
     return _account(row)
 
 
-def everyone(connection: Connection) -> list[Account]:
+def list_all(connection: Connection) -> list[Account]:
     """Return all accounts by name."""
     rows = connection.execute(select(accounts).order_by(accounts.c.name))
     return [_account(row) for row in rows]

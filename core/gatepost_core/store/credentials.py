@@ -160,7 +160,7 @@ def find(connection: Connection, username: str) -> Credential | None:
     return None if row is None else rows.credential(row._mapping, _secrets(connection, row.id))
 
 
-def everyone(connection: Connection, account: str | None = None) -> list[Credential]:
+def list_all(connection: Connection, account: str | None = None) -> list[Credential]:
     """Return all credentials, or those of one account, by account and age, without secrets."""
     query = _SELECT.order_by(accounts.c.name, credentials.c.id)
     if account is not None:

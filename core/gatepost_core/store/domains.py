@@ -190,7 +190,7 @@ def find(connection: Connection, name: str) -> SenderDomain | None:
     return None if row is None else _domain(connection, row)
 
 
-def everyone(connection: Connection, account: str | None = None) -> list[SenderDomain]:
+def list_all(connection: Connection, account: str | None = None) -> list[SenderDomain]:
     """Return all domains, or those of one account, by name."""
     query = _SELECT.order_by(sender_domains.c.name)
     if account is not None:

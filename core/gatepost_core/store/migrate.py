@@ -1,6 +1,6 @@
 """Bringing the databases to this release's schema, with Alembic.
 
-Each database has its own line of migrations. Running it twice changes nothing. New files
+Each database has its own database of migrations. Running it twice changes nothing. New files
 are made with mode 0640 and belong to the owner of their directory. A way back is part of every migration:
 the newer release takes a database back to the schema of the one before it. Migrations only add what has a
 default, so that the release before can go on while the next one is put in. Schemas are numbered: a database
@@ -23,53 +23,53 @@ from gatepost_core.domain.errors import NotFound, StoreError, StoreUnavailable
 from gatepost_core.settings import StoreSettings
 from gatepost_core.store.engine import database_file, faults, open_engine
 
-Line = Literal["directory", "journal"]
-LINES: tuple[Line, ...] = ("directory", "journal")
+Database = Literal["directory", "journal"]
+DATABASES: tuple[Database, ...] = ("directory", "journal")
 # The last version of Gatepost that knows the schemas from before the first release.
 LAST_BEFORE_RELEASE = "d95cc4a"
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-def url_of(settings: StoreSettings, line: Line) -> str:
+def url_of(settings: StoreSettings, database: Database) -> str:
     """Return the URL of one of the two databases."""
-    return settings.url if line == "directory" else settings.journal
+    return settings.url if database == "directory" else settings.journal
 
 
-def upgrade(settings: StoreSettings) -> dict[Line, tuple[str | None, str | None]]:
+def upgrade(settings: StoreSettings) -> dict[Database, tuple[str | None, str | None]]:
     """Create or upgrade both databases; return each one's revision before and after.
 
     Raises StoreUnavailable when a file cannot be made or written.
     """
-    return {line: upgrade_line(settings, line) for line in LINES}
+    return {database: upgrade_one(settings, database) for database in DATABASES}
 
 
-def behind(settings: StoreSettings, line: Line) -> bool:
+def behind(settings: StoreSettings, database: Database) -> bool:
     """Say whether a database is missing, or not at this release's schema. Raises StoreUnavailable."""
-    url = url_of(settings, line)
+    url = url_of(settings, database)
     if not database_file(url).exists():
         return True
     engine = open_engine(url, reading=True)
     try:
         with faults(url):
-            return _revision(engine) != _scripts(line).get_current_head()
+            return _revision(engine) != _scripts(database).get_current_head()
     finally:
         engine.dispose()
 
 
-def upgrade_line(settings: StoreSettings, line: Line) -> tuple[str | None, str | None]:
+def upgrade_one(settings: StoreSettings, database: Database) -> tuple[str | None, str | None]:
     """Create or upgrade one database; return its revision before and after.
 
     Raises StoreUnavailable, also for a schema from which this release has no way; then nothing is changed.
     """
-    url = url_of(settings, line)
+    url = url_of(settings, database)
     with faults(url):
         _create_file(database_file(url))
         engine = open_engine(url)
         try:
             before = _revision(engine)
-            if before is not None and not knows(line, before):
-                raise StoreUnavailable(f"{database_file(url)}: {_stranger(line, before)}")
-            config = _config(line)
+            if before is not None and not knows(database, before):
+                raise StoreUnavailable(f"{database_file(url)}: {_stranger(database, before)}")
+            config = _config(database)
             with engine.begin() as connection:
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
@@ -78,9 +78,9 @@ def upgrade_line(settings: StoreSettings, line: Line) -> tuple[str | None, str |
             engine.dispose()
 
 
-def revision(settings: StoreSettings, line: Line) -> str | None:
+def revision(settings: StoreSettings, database: Database) -> str | None:
     """Return the schema that a database has, None when there is none. Raises StoreUnavailable."""
-    url = url_of(settings, line)
+    url = url_of(settings, database)
     if not database_file(url).exists():
         return None
     engine = open_engine(url, reading=True)
@@ -91,52 +91,52 @@ def revision(settings: StoreSettings, line: Line) -> str | None:
         engine.dispose()
 
 
-def head(line: Line) -> str:
+def head(database: Database) -> str:
     """Return the schema that this release works with."""
-    return _scripts(line).get_current_head() or ""
+    return _scripts(database).get_current_head() or ""
 
 
-def knows(line: Line, name: str) -> bool:
+def knows(database: Database, name: str) -> bool:
     """Say whether this release has a way from and to a schema."""
-    return name in {script.revision for script in _scripts(line).walk_revisions()}
+    return name in {script.revision for script in _scripts(database).walk_revisions()}
 
 
-def older(line: Line, name: str) -> bool:
+def older(database: Database, name: str) -> bool:
     """Say whether a schema is older than the one that this release works with."""
-    return name < head(line)
+    return name < head(database)
 
 
-def _stranger(line: Line, name: str) -> str:
+def _stranger(database: Database, name: str) -> str:
     """Return what to tell, and what to do, of a schema that this release does not know."""
-    if older(line, name):
+    if older(database, name):
         return (
-            f"has schema {name} of a version before the first release, expected {head(line)}; "
+            f"has schema {name} of a version before the first release, expected {head(database)}; "
             f"run 'gatepost store upgrade' of commit {LAST_BEFORE_RELEASE} first, then this one's"
         )
     return (
-        f"has schema {name} of a newer release, expected {head(line)} at the most; install that release, "
+        f"has schema {name} of a newer release, expected {head(database)} at the most; install that release, "
         "let it run 'gatepost store downgrade', or restore a backup of this release's time"
     )
 
 
-def downgrade_line(settings: StoreSettings, line: Line, target: str) -> tuple[str, str]:
+def downgrade_one(settings: StoreSettings, database: Database, target: str) -> tuple[str, str]:
     """Take one database back to an older schema; return its revision before and after.
 
     What only the newer schema can hold is lost. Raises NotFound for a schema that this release does not
     know, StoreError for one that is newer than the database's, StoreUnavailable.
     """
-    url = url_of(settings, line)
-    before = revision(settings, line)
-    if before is None or not knows(line, target):
-        raise NotFound(f"{line}: this release has no way from schema {before} to {target}")
+    url = url_of(settings, database)
+    before = revision(settings, database)
+    if before is None or not knows(database, target):
+        raise NotFound(f"{database}: this release has no way from schema {before} to {target}")
     engine = open_engine(url)
     try:
-        config = _config(line)
+        config = _config(database)
         with faults(url), engine.begin() as connection:
             config.attributes["connection"] = connection
             command.downgrade(config, target)
     except util.CommandError as error:
-        raise StoreError(f"{line}: {target} is not older than {before}, the schema it has") from error
+        raise StoreError(f"{database}: {target} is not older than {before}, the schema it has") from error
     finally:
         engine.dispose()
     return before, target
@@ -156,12 +156,12 @@ def _revision(engine: Engine) -> str | None:
         return MigrationContext.configure(connection).get_current_revision()
 
 
-def _config(line: Line) -> Config:
+def _config(database: Database) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS / line))
+    config.set_main_option("script_location", str(MIGRATIONS / database))
     config.set_main_option("path_separator", "os")
     return config
 
 
-def _scripts(line: Line) -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config(line))
+def _scripts(database: Database) -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config(database))

@@ -22,7 +22,7 @@ _USUAL = 512  # characters of attributes that are remembered: links come again i
 _FOLLOWED = frozenset({"a", "area"})
 
 
-class Link(NamedTuple):
+class HtmlLink(NamedTuple):
     """A link to follow: where ``scheme://authority`` stands, what it says, and its tag's place."""
 
     start: int
@@ -48,7 +48,7 @@ def track(part: HtmlPart, rewrite: ClickRewriter, prevent_scam: bool) -> tuple[O
     return Outcome(edits, "" if edits else "no link to track"), len(shown)
 
 
-def _links(part: HtmlPart) -> list[Link]:
+def _links(part: HtmlPart) -> list[HtmlLink]:
     """Return the links of a part, those in conditional comments included."""
     found = _of_scan(part.scan, utf8=part.utf8, vml=False)
     for conditional in part.scan.conditionals:
@@ -56,8 +56,8 @@ def _links(part: HtmlPart) -> list[Link]:
     return found
 
 
-def _of_scan(scan: Scan, *, utf8: bool, vml: bool) -> list[Link]:
-    found: list[Link] = []
+def _of_scan(scan: Scan, *, utf8: bool, vml: bool) -> list[HtmlLink]:
+    found: list[HtmlLink] = []
     for place, (start, name, attributes, _) in enumerate(scan.tags):
         if name in _FOLLOWED or (vml and name.startswith("v:")):
             usual = len(attributes) < _USUAL
@@ -66,7 +66,7 @@ def _of_scan(scan: Scan, *, utf8: bool, vml: bool) -> list[Link]:
                 at, scheme, authority, rest = target
                 where = start + 1 + len(name) + at
                 end = where + len(scheme) + 3 + len(authority)
-                found.append(Link(where, end, scheme, authority, rest, scan, place))
+                found.append(HtmlLink(where, end, scheme, authority, rest, scan, place))
     return found
 
 

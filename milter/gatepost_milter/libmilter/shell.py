@@ -46,7 +46,7 @@ NOT_SENT = Milter.P_NOCONNECT | Milter.P_NOHELO | Milter.P_NODATA | Milter.P_NOE
 NO_REPLY = Milter.P_NR_MAIL | Milter.P_NR_RCPT | Milter.P_NR_HDR | Milter.P_NR_BODY
 
 
-class Session(Milter.Base):
+class MilterSession(Milter.Base):
     """One SMTP session, as libmilter's callbacks see it. ``service`` is set before the first one."""
 
     service: Service
@@ -210,7 +210,7 @@ def reply_text(text: str) -> str:
 
 def _header(ctx: milter.milterContext, name: str, value: bytes) -> int:
     """One header field: the callback that comes most often, in one Python function."""
-    session: Session = ctx.getpriv()
+    session: MilterSession = ctx.getpriv()
     try:
         transaction = session.transaction
         if transaction is not None:
@@ -242,6 +242,6 @@ def register(name: str) -> None:
 
 
 def _negotiate(ctx: milter.milterContext, options: list[int]) -> int:
-    session = Session()
+    session = MilterSession()
     session._setctx(ctx)
     return session.negotiate(options)

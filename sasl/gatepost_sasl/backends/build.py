@@ -21,7 +21,7 @@ from gatepost_sasl.backends.cache import GrantedLogins
 from gatepost_sasl.backends.external import ExternalAuthenticator, Maker, PasswordCheck
 from gatepost_sasl.backends.store import Credentials, LastUsed, StoreAuthenticator
 from gatepost_sasl.backends.template import Template, TemplateError
-from gatepost_sasl.chain import Chain, Link, unreachable
+from gatepost_sasl.chain import Chain, ChainEntry, unreachable
 from gatepost_sasl.mechanisms import SCRAM
 from gatepost_sasl.names import Names
 from gatepost_sasl.slowest import Slowest
@@ -81,7 +81,7 @@ def build(settings: Settings, parts: Parts) -> Chain:
     """Return the configured chain. Starts the threads of PAM and LDAP: call it in the worker."""
     return Chain(
         [
-            Link(name, names_of(settings, name), _authenticator(name, settings, parts))
+            ChainEntry(name, names_of(settings, name), _authenticator(name, settings, parts))
             for name in settings.sasl.backends
         ]
     )

@@ -12,8 +12,8 @@ from gatepost_sasl.backends.ldap import LdapCheck, Search, Wanted
 from gatepost_sasl.backends.ldap_names import BindName, GroupFilter, LdapConfigurationError, UserFilter
 from gatepost_sasl.backends.ldap_servers import (
     Address,
+    ConnectOptions,
     LdapFault,
-    Link,
     Order,
     bind,
     discard,
@@ -80,8 +80,8 @@ def probe(section: LdapSettings, uri: str) -> str:
     return ""
 
 
-def _link(section: LdapSettings) -> Link:
-    return Link(
+def _link(section: LdapSettings) -> ConnectOptions:
+    return ConnectOptions(
         _context(section), section.tls == "required", section.connect_timeout, section.receive_timeout
     )
 

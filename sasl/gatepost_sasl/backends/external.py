@@ -20,7 +20,7 @@ from gatepost_sasl.backends.admission import refusal
 from gatepost_sasl.backends.breaker import Breaker
 from gatepost_sasl.backends.cache import GrantedLogins
 from gatepost_sasl.backends.store import Credentials, LastUsed
-from gatepost_sasl.backends.template import Known
+from gatepost_sasl.backends.template import VerifiedUser
 from gatepost_sasl.slowest import Slowest
 
 NAME_MOST = 255
@@ -29,7 +29,7 @@ NAME_MOST = 255
 class PasswordCheck(Protocol):
     """PAM or LDAP. Called by many threads at once."""
 
-    def check(self, name: str, password: str) -> Known | Denied:
+    def check(self, name: str, password: str) -> VerifiedUser | Denied:
         """Say whether the password is right. Raises BackendUnavailable within the deadline."""
         ...
 
@@ -45,7 +45,7 @@ class PasswordCheck(Protocol):
 class Maker(Protocol):
     """Makes a credential at the first login of a name."""
 
-    def make(self, who: Known) -> Credential | Denied:
+    def make(self, who: VerifiedUser) -> Credential | Denied:
         """Return the credential. Raises StoreUnavailable or BackendUnavailable."""
         ...
 

@@ -18,9 +18,9 @@ from ldap3 import BASE, SUBTREE, Connection
 from gatepost_sasl.authenticator import BackendUnavailable, Denied
 from gatepost_sasl.backends import ldap_servers
 from gatepost_sasl.backends.ldap_names import BindName, GroupFilter, UserFilter
-from gatepost_sasl.backends.ldap_servers import Address, LdapFault, Link, Order
+from gatepost_sasl.backends.ldap_servers import Address, ConnectOptions, LdapFault, Order
 from gatepost_sasl.backends.pool import DeadlinePool
-from gatepost_sasl.backends.template import Known
+from gatepost_sasl.backends.template import VerifiedUser
 
 _SUCCESS = 0
 _SIZE_LIMIT_EXCEEDED = 4
@@ -105,7 +105,7 @@ class LdapCheck:
     def __init__(
         self,
         order: Order,
-        link: Link,
+        link: ConnectOptions,
         how: Search | BindName,
         wanted: Wanted,
         *,
@@ -122,7 +122,7 @@ class LdapCheck:
         # No user is served less than another: what hangs is a server, not one of its users.
         self._pool = DeadlinePool("ldap", threads, threads, on_stuck, self._drop)
 
-    def check(self, name: str, password: str) -> Known | Denied:
+    def check(self, name: str, password: str) -> VerifiedUser | Denied:
         """See PasswordCheck."""
         attempt = _Attempt(time.monotonic() + self._seconds)
         return self._pool.run(
@@ -137,7 +137,7 @@ class LdapCheck:
         """End the threads and their connections."""
         self._pool.close()
 
-    def _over_servers(self, attempt: _Attempt, name: str, password: str) -> Known | Denied:
+    def _over_servers(self, attempt: _Attempt, name: str, password: str) -> VerifiedUser | Denied:
         troubles = []
         for address in self._order.candidates():
             if time.monotonic() >= attempt.ends:
@@ -154,7 +154,7 @@ class LdapCheck:
                 return answer
         raise BackendUnavailable("ldap: " + "; ".join(troubles))
 
-    def _at(self, address: Address, attempt: _Attempt, name: str, password: str) -> Known | Denied:
+    def _at(self, address: Address, attempt: _Attempt, name: str, password: str) -> VerifiedUser | Denied:
         """Ask one server; once more when only the connection kept from before was at an end."""
         mine = self._mine
         began = time.monotonic()
@@ -174,7 +174,7 @@ class LdapCheck:
             self._drop()
             raise
 
-    def _ask(self, address: Address, attempt: _Attempt, name: str, password: str) -> Known | Denied:
+    def _ask(self, address: Address, attempt: _Attempt, name: str, password: str) -> VerifiedUser | Denied:
         with ldap_servers.faults(address):
             if isinstance(self._how, BindName):
                 return self._direct(self._how, address, attempt, name, password)
@@ -182,7 +182,7 @@ class LdapCheck:
 
     def _search(
         self, how: Search, address: Address, attempt: _Attempt, name: str, password: str
-    ) -> Known | Denied:
+    ) -> VerifiedUser | Denied:
         connection = self._searching(how, address, attempt)
         wanted = {*self._wanted.attributes, how.name_attribute, self._wanted.group_attribute}
         entries = self._entries(connection, how.base, how.filter.of(name), wanted)
@@ -200,7 +200,7 @@ class LdapCheck:
 
     def _direct(
         self, how: BindName, address: Address, attempt: _Attempt, name: str, password: str
-    ) -> Known | Denied:
+    ) -> VerifiedUser | Denied:
         bind_name = how.of(name)
         if bind_name is None:
             return Denied("a name that cannot be one")
@@ -208,14 +208,14 @@ class LdapCheck:
         if refused is not None:
             return refused
         if not self._wanted.anything or not how.is_dn:
-            return Known(name)
+            return VerifiedUser(name)
         connection = self._mine.binding  # still bound as the user, who may read the own entry
         wanted = {*self._wanted.attributes, self._wanted.group_attribute}
         assert connection is not None  # noqa: S101 - it was just bound
         entries = self._entries(connection, bind_name, "(objectClass=*)", wanted, scope=BASE)
-        return self._known(connection, attempt, name, entries[0]) if entries else Known(name)
+        return self._known(connection, attempt, name, entries[0]) if entries else VerifiedUser(name)
 
-    def _known(self, connection: Connection, attempt: _Attempt, name: str, entry: _Entry) -> Known:
+    def _known(self, connection: Connection, attempt: _Attempt, name: str, entry: _Entry) -> VerifiedUser:
         wanted = self._wanted
         groups = entry.attributes.get(wanted.group_attribute.lower(), ()) if wanted.group_attribute else ()
         if wanted.group_base and wanted.group_filter is not None:
@@ -223,7 +223,7 @@ class LdapCheck:
             query = wanted.group_filter.of(entry.dn, name)
             found = self._entries(connection, wanted.group_base, query, set(), most=_GROUPS_MOST)
             groups += tuple(group.dn for group in found)
-        return Known(name, entry.attributes, groups)
+        return VerifiedUser(name, entry.attributes, groups)
 
     def _searching(self, how: Search, address: Address, attempt: _Attempt) -> Connection:
         """Return this thread's connection for searches, opened and bound if it is not."""

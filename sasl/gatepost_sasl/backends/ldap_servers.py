@@ -49,7 +49,7 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class ConnectOptions:
     """How servers are talked to. ``starttls`` is for those that are not ldaps://."""
 
     context: ssl.SSLContext | None
@@ -91,7 +91,9 @@ class _Tls(Tls):
         )
 
 
-def open_connection(address: Address, link: Link, opening: Callable[[Connection], object]) -> Connection:
+def open_connection(
+    address: Address, link: ConnectOptions, opening: Callable[[Connection], object]
+) -> Connection:
     """Return an open connection, inside TLS if there is any, not yet bound. Raises LdapFault.
 
     ``opening`` gets it before anything can block.

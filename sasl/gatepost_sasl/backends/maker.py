@@ -13,7 +13,7 @@ from gatepost_core.domain.model import Credential, Source
 from gatepost_core.store import credentials
 from gatepost_core.store.engine import faults, open_engine
 from gatepost_sasl.authenticator import BackendUnavailable, Denied
-from gatepost_sasl.backends.template import Known, Template, TemplateError
+from gatepost_sasl.backends.template import Template, TemplateError, VerifiedUser
 
 
 class TemplateMaker:
@@ -25,7 +25,7 @@ class TemplateMaker:
         self._template = template
         self._now = now
 
-    def make(self, who: Known) -> Credential | Denied:
+    def make(self, who: VerifiedUser) -> Credential | Denied:
         """Return the credential, made by us or by another worker meanwhile. Raises StoreUnavailable."""
         try:
             blank = self._template.fill(who)

@@ -14,7 +14,7 @@ from pam import PamAuthenticator
 
 from gatepost_sasl.authenticator import BackendUnavailable, Denied
 from gatepost_sasl.backends.pool import DeadlinePool
-from gatepost_sasl.backends.template import Known
+from gatepost_sasl.backends.template import VerifiedUser
 
 _DIRECTORIES = ("/etc/pam.d", "/usr/lib/pam.d")
 _REASONS = {
@@ -43,7 +43,7 @@ class PamCheck:
         self._seconds = seconds
         self._pool = DeadlinePool("pam", threads, max(1, threads // 4), on_stuck)
 
-    def check(self, name: str, password: str) -> Known | Denied:
+    def check(self, name: str, password: str) -> VerifiedUser | Denied:
         """See PasswordCheck."""
         # Without its file PAM takes the service "other", which refuses everybody.
         if service_file(self._service) is None:
@@ -58,14 +58,14 @@ class PamCheck:
         """End the threads; one that is stuck is left to the end of the process."""
         self._pool.close(seconds)
 
-    def _ask(self, name: str, password: str) -> Known | Denied:
+    def _ask(self, name: str, password: str) -> VerifiedUser | Denied:
         session = PamAuthenticator()
         try:
             good = session.authenticate(name, password, self._service, resetcreds=False)
         except ValueError:  # a NUL
             return Denied("a name or password that PAM cannot take")
         if good:
-            return Known(name)
+            return VerifiedUser(name)
         if session.code in _REASONS:
             return Denied(_REASONS[session.code])
         raise BackendUnavailable(f"pam: error {session.code}: {_text(session.reason)}")

@@ -28,7 +28,7 @@ class TemplateError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class VerifiedUser:
     """Somebody whose password is right: the credential's name, and what the directory says."""
 
     name: str
@@ -37,7 +37,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Blank:
+class NewCredential:
     """What a new credential gets."""
 
     features: Mapping[str, FeatureValue]
@@ -45,7 +45,7 @@ class Blank:
 
 
 class Template:
-    """Checks its texts at once (TemplateError), and makes a Blank for each user."""
+    """Checks its texts at once (TemplateError), and makes a NewCredential for each user."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Template:
         """The attributes that the template asks for."""
         return frozenset(name for text in self._senders for name in _PLACE.findall(text)) - {_USER}
 
-    def fill(self, who: Known) -> Blank:
+    def fill(self, who: VerifiedUser) -> NewCredential:
         """Return the credential for a user. Raises TemplateError when no sender results from attributes."""
         # Several places with many values each would make their product: no more of it than is of use.
         senders = tuple(islice(dict.fromkeys(islice(self._filled(who), _FILLED_MOST)), _SENDERS_MOST + 1))
@@ -83,9 +83,9 @@ class Template:
         for group, values in self._groups:
             if group in groups:
                 features.update(values)
-        return Blank(features, Rules(senders, self._networks))
+        return NewCredential(features, Rules(senders, self._networks))
 
-    def _filled(self, who: Known) -> Iterator[str]:
+    def _filled(self, who: VerifiedUser) -> Iterator[str]:
         known = {name.lower(): values for name, values in who.attributes.items()}
         for text in self._senders:
             places = list(dict.fromkeys(_PLACE.findall(text)))

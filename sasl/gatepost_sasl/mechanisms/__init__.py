@@ -4,11 +4,13 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from gatepost_sasl.mechanisms.base import Challenge, Done, Mechanism, MechanismError, Proof, ScramKeys
-from gatepost_sasl.mechanisms.login import Login
-from gatepost_sasl.mechanisms.plain import Plain
+from gatepost_sasl.mechanisms.login import LoginMechanism
+from gatepost_sasl.mechanisms.plain import PlainMechanism
 
 # Those that end with a password; SCRAM-SHA-256 needs keys, and its library, only where it is on offer.
-MECHANISMS: Mapping[str, Callable[[], Mechanism]] = MappingProxyType({"PLAIN": Plain, "LOGIN": Login})
+MECHANISMS: Mapping[str, Callable[[], Mechanism]] = MappingProxyType(
+    {"PLAIN": PlainMechanism, "LOGIN": LoginMechanism}
+)
 SCRAM = "SCRAM-SHA-256"
 
 __all__ = [
@@ -16,10 +18,10 @@ __all__ = [
     "SCRAM",
     "Challenge",
     "Done",
-    "Login",
+    "LoginMechanism",
     "Mechanism",
     "MechanismError",
-    "Plain",
+    "PlainMechanism",
     "Proof",
     "ScramKeys",
 ]

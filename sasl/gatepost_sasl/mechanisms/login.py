@@ -12,7 +12,7 @@ _ASK_USERNAME = Challenge(b"Username:")
 _ASK_PASSWORD = Challenge(b"Password:")
 
 
-class Login:
+class LoginMechanism:
     """One LOGIN exchange: START, then USERNAME or PASSWORD is awaited."""
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ from gatepost_sasl.mechanisms.base import (
 )
 
 
-class Plain:
+class PlainMechanism:
     """One PLAIN exchange."""
 
     def next(self, response: bytes | None) -> Challenge | Done:

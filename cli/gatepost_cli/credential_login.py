@@ -15,7 +15,7 @@ import click
 from gatepost_cli.credential_view import OPEN, features_text
 from gatepost_cli.domain_walls import closed
 from gatepost_cli.output import Table, emit, facts, stamp
-from gatepost_cli.session import Session
+from gatepost_cli.session import CliSession
 from gatepost_core.domain.errors import shown
 from gatepost_core.domain.features import in_force
 from gatepost_core.domain.logins import standing
@@ -26,7 +26,7 @@ from gatepost_core.store import NotFound, StoreUnavailable
 from gatepost_core.store.reader import Reader
 from gatepost_sasl.authenticator import BackendUnavailable, Denied, Peer
 from gatepost_sasl.backends import build
-from gatepost_sasl.mechanisms import Done, MechanismError, Plain
+from gatepost_sasl.mechanisms import Done, MechanismError, PlainMechanism
 
 DENIED = 1
 _REPLIES = {"granted": "235 2.7.0", "denied": "535 5.7.8", "unavailable": "454 4.7.0"}
@@ -50,7 +50,7 @@ class _NoLastUse:
         del credential_id, ip, now
 
 
-def run(session: Session, user: str, password: str, address: str) -> int:
+def run(session: CliSession, user: str, password: str, address: str) -> int:
     """Try the password, print what was found, and return the exit code: 0 granted, 1 not.
 
     ``address`` is where the login would come from; empty where that is not known. Raises NotFound for a
@@ -71,14 +71,14 @@ def run(session: Session, user: str, password: str, address: str) -> int:
 def _prepared(user: str, password: str) -> Done:
     """Return name and password as a login by PLAIN would give them to the back end."""
     try:
-        outcome = Plain().next(f"\0{user}\0{password}".encode("utf-8", "surrogateescape"))
+        outcome = PlainMechanism().next(f"\0{user}\0{password}".encode("utf-8", "surrogateescape"))
     except MechanismError as error:
         raise click.UsageError(f"no client can log in with this: {error}") from error
     assert isinstance(outcome, Done)  # noqa: S101 - PLAIN asks only where there was no response
     return outcome
 
 
-def _asked(session: Session, reader: Reader, who: Done, peer: Peer) -> _Answer:
+def _asked(session: CliSession, reader: Reader, who: Done, peer: Peer) -> _Answer:
     """Return which back end answers, how, and why."""
     settings = _without_templates(session.settings)
     build.check(settings)
@@ -96,7 +96,7 @@ def _asked(session: Session, reader: Reader, who: Done, peer: Peer) -> _Answer:
     return _Answer(name, "granted", "", verdict.username)
 
 
-def _closed(session: Session, reader: Reader, credential: Credential | None) -> list[str]:
+def _closed(session: CliSession, reader: Reader, credential: Credential | None) -> list[str]:
     """Return the senders that walls between accounts would refuse all the same."""
     settings = session.settings
     walls = Walls(reader, settings.own_names, settings.accounts.wall_mode)
