@@ -1,9 +1,10 @@
 """What happens to one message at end of message: state, senders, features, record.
 
-Features use libraries that may take the GIL through PyGILState_Ensure, which in a libmilter callback would
-crash the process: what ``Later`` stands for is done in a thread that Python owns. A message without features
-needs none of them, and waking such a thread costs an eighth of what the milter does for it. A store that
-cannot be read raises StoreUnavailable, which the shell turns into 451: never an unprocessed message.
+Features use libraries that may take the GIL through PyGILState_Ensure, which would crash the process in a
+libmilter callback. So a message with features is answered with ``Later``, a function to call in a thread
+that Python made. A message without features is decided at once: waking a thread would cost an eighth of the
+milter's time for it. A store that cannot be read raises StoreUnavailable, which the shell turns into 451:
+never an unprocessed message.
 """
 
 from __future__ import annotations

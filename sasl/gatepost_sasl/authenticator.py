@@ -50,7 +50,7 @@ class Authenticator(Protocol):
     """A back end. Called by many threads at once."""
 
     def at_once(self, username: str, password: str, peer: Peer) -> Verdict | None:
-        """Say what ``authenticate`` would, when that takes no waiting; None when an event loop should not.
+        """Return the answer of ``authenticate`` if it needs no waiting, else None: then call it in a thread.
 
         Raises StoreUnavailable or BackendUnavailable.
         """

@@ -1,7 +1,7 @@
 """Holding off whoever guesses passwords: what counts, how long to delay, when to lock out.
 
-Failures are counted per user name *and* network together, so that outsiders cannot lock a customer out,
-and per network, which holds off somebody who tries many names (guess_places.py). Rules:
+Failures are counted per user name *and* network together, so that outsiders cannot lock a customer out, and
+per network, which holds off somebody who tries many names (guess_places.py). Rules:
 
 | what | effect |
 |---|---|
@@ -15,12 +15,12 @@ the user has logged in from meanwhile; nobody is locked out |
 | no failure for four times ``lockout`` | forgotten |
 | a success | forgets that user and network; never the network, which a guesser's own login would clear |
 
-Checks that take their time (PAM, LDAP) are counted when they begin (``enter``), as if they failed, until
-they end (``leave``): who tries at many places at once has no more attempts than one after the other. Those
-beyond wait, since the ones before may be good.
+Checks that take long (PAM, LDAP) are counted as failures from their beginning (``enter``) to their end
+(``leave``): whoever makes many attempts at once has no more of them than with one after the other. Attempts
+beyond the limit wait, since the ones before may succeed.
 
-A forgotten device with an old password, which tries for ever, so counts for no more than ``limit`` in its
-network, and does not take everybody there along.
+A forgotten device that tries an old password for ever is counted at most ``limit`` times in its network. So
+it does not lock out everybody there.
 
 Nothing here asks whether a user exists, so unknown and known names are answered alike. Names are counted
 without regard to case and spaces, because a directory may not regard them either. Counters are

@@ -156,7 +156,7 @@ class AuthSession:
         try:
             for line in self._decoder.lines(data):
                 command = protocol.decode(line)
-                if isinstance(command, Auth) and self._open:  # most of what ever comes
+                if isinstance(command, Auth) and self._open:  # nearly every command
                     output = self._auth(command, now)
                 elif command is None:
                     self._client = protocol.client_of(line) or self._client

@@ -1,9 +1,9 @@
 """How long imported password hashes take to check here, known to all workers.
 
-A refusal is answered at a fixed time, and when that is sooner than the check of an imported hash can be
-done, the time of an answer tells who has one. So no refusal, whoever's, comes sooner than one and a half
-times the longest check: of the store's hashes at the start, and of each login since. What was not seen again
-for an hour (a check while the host was busy, a hash that is gone) counts no more, but for the start's.
+A refusal is answered at a fixed time. If the check of an imported hash takes longer than that, the time of
+an answer tells who has such a hash. So every refusal waits one and a half times the longest check: of the
+store's hashes at the start, and of each login since. A check that nothing has confirmed for an hour (the
+host was busy, the hash is gone) is forgotten; the one of the start is not.
 """
 
 from __future__ import annotations

@@ -269,7 +269,7 @@ class LineServer:
             return
         began = connection.began = time.monotonic()
         outputs = connection.session.receive(data, began)
-        if len(outputs) == 1:  # most of what ever comes; nothing else is to be done while the mask is _READ
+        if len(outputs) == 1:  # the usual case; while the mask is _READ nothing else waits
             output = outputs[0]
             if isinstance(output, Later):
                 self._do(connection, outputs)

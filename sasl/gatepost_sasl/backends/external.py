@@ -3,8 +3,8 @@
 The directory says whether the password is right; the credential's row says whether it may be used, so
 that policy and milter treat every login alike. Without a row the login is refused, unless a template
 makes one. How it fails: the directory's faults are BackendUnavailable, the store's StoreUnavailable; both
-are answered 454. A refusal waits as long as the longest answer of late took, and half as long again: whoever
-is known takes a directory more time than whoever is not.
+are answered 454. A refusal waits one and a half times the longest recent answer, because a directory takes
+longer for a known user than for an unknown one.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class ExternalAuthenticator:
         self._slowest = slowest or Slowest()
 
     def at_once(self, username: str, password: str, peer: Peer) -> None:
-        """See Authenticator: somebody else is asked, who takes the time that he takes."""
+        """See Authenticator: PAM or a directory is asked, which may take long."""
         del username, password, peer
 
     def authenticate(self, username: str, password: str, peer: Peer) -> Verdict:
