@@ -32,14 +32,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 from gatepost_sasl.guess_places import Place, Places, Rules, Scope, network_of, parse_networks, places_of
 
 __all__ = [
-    "Attempt", "Counters", "Entry", "Guard", "Hold", "Rules", "Scope", "delayed", "network_of", "no_guard",
+    "Attempt", "Counters", "Entry", "Guard", "Hold", "Rules", "Scope", "delayed", "network_of",
     "parse_networks",
 ]  # fmt: skip
 
@@ -120,8 +120,7 @@ class _Known:
 
 
 class Guard:
-    """Counts failures in tables shared by all workers: ``users``, ``networks``, and ``wide`` for the rest,
-    which is not counted without it.
+    """Counts failures in tables shared by all workers: ``users``, ``networks``, and ``wide`` for the rest.
 
     ``under_way`` has a table for each worker, of the checks that it has begun; the one of ``slot`` is this
     worker's own.
@@ -131,15 +130,15 @@ class Guard:
         self,
         users: Counters,
         networks: Counters,
-        rules: Rules | None = None,
-        wide: Counters | None = None,
+        rules: Rules,
+        wide: Counters,
         under_way: Sequence[Counters] = (),
         slot: int = 0,
     ) -> None:
         self._users = users
         self._networks = networks
-        self._wide = wide or _Nothing()
-        self._rules = rules = rules or Rules()
+        self._wide = wide
+        self._rules = rules
         self._forget = _FORGET * rules.lockout
         self._under_way = under_way
         self._slot = slot
@@ -256,42 +255,6 @@ def _locked_by(places: Sequence[Place], counts: Sequence[int]) -> Scope:
 def _mark(place: Place) -> bytes:
     """Return the key of a place among those under way: users and networks are in one table there."""
     return place.scope.encode() + b"\0" + place.key
-
-
-class _Nothing:
-    """Counters that count nothing."""
-
-    def read(self, key: bytes, now: float, forget: float) -> tuple[int, float]:
-        """Know of nothing."""
-        del key, now, forget
-        return 0, 0.0
-
-    def trace(self, key: bytes) -> Callable[[], int]:
-        """Know of nothing."""
-        del key
-        return lambda: -1
-
-    def add(self, key: bytes, now: float, forget: float, inherit: int) -> int:
-        """Count nothing."""
-        del key, now, forget, inherit
-        return 0
-
-    def take(self, key: bytes, count: int) -> None:
-        """Have nothing to take back."""
-        del key, count
-
-    def clear(self, key: bytes) -> None:
-        """Have nothing to forget."""
-        del key
-
-    def exclusive(self) -> AbstractContextManager[object]:
-        """Keep nobody out."""
-        return nullcontext()
-
-
-def no_guard() -> Guard:
-    """Return a guard that lets everything pass."""
-    return Guard(_Nothing(), _Nothing(), Rules(limit=0, network_limit=0))
 
 
 def delayed(usual: float, hold: Hold) -> float:

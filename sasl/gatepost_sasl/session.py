@@ -34,7 +34,7 @@ from gatepost_core.domain.errors import StoreUnavailable
 from gatepost_core.serving.outputs import Close, Later, Output, Send
 from gatepost_sasl import protocol
 from gatepost_sasl.authenticator import Authenticator, BackendUnavailable, Denied, Granted, Peer, Verdict
-from gatepost_sasl.guessing import Attempt, Guard, Hold, Scope, delayed, no_guard
+from gatepost_sasl.guessing import Attempt, Guard, Hold, Scope, delayed
 from gatepost_sasl.mechanisms import MECHANISMS, SCRAM, Challenge, Done, Mechanism, MechanismError, Proof
 from gatepost_sasl.protocol import Auth, Cancel, Command, Cont, Decoder, ProtocolError, Version
 from gatepost_sasl.slowest import Slowest
@@ -100,17 +100,17 @@ class Scram(Protocol):
 class Configuration:
     """What all sessions of a daemon share. ``failure_delay`` is in seconds; ``slowest`` may make it longer.
 
-    Without a ``guard`` no failures are counted; ``scram`` is needed where ``mechanisms`` name it. ``note``
+    ``guard`` counts failures; ``scram`` is needed where ``mechanisms`` name it. ``note``
     is told of each login that is granted, and the process id of the smtpd(8) that it is on; must not fail.
     ``turn`` is taken by checks that take their time.
     """
 
     authenticator: Authenticator
     report: Callable[[EndedLogin], None]
+    guard: Guard
     mechanisms: Collection[str] = ("PLAIN", "LOGIN")
     failure_delay: float = 0.25
     pid: int = 1
-    guard: Guard = field(default_factory=no_guard)
     scram: Scram | None = None
     slowest: Slowest = field(default_factory=Slowest)
     note: Callable[[int, Granted], object] = _unnoted

@@ -12,6 +12,7 @@ from gatepost_core.settings import load
 from gatepost_core.store.engine import open_engine
 from gatepost_core.store.journal import JournalWriter
 from gatepost_core.store.schema import sender_domains
+from tests.core.stores import submit
 
 from .command import Gatepost
 
@@ -59,7 +60,7 @@ def sent(gatepost: Gatepost, username: str, *records: dict[str, Any]) -> None:
             "applied": (),
             "skipped": {},
         }
-        writer.submit(MessageRecord(**(values | one))).result(30)
+        submit(writer, MessageRecord(**(values | one))).result(30)
     writer.close()
 
 

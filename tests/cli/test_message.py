@@ -19,6 +19,7 @@ from gatepost_core.domain.model import MessageRecord, Mode
 from gatepost_core.store import journal
 from gatepost_core.store.engine import open_engine
 from gatepost_core.store.journal import JournalWriter
+from tests.core.stores import submit
 
 from .command import Gatepost
 
@@ -49,7 +50,7 @@ def records(gatepost: Gatepost) -> list[MessageRecord]:
     made = [record(number) for number in range(30)]
     writer = JournalWriter(f"sqlite:///{gatepost.folder}/store/journal.db")
     for one in made:
-        writer.submit(one).result(timeout=10)
+        submit(writer, one).result(timeout=10)
     writer.close()
     return made
 
@@ -88,7 +89,7 @@ def test_an_unknown_message_is_not_found(gatepost: Gatepost) -> None:
 def test_a_subject_cannot_move_the_terminals_cursor_nor_add_a_row(gatepost: Gatepost) -> None:
     writer = JournalWriter(f"sqlite:///{gatepost.folder}/store/journal.db")
     bad = record(1, subject="\x1b[2J\r\nid\tforged\u202e\x9b")
-    writer.submit(bad).result(timeout=10)
+    submit(writer, bad).result(timeout=10)
     writer.close()
     shown = gatepost("message", "show", bad.id).out
     assert "Subject\t\\x1b[2J\\r\\nid\\tforged\\u202e\\x9b\n" in shown
@@ -172,7 +173,7 @@ def test_an_array_is_one_document_however_many_are_in_it(gatepost: Gatepost) -> 
     assert gatepost("message", "list", "--json").out == "[]\n"
     writer = JournalWriter(f"sqlite:///{gatepost.folder}/store/journal.db")
     for number in range(3):
-        writer.submit(record(number)).result(timeout=10)
+        submit(writer, record(number)).result(timeout=10)
     writer.close()
     for limit in ("1", "3"):
         text = gatepost("message", "list", "--json", "--limit", limit).out
@@ -184,7 +185,7 @@ def test_doctor_s_probes_are_shown_to_those_who_ask(gatepost: Gatepost) -> None:
     probe = replace(record(3), username="gpprobe", tags=(journal.PROBE_TAG,), mode=Mode.SANDBOX)
     alike = [replace(record(1), mode=Mode.SANDBOX), replace(record(2), tags=(journal.PROBE_TAG,))]
     for one in (*alike, probe):
-        writer.submit(one).result(timeout=10)
+        submit(writer, one).result(timeout=10)
     writer.close()
 
     def listed(*words: str) -> list[str]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import Engine
 
-from gatepost_core.domain.model import Rules, Source, State, WallMode
+from gatepost_core.domain.model import MessageRecord, Rules, Source, State, WallMode
 from gatepost_core.keys import passwords
 from gatepost_core.keys.keyring import Keyring, create_missing
 from gatepost_core.settings import Settings, load
 from gatepost_core.store import accounts, credentials, domains, grants, migrate
 from gatepost_core.store.engine import open_engine
+from gatepost_core.store.journal import JournalWriter
 
 PASSWORD = "correct horse"
 BOUNCES = "bounces.example.test"
@@ -79,6 +81,13 @@ class Store:
         with engine.begin() as connection:
             credentials.change(connection, username, state=state)
         engine.dispose()
+
+
+def submit(writer: JournalWriter, record: MessageRecord) -> Future[None]:
+    """Give a record to the writer; the future is done once it is on disk, or has the reason why not."""
+    future: Future[None] = Future()
+    writer.put(record, lambda error: future.set_exception(error) if error else future.set_result(None))
+    return future
 
 
 def make_store(folder: Path) -> Store:

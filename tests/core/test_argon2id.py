@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gatepost_core.domain.model import ImportedSecret, Rules, Source
 from gatepost_core.keys import argon2id
-from gatepost_core.keys.passwords import derive, verify
+from gatepost_core.keys.passwords import derive, matching
 from gatepost_core.store import StoreError, accounts, credentials
 from gatepost_core.store.engine import open_engine
 from tests.core.stores import PASSWORD, Store, make_store
@@ -75,8 +75,8 @@ def test_an_imported_secret_stands_beside_generated_ones_and_ends_when_it_must(s
             imported=ImportedSecret(HASH),
             rules=Rules(networks=("192.0.2.0/24",)),
         )
-        assert verify(store.keyring, credential, "from elsewhere", NOW)
-        assert not verify(store.keyring, credential, PASSWORD, NOW)
+        assert matching(store.keyring, credential, "from elsewhere", NOW)
+        assert not matching(store.keyring, credential, PASSWORD, NOW)
         ends = NOW + timedelta(hours=1)
         derived = derive(store.keyring, PASSWORD)
         rotated = credentials.rotate(connection, "import", derived, NOW, ends)
@@ -86,7 +86,7 @@ def test_an_imported_secret_stands_beside_generated_ones_and_ends_when_it_must(s
             ("from elsewhere", ends, False),
             (PASSWORD, ends, True),
         ):
-            assert verify(store.keyring, rotated, password, at) is good
+            assert bool(matching(store.keyring, rotated, password, at)) is good
         at_once = credentials.rotate(connection, "import", derived, NOW, NOW)
         assert at_once.imported is None
     engine.dispose()
@@ -100,7 +100,7 @@ def test_the_password_of_a_directory_is_not_rotated_here(store: Store) -> None:
             connection, account="people", username="lena", derived=None, now=NOW, source=Source.LDAP
         )
         assert made.source is Source.LDAP
-        assert not verify(store.keyring, made, "", NOW)
+        assert not matching(store.keyring, made, "", NOW)
         with pytest.raises(StoreError, match="kept by ldap"):
             credentials.rotate(connection, "lena", derive(store.keyring, PASSWORD), NOW, NOW)
     engine.dispose()

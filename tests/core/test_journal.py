@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
-from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +18,7 @@ from gatepost_core.settings import StoreSettings
 from gatepost_core.store import NotFound, StoreUnavailable, journal, migrate
 from gatepost_core.store.engine import open_engine
 from gatepost_core.store.journal import JournalWriter
+from tests.core.stores import submit
 
 RECORD = MessageRecord(
     id=ids.new(0),
@@ -74,7 +74,7 @@ def count(file: Path) -> int:
 
 
 def test_a_record_comes_back_as_it_was_written(writer: JournalWriter, connection: Connection) -> None:
-    writer.submit(RECORD).result(timeout=10)
+    submit(writer, RECORD).result(timeout=10)
     assert journal.get(connection, RECORD.id) == RECORD
     assert journal.get(connection, RECORD.queue_id) == RECORD
 
@@ -83,12 +83,12 @@ def test_a_record_is_readable_elsewhere_once_its_future_is_done(
     writer: JournalWriter, tmp_path: Path
 ) -> None:
     for number in range(20):
-        writer.submit(numbered(number)).result(timeout=10)
+        submit(writer, numbered(number)).result(timeout=10)
         assert count(tmp_path / "journal.db") == number + 1
 
 
 def test_a_crowd_of_records_is_written_whole(writer: JournalWriter, tmp_path: Path) -> None:
-    futures = [writer.submit(numbered(number)) for number in range(1000)]
+    futures = [submit(writer, numbered(number)) for number in range(1000)]
     for future in futures:
         future.result(timeout=30)
     assert count(tmp_path / "journal.db") == 1000
@@ -146,10 +146,10 @@ def test_a_record_that_does_not_come_holds_a_commit_up_for_a_moment_only(
     monkeypatch.setattr(journal, "_SLOW_SECONDS", 0.0)
     writer.expect("never comes")
     writer.expect("a")
-    writer.submit(numbered(1)).result(30)
+    submit(writer, numbered(1)).result(30)
     assert count(tmp_path / "journal.db") == 1
     monkeypatch.setattr(journal, "_GATHER_SECONDS", 3600.0)  # whoever was slow is not waited for again
-    writer.submit(numbered(2)).result(30)
+    submit(writer, numbered(2)).result(30)
     assert count(tmp_path / "journal.db") == 2
 
 
@@ -169,7 +169,7 @@ def test_the_next_record_is_written_after_one_that_could_not_be(
 
 def test_closing_writes_what_waits(settings: StoreSettings, tmp_path: Path) -> None:
     writer = JournalWriter(settings.journal)
-    futures = [writer.submit(numbered(number)) for number in range(300)]
+    futures = [submit(writer, numbered(number)) for number in range(300)]
     writer.close()
     assert all(future.done() and future.exception() is None for future in futures)
     assert count(tmp_path / "journal.db") == 300
@@ -177,13 +177,13 @@ def test_closing_writes_what_waits(settings: StoreSettings, tmp_path: Path) -> N
 
 def test_a_record_that_cannot_be_written_fails_its_own_future(writer: JournalWriter, tmp_path: Path) -> None:
     file = tmp_path / "journal.db"
-    writer.submit(numbered(1)).result(timeout=10)
+    submit(writer, numbered(1)).result(timeout=10)
     away = file.rename(tmp_path / "away.db")
     with pytest.raises(StoreUnavailable, match=r"journal\.db"):
-        writer.submit(numbered(2)).result(timeout=10)
+        submit(writer, numbered(2)).result(timeout=10)
     assert not file.exists()
     away.rename(file)
-    writer.submit(numbered(3)).result(timeout=10)
+    submit(writer, numbered(3)).result(timeout=10)
     assert count(file) == 2
 
 
@@ -195,32 +195,17 @@ def test_records_go_into_a_journal_that_was_restored_from_a_backup(
     source.backup(target)
     source.close()
     target.close()
-    writer.submit(numbered(1)).result(timeout=10)
+    submit(writer, numbered(1)).result(timeout=10)
     for suffix in ("-wal", "-shm"):
         file.with_name(file.name + suffix).unlink(missing_ok=True)
     copy.replace(file)
-    writer.submit(numbered(2)).result(timeout=10)
+    submit(writer, numbered(2)).result(timeout=10)
     assert count(file) == 1
-
-
-def test_a_cancelled_record_is_not_written_and_stops_nothing(settings: StoreSettings, tmp_path: Path) -> None:
-    engine = open_engine(settings.journal)
-    writer = JournalWriter(settings.journal)
-    with engine.begin():  # holds the writer's transaction up, so that records wait
-        first = writer.submit(numbered(1))
-        futures: list[Future[None]] = [writer.submit(numbered(number)) for number in range(2, 6)]
-        cancelled = [future.cancel() for future in futures]
-    engine.dispose()
-    writer.close()
-    assert first.done()
-    written = [first, *futures]
-    assert count(tmp_path / "journal.db") == sum(not future.cancelled() for future in written)
-    assert cancelled == [future.cancelled() for future in futures]
 
 
 def test_the_newest_messages_come_first(writer: JournalWriter, connection: Connection) -> None:
     for number in range(10):
-        writer.submit(numbered(number)).result(timeout=10)
+        submit(writer, numbered(number)).result(timeout=10)
     newest = journal.recent(connection, limit=3)
     assert [record.queue_id for record in newest] == ["Q9", "Q8", "Q7"]
     odd = journal.recent(connection, limit=2, username="gp1")

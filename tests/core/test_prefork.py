@@ -27,7 +27,6 @@ from gatepost_core.serving import log, prefork
 log.configure("logfmt", "info", "waiting")
 def hooks():
     return prefork.Hooks(
-        before_fork=lambda: os.write(2, b"before\\n"),
         in_child=lambda slot: os.write(2, b"child %d\\n" % slot),
         ended=lambda: os.write(2, b"ended\\n"),
     )
@@ -61,7 +60,6 @@ def test_hooks_run_where_they_are_promised(tmp_path: Path) -> None:
     with Running(["-c", WAITING.replace("GROUP", "False")], tmp_path) as daemon:
         for slot in range(3):
             daemon.wait_log(f"child {slot}\n")
-        assert daemon.log.startswith("before\n")
         assert daemon.stop() == 0
         assert "ended\n" in daemon.log
 

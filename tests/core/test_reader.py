@@ -21,6 +21,7 @@ from gatepost_core.store import StoreUnavailable, credentials, domains, grants
 from gatepost_core.store.journal import JournalWriter
 from gatepost_core.store.lookups import IDENTITY_SECONDS, RACY_NANOSECONDS
 from gatepost_core.store.reader import Reader
+from tests.core.stores import submit
 
 from .stores import BOUNCES, Store, make_store
 
@@ -143,7 +144,7 @@ def test_a_thousand_messages_cause_no_credential_to_be_read_again(store: Store, 
     before = reader.loads
     writer = JournalWriter(store.settings.store.journal, synchronous="normal")
     for number in range(1000):
-        writer.submit(record(number)).result(timeout=30)  # each a commit of its own
+        submit(writer, record(number)).result(timeout=30)  # each a commit of its own
         assert state(reader) is State.ACTIVE
     writer.close()
     assert reader.loads == before

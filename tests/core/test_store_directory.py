@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection, func, select
 
 from gatepost_core.domain.model import Rules, State
-from gatepost_core.keys.passwords import derive, new_password, verify
+from gatepost_core.keys.passwords import derive, matching, new_password
 from gatepost_core.store import Conflict, NotFound, StoreError, accounts, credentials, domains
 from gatepost_core.store.schema import dkim_keys, secrets
 
@@ -84,7 +84,7 @@ def test_a_credential_comes_back_as_it_was_made(connection: Connection, store: S
     assert read.features == {"inlinecss": True, "tags": ("a", "b")}
     assert read.rules.senders == ("example.test", "*.example.test")
     assert (read.label, read.account, read.state) == ("Zürich ✓", "acme", State.ACTIVE)
-    assert verify(store.keyring, read, password, NOW)
+    assert matching(store.keyring, read, password, NOW)
 
 
 def test_user_names_are_told_apart_by_case_and_by_every_letter(connection: Connection) -> None:
@@ -113,7 +113,7 @@ def test_a_rotation_keeps_the_old_password_for_the_overlap(connection: Connectio
         (new, now, True),
         (new, ends, True),
     ):
-        assert verify(store.keyring, rotated, password, at) is valid
+        assert bool(matching(store.keyring, rotated, password, at)) is valid
 
 
 def test_a_second_rotation_ends_the_oldest_password(connection: Connection, store: Store) -> None:
@@ -124,8 +124,8 @@ def test_a_second_rotation_ends_the_oldest_password(connection: Connection, stor
             connection, "alice", derive(store.keyring, password), now, now + timedelta(hours=1)
         )
     assert len(rotated.secrets) == 2
-    assert not verify(store.keyring, rotated, PASSWORD, now)
-    assert all(verify(store.keyring, rotated, password, now) for password in passwords)
+    assert not matching(store.keyring, rotated, PASSWORD, now)
+    assert all(matching(store.keyring, rotated, password, now) for password in passwords)
 
 
 def test_a_rotation_without_overlap_ends_the_old_password_at_once(
@@ -134,7 +134,7 @@ def test_a_rotation_without_overlap_ends_the_old_password_at_once(
     now = datetime.now(UTC)
     rotated = credentials.rotate(connection, "alice", derive(store.keyring, new_password()), now, now)
     assert len(rotated.secrets) == 1
-    assert not verify(store.keyring, rotated, PASSWORD, now)
+    assert not matching(store.keyring, rotated, PASSWORD, now)
 
 
 def test_a_removed_credential_leaves_no_secret_behind(connection: Connection) -> None:
@@ -192,12 +192,10 @@ def test_bounces_may_not_arrive_at_the_sender_domain_itself(connection: Connecti
         add_domain(connection, "y.test", bounce="Y.test")
 
 
-def test_bounce_domains_are_listed_once_and_told_from_others(connection: Connection) -> None:
+def test_bounce_domains_are_listed_once(connection: Connection) -> None:
     add_domain(connection, "x.test")
     add_domain(connection, "y.test")
     assert domains.bounce_domains(connection) == ["b.x.test", "bounces.example.test"]
-    assert domains.is_bounce_domain(connection, "B.X.test")
-    assert not domains.is_bounce_domain(connection, "x.test")
 
 
 def test_a_removed_domain_leaves_no_key_behind(connection: Connection) -> None:

@@ -26,6 +26,8 @@ from gatepost_sasl.session import AuthSession, Configuration
 from gatepost_sasl.slowest import Slowest
 from tests.core.stores import Store, make_store
 
+from .guards import HOLDS_NOBODY_OFF
+
 PEER = Peer("192.0.2.7")
 NOW = datetime.now(UTC)
 
@@ -287,7 +289,7 @@ def test_a_refusal_waits_for_as_long_as_the_directory_takes_for_those_whom_it_kn
         verdict = one(name, password)
         assert isinstance(verdict, Denied)
         assert verdict.wait == pytest.approx(0.9)
-    session = AuthSession(Configuration(one.authenticator, lambda _: None, failure_delay=0.25))
+    session = AuthSession(Configuration(one.authenticator, lambda _: None, HOLDS_NOBODY_OFF))
     session.receive(b"VERSION\t1\t0\n", 0.0)
     response = base64.b64encode(b"\0nobody\0right")
     (later,) = session.receive(b"AUTH\t1\tPLAIN\trip=192.0.2.7\tsecured\tresp=%s\n" % response, 100.0)

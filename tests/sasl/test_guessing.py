@@ -118,29 +118,30 @@ def test_a_client_that_goes_on_while_locked_out_does_not_lock_its_network_out(gu
 
 
 def test_where_many_people_log_in_from_one_host_only_users_are_locked_out() -> None:
-    users, networks = SharedCounters(16), SharedCounters(16)
-    guard = Guard(users, networks, Rules(limit=5, network_limit=6, shared=parse_networks(("192.0.2.0/24",))))
+    tables = users, networks, wide = [SharedCounters(16) for _ in range(3)]
+    rules = Rules(limit=5, network_limit=6, shared=parse_networks(("192.0.2.0/24",)))
+    guard = Guard(users, networks, rules, wide)
     for number in range(50):
         failure(guard, f"user{number}", HERE, 0.0)
     assert guard.attempt("alice", HERE, 0.0).locked == ""
     fail(guard, 5)
     assert guard.attempt("alice", HERE, 0.0).locked == "user"
-    users.close()
-    networks.close()
+    for table in tables:
+        table.close()
 
 
 def test_a_limit_of_0_locks_nobody_out() -> None:
-    users, networks = SharedCounters(16), SharedCounters(16)
-    guard = Guard(users, networks, Rules(limit=0, network_limit=0))
+    tables = users, networks, wide = [SharedCounters(16) for _ in range(3)]
+    guard = Guard(users, networks, Rules(limit=0, network_limit=0), wide)
     fail(guard, 500)
     assert guard.attempt("alice", HERE, 0.0).locked == ""
-    users.close()
-    networks.close()
+    for table in tables:
+        table.close()
 
 
 def test_an_attacker_who_floods_both_tables_stays_locked_out_and_a_right_password_gets_in() -> None:
-    users, networks = SharedCounters(8), SharedCounters(8)
-    guard = Guard(users, networks, Rules(limit=5, network_limit=20))
+    tables = users, networks, wide = [SharedCounters(8) for _ in range(3)]
+    guard = Guard(users, networks, Rules(limit=5, network_limit=20), wide)
     fail(guard, 5)
     for number in range(20_000):
         failure(guard, f"name{number}", f"2001:db8:{number % 65_536:x}::1", 1.0)
@@ -148,8 +149,8 @@ def test_an_attacker_who_floods_both_tables_stays_locked_out_and_a_right_passwor
     assert guard.attempt("alice", HERE, 2.0).locked == "user"
     assert hold.lockout == "user"
     assert guard.attempt("somebody new", ELSEWHERE, 2.0).locked == ""
-    users.close()
-    networks.close()
+    for table in tables:
+        table.close()
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ from gatepost_sasl.chain import Chain, ChainEntry
 from gatepost_sasl.names import Names
 from gatepost_sasl.session import AuthSession, Configuration
 
+from .guards import HOLDS_NOBODY_OFF
+
 INPUTS = 100_000
 PIECES = [
     b"AUTH", b"CONT", b"VERSION\t1\t0\n", b"CANCEL", b"\t", b"\n", b"1", b"4294967295", b"=",
@@ -86,7 +88,7 @@ def test_hostile_inputs_neither_crash_nor_hang_nor_grow(
         ChainEntry("store", Names(["gp*"]), directory),
         ChainEntry("ldap", Names(["*@*.example", "*"]), Guarded(directory)),
     ]
-    configuration = Configuration(Chain(links), lambda _: None)
+    configuration = Configuration(Chain(links), lambda _: None, HOLDS_NOBODY_OFF)
     session, settled = AuthSession(configuration), 0
     session.receive(b"VERSION\t1\t0\n", 0.0)
     slowest = 0.0

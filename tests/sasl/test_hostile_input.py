@@ -107,13 +107,13 @@ def resident() -> int:
 
 def test_sessions_take_any_bytes_in_any_pieces() -> None:
     random_ = random.Random(1)  # noqa: S311 - to be the same at each run
-    users, networks = SharedCounters(64), SharedCounters(64)
+    users, networks, wide = (SharedCounters(64) for _ in range(3))
     backend = scram(Store(ALICE))
     configuration = Configuration(
         OneUser(),
         lambda _: None,
         mechanisms=("PLAIN", "LOGIN", "SCRAM-SHA-256"),
-        guard=Guard(users, networks, Rules()),
+        guard=Guard(users, networks, Rules(), wide),
         scram=backend,
     )
     sessions = [AuthSession(configuration)]
@@ -134,8 +134,8 @@ def test_sessions_take_any_bytes_in_any_pieces() -> None:
                 assert output.data.count(b"\n") == 1
 
     soak(SESSION_INPUTS, one)
-    users.close()
-    networks.close()
+    for table in (users, networks, wide):
+        table.close()
 
 
 def test_mechanisms_take_any_responses() -> None:

@@ -26,7 +26,7 @@ from gatepost_core.store.reader import Reader
 from gatepost_policy.questions import Questions
 from gatepost_sasl.backends.store import StoreAuthenticator
 from gatepost_sasl.counters import SharedCounters
-from gatepost_sasl.guessing import Guard
+from gatepost_sasl.guessing import Guard, Rules
 from gatepost_sasl.session import AuthSession, Configuration
 from tests.core.stores import PASSWORD, Store, make_store
 
@@ -68,7 +68,7 @@ class Daemons:
     def __post_init__(self) -> None:
         self.reader = Reader(self.store.settings.store.url)
         backend = StoreAuthenticator(self.reader, self.store.keyring, NoLastUsed(), utc_now)
-        guard = Guard(SharedCounters(), SharedCounters())
+        guard = Guard(SharedCounters(), SharedCounters(), Rules(), SharedCounters())
         self.session = AuthSession(Configuration(backend, unheard, guard=guard))
         self.session.receive(b"VERSION\t1\t0\n", 0.0)
         self.questions = Questions(self.reader, NoTokens(), (25,), utc_now, Walls(self.reader))

@@ -13,6 +13,8 @@ from gatepost_core.serving.lineserver import Close, Output, Send
 from gatepost_sasl.authenticator import BackendUnavailable, Denied, Granted, Peer, Verdict
 from gatepost_sasl.session import NOT_PENDING, REFUSED, AuthSession, Configuration, EndedLogin
 
+from .guards import HOLDS_NOBODY_OFF
+
 ALICE = base64.b64encode(b"\0alice\0secret")
 
 
@@ -35,7 +37,7 @@ class OneUser:
 
 def opened(backend: OneUser | None = None) -> tuple[AuthSession, list[EndedLogin]]:
     logins: list[EndedLogin] = []
-    session = AuthSession(Configuration(backend or OneUser(), logins.append, failure_delay=0.25))
+    session = AuthSession(Configuration(backend or OneUser(), logins.append, HOLDS_NOBODY_OFF))
     session.start()
     assert list(session.receive(b"VERSION\t1\t0\nCPID\t1\n", 0.0)) == []
     return session, logins
@@ -152,7 +154,7 @@ COMMANDS = st.one_of(
 
 @given(st.lists(COMMANDS, max_size=20))
 def test_any_bytes_in_any_pieces_never_raise(pieces: list[bytes]) -> None:
-    session = AuthSession(Configuration(OneUser(), lambda _: None))
+    session = AuthSession(Configuration(OneUser(), lambda _: None, HOLDS_NOBODY_OFF))
     session.start()
     for piece in pieces:
         outputs = session.receive(piece, 0.0)

@@ -24,6 +24,7 @@ from gatepost_sasl.slowest import Slowest
 from tests.core.running import Running, connect, listening
 from tests.core.stores import Store, make_store
 
+from .guards import HOLDS_NOBODY_OFF
 from .test_transcripts import NoLastUsed, unheard
 
 HASH = PasswordHasher(time_cost=2, memory_cost=1024, parallelism=1).hash("imported")
@@ -93,7 +94,9 @@ def session(store: Store) -> Iterator[AuthSession]:
         slowest.took(2.0)  # what a busy host takes
 
     backend = StoreAuthenticator(reader, store.keyring, NoLastUsed(), utc_now, took)
-    opened = AuthSession(Configuration(backend, unheard, failure_delay=0.25, slowest=slowest))
+    opened = AuthSession(
+        Configuration(backend, unheard, HOLDS_NOBODY_OFF, failure_delay=0.25, slowest=slowest)
+    )
     opened.receive(b"VERSION\t1\t0\n", 0.0)
     yield opened
     reader.close()

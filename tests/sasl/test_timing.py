@@ -27,6 +27,7 @@ from gatepost_sasl.session import AuthSession, Configuration
 from tests.core.running import Running, connect, listening
 from tests.core.stores import PASSWORD, Store
 
+from .guards import HOLDS_NOBODY_OFF
 from .test_transcripts import NoLastUsed, unheard
 
 pytestmark = pytest.mark.measurement
@@ -114,7 +115,9 @@ def test_the_work_behind_an_answer_is_alike(store: Store) -> None:
         return datetime.now(UTC)
 
     backend = StoreAuthenticator(reader, store.keyring, NoLastUsed(), now)
-    configuration = Configuration(backend, unheard, scram=StoreScram(reader, store.keyring, backend, now))
+    configuration = Configuration(
+        backend, unheard, HOLDS_NOBODY_OFF, scram=StoreScram(reader, store.keyring, backend, now)
+    )
     session = AuthSession(configuration)
     session.receive(b"VERSION\t1\t0\n", 0.0)
 

@@ -15,6 +15,8 @@ from tests.core.running import Running, connect, listening
 from tests.core.stores import Store
 from tests.core.transcript import replay_session, replay_socket
 
+from .guards import HOLDS_NOBODY_OFF
+
 TRANSCRIPTS = sorted((Path(__file__).parent / "transcripts").glob("*.transcript"))
 each_transcript = pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
 
@@ -46,7 +48,7 @@ def test_there_are_transcripts() -> None:
 def test_the_session_answers_as_in_the_transcript(path: Path, store: Store) -> None:
     reader = Reader(store.settings.store.url)
     authenticator = StoreAuthenticator(reader, store.keyring, NoLastUsed(), lambda: datetime.now(UTC))
-    replay_session(path, AuthSession(Configuration(authenticator, unheard)))
+    replay_session(path, AuthSession(Configuration(authenticator, unheard, HOLDS_NOBODY_OFF)))
     reader.close()
 
 

@@ -26,7 +26,6 @@ _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 _RANDOM = 32
 _CHECKSUM = 6
-_FORM = re.compile(f"{PASSWORD_PREFIX}([0-9A-Za-z]{{{_RANDOM}}})([0-9A-Za-z]{{{_CHECKSUM}}})")
 _USERNAME = re.compile(f"{USERNAME_PREFIX}[{_BASE32}]{{14}}")
 _TYPED_MOST = 64  # with blanks around it
 _SALT = 16
@@ -56,12 +55,6 @@ def new_password() -> str:
     """Return a new password of 42 characters, all letters, digits and one underscore."""
     body = "".join(secrets.choice(_BASE62) for _ in range(_RANDOM))
     return PASSWORD_PREFIX + body + _checksum(body)
-
-
-def well_formed(password: str) -> bool:
-    """Say whether a text has the form and the checksum of a generated password."""
-    match = _FORM.fullmatch(password)
-    return match is not None and match[2] == _checksum(match[1])
 
 
 def derive(keyring: Keyring, password: str, salt: bytes | None = None) -> Derived:
@@ -98,17 +91,6 @@ def scram_decoy(keyring: Keyring, username: str) -> tuple[bytes, int]:
 
 def _unheard(seconds: float) -> None:
     del seconds
-
-
-def verify(
-    keyring: Keyring,
-    credential: Credential | None,
-    password: str,
-    now: datetime,
-    took: Callable[[float], object] = _unheard,
-) -> bool:
-    """Say whether ``password`` is one of the credential's valid secrets; see ``matching``."""
-    return matching(keyring, credential, password, now, took) is not None
 
 
 def matching(

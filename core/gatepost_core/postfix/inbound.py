@@ -32,11 +32,6 @@ _WORK = {
 NAMES = ("mydestination", "myhostname", "mydomain", *_DOMAINS)
 
 
-def names_of_work() -> tuple[str, ...]:
-    """Return the parameters that count when main.cf names them."""
-    return tuple(_WORK)
-
-
 def other_work(values: Mapping[str, str], named: Mapping[str, str], services: Iterable[str]) -> list[str]:
     """Return what would end, for people; nothing where this Postfix is as the package made it.
 

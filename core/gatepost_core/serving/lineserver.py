@@ -47,7 +47,6 @@ _RECV = 16_384
 # Python's frames are on the heap; SQLite and regular expressions need little more than this holds.
 _THREAD_STACK = 256 * 1024
 _ACCEPT_PAUSE = 0.2
-_ACCEPT_AT_ONCE = 16
 _SEND_SECONDS = 30.0
 _READ, _WRITE, _WAIT = select.EPOLLIN, select.EPOLLOUT, 0
 

@@ -24,19 +24,14 @@ def notify(*assignments: str) -> bool:
     return False
 
 
-def ready(status: str = "") -> bool:
-    """Tell that start-up is done; ``status`` is one line for ``systemctl status``."""
-    return notify("READY=1", f"MAINPID={os.getpid()}", *([f"STATUS={status}"] if status else []))
+def ready() -> bool:
+    """Tell that start-up is done."""
+    return notify("READY=1", f"MAINPID={os.getpid()}")
 
 
-def stopping(status: str = "") -> bool:
+def stopping() -> bool:
     """Tell that the daemon has begun to stop."""
-    return notify("STOPPING=1", *([f"STATUS={status}"] if status else []))
-
-
-def status(text: str) -> bool:
-    """Tell what the daemon is doing, in one line."""
-    return notify(f"STATUS={text}")
+    return notify("STOPPING=1")
 
 
 def watchdog() -> bool:

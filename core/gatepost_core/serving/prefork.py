@@ -85,13 +85,11 @@ def _no_child(slot: int) -> None:
 class Hooks:
     """Where a daemon has its say. All but ``in_child`` run in the parent.
 
-    ``before_fork``: bind sockets, check what can be checked; what it raises stops the daemon.
     ``in_child``: first thing in a new child, with its slot. ``ready``: once all are forked.
     ``hung``: a worker of that slot is killed, since it serves nobody. ``died``: a child of that slot is gone,
     before it is replaced. ``ended``: all children are gone.
     """
 
-    before_fork: Callable[[], None] = _nothing
     in_child: Callable[[int], None] = _no_child
     ready: Callable[[], object] = notify.ready
     hung: Callable[[int], None] = _no_child
@@ -150,7 +148,6 @@ class Supervisor:
         self._parent = os.getpid()
         with _Signals() as signals:
             self._drain_read, self._drain_write = os.pipe2(os.O_CLOEXEC)
-            self._hooks.before_fork()
             gc.collect()
             gc.freeze()
             gc.set_threshold(*_COLLECT)

@@ -210,12 +210,6 @@ def bounce_domains(connection: Connection) -> list[str]:
     return list(connection.execute(select(column).distinct().order_by(column)).scalars())
 
 
-def is_bounce_domain(connection: Connection, name: str) -> bool:
-    """Say whether bounces of any sender domain arrive at ``name``."""
-    query = select(sender_domains.c.id).where(sender_domains.c.bounce_domain == normal_domain(name))
-    return connection.execute(query).first() is not None
-
-
 def remove(connection: Connection, name: str, now: datetime | None = None) -> SenderDomain:
     """Remove a domain, its keys and its grants, and retire its click domain, now or then. Raises NotFound."""
     domain = get(connection, name)

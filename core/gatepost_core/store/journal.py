@@ -13,7 +13,6 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gatepost_core.domain.errors import NotFound, StoreUnavailable, shown
@@ -40,7 +39,7 @@ _Waiting: TypeAlias = tuple[MessageRecord, Done]
 
 
 class JournalWriter:
-    """Commits message records in groups. Threads submit; ``close`` writes what is left.
+    """Commits message records in groups. Threads ``put`` them; ``close`` writes what is left.
 
     One thread writes at a time: that which brought a record when nobody wrote, and while more comes, one of
     the writer's own. May be made before a fork: that thread and the connection begin when they are needed.
@@ -83,13 +82,6 @@ class JournalWriter:
             self._writing = True
         if not here or self._commit_next():
             self._hand_over()
-
-    def submit(self, record: MessageRecord) -> Future[None]:
-        """Return a future that is done once the record is committed."""
-        future: Future[None] = Future()
-        future.set_running_or_notify_cancel()  # it cannot be cancelled, so that its outcome can be set
-        self.put(record, lambda error: future.set_exception(error) if error else future.set_result(None))
-        return future
 
     def close(self) -> None:
         """Write what waits, then stop."""

@@ -38,11 +38,6 @@ class Breaker:
         self._open_until: float | None = None
         self._trying = False
 
-    @property
-    def closed(self) -> bool:
-        """Whether calls go through."""
-        return self._open_until is None
-
     def call(self, function: Callable[[], _T]) -> _T:
         """Return what the function returns. Raises BackendUnavailable, its own or at once when open."""
         trial = self._enter()

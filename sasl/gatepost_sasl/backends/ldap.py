@@ -24,7 +24,6 @@ from gatepost_sasl.backends.template import VerifiedUser
 
 _SUCCESS = 0
 _SIZE_LIMIT_EXCEEDED = 4
-_NO_SUCH_OBJECT = 32
 # What a user's own bind may answer when it is the user who is refused: constraintViolation (locked),
 # noSuchObject, invalidDNSyntax, inappropriateAuthentication (no password set), invalidCredentials,
 # insufficientAccessRights, unwillingToPerform (inactivated).
