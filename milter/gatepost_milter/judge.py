@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Protocol
 
 from gatepost_core.domain import ids, rules
 from gatepost_core.domain.decision import Defer, Pass, Reject
-from gatepost_core.domain.features import DEFAULTS, in_force
+from gatepost_core.domain.features import DEFAULTS, FeatureValues, in_force
 from gatepost_core.domain.logins import UNKNOWN, GrantedLogin, judge
 from gatepost_core.domain.model import Credential, MessageRecord, SenderDomain, WallMode
 from gatepost_core.domain.options import Options
@@ -29,7 +30,7 @@ from gatepost_milter.features.context import Context
 from gatepost_milter.features.overrides import is_override
 from gatepost_milter.parts import authors as names
 from gatepost_milter.parts.addresses import sender_addresses
-from gatepost_milter.pipeline import from_addresses, process
+from gatepost_milter.pipeline import from_addresses, process, untouched
 from gatepost_milter.transaction import FIELDS_MOST, Transaction
 
 UNSUBSCRIBE = "unsubscribe"
@@ -45,7 +46,7 @@ _TOO_MANY_EDITS = Reject(
 # bounds the number of recipients, the catalogue that of tags and features.
 _SUBJECT_KEPT, _TEXT_KEPT, _ADDRESS_KEPT, _AUTHORS_KEPT = 500, 1_000, 1_000, 50
 _NO_OPTIONS = Options()
-_PLAIN = Context(features=DEFAULTS)
+_NAME = itemgetter(0)
 
 
 class Directory(Protocol):
@@ -116,7 +117,9 @@ class Judge:
         allowed = rules.check_from_header(credential, authors)
         if not isinstance(allowed, Pass):
             return allowed
-        senders = sender_addresses(message.headers)
+        # Looking through all names once tells most messages from those that have such fields.
+        fields = b"\n".join(map(_NAME, message.headers)).lower()
+        senders = sender_addresses(message.headers) if b"sender" in fields else []
         allowed = rules.check_sender_header(credential, senders)
         if not isinstance(allowed, Pass):
             return allowed
@@ -127,7 +130,9 @@ class Judge:
         if isinstance(signer, Reject):
             return signer
         message_id = ids.new(int(now.timestamp() * 1000))
-        overridden = any(is_override(header.name) for header in message.headers)
+        overridden = (b"gatepost" in fields or b"smtpeter" in fields) and any(
+            is_override(header.name) for header in message.headers
+        )
 
         def verdict(plan: Plan | Reject | Defer) -> Verdict:
             if not isinstance(plan, Plan):
@@ -146,7 +151,7 @@ class Judge:
             return verdict(self._plan(message, context, signer, now))
 
         if not overridden and signer is None and _asks_nothing(credential):
-            return verdict(process(message, _PLAIN))
+            return verdict(untouched(message))
         return conclude
 
     def _plan(
@@ -212,12 +217,18 @@ def _record(
         size=size,
         size_after=size + size_change(message, plan),
         tags=plan.tags,
-        features=tuple([name for name, value in plan.features.items() if value != DEFAULTS[name]]),
+        features=_in_force(plan.features),
         applied=plan.applied,
         skipped={name: bounded(why, _TEXT_KEPT) for name, why in plan.skipped.items()},
         seconds=plan.seconds,
         mode=credential.mode,
     )
+
+
+def _in_force(features: FeatureValues) -> tuple[str, ...]:
+    if features is DEFAULTS:
+        return ()
+    return tuple([name for name, value in features.items() if value != DEFAULTS[name]])
 
 
 def _subject(message: Message) -> str:

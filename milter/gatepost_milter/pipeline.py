@@ -7,6 +7,7 @@ untouched with a reason; a header override that is not understood is a ``Reject`
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 from time import perf_counter
 
 from gatepost_core.domain.decision import Reject
@@ -51,6 +52,7 @@ _FIELD_LIMIT = 60_000
 _RECORD = 2_048
 _MIME_VERSION = b"MIME-Version"
 _CUT_MOST = 3  # named in the record
+_NOTHING = Plan(features=DEFAULTS)
 
 
 def process(message: Message, context: Context) -> Plan | Reject:
@@ -67,13 +69,15 @@ def process(message: Message, context: Context) -> Plan | Reject:
     return without_broken(message, plan) if context.options.edit_signed else plan
 
 
+def untouched(message: Message) -> Plan:
+    """Return the same for a message that asks for nothing, and whose credential does not: quicker."""
+    return _with_cuts(message, _NOTHING)
+
+
 def _planned(message: Message, context: Context, asked: Overrides) -> Plan:
     """Return what is to become of a message whose overrides are understood."""
     features = in_force(context.features, asked.values) if asked.values else context.features
-    plan = outside(message, context, features, asked)
-    if cut := _cut_fields(message.headers):
-        known = "; ".join(cut[:_CUT_MOST])
-        plan = replace(plan, skipped={**plan.skipped, OWN: known}, notes=(*plan.notes, *cut))
+    plan = _with_cuts(message, outside(message, context, features, asked))
     wanted = _wanted(features)
     if not wanted:
         return plan
@@ -87,6 +91,15 @@ def _planned(message: Message, context: Context, asked: Overrides) -> Plan:
             skipped={**plan.skipped, **dict.fromkeys(wanted, "internal error")},
             notes=(*plan.notes, f"{type(error).__name__}: {error}"),
         )
+
+
+def _with_cuts(message: Message, plan: Plan) -> Plan:
+    """Return ``plan`` with what is to be said of fields that may have been cut; few messages have any."""
+    longest = max(map(len, chain.from_iterable(message.headers)), default=0)  # names and values
+    if 2 * longest < _FIELD_LIMIT - _RECORD or not (cut := _cut_fields(message.headers)):
+        return plan
+    known = "; ".join(cut[:_CUT_MOST])
+    return replace(plan, skipped={**plan.skipped, OWN: known}, notes=(*plan.notes, *cut))
 
 
 def _cut_fields(headers: tuple[Header, ...]) -> list[str]:

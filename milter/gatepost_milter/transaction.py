@@ -14,6 +14,8 @@ FIELDS_MOST = 10_000
 # Bytes of a message that nobody counts, and what a field takes besides its value.
 FREE = 65_536
 FIELD = 200
+# What a named tuple's own way to be made comes to, without a Python function for each field of each message.
+_made = tuple.__new__
 
 
 class Transaction:
@@ -62,7 +64,7 @@ class Transaction:
     def add_surplus(self, name: str, value: bytes) -> None:
         """Count a header field after ``FIELDS_MOST`` of them: such a message has to be refused."""
         self._surplus += 1
-        self._size += _field_size(name, value)
+        self._size += _name_size(name) + len(value) + 3
 
     def crowd_out(self) -> None:
         """Forget what came: there is no room for it."""
@@ -77,7 +79,11 @@ class Transaction:
     @property
     def size(self) -> int:
         """Return the bytes of header and body that came. Adds them up: ask once."""
-        return self._size + sum([_field_size(name, value) for name, value in self.raw])
+        if not self.raw:
+            return self._size
+        names, values = zip(*self.raw, strict=True)
+        # The colon and CRLF besides.
+        return self._size + _name_size("".join(names)) + sum(map(len, values)) + 3 * len(names)
 
     def add_body(self, chunk: bytes) -> None:
         """Note the next piece of the body."""
@@ -87,13 +93,14 @@ class Transaction:
     def message(self) -> Message:
         """Return the whole message; the pieces are given up, so a body is held once."""
         body, self._body = self._body, []
-        headers = [Header(name.encode("utf-8", "surrogateescape"), value) for name, value in self.raw]
+        headers = [
+            _made(Header, (name.encode("utf-8", "surrogateescape"), value)) for name, value in self.raw
+        ]
         return Message(tuple(headers), b"".join(body))
 
 
-def _field_size(name: str, value: bytes) -> int:
-    raw = name if name.isascii() else name.encode("utf-8", "surrogateescape")
-    return len(raw) + len(value) + 3  # the colon and CRLF
+def _name_size(name: str) -> int:
+    return len(name if name.isascii() else name.encode("utf-8", "surrogateescape"))
 
 
 def bare_address(path: bytes) -> str:

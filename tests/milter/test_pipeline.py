@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatepost_core.domain.features import in_force
+from gatepost_core.domain.features import DEFAULTS, in_force
 from gatepost_milter.editing.message import Header, HeaderEdit, Message, Plan, render
 from gatepost_milter.features.context import Context
-from gatepost_milter.pipeline import process
+from gatepost_milter.pipeline import process, untouched
 
 from .making import PREFIX, click, html_message, message, plan_of
 
@@ -29,6 +29,25 @@ def multipart(*parts: str, kind: str = "mixed") -> Message:
 
 def html(content: str = LINK, header: str = "") -> str:
     return f"Content-Type: text/html; charset=utf-8\n{header}\n{content}"
+
+
+_FIELDS = st.lists(
+    st.tuples(
+        st.sampled_from([b"From", b"X-Long", b"x" * 30_000, b"DKIM-Signature", b"\xff"]),
+        st.sampled_from(
+            [b"", b" a@example.test", b"y" * 29_000, b"z" * 57_940, b"z" * 57_945, b"z" * 60_000]
+        ),
+    ),
+    max_size=6,
+)
+
+
+@given(_FIELDS)
+def test_a_message_that_asks_for_nothing_takes_the_short_way_to_the_same_end(
+    fields: list[tuple[bytes, bytes]],
+) -> None:
+    plain = Message(tuple(Header(*field) for field in fields), b"text\r\n")
+    assert untouched(plain) == process(plain, Context(features=DEFAULTS))
 
 
 @pytest.mark.parametrize("features", [(), ("trackclicks",)])

@@ -97,30 +97,22 @@ class Walls:
         seen: set[str] = set()
         for name, addresses in fields:
             for address in addresses:
-                if address == UNREADABLE:
-                    continue
-                refusal = self._once(
-                    seen, f"{name} header address <{readable(address)}>", address, credential
-                )
-                if refusal is not None:
-                    return refusal
+                found = None if address == UNREADABLE else self._once(seen, address, credential)
+                if found is not None:
+                    return _refusal(f"{name} header address <{readable(address)}>", found, credential)
         for domain in named:
-            refusal = self._once(
-                seen, f"{readable(domain)}, in a header that cannot be read,", domain, credential
-            )
-            if refusal is not None:
-                return refusal
+            found = self._once(seen, domain, credential)
+            if found is not None:
+                what = f"{readable(domain)}, in a header that cannot be read,"
+                return _refusal(what, found, credential)
         return None
 
-    def _once(self, seen: set[str], what: str, address: str, credential: Credential) -> Reject | None:
+    def _once(self, seen: set[str], address: str, credential: Credential) -> Wall | Reject | None:
         domain = address.rpartition("@")[2].lower()
         if domain in seen:
             return None
         seen.add(domain)
-        if len(seen) > DOMAINS_MOST:
-            return TOO_MANY
-        found = self.wall(credential.account_id, domain)
-        return None if found is None else _refusal(what, found, credential)
+        return TOO_MANY if len(seen) > DOMAINS_MOST else self.wall(credential.account_id, domain)
 
 
 def wall(name: str, claims: Sequence[Claim], own: tuple[str, ...], account_id: int) -> Wall | None:
@@ -178,7 +170,9 @@ def plain_name(domain: str) -> str:
     return normal_domain(seen.replace("\u3002", "."))
 
 
-def _refusal(what: str, found: Wall, credential: Credential) -> Reject:
+def _refusal(what: str, found: Wall | Reject, credential: Credential) -> Reject:
+    if isinstance(found, Reject):
+        return found
     if found.gateways:
         return Reject(
             550,

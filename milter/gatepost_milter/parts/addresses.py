@@ -76,10 +76,10 @@ def recipient_addresses(headers: Iterable[Header]) -> list[str]:
 def _of_fields(name: bytes, headers: Iterable[Header]) -> list[str]:
     found: list[str] = []
     room = SIZE_MOST
-    for header in headers:
-        if len(header.name) >= len(name) and header.name.strip().lower() == name:
-            room -= len(header.value)
-            found += _field(header.value) if room >= 0 else [UNREADABLE]
+    for own, value in headers:
+        if own.strip().lower() == name:
+            room -= len(value)
+            found += _field(value) if room >= 0 else [UNREADABLE]
             if room < 0 or len(found) > ADDRESSES_MOST:
                 return [*found[:ADDRESSES_MOST], UNREADABLE]
     return found
