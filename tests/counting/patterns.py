@@ -202,6 +202,10 @@ class Machine:
         back = tree.getwidth()[0] if direction < 0 else 0
         out.append(("look", self._own(tree, flags), wanted, back))
 
+    def _failure(self, _argument: object, _flags: int, out: _Program) -> None:
+        # ``(?!)`` from Python 3.13 on; before, it looks for what is not empty.
+        out.append(("never",))
+
     def _groupref(self, argument: int, flags: int, out: _Program) -> None:
         out.append(("again", argument, bool(flags & re.IGNORECASE)))
 
@@ -232,6 +236,8 @@ class Machine:
             while True:
                 counter.add(1)
                 name, *needs = program[place]
+                if name == "never":
+                    break
                 if name == "match":
                     if (whole and at != end) or (nonempty and at == begin):
                         break
