@@ -89,6 +89,47 @@ def test_places_that_were_written_before_are_written_alike(
     assert places.written(new, lambda texts: texts) == spliced(part, edits_in_bytes)
 
 
+@given(case=cases(), breaks=st.lists(st.integers(0, 300), max_size=12))
+def test_of_quoted_printable_the_lines_alone_that_were_edited_are_broken_anew(
+    case: tuple[str, list[Edit[str]]], breaks: list[int]
+):
+    """Whatever the program broke its lines at: those without an edit are there as they were, in order."""
+    text, edits = case
+    raw = oddly_broken(binascii.b2a_qp(text.encode(), istext=True), breaks)
+    part = open_part("quoted-printable", raw)
+    places = byte_edits(part.decoded, text, "utf-8", edits)
+    after = spliced(part, places)
+    assert decoded(after, "quoted-printable") == expected(text, edits).encode()
+    touched = {
+        number
+        for number, (start, end) in enumerate(line_spans(raw))
+        for first, last, _ in places
+        if start <= last and first <= end
+    }
+    left = iter(after.split(b"\n"))
+    kept = [line for number, line in enumerate(raw.split(b"\n")) if number not in touched]
+    assert all(line in left for line in kept)
+
+
+def oddly_broken(raw: bytes, breaks: list[int]) -> bytes:
+    """Put soft line breaks where no program would, but none within an escape."""
+    for at in breaks:
+        if at <= len(raw) and b"=" not in raw[max(at - 2, 0) : at]:
+            raw = raw[:at] + b"=\n" + raw[at:]
+    return raw
+
+
+def line_spans(raw: bytes) -> list[tuple[int, int]]:
+    """Return where each encoded line begins and ends in what the whole means."""
+    spans: list[tuple[int, int]] = []
+    place = 0
+    for line in raw.split(b"\n"):
+        size = len(line) - 2 * (line.count(b"=") - line.endswith(b"=")) - line.endswith(b"=")
+        spans.append((place, place + size))
+        place += size + (not line.endswith(b"="))
+    return spans
+
+
 def test_quoted_printable_lines_without_an_edit_stay_as_they_were_encoded():
     raw = b"one =3d=41 lower case kept\r\ntwo =\r\nthree\r\nfour\r\n"
     part = open_part("quoted-printable", raw)

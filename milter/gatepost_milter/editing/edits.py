@@ -9,6 +9,7 @@ Ranges must not overlap: two features that want the same place are a fault of ou
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 from typing import Any, TypeAlias, TypeVar
 
 T = TypeVar("T", str, bytes)
@@ -38,15 +39,20 @@ def ordered(edits: Iterable[Edit[T]], length: int) -> list[Edit[T]]:
 
 def splice(original: T, edits: list[Edit[T]]) -> T:
     """Return ``original`` with ``edits`` done; they must come from ``ordered``."""
-    pieces: list[T] = []
-    position = 0
-    for start, end, new in edits:
-        pieces.append(original[position:start])
-        pieces.append(new)
-        position = end
-    pieces.append(original[position:])
-    empty: Any = original[
-        :0
-    ]  # str.join or bytes.join, which the checkers cannot tell apart by a type variable
-    joined: T = empty.join(pieces)
+    kept = between(original, [(start, end) for start, end, _ in edits])
+    return woven(kept, [new for _, _, new in edits])
+
+
+def between(original: T, ranges: list[Range]) -> list[T]:
+    """Return what of ``original`` stands before, between and after ``ranges``, which are in order."""
+    bounds = [0, *chain.from_iterable(ranges), len(original)]
+    return [original[end:start] for end, start in zip(bounds[::2], bounds[1::2], strict=True)]
+
+
+def woven(kept: list[T], new: list[T]) -> T:
+    """Return the pieces of ``between`` with ``new`` in the places of the ranges."""
+    pieces: list[Any] = [*kept, *new]
+    pieces[::2], pieces[1::2] = kept, new
+    # str.join or bytes.join, which the checkers cannot tell apart by a type variable.
+    joined: T = kept[0][:0].join(pieces)
     return joined

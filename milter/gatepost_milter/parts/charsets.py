@@ -12,7 +12,7 @@ import encodings
 import pkgutil
 from encodings.aliases import aliases
 
-from gatepost_milter.editing.edits import Edit, Range
+from gatepost_milter.editing.edits import Edit, Range, between
 
 # Declared by habit where the larger set is meant (encoding.spec.whatwg.org, "Names and labels").
 _SUPERSETS = {
@@ -119,22 +119,21 @@ def insertions(texts: list[str], codec: str) -> list[bytes]:
 
     What is not ASCII becomes a numeric character reference (HTML section 13.1.4).
     """
+    joined = "\n".join(texts)
+    if codec in _ASCII_LIKE and joined.isascii() and joined.count("\n") == len(texts) - 1:
+        return joined.encode("ascii").split(b"\n")
     new = [text.encode("ascii", "xmlcharrefreplace") for text in texts]
     return new if codec in _ASCII_LIKE else [data.decode("ascii").encode(codec) for data in new]
 
 
 def _utf8_ranges(text: str, ranges: list[Range]) -> list[Range]:
     result: list[Range] = []
-    position = place = 0
-    for start, end in ranges:
-        place += _bytes(text[position:start])
+    place = 0
+    sizes = map(len, map(str.encode, between(text, ranges)))
+    for (start, end), size in zip(ranges, sizes, strict=False):
+        place += size
         first = place
         if start != end:
-            place += _bytes(text[start:end])
+            place += len(text[start:end].encode())
         result.append((first, place))
-        position = end
     return result
-
-
-def _bytes(segment: str) -> int:
-    return len(segment) if segment.isascii() else len(segment.encode())

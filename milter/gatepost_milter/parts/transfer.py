@@ -13,9 +13,9 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
-from gatepost_milter.editing.edits import Edit, Range, splice
+from gatepost_milter.editing.edits import Edit, Range, between, woven
 
 T = TypeVar("T", str, bytes)
 LINE_MOST = 998  # RFC 5322 section 2.1.1, without the line end
@@ -24,7 +24,11 @@ _PIECE = 512 * 1024
 _BLANKS = b" \t\r\n"
 _WRAP = 76  # RFC 2045 section 6.7, rule 5; the soft line break's "=" counts
 # As much of a line as fits with its soft line break, no escape cut in two; a last chunk needs no break.
-_CHUNK = re.compile(rb".{1,76}+\Z|.{75}(?<!=)(?<!=.)|.{74}(?<!=)(?<!=.)|.{73}(?<!=)(?<!=.)", re.DOTALL)
+_CUT = rb".{75}(?<!=)(?<!=.)|.{74}(?<!=)(?<!=.)|.{73}(?<!=)(?<!=.)"
+_CHUNK = re.compile(rb".{1,76}+\Z|" + _CUT, re.DOTALL)
+# The same in a text of many lines; the line end goes with what is in front of it.
+_PIECES = re.compile(rb".{0,76}+\n|.{1,76}+\Z|" + _CUT)
+_PRINTABLE = b"\t" + bytes(range(0x20, 0x7F))
 _ENCODE = re.compile(rb"[^\t -<>-~]|=")
 
 
@@ -59,18 +63,16 @@ def spliced(transfer: Transfer, edits: list[Edit[bytes]]) -> bytes:
     return places.written([new for _, _, new in edits], lambda new: new)
 
 
-@dataclass(frozen=True, slots=True)
 class _Spliced:
     """Places in decoded text, all of which is encoded again."""
 
-    decoded: bytes
-    ranges: list[Range]
-    encode: Callable[[bytes], bytes]
+    def __init__(self, decoded: bytes, ranges: list[Range], encode: Callable[[bytes], bytes]) -> None:
+        self._between = between(decoded, ranges)
+        self._encode = encode
 
     def written(self, new: list[T], as_bytes: Callable[[list[T]], list[bytes]]) -> bytes:
         """Return the text with the edits done, encoded."""
-        pairs = zip(self.ranges, as_bytes(new), strict=True)
-        return self.encode(splice(self.decoded, [(start, end, what) for (start, end), what in pairs]))
+        return self._encode(woven(self._between, as_bytes(new)))
 
 
 @dataclass(slots=True)
@@ -105,7 +107,11 @@ class QuotedPrintable:
 
     def at(self, ranges: list[Range]) -> Places:
         """Return the places within the encoded text."""
-        return _Lines(self.encoded, self._places(ranges), b"\r\n" if self.crlf else b"\n")
+        newline = b"\r\n" if self.crlf else b"\n"
+        places = self._places(ranges)
+        if max(map(len, self.encoded.split(b"\n"))) > _WRAP:
+            return _Lines(self.encoded, places, newline)
+        return _Rewrapped(self.encoded, places, newline)
 
     def _places(self, ranges: list[Range]) -> list[Range]:
         result: list[Range] = []
@@ -135,11 +141,33 @@ class _Touched(NamedTuple):
     end: int
 
 
+class _Rewrapped:
+    """Places in quoted-printable with LF line ends, no line of which is longer than it should be.
+
+    Lines that edits made longer are wrapped; so all others stay as they are.
+    """
+
+    def __init__(self, encoded: bytes, places: list[Range], newline: bytes) -> None:
+        self._between = between(encoded, places)
+        self._newline = newline
+
+    def written(self, new: list[T], as_bytes: Callable[[list[T]], list[bytes]]) -> bytes:
+        """Return the encoded body with the edits done."""
+        text = _all_wrapped(woven(self._between, _all_quoted(as_bytes(new))))
+        return text if self._newline == b"\n" else text.replace(b"\n", self._newline)
+
+
+def _all_wrapped(text: bytes) -> bytes:
+    """Return encoded text with LF line ends in which no line is over 76 characters."""
+    pieces = _PIECES.findall(text)
+    # All but the first get a soft line break before them, and lose it again where a line had ended.
+    return b"=\n".join(pieces).replace(b"\n=\n", b"\n")
+
+
 class _Lines:
     """Places in quoted-printable with LF line ends, by the lines they touch; only these are wrapped.
 
-    The last result is kept by lines: where a message differs from the one before in its links alone, lines
-    that only got styles are done.
+    For what has long lines of its own, which stay.
     """
 
     def __init__(self, encoded: bytes, places: list[Range], newline: bytes) -> None:
@@ -147,38 +175,20 @@ class _Lines:
         self._places = places
         self._newline = newline
         self._touched = _touched_lines(encoded, places)
-        starts = [*(touched.start for touched in self._touched), len(encoded)]
-        ends = [0, *(touched.end for touched in self._touched)]
-        self._between = [
-            encoded[end:start].replace(b"\n", newline) for end, start in zip(ends, starts, strict=True)
-        ]
-        self._last: tuple[list[Any], list[bytes]] = ([], [])
+        lines = [(touched.start, touched.end) for touched in self._touched]
+        self._between = [piece.replace(b"\n", newline) for piece in between(encoded, lines)]
 
     def written(self, new: list[T], as_bytes: Callable[[list[T]], list[bytes]]) -> bytes:
         """Return the encoded body with the edits done."""
-        before, done = self._last
-        lines = [
-            done[number]
-            if done and before[first:last] == new[first:last]
-            else self._line(touched, as_bytes(new[first:last]))
-            for number, touched in enumerate(self._touched)
-            for first, last in ((touched.first, touched.last),)
-        ]
-        self._last = (new, lines)
-        pieces = [b""] * (2 * len(lines) + 1)
-        pieces[::2], pieces[1::2] = self._between, lines
-        return b"".join(pieces)
+        quoted = _all_quoted(as_bytes(new))
+        return woven(self._between, [self._line(touched, quoted) for touched in self._touched])
 
     def _line(self, touched: _Touched, new: list[bytes]) -> bytes:
         """Return touched lines with their edits done, with soft line breaks."""
-        encoded, position = self._encoded, touched.start
-        parts: list[bytes] = []
-        places = self._places[touched.first : touched.last]
-        for (start, end), what in zip(places, _all_quoted(new), strict=True):
-            parts += (encoded[position:start], what)
-            position = end
-        parts.append(encoded[position : touched.end])
-        return _wrap(b"".join(parts)).replace(b"\n", self._newline)
+        first, last, start, end = touched
+        places = [(one - start, other - start) for one, other in self._places[first:last]]
+        line = woven(between(self._encoded[start:end], places), new[first:last])
+        return _wrap(line).replace(b"\n", self._newline)
 
 
 def _touched_lines(encoded: bytes, places: list[Range]) -> list[_Touched]:
@@ -265,9 +275,9 @@ def quoted(data: bytes) -> bytes:
 
 def _all_quoted(insertions: list[bytes]) -> list[bytes]:
     """Return ``quoted`` of each, in one go where they are plain."""
-    joined = b"".join(insertions)
-    if joined.isascii() and joined.decode("ascii").isprintable():
-        return [insertion.replace(b"=", b"=3D") for insertion in insertions]
+    joined = b"\n".join(insertions)
+    if joined.translate(None, _PRINTABLE) == b"\n" * (len(insertions) - 1):
+        return joined.replace(b"=", b"=3D").split(b"\n") if insertions else []
     return [quoted(insertion) for insertion in insertions]
 
 
