@@ -25,7 +25,8 @@ from gatepost_core.store.reader import Reader
 from gatepost_milter.contexts import ContextMaker, SizeLimits, Tracking
 from gatepost_milter.dkim.signing import FEATURE as DKIM
 from gatepost_milter.dkim.signing import Limits, Signing, room
-from gatepost_milter.editing.message import Header, Message, Plan, apply_header_edits, render
+from gatepost_milter.editing.headers import Header
+from gatepost_milter.editing.message import Message, Plan, new_headers, outcome, render
 from gatepost_milter.features.context import Context
 from gatepost_milter.features.overrides import is_override
 from gatepost_milter.judge import UNSUBSCRIBE, Accepted, Judge
@@ -155,7 +156,7 @@ class Explainer:
         return Explanation(
             [*answers, passed],
             self._features(mail, headers, body, plan),
-            changes(message, _after(message, plan)),
+            changes(message, outcome(message, plan)),
             [*plan.notes, *_wall_notes(plan), *_postfix_notes(mail, headers, self._settings)],
             render(message, plan),
             delivered=not sandbox,
@@ -238,7 +239,9 @@ class Explainer:
             plan = self._decide(mail, *content, values)
             if not isinstance(plan, Plan):
                 return [], ""
-            outcomes.append(_after(message, replace(plan, top=()) if needs_signature else plan))
+            if needs_signature:
+                plan = replace(plan, headers=replace(new_headers(message, plan), top=()))
+            outcomes.append(outcome(message, plan))
             senders.append(plan.sender)
         changed = f"envelope sender becomes <{senders[1]}>" if senders[0] != senders[1] else ""
         return changes(*outcomes), changed
@@ -253,11 +256,6 @@ def _passed(plan: Plan, *, sandbox: bool) -> str:
 def _wall_notes(plan: Plan) -> list[str]:
     """Return what walls would have done, where they only report."""
     return [f"walls: {plan.skipped[RECORDED]}"] if RECORDED in plan.skipped else []
-
-
-def _after(message: Message, plan: Plan) -> Message:
-    headers = (*reversed(plan.top), *apply_header_edits(message.headers, plan.header_edits))
-    return Message(headers, message.body if plan.body is None else plan.body)
 
 
 def _postfix_notes(mail: Mail, headers: tuple[Header, ...], settings: Settings) -> list[str]:

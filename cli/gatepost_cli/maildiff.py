@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from os.path import commonprefix
 
-from gatepost_milter.editing.message import Header, Message
+from gatepost_milter.editing.headers import Header
+from gatepost_milter.editing.message import Message
 from gatepost_milter.parts.charsets import CharsetError, decode
 from gatepost_milter.parts.mime import Part, view
 from gatepost_milter.parts.transfer import TransferError, open_part

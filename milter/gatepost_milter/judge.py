@@ -25,6 +25,7 @@ from gatepost_core.domain.texts import bounded
 from gatepost_core.domain.walls import RECORDED, Walls
 from gatepost_milter.contexts import ContextMaker
 from gatepost_milter.dkim.signing import FEATURE, Choice, Signing
+from gatepost_milter.editing.headers import Call, calls
 from gatepost_milter.editing.message import Message, Plan, size_change
 from gatepost_milter.features.context import Context
 from gatepost_milter.features.overrides import is_override
@@ -63,10 +64,14 @@ class Directory(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The message passes with this plan, once ``record`` is committed; in sandbox mode it goes no further."""
+    """The message passes with this plan, once ``record`` is committed; in sandbox mode it goes no further.
+
+    ``header_calls`` are libmilter's for the header fields that the plan gives it.
+    """
 
     plan: Plan
     record: MessageRecord
+    header_calls: tuple[Call, ...]
 
 
 Verdict = Accepted | Reject | Defer
@@ -137,14 +142,15 @@ class Judge:
         def verdict(plan: Plan | Reject | Defer) -> Verdict:
             if not isinstance(plan, Plan):
                 return plan
-            if len(plan.header_edits) > EDITS_MOST:
+            header_calls = calls(plan.headers)
+            if len(header_calls) > EDITS_MOST:
                 return _TOO_MANY_EDITS
             if strange is not None:
                 plan = replace(
                     plan, skipped={**plan.skipped, RECORDED: f"would be refused: {strange.reason}"}
                 )
             record = _record(message_id, now, credential, transaction, queue_id, message, authors, plan)
-            return Accepted(plan, record)
+            return Accepted(plan, record, header_calls)
 
         def conclude() -> Verdict:
             context = self._contexts.make(credential, authors, message_id, transaction, overridden=overridden)

@@ -11,6 +11,7 @@ from time import perf_counter
 from gatepost_core.domain.features import FeatureValues
 from gatepost_core.domain.options import Options
 from gatepost_milter.dkim import author
+from gatepost_milter.editing.headers import Headers
 from gatepost_milter.editing.message import Message, Plan
 from gatepost_milter.features import headers as header_features
 from gatepost_milter.features.context import Context
@@ -27,7 +28,7 @@ def outside(message: Message, context: Context, features: FeatureValues, asked: 
     began = perf_counter()
     labels = features["tags"]
     tags = labels if isinstance(labels, tuple) else ()
-    edits, sender = asked.edits, None
+    headers, sender = asked.headers, None
     if asked.ignored:
         record.notes.append("header overrides ignored: " + ", ".join(asked.ignored)[:200])
     if _touches_headers(features, context.options):
@@ -36,7 +37,8 @@ def outside(message: Message, context: Context, features: FeatureValues, asked: 
                 if features[name]:
                     record.skip(name, SIGNED)
         else:
-            edits += edit_headers(message.headers, context, features, tags, record)
+            left = Headers.of(message.headers) if headers is None else headers
+            headers = edit_headers(left, context, features, tags, record)
         record.spend("headers", began)
     if features["trackbounces"]:
         sender = context.bounce_sender or None
@@ -47,7 +49,7 @@ def outside(message: Message, context: Context, features: FeatureValues, asked: 
     if tags:
         record.count("tags", 1)
     return Plan(
-        header_edits=edits,
+        headers=headers,
         applied=tuple(record.applied),
         skipped=reasons(record.skipped),
         tags=tags,

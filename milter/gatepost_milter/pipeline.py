@@ -16,7 +16,8 @@ from gatepost_core.domain.rules import UNREADABLE
 from gatepost_milter.css.weight import Allowance
 from gatepost_milter.dkim.author import without_broken
 from gatepost_milter.editing.edits import Edit, ordered, splice
-from gatepost_milter.editing.message import Header, HeaderEdit, Message, Plan, render
+from gatepost_milter.editing.headers import Header, Headers
+from gatepost_milter.editing.message import Message, Plan, message_size, new_headers, render, size_change
 from gatepost_milter.features import overrides
 from gatepost_milter.features.context import ClickRewriter, Context
 from gatepost_milter.features.headers import OWN
@@ -26,6 +27,7 @@ from gatepost_milter.features.surgery import Asked, NewPart, PartError, Record, 
 from gatepost_milter.outside import SIGNED, is_signed, outside
 from gatepost_milter.parts import bodies
 from gatepost_milter.parts.addresses import from_addresses
+from gatepost_milter.parts.labels import labelled
 from gatepost_milter.parts.locations import locations
 from gatepost_milter.parts.mime import Part, view
 
@@ -34,7 +36,6 @@ __all__ = [
     "ClickRewriter",
     "Context",
     "Header",
-    "HeaderEdit",
     "Message",
     "Plan",
     "Reject",
@@ -50,7 +51,6 @@ _NO_HTML = "no HTML part"
 # cleanup_message.c). A line is a record, of at most line_length_limit bytes, and goes as a whole.
 _FIELD_LIMIT = 60_000
 _RECORD = 2_048
-_MIME_VERSION = b"MIME-Version"
 _CUT_MOST = 3  # named in the record
 _NOTHING = Plan(features=DEFAULTS)
 
@@ -120,39 +120,30 @@ def _wanted(features: FeatureValues) -> list[str]:
 def _edited(message: Message, context: Context, plan: Plan) -> Plan:
     """Return ``plan`` with the edits of the HTML parts, with fewer if the message would grow too large."""
     wanted = _wanted(plan.features)
-    if context.edit_size_limit and _size(message) > context.edit_size_limit:
+    if context.edit_size_limit and message_size(message) > context.edit_size_limit:
         reason = f"the message has more than {context.edit_size_limit} bytes"
         return replace(plan, skipped={**plan.skipped, **dict.fromkeys(wanted, reason)})
     if context.allowance is None:
         context = replace(context, allowance=Allowance())
     edited = _attempt(message, context, plan, wanted, inlined=True)
-    if _fits(message, edited, context.queue_size_limit):
+    if _fits(message, plan, edited, context.queue_size_limit):
         return edited
     reason = f"the message would grow past {context.queue_size_limit} bytes"
     if "inlinecss" in edited.applied and len(edited.applied) > len(plan.applied) + 1:
         # Styles grow a message most, and a message without them still reads.
         fewer = _attempt(message, context, plan, wanted, inlined=False)
-        if _fits(message, fewer, context.queue_size_limit):
+        if _fits(message, plan, fewer, context.queue_size_limit):
             return replace(fewer, skipped={**fewer.skipped, "inlinecss": reason})
     skipped = {**plan.skipped, **dict.fromkeys(wanted, reason)}
     return replace(plan, skipped=skipped, seconds=edited.seconds, notes=edited.notes)
 
 
-def _fits(message: Message, plan: Plan, limit: int) -> bool:
-    """Say whether the message as edited keeps the limit, or does not grow."""
-    if not limit or plan.body is None or len(plan.body) <= len(message.body):
+def _fits(message: Message, plan: Plan, edited: Plan, limit: int) -> bool:
+    """Say whether the message as edited keeps the limit, or is no longer than by ``plan`` alone."""
+    if not limit or edited.body is None:
         return True
-    added = sum(len(edit.name) + len(edit.value or b"") + 3 for edit in plan.header_edits if not edit.index)
-    return _size(message) - len(message.body) + len(plan.body) + added <= limit
-
-
-def _size(message: Message) -> int:
-    """Return the bytes of a message on the wire."""
-    # Name, colon, line end; a folded line has one byte more on the wire than here.
-    header = sum(
-        len(field.name) + len(field.value) + 3 + field.value.count(b"\n") for field in message.headers
-    )
-    return header + 2 + len(message.body)
+    change = size_change(message, edited)
+    return message_size(message) + change <= limit or change <= size_change(message, plan)
 
 
 def _attempt(message: Message, context: Context, plan: Plan, wanted: list[str], *, inlined: bool) -> Plan:
@@ -161,13 +152,13 @@ def _attempt(message: Message, context: Context, plan: Plan, wanted: list[str], 
     record.notes += plan.notes
     asked = _asked(wanted, context, record, inlined)
     body: bytes | None = None
-    header_edits = plan.header_edits
+    headers = plan.headers
     if asked.anything or ("images" in wanted and context.host is not None):
-        body, header_edits = _operate_all(message, context, asked, wanted, record, header_edits)
+        body, headers = _operate_all(message, context, asked, wanted, record, new_headers(message, plan))
     _explain(record, wanted)
     return replace(
         plan,
-        header_edits=header_edits,
+        headers=headers,
         body=body,
         applied=(*(name for name in wanted if name in record.applied), *plan.applied),
         skipped={**plan.skipped, **reasons(record.skipped)},
@@ -182,9 +173,9 @@ def _operate_all(
     asked: Asked,
     wanted: list[str],
     record: Record,
-    header_edits: tuple[HeaderEdit, ...],
-) -> tuple[bytes | None, tuple[HeaderEdit, ...]]:
-    """Return the body after all parts' edits (None: unchanged), and the header edits with theirs added."""
+    headers: Headers,
+) -> tuple[bytes | None, Headers]:
+    """Return the body after all parts' edits (None: unchanged), and the header as it then is."""
     began = perf_counter()
     root = view(message.headers, message.body)
     parts = _html_parts(root, wanted, record)
@@ -198,19 +189,17 @@ def _operate_all(
         asked = replace(asked, located=locations(root))
     record.spend("view", began)
     edits: list[Edit[bytes]] = []
-    for part, new in _all_operated(parts, message.body, asked, wanted, record):
-        edits.append((part.start, part.end, new.body))
-        if new.encoding is not None:
-            header_edits += _reencoded(part, new, message.headers, edits)
-            if not any(edit.name == _MIME_VERSION for edit in header_edits):
-                header_edits += _mime_version(message.headers)
+    operated = _all_operated(parts, message.body, asked, wanted, record)
+    edits += [(part.start, part.end, new.body) for part, new in operated]
+    labels = [(part, new.encoding) for part, new in operated if new.encoding is not None]
+    headers = labelled(labels, headers, edits)
     if asked.images is not None:
         edits += asked.images.removals()
         if asked.images.reason:
             record.skip("images", asked.images.reason)
     if not edits:
-        return None, header_edits
-    return splice(message.body, ordered(edits, len(message.body))), header_edits
+        return None, headers
+    return splice(message.body, ordered(edits, len(message.body))), headers
 
 
 def _all_operated(
@@ -296,25 +285,3 @@ def _operated(part: Part, body: bytes, asked: Asked, wanted: list[str], record: 
     if asked.images is not None:
         asked.images.close(f"may be referred to where nothing can be changed: {reason}")
     return None
-
-
-def _mime_version(headers: tuple[Header, ...]) -> tuple[HeaderEdit, ...]:
-    """Return the field without which an encoding means nothing (RFC 2045 section 4), where it is missing."""
-    missing = all(header.name.lower() != _MIME_VERSION.lower() for header in headers)
-    return (HeaderEdit(_MIME_VERSION, 0, b" 1.0"),) if missing else ()
-
-
-def _reencoded(
-    part: Part, new: NewPart, headers: tuple[Header, ...], edits: list[Edit[bytes]]
-) -> tuple[HeaderEdit, ...]:
-    """Write a part's new transfer encoding into its header: into the body, or the message's header."""
-    encoding = b" " + (new.encoding or "").encode("ascii")
-    name = b"Content-Transfer-Encoding"
-    if not part.number:
-        index = sum(header.name.lower() == name.lower() for header in headers)
-        return (HeaderEdit(name, index, encoding),)
-    if part.encoding_field is not None:
-        edits.append((part.encoding_field.start, part.encoding_field.end, encoding))
-    else:
-        edits.append((part.header_end, part.header_end, name + b":" + encoding + b"\r\n"))
-    return ()

@@ -7,7 +7,8 @@ is decoded or decided here, because a callback may run for hundreds of messages 
 
 from __future__ import annotations
 
-from gatepost_milter.editing.message import Header, Message
+from gatepost_milter.editing.headers import Header, flat_size
+from gatepost_milter.editing.message import Message
 
 # Real mail has below 200. A field of a few bytes costs some hundred here, and Postfix sets no limit.
 FIELDS_MOST = 10_000
@@ -64,7 +65,7 @@ class Transaction:
     def add_surplus(self, name: str, value: bytes) -> None:
         """Count a header field after ``FIELDS_MOST`` of them: such a message has to be refused."""
         self._surplus += 1
-        self._size += _name_size(name) + len(value) + 3
+        self._size += _size_of(name, value)
 
     def crowd_out(self) -> None:
         """Forget what came: there is no room for it."""
@@ -82,8 +83,7 @@ class Transaction:
         if not self.raw:
             return self._size
         names, values = zip(*self.raw, strict=True)
-        # The colon and CRLF besides.
-        return self._size + _name_size("".join(names)) + sum(map(len, values)) + 3 * len(names)
+        return self._size + _size_of("".join(names), b"".join(values), len(names))
 
     def add_body(self, chunk: bytes) -> None:
         """Note the next piece of the body."""
@@ -99,8 +99,8 @@ class Transaction:
         return Message(tuple(headers), b"".join(body))
 
 
-def _name_size(name: str) -> int:
-    return len(name if name.isascii() else name.encode("utf-8", "surrogateescape"))
+def _size_of(name: str, value: bytes, fields: int = 1) -> int:
+    return flat_size(name.encode("utf-8", "surrogateescape") + value, fields)
 
 
 def bare_address(path: bytes) -> str:

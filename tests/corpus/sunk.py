@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gatepost_core.domain.features import FeatureValue
-from gatepost_milter.editing.message import Header, Message
+from gatepost_milter.editing.headers import Header
+from gatepost_milter.editing.message import Message
 from gatepost_milter.features.trackopens import pixel_tag
 from gatepost_milter.parts.charsets import decode
 from gatepost_milter.parts.mime import Part, view

@@ -14,7 +14,8 @@ import pytest
 from selectolax.lexbor import LexborHTMLParser
 
 from gatepost_core.domain.features import FeatureValue
-from gatepost_milter.editing.message import Header, Message, Plan, apply_header_edits, render
+from gatepost_milter.editing.headers import Header
+from gatepost_milter.editing.message import Message, Plan, outcome, render
 from gatepost_milter.features.context import Context
 from gatepost_milter.parts.charsets import CharsetError, decode
 from gatepost_milter.parts.mime import Part, view
@@ -124,7 +125,7 @@ def test_undoing_the_edits_gives_every_message_back(name: str) -> None:
         plan = process(msg, ctx)
         assert isinstance(plan, Plan), (seed, plan)
         assert plan.notes == (), (seed, plan.notes)
-        headers = apply_header_edits(msg.headers, plan.header_edits)
+        headers = outcome(msg, plan).headers
         check_headers(name, msg.headers, headers, seed)
         if plan.body is None:
             continue
@@ -191,7 +192,7 @@ def test_an_html5_parser_sees_the_same_tree_before_and_after() -> None:
     for seed, msg, plan in edited():
         if plan.body is None:
             continue
-        after = Message(apply_header_edits(msg.headers, plan.header_edits), plan.body)
+        after = outcome(msg, plan)
         pairs = zip(html_parts(msg, msg.body), html_parts(after, plan.body), strict=True)
         for one, two in pairs:
             old, new = text_of(one, msg.body), text_of(two, plan.body)
@@ -204,7 +205,7 @@ def test_an_html5_parser_sees_the_same_tree_before_and_after() -> None:
 def test_no_line_leaves_longer_than_smtp_allows_unless_it_came_so() -> None:
     for seed, msg, plan in edited():
         if plan.body is not None:
-            after = Message(apply_header_edits(msg.headers, plan.header_edits), plan.body)
+            after = outcome(msg, plan)
             pairs = zip(html_parts(msg, msg.body), html_parts(after, plan.body), strict=True)
             for one, two in pairs:
                 if plan.body[two.start : two.end] != msg.body[one.start : one.end]:

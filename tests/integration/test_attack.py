@@ -17,7 +17,8 @@ import pytest
 
 from gatepost_core.keys.dkim_keys import txt_record
 from gatepost_milter.dkim.transport import has_long_line
-from gatepost_milter.editing.message import Header, Message
+from gatepost_milter.editing.headers import Header
+from gatepost_milter.editing.message import Message
 from gatepost_milter.parts.mime import view
 from tests.corpus.fragments import document
 from tests.corpus.maker import message

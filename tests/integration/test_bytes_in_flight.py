@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_milter.editing.message import Header, Message
+from gatepost_milter.editing.headers import Header
+from gatepost_milter.editing.message import Message
 from tests.integration.harness import SENDER
 from tests.integration.lone import Lone, lone_milter
 from tests.integration.processes import peak, reset_peak, resident

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_milter.editing.message import Header, Message
+from gatepost_milter.editing.headers import Header
+from gatepost_milter.editing.message import Message
 from tests.core.running import PATIENCE, Running, connect, listening
 from tests.core.stores import Store, make_store
 from tests.integration.wire import Client

@@ -15,7 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from gatepost_milter.editing.message import Header, Message
+from gatepost_milter.editing.message import Message
+from tests.milter.cleanup import RECEIVED, Cleanup
 
 VERSION = 6
 ACTIONS = 0x1FF  # SMFIF_*: whatever the milter wants to do
@@ -166,7 +167,7 @@ class Client:
 
     def _answer(self, message: Message) -> Answer:
         """Read the edits and the answer at end of message; carry the edits out."""
-        headers, body, sender = list(message.headers), message.body, None
+        header, body, sender = Cleanup(message.headers), message.body, None
         pieces: list[bytes] = []
         edits: list[tuple[str, bytes]] = []
         while True:
@@ -177,7 +178,8 @@ class Client:
                 action = {b"a": "accept", b"c": "accept", b"r": "reject", b"t": "tempfail"}.get(command, "")
                 reply = data.rstrip(b"\0").decode("utf-8", "replace")
                 action = action or ("reject" if reply.startswith("5") else "tempfail")
-                return Answer(action, reply, Message(tuple(headers), body), sender, edits)
+                headers = tuple(one for one in header.headers if one is not RECEIVED)
+                return Answer(action, reply, Message(headers, body), sender, edits)
             edits.append((command.decode("ascii"), data))
             if command == b"b":
                 if edits[:-1] and edits[-2][0] != "b":
@@ -186,7 +188,7 @@ class Client:
             elif command == b"e":
                 sender = data.split(b"\0")[0].decode("utf-8").strip("<>")
             elif command in b"him":
-                _edit_header(headers, command, data)
+                _edit_header(header, command, data)
             elif command != b"p":
                 raise WireError(f"an edit that is not expected: {command!r}")
 
@@ -213,22 +215,15 @@ def _strings(*texts: str) -> bytes:
     return b"".join(text.encode("utf-8", "surrogateescape") + b"\0" for text in texts)
 
 
-def _edit_header(headers: list[Header], command: bytes, data: bytes) -> None:
-    """Carry out SMFIR_ADDHEADER, SMFIR_INSHEADER or SMFIR_CHGHEADER (cleanup_milter.c)."""
+def _edit_header(header: Cleanup, command: bytes, data: bytes) -> None:
+    """Carry out SMFIR_ADDHEADER, SMFIR_INSHEADER or SMFIR_CHGHEADER."""
     index = 0
     if command in b"im":
         index, data = struct.unpack(">I", data[:4])[0], data[4:]
     name, _, value = data.removesuffix(b"\0").partition(b"\0")
     if command == b"h":
-        headers.append(Header(name, value))
+        header.add(name, value)
     elif command == b"i":
-        headers.insert(index, Header(name, value))
+        header.insert(index, name, value)
     else:
-        places = [place for place, one in enumerate(headers) if one.name.lower() == name.lower()]
-        if index > len(places) or not index:
-            if value:
-                headers.append(Header(name, value))
-        elif value:
-            headers[places[index - 1]] = Header(headers[places[index - 1]].name, value)
-        else:
-            del headers[places[index - 1]]
+        header.change(name, index, value)

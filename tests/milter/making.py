@@ -6,7 +6,8 @@ import hashlib
 from pathlib import Path
 
 from gatepost_core.domain.features import FeatureValue, in_force
-from gatepost_milter.editing.message import Header, Message, Plan
+from gatepost_milter.editing.headers import Header
+from gatepost_milter.editing.message import Message, Plan
 from gatepost_milter.features.context import Context
 from gatepost_milter.pipeline import process
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_milter.editing.message import Header
+from gatepost_milter.editing.headers import Header
 from gatepost_milter.parts import addresses as addresses_module
 from gatepost_milter.parts.addresses import UNREADABLE, from_addresses, sender_addresses
 

@@ -69,18 +69,18 @@ def answer_of(serving: Service) -> tuple[threading.Thread, list[Verdict | BaseEx
 def test_an_accepted_message_is_answered_only_when_its_record_is_committed() -> None:
     journal = Journal()
     with Crew(2) as crew:
-        thread, answers = answer_of(service(lambda *_: Accepted(Plan(), RECORD), crew, journal))
+        thread, answers = answer_of(service(lambda *_: Accepted(Plan(), RECORD, ()), crew, journal))
         assert journal.arrived.wait(10)
         assert answers == []
         journal.waiting[0](None)
         thread.join(10)
-    assert answers == [Accepted(Plan(), RECORD)]
+    assert answers == [Accepted(Plan(), RECORD, ())]
 
 
 def test_a_record_that_cannot_be_written_is_no_acceptance() -> None:
     journal = Journal()
     with Crew(1) as crew:
-        thread, answers = answer_of(service(lambda *_: Accepted(Plan(), RECORD), crew, journal))
+        thread, answers = answer_of(service(lambda *_: Accepted(Plan(), RECORD, ()), crew, journal))
         assert journal.arrived.wait(10)
         journal.waiting[0](StoreUnavailable("disk full"))
         thread.join(10)

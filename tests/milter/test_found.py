@@ -8,7 +8,8 @@ import pytest
 from selectolax.lexbor import LexborHTMLParser
 
 from gatepost_core.domain.features import in_force
-from gatepost_milter.editing.message import Header, HeaderEdit, Message, Plan, apply_header_edits
+from gatepost_milter.editing.headers import AddHeader, Header, calls
+from gatepost_milter.editing.message import Message, Plan, outcome
 from gatepost_milter.features.context import Context
 from gatepost_milter.features.trackopens import pixel_tag
 from gatepost_milter.parts.bodies import files
@@ -242,7 +243,7 @@ def test_white_space_in_base64_means_nothing(raw: bytes) -> None:
 def test_a_message_that_is_made_quoted_printable_gets_its_mime_version() -> None:
     msg = found("19-no-mime-version")
     plan = plan_of(msg, "trackopens")
-    headers = apply_header_edits(msg.headers, plan.header_edits)
+    headers = outcome(msg, plan).headers
     assert Header(b"MIME-Version", b" 1.0") in headers
     assert Header(b"Content-Transfer-Encoding", b" quoted-printable") in headers
 
@@ -250,9 +251,9 @@ def test_a_message_that_is_made_quoted_printable_gets_its_mime_version() -> None
 def test_a_mime_version_that_is_there_is_enough_and_two_parts_add_one() -> None:
     long = HTML + "\n" + "x" * 990 + '<a href="https://x.test/">x</a>'
     two = multipart(long, long)
-    assert plan_of(two, "trackclicks").header_edits == (HeaderEdit(b"MIME-Version", 0, b" 1.0"),)
+    assert calls(plan_of(two, "trackclicks").headers) == (AddHeader(b"MIME-Version", b" 1.0"),)
     versioned = Message((Header(b"Mime-Version", b" 1.0"), *two.headers), two.body)
-    assert plan_of(versioned, "trackclicks").header_edits == ()
+    assert calls(plan_of(versioned, "trackclicks").headers) == ()
 
 
 def test_a_part_that_says_utf_8_keeps_its_queries() -> None:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from gatepost_core.domain.decision import Reject
 from gatepost_core.domain.features import in_force
 from gatepost_core.domain.options import Options, OptionsError, header_field, header_name
-from gatepost_milter.editing.message import Header, Message, Plan, apply_header_edits, render, size_change
+from gatepost_milter.editing.headers import Header, calls
+from gatepost_milter.editing.message import Message, Plan, outcome, render, size_change
 from gatepost_milter.features.context import Context
 from gatepost_milter.features.headers import PRIVATE
 from gatepost_milter.pipeline import process
@@ -29,7 +30,7 @@ def run(msg: Message, ctx: Context) -> Plan:
 
 def left(msg: Message, ctx: Context) -> list[tuple[bytes, bytes]]:
     plan = run(msg, ctx)
-    return [(header.name, header.value) for header in apply_header_edits(msg.headers, plan.header_edits)]
+    return [(header.name, header.value) for header in outcome(msg, plan).headers]
 
 
 def test_unsubscribe_adds_the_two_fields_of_rfc_8058() -> None:
@@ -43,7 +44,7 @@ def test_unsubscribe_adds_the_two_fields_of_rfc_8058() -> None:
 @pytest.mark.parametrize("name", ["List-Unsubscribe", "list-unsubscribe-post"])
 def test_a_message_with_list_unsubscribe_of_its_own_keeps_it_alone(name: str) -> None:
     plan = run(message(f"From: a@b\n{name}: <mailto:x@y>\n\nx"), context("unsubscribe"))
-    assert plan.header_edits == ()
+    assert calls(plan.headers) == ()
     assert plan.skipped == {"unsubscribe": "the message has List-Unsubscribe of its own"}
 
 
@@ -69,7 +70,7 @@ def test_privacy_and_drops_remove_every_such_field_and_no_other(names: list[byte
     headers = tuple(Header(name, b" %d" % place) for place, name in enumerate(names))
     ctx = replace(context("privacy"), options=Options(header_drop=("x-drop",), overrides="ignored"))
     plan = run(Message(headers, b""), ctx)
-    assert apply_header_edits(headers, plan.header_edits) == tuple(
+    assert outcome(Message(headers, b""), plan).headers == tuple(
         header
         for header in headers
         if header.name.lower() not in (b"x-drop", b"x-gatepost-privacy")
@@ -121,7 +122,7 @@ def test_whatever_field_is_accepted_stays_one_field(name: str, value: str) -> No
     except OptionsError:
         return
     plan = run(message("From: a@b\n\nx"), replace(context(), options=Options(header_add=(field,))))
-    lines = (plan.header_edits[-1].value or b"").split(b"\n")
+    lines = (calls(plan.headers)[-1].value or b"").split(b"\n")
     assert all(line[:1] == b" " and line.isascii() for line in lines)
     assert header_name(field[0]) == field[0]
 
@@ -138,7 +139,7 @@ def test_ignored_overrides_are_removed_unread() -> None:
     ctx = replace(context("trackclicks"), options=Options(overrides="ignored"))
     plan = run(msg, ctx)
     assert plan.features["trackclicks"] is True
-    assert [header.name for header in apply_header_edits(msg.headers, plan.header_edits)] == [b"From"]
+    assert [header.name for header in outcome(msg, plan).headers] == [b"From"]
     assert plan.notes == ("header overrides ignored: X-Gatepost-TrackClicks, X-SMTPeter-Nonsense",)
     odd = Message((Header(b"X-Gatepost-\xff", b" 1"),), b"")
     assert isinstance(process(odd, ctx), Reject)
@@ -146,7 +147,7 @@ def test_ignored_overrides_are_removed_unread() -> None:
 
 def test_trackbounces_changes_the_envelope_sender_and_nothing_else() -> None:
     plan = run(message("From: a@b\n\nx"), context("trackbounces"))
-    assert (plan.sender, plan.body, plan.header_edits) == ("bounce-token@bounces.example.test", None, ())
+    assert (plan.sender, plan.body, plan.headers) == ("bounce-token@bounces.example.test", None, None)
     assert plan.applied == ("trackbounces",)
     none = replace(context("trackbounces"), bounce_sender="", missing={"trackbounces": "is empty"})
     assert run(message("From: a@b\n\nx"), none).sender is None
@@ -161,7 +162,7 @@ def test_signed_mail_is_edited_only_if_the_credential_says_so() -> None:
     ctx = context("trackclicks", "unsubscribe", "trackbounces")
     plan = run(msg, ctx)
     assert plan.body is None
-    assert [edit.name for edit in plan.header_edits] == [b"X-Gatepost-Tags"]
+    assert [call.name for call in calls(plan.headers)] == [b"X-Gatepost-Tags"]
     assert set(plan.skipped) == {"trackclicks", "unsubscribe"}
     assert plan.sender is not None
     edited = run(msg, replace(ctx, options=Options(edit_signed=True)))

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from gatepost_milter.editing.message import Header, Message, Plan, render
+from gatepost_milter.editing.headers import Header
+from gatepost_milter.editing.message import Message, Plan, render
 from gatepost_milter.pipeline import process
 
 from .making import context, html_message, message

@@ -189,13 +189,13 @@ def test_signing(world: World, name: str) -> None:
         world.load("gatepost_milter.dkim.canonical"),
         world.load("gatepost_milter.dkim.transport"),
     )
-    header = world.load("gatepost_milter.editing.message").Header
+    fields = world.load("gatepost_milter.editing.headers")
 
     def sign(raw: bytes) -> None:
         canonical.body_digest(raw)
         canonical.header_value(raw)
-        transport.prepare((header(b"From", b" a@b.test"), header(b"X", raw.replace(b"\r", b""))), raw,
-                          encode_8bit=True, most=0, limit=0)  # fmt: skip
+        came = (fields.Header(b"From", b" a@b.test"), fields.Header(b"X", raw.replace(b"\r", b"")))
+        transport.prepare(fields.Headers.of(came), raw, encode_8bit=True, most=0, limit=0)
 
     assert_linear(world, lambda size: SIGNED[name](size).encode(), sign, size=2500)
 
@@ -215,23 +215,45 @@ def test_long_header_lines_are_folded_in_one_go(world: World) -> None:
 
 
 def test_multiparts_that_were_8bit_are_called_7bit_in_one_go(world: World) -> None:
-    transport, header = (
+    transport, fields = (
         world.load("gatepost_milter.dkim.transport"),
-        world.load("gatepost_milter.editing.message").Header,
+        world.load("gatepost_milter.editing.headers"),
     )
     part = b"--B\r\nContent-Type: text/plain\r\n\r\n\xe9\r\n"
-    head = (
-        header(b"Content-Type", b" multipart/mixed; boundary=B"),
-        header(b"Content-Transfer-Encoding", b" 8bit"),
-        header(b"MIME-Version", b" 1.0"),
+    head = fields.Headers.of(
+        (
+            fields.Header(b"Content-Type", b" multipart/mixed; boundary=B"),
+            fields.Header(b"Content-Transfer-Encoding", b" 8bit"),
+            fields.Header(b"MIME-Version", b" 1.0"),
+        )
     )
     prepared = transport.prepare(head, part * 3 + b"--B--\r\n", encode_8bit=True, most=0, limit=0)
-    assert [edit.value for edit in prepared.header_edits] == [b" 7bit"]
+    assert [field.value for field in prepared.headers][1] == b" 7bit"
     assert_linear(
         world,
         lambda size: part * (size // len(part)) + b"--B--\r\n",
         lambda body: transport.prepare(head, body, encode_8bit=True, most=0, limit=0),
         size=800,
+    )
+
+
+@pytest.mark.parametrize("names", [[b"X"], [b"X", b"Y", b"y"]])
+def test_header_fields_are_edited_and_compared_in_one_go(world: World, names: list[bytes]) -> None:
+    fields = world.load("gatepost_milter.editing.headers")
+
+    def edit(came: tuple[Any, ...]) -> None:
+        headers = fields.Headers.of(came).without(lambda header: header.name == b"Y")
+        headers = headers.edited(lambda header: header.value + b"new").with_value(b"X", b" all")
+        headers = headers.added(*came).on_top(*came)
+        assert len(fields.calls(headers)) == 3 * len(came)
+        assert headers.touched() == {name.lower() for name in names}
+        fields.wire_size(headers)
+
+    assert_linear(
+        world,
+        lambda size: tuple(fields.Header(name, b" a\n\tb") for name in names * size),
+        edit,
+        size=100,
     )
 
 

@@ -9,6 +9,7 @@ from email.message import EmailMessage
 
 from selectolax.lexbor import LexborHTMLParser
 
+from gatepost_milter.editing.headers import calls
 from gatepost_milter.editing.message import Message, Plan, render
 
 from .making import MESSAGES, PREFIX, message, plan_of
@@ -97,7 +98,7 @@ def test_everything_but_the_html_part_is_byte_identical():
     start = msg.body.index(b"<!DOCTYPE")
     assert plan.body[:start] == msg.body[:start]
     assert plan.body.endswith(msg.body[msg.body.index(b"</html>") :])
-    assert plan.header_edits == ()
+    assert calls(plan.headers) == ()
 
 
 def test_encoded_lines_that_no_edit_touches_stay_and_none_is_longer_than_76():
@@ -135,4 +136,4 @@ def test_the_plan_says_what_was_applied_and_what_it_took():
 
 def test_without_a_feature_nothing_changes():
     plan = plan_of(newsletter())
-    assert (plan.body, plan.header_edits, plan.applied) == (None, (), ())
+    assert (plan.body, plan.headers, plan.applied) == (None, None, ())

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatepost_core.domain.features import DEFAULTS, in_force
-from gatepost_milter.editing.message import Header, HeaderEdit, Message, Plan, render
+from gatepost_milter.editing.headers import AddHeader, ChangeHeader, Header, calls
+from gatepost_milter.editing.message import Message, Plan, render
 from gatepost_milter.features.context import Context
 from gatepost_milter.pipeline import process, untouched
 
@@ -140,9 +141,9 @@ def test_a_line_that_grows_past_998_bytes_makes_its_part_quoted_printable(header
 
 def test_the_messages_own_transfer_encoding_is_changed_through_its_header():
     msg = html_message(LINK + "x" * 990)
-    assert plan_of(msg, "trackclicks").header_edits == (
-        HeaderEdit(b"Content-Transfer-Encoding", 1, b" quoted-printable"),
-        HeaderEdit(b"MIME-Version", 0, b" 1.0"),
+    assert calls(plan_of(msg, "trackclicks").headers) == (
+        ChangeHeader(b"Content-Transfer-Encoding", 1, b" quoted-printable"),
+        AddHeader(b"MIME-Version", b" 1.0"),
     )
 
 

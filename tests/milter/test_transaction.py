@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_milter.editing.message import Header
+from gatepost_milter.editing.headers import Header
 from gatepost_milter.transaction import Transaction
 
 _NAMES = st.text(st.characters(exclude_categories=()), max_size=5).map(
@@ -21,7 +21,8 @@ def test_header_and_body_come_out_as_they_came(fields: list[tuple[str, bytes]], 
     for chunk in chunks:
         transaction.add_body(chunk)
     raw = [(name.encode("utf-8", "surrogateescape"), value) for name, value in fields]
-    on_the_wire = b"".join(name + b":" + value + b"\r\n" for name, value in raw) + b"".join(chunks)
+    lines = [name + b":" + value.replace(b"\n", b"\r\n") + b"\r\n" for name, value in raw]
+    on_the_wire = b"".join(lines) + b"".join(chunks)
     assert transaction.size == len(on_the_wire)
     message = transaction.message()
     assert message.headers == tuple(Header(*field) for field in raw)

@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
-from gatepost_milter.editing.message import Header, HeaderEdit, Message, Plan
+from gatepost_milter.editing.headers import Header
+from gatepost_milter.editing.message import Message, Plan, new_headers
 
 NAME = b"dkim-signature"
 # On record under this name when a signature went: it is the credential's option that allows it.
@@ -26,25 +27,23 @@ def is_signed(headers: Iterable[Header]) -> bool:
 
 def without_broken(message: Message, plan: Plan) -> Plan:
     """Return ``plan`` with the deletion of those signatures that its edits break."""
-    edited = {edit.name.strip().lower() for edit in plan.header_edits}
+    touched = set[bytes]() if plan.headers is None else plan.headers.touched()
     own = [header for header in message.headers if header.name.lower() == NAME]
-    broken = [place for place, one in enumerate(own, 1) if _breaks(one.value, edited, plan.body is not None)]
+    broken = [one for one in own if _breaks(one.value, touched, plan.body is not None)]
     if not broken:
         return plan
-    # Highest first, so that no deletion moves one still to come.
-    edits = tuple(HeaderEdit(own[place - 1].name, place, None) for place in reversed(broken))
     note = f"{len(broken)} DKIM signature(s) of the author's removed: the edits break them"
     return replace(
         plan,
-        header_edits=plan.header_edits + edits,
+        headers=new_headers(message, plan).without(frozenset(broken).__contains__),
         applied=(*plan.applied, OPTION),
         notes=(*plan.notes, note),
     )
 
 
-def _breaks(value: bytes, edited: set[bytes], body: bool) -> bool:
+def _breaks(value: bytes, touched: set[bytes], body: bool) -> bool:
     covered = _covered(value)
-    return body or not covered or not covered.isdisjoint(edited)
+    return body or not covered or not covered.isdisjoint(touched)
 
 
 def _covered(value: bytes) -> set[bytes]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from gatepost_milter.dkim.canonical import body_digest, header_field, header_value
-from gatepost_milter.editing.message import Header
+from gatepost_milter.editing.headers import Header
 
 # Named once more than they occur, so that none can be added (RFC 6376 section 8.15). From, and what readers
 # see or what says how to read the body.

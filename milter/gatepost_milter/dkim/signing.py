@@ -21,7 +21,7 @@ from gatepost_core.settings import DkimSettings
 from gatepost_milter.dkim.keys import KeyCache
 from gatepost_milter.dkim.signature import SignatureError, signatures
 from gatepost_milter.dkim.transport import prepare
-from gatepost_milter.editing.message import Message, Plan, apply_header_edits
+from gatepost_milter.editing.message import Message, Plan, new_headers
 
 FEATURE = "dkim"
 # Left free below Postfix's limit for what signing adds: signatures, broken lines, folds.
@@ -101,7 +101,7 @@ class Signing:
     def _signed(self, message: Message, plan: Plan, domain: SenderDomain, now: datetime) -> Plan:
         keys = self._keys.keys(domain, now)
         prepared = prepare(
-            apply_header_edits(message.headers, plan.header_edits),
+            new_headers(message, plan),
             message.body if plan.body is None else plan.body,
             encode_8bit=self._settings.encode_8bit,
             most=self._limits.encode,
@@ -118,10 +118,9 @@ class Signing:
         )
         return replace(
             plan,
-            header_edits=plan.header_edits + prepared.header_edits,
+            # RSA, which every verifier knows, stands first.
+            headers=prepared.headers.on_top(*fields),
             body=body,
-            # Put on top one by one: the last, RSA, which every verifier knows, stands first.
-            top=tuple(reversed(fields)),
             applied=(*plan.applied, FEATURE),
             notes=(*plan.notes, *prepared.notes),
         )

@@ -14,7 +14,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from gatepost_milter.editing.edits import Edit, Range, ordered, splice
-from gatepost_milter.editing.message import Header, HeaderEdit, apply_header_edits
+from gatepost_milter.editing.headers import Header, Headers, wire_size
+from gatepost_milter.parts.labels import labelled
 from gatepost_milter.parts.mime import Part, view
 from gatepost_milter.parts.transfer import (
     LINE_MOST,
@@ -26,7 +27,6 @@ from gatepost_milter.parts.transfer import (
 )
 
 _IDENTITY = ("", "7bit", "8bit", "binary")
-_CTE = b"Content-Transfer-Encoding"
 # Up to this share of bytes to escape, quoted-printable is about as short as base64, and can be read.
 _QUOTED_SHARE = 0.17
 _BASE64_LINE = 57  # bytes that make 76 characters
@@ -35,18 +35,15 @@ _EIGHT_BIT = bytes(range(0x80, 0x100))
 
 @dataclass(slots=True)
 class Prepared:
-    """The message as it will stay: header fields, the edits that lead to them, the body (None: unchanged)."""
+    """The message as it will stay: header fields and body (None: unchanged)."""
 
-    headers: tuple[Header, ...]
-    header_edits: tuple[HeaderEdit, ...] = ()
+    headers: Headers
     body: bytes | None = None
     unsignable: frozenset[bytes] = frozenset()
     notes: list[str] = field(default_factory=list[str])
 
 
-def prepare(
-    headers: tuple[Header, ...], body: bytes, *, encode_8bit: bool, most: int, limit: int
-) -> Prepared:
+def prepare(headers: Headers, body: bytes, *, encode_8bit: bool, most: int, limit: int) -> Prepared:
     """Return the message without lines that smtp(8) would break, and without 8-bit parts if asked for.
 
     A body of more than ``most`` bytes is not encoded, nor one that would make the message outgrow ``limit``
@@ -101,31 +98,34 @@ def _prepare_body(prepared: Prepared, body: bytes, encode_8bit: bool, most: int,
     if most and len(body) > most:
         prepared.notes.append(f"not encoded: the body has more than {most} bytes")
         return
-    edits: list[Edit[bytes]] = []
-    header_edits: list[HeaderEdit] = []
-    notes: list[str] = []
     root = view(prepared.headers, body)
+    found = _Found()
     for part in root.walk():
-        _encode_part(part, body, encode_8bit, (edits, header_edits, notes), prepared.headers)
+        _encode_part(part, body, encode_8bit, found)
+    headers = labelled(found.labels, prepared.headers, found.edits)
     if encode_8bit:
-        _relabel(root, body, edits, header_edits, prepared.headers)
-    if not edits and not header_edits:
-        prepared.notes += notes
+        headers = labelled(_now_7bit(root, body, found.edits), headers, found.edits)
+    if not found.edits and headers is prepared.headers:
+        prepared.notes += found.notes
         return
-    new = splice(body, ordered(edits, len(body)))
-    if limit and len(new) > len(body) and len(new) + _header_size(prepared.headers) > limit:
+    new = splice(body, ordered(found.edits, len(body)))
+    if limit and len(new) > len(body) and len(new) + 2 + wire_size(headers) > limit:
         prepared.notes.append(f"not encoded: the message would grow past {limit} bytes")
         return
-    prepared.body, prepared.notes = new, [*prepared.notes, *notes]
-    _add_header_edits(prepared, header_edits)
+    prepared.headers, prepared.body = headers, new
+    prepared.notes += found.notes
 
 
-_Found = tuple[list[Edit[bytes]], list[HeaderEdit], list[str]]
+@dataclass(slots=True)
+class _Found:
+    """Parts to encode: their bodies, their transfer encodings from now on, and why."""
+
+    edits: list[Edit[bytes]] = field(default_factory=list[Edit[bytes]])
+    labels: list[tuple[Part, str]] = field(default_factory=list[tuple[Part, str]])
+    notes: list[str] = field(default_factory=list[str])
 
 
-def _encode_part(
-    part: Part, body: bytes, encode_8bit: bool, found: _Found, headers: tuple[Header, ...]
-) -> None:
+def _encode_part(part: Part, body: bytes, encode_8bit: bool, found: _Found) -> None:
     """Put the edits that one part needs into ``found``."""
     if part.children and not part.fault:
         return
@@ -133,21 +133,20 @@ def _encode_part(
     long, eight = has_long_line(raw), encode_8bit and not raw.isascii()
     if not long and not eight:
         return
-    edits, header_edits, notes = found
     if part.fault or part.protected:
-        notes.append(f"{part.label} was not encoded: it {part.fault or part.protected}")
+        found.notes.append(f"{part.label} was not encoded: it {part.fault or part.protected}")
         return
     why = "it has lines over 998 bytes" if long else "it has 8-bit text"
     if part.encoding not in _IDENTITY:
         new = _wrapped(part.encoding, raw)
         if new is not None:
-            edits.append((part.start, part.end, new))
-            notes.append(f"{part.label} was wrapped anew: {why}")
+            found.edits.append((part.start, part.end, new))
+            found.notes.append(f"{part.label} was wrapped anew: {why}")
         return
     encoding, new = _encoded(part.type, raw)
-    edits.append((part.start, part.end, new))
-    notes.append(f"{part.label} was encoded as {encoding}: {why}")
-    _label(part, encoding, edits, header_edits, headers)
+    found.edits.append((part.start, part.end, new))
+    found.notes.append(f"{part.label} was encoded as {encoding}: {why}")
+    found.labels.append((part, encoding))
 
 
 def _encoded(kind: str, raw: bytes) -> tuple[str, bytes]:
@@ -183,42 +182,15 @@ def _wrapped(encoding: str, raw: bytes) -> bytes | None:
     return None
 
 
-# -- labels: Content-Transfer-Encoding of what was encoded, and of the multiparts around it --------------
-
-
-def _label(
-    part: Part,
-    encoding: str,
-    edits: list[Edit[bytes]],
-    header_edits: list[HeaderEdit],
-    headers: tuple[Header, ...],
-) -> None:
-    """Write a part's transfer encoding into its header: into the body, or the message's header."""
-    value = b" " + encoding.encode("ascii")
-    if not part.number:
-        names = [header.name.lower() for header in headers]
-        header_edits.append(HeaderEdit(_CTE, names.count(_CTE.lower()), value))
-        if b"mime-version" not in names:  # without it the encoding means nothing (RFC 2045 section 4)
-            header_edits.append(HeaderEdit(b"MIME-Version", 0, b" 1.0"))
-    elif part.encoding_field is not None:
-        edits.append((part.encoding_field.start, part.encoding_field.end, value))
-    else:
-        edits.append((part.header_end, part.header_end, _CTE + b":" + value + b"\r\n"))
-
-
-def _relabel(
-    root: Part,
-    body: bytes,
-    edits: list[Edit[bytes]],
-    header_edits: list[HeaderEdit],
-    headers: tuple[Header, ...],
-) -> None:
-    """Call a multipart 7bit that said 8bit, when nothing in it is any more (RFC 2045 section 6.4)."""
+def _now_7bit(root: Part, body: bytes, edits: list[Edit[bytes]]) -> list[tuple[Part, str]]:
+    """Return the multiparts that said 8bit, and in which nothing is any more (RFC 2045 section 6.4)."""
     ranges = sorted((start, end) for start, end, _ in edits)
-    for part in root.walk():
-        labelled = part.children and not part.protected and part.encoding in ("8bit", "binary")
-        if labelled and _stays_ascii(body, part, ranges):
-            _label(part, "7bit", edits, header_edits, headers)
+    return [
+        (part, "7bit")
+        for part in root.walk()
+        if part.children and not part.protected and part.encoding in ("8bit", "binary")
+        if _stays_ascii(body, part, ranges)
+    ]
 
 
 def _stays_ascii(body: bytes, part: Part, edited: list[Range]) -> bool:
@@ -239,26 +211,31 @@ def _stays_ascii(body: bytes, part: Part, edited: list[Range]) -> bool:
 
 def _prepare_headers(prepared: Prepared) -> None:
     """Fold header lines over 998 bytes; those that cannot be written back are named as unsignable."""
-    counts: dict[bytes, int] = {}
-    edits: list[HeaderEdit] = []
+    if all(len(name) + len(value) < LINE_MOST for name, value in prepared.headers):
+        return
     unsignable: set[bytes] = set()
-    for header in prepared.headers:
-        name = header.name.lower()
-        counts[name] = counts.get(name, 0) + 1
-        if len(header.name) + len(header.value) < LINE_MOST:
-            continue
-        value = _folded(header)
-        if value == header.value:
-            continue
-        try:
-            value.decode("utf-8")
-            edits.append(HeaderEdit(header.name, counts[name], value))
-        except UnicodeDecodeError:  # libmilter's binding takes no other bytes
-            unsignable.add(name)
-    if edits:
+
+    def fold(header: Header) -> bytes:
+        value = _folded(header) if len(header.name) + len(header.value) >= LINE_MOST else header.value
+        if value == header.value or _writable(value):
+            return value
+        unsignable.add(header.name.lower())
+        return header.value
+
+    folded = prepared.headers.edited(fold)
+    if folded != prepared.headers:
         prepared.notes.append("header lines over 998 bytes were folded")
-        _add_header_edits(prepared, edits)
+        prepared.headers = folded
     prepared.unsignable = frozenset(unsignable)
+
+
+def _writable(value: bytes) -> bool:
+    """Say whether libmilter's binding takes these bytes."""
+    try:
+        value.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _folded(header: Header) -> bytes:
@@ -292,12 +269,3 @@ def _fold_at(line: bytes, begin: int) -> int:
     while place > LINE_MOST - 3 and line[place] & 0xC0 == 0x80:  # within a UTF-8 character
         place -= 1
     return place
-
-
-def _add_header_edits(prepared: Prepared, edits: list[HeaderEdit]) -> None:
-    prepared.header_edits += tuple(edits)
-    prepared.headers = apply_header_edits(prepared.headers, tuple(edits))
-
-
-def _header_size(headers: Iterable[Header]) -> int:
-    return sum(len(header.name) + len(header.value) + 4 for header in headers)

@@ -10,8 +10,9 @@ the fields that came, without Postfix's own Received, and does not find those th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import NamedTuple, TypeAlias
 
 
@@ -135,11 +136,12 @@ def calls(headers: Headers | None) -> tuple[Call, ...]:
     return (*changes, *added, *(InsertHeader(*header) for header in reversed(headers.top)))
 
 
-def field_size(name: Sized, value: bytes) -> int:
-    """Return a field's bytes on the wire: with its colon, and CRLF where it is folded and at its end."""
-    return len(name) + len(value) + 3 + value.count(b"\n")
-
-
 def wire_size(headers: Iterable[Header]) -> int:
     """Return the bytes of header fields on the wire, without the empty line after them."""
-    return sum([field_size(name, value) for name, value in headers])
+    pieces = [*chain.from_iterable(headers)]
+    return flat_size(b"".join(pieces), len(pieces) // 2)
+
+
+def flat_size(text: bytes, fields: int) -> int:
+    """Return the bytes on the wire of so many fields; ``text`` is their names and values, folded with LF."""
+    return len(text) + text.count(b"\n") + 3 * fields  # CR where they are folded; colon and CRLF

@@ -2,7 +2,7 @@
 
 ``unsubscribe`` is RFC 8058: List-Unsubscribe with an https address, List-Unsubscribe-Post; a DKIM signature
 has to cover both. Fields are added at the end, so that signing, which comes last, sees them. Never
-raises for any message; positions count from 0 in the message's own list of fields.
+raises for any message.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from email.charset import QP, Charset
 from email.header import Header as EncodedHeader
 
 from gatepost_core.domain.features import FeatureValues
-from gatepost_milter.editing.message import Header, HeaderEdit
+from gatepost_milter.editing.headers import Header, Headers
 from gatepost_milter.features.context import Context
-from gatepost_milter.features.overrides import is_override
 from gatepost_milter.features.surgery import Record
 
 # What a mail program, a web mailer or a script tells of itself, its user and its machine.
@@ -58,57 +57,40 @@ OWN = "headers"  # the credential's own fields, and what became of others, under
 
 
 def edit_headers(
-    headers: tuple[Header, ...],
-    context: Context,
-    features: FeatureValues,
-    tags: tuple[str, ...],
-    record: Record,
-) -> tuple[HeaderEdit, ...]:
-    """Return the edits of all that is asked for; what is not done goes on record."""
+    headers: Headers, context: Context, features: FeatureValues, tags: tuple[str, ...], record: Record
+) -> Headers:
+    """Return the fields with all that is asked for; what is not done goes on record."""
     present = {header.name.lower() for header in headers}
-    dropped = _dropped(headers, context, features, record)
-    added: list[HeaderEdit] = []
+    left = _left(headers, context, features, record)
+    added: list[Header] = []
     if features["unsubscribe"]:
         added += _unsubscribe(present, context, record)
     if features["feedbackid"]:
         added += _feedback(present, context, tags, record)
     own = [_field(name, value) for name, value in context.options.header_add]
     record.count(OWN, len(own))
-    return (*_deletions(headers, dropped), *added, *own)
+    return left.added(*added, *own)
 
 
-def _dropped(
-    headers: tuple[Header, ...], context: Context, features: FeatureValues, record: Record
-) -> set[int]:
-    """Return the places of the fields to remove; overrides are gone already."""
+def _left(headers: Headers, context: Context, features: FeatureValues, record: Record) -> Headers:
+    """Return the fields without those to remove."""
     own = {name.lower() for name in context.options.header_drop}
     wanted = own | (PRIVATE if features["privacy"] else frozenset())
     if not wanted:
-        return set()
-    places: set[int] = set()
-    for place, header in enumerate(headers):
-        name = header.name.decode("latin-1").rstrip().lower()
-        if name in wanted and not is_override(header.name):
-            places.add(place)
+        return headers
+    for header in headers:
+        if (name := _plain(header)) in wanted:
             record.count(OWN if name in own else "privacy", 1)
     if features["privacy"] and "privacy" not in record.applied:
         record.skip("privacy", "no such field")
-    return places
+    return headers.without(lambda header: _plain(header) in wanted)
 
 
-def _deletions(headers: tuple[Header, ...], places: set[int]) -> list[HeaderEdit]:
-    """Return the deletions, the highest of a name first (smfi_chgheader counts what is there)."""
-    counts: dict[bytes, int] = {}
-    edits: list[HeaderEdit] = []
-    for place, header in enumerate(headers):
-        key = header.name.lower()
-        counts[key] = counts.get(key, 0) + 1
-        if place in places:
-            edits.append(HeaderEdit(header.name, counts[key], None))
-    return edits[::-1]
+def _plain(header: Header) -> str:
+    return header.name.decode("latin-1").rstrip().lower()
 
 
-def _unsubscribe(present: set[bytes], context: Context, record: Record) -> list[HeaderEdit]:
+def _unsubscribe(present: set[bytes], context: Context, record: Record) -> list[Header]:
     if present & {b"list-unsubscribe", b"list-unsubscribe-post"}:
         record.skip("unsubscribe", "the message has List-Unsubscribe of its own")
     elif not context.unsubscribe:
@@ -116,15 +98,13 @@ def _unsubscribe(present: set[bytes], context: Context, record: Record) -> list[
     else:
         record.count("unsubscribe", 1)
         return [
-            HeaderEdit(b"List-Unsubscribe", 0, f" <{context.unsubscribe}>".encode("ascii")),
-            HeaderEdit(b"List-Unsubscribe-Post", 0, b" List-Unsubscribe=One-Click"),
+            Header(b"List-Unsubscribe", f" <{context.unsubscribe}>".encode("ascii")),
+            Header(b"List-Unsubscribe-Post", b" List-Unsubscribe=One-Click"),
         ]
     return []
 
 
-def _feedback(
-    present: set[bytes], context: Context, tags: tuple[str, ...], record: Record
-) -> list[HeaderEdit]:
+def _feedback(present: set[bytes], context: Context, tags: tuple[str, ...], record: Record) -> list[Header]:
     if b"feedback-id" in present:
         record.skip("feedbackid", "the message has a Feedback-ID of its own")
     elif not context.feedback:
@@ -132,12 +112,12 @@ def _feedback(
     else:
         record.count("feedbackid", 1)
         first = _LABEL.sub("-", tags[0])[:40] if tags else ""
-        return [HeaderEdit(b"Feedback-ID", 0, f" {first}:{context.feedback}".encode("ascii"))]
+        return [Header(b"Feedback-ID", f" {first}:{context.feedback}".encode("ascii"))]
     return []
 
 
-def _field(name: str, value: str) -> HeaderEdit:
-    """Return the edit that adds a field; what is not ASCII becomes RFC 2047 words, folded with LF."""
+def _field(name: str, value: str) -> Header:
+    """Return a field to add; what is not ASCII becomes RFC 2047 words, folded with LF."""
     if not value.isascii():
         value = EncodedHeader(value, _QUOTED, header_name=name).encode(linesep="\n")
-    return HeaderEdit(name.encode("ascii"), 0, f" {value}".encode("ascii"))
+    return Header(name.encode("ascii"), f" {value}".encode("ascii"))

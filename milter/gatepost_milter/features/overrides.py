@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from gatepost_core.domain.decision import Reject
 from gatepost_core.domain.features import CATALOGUE, Feature, FeatureError, FeatureValue
-from gatepost_milter.editing.message import Header, HeaderEdit
+from gatepost_milter.editing.headers import Header, Headers
 from gatepost_milter.parts.words import decoded
 
 _PREFIXES = ("x-gatepost-", "x-smtpeter-")
@@ -25,10 +25,10 @@ _SHOWN = 60
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """The values that the message asks for, the edits that remove the fields, names of fields ignored."""
+    """The values that the message asks for, what is left of its header (None: all), names ignored."""
 
     values: dict[str, FeatureValue]
-    edits: tuple[HeaderEdit, ...]
+    headers: Headers | None
     ignored: tuple[str, ...] = ()
 
 
@@ -43,16 +43,10 @@ def read(headers: tuple[Header, ...], *, ignore: bool = False) -> Overrides | Re
     ``ignore``: they count for nothing, and are removed; only a name that libmilter cannot be told is refused.
     """
     values: dict[str, FeatureValue] = {}
-    edits: list[HeaderEdit] = []
-    counts: dict[bytes, int] = {}
+    own = [header for header in headers if is_override(header.name)]
     ignored: list[str] = []
-    for header in headers:
-        if not is_override(header.name):
-            continue
+    for header in own:
         word = header.name.decode("latin-1").strip().lower()
-        key = header.name.lower()
-        counts[key] = counts.get(key, 0) + 1
-        edits.append(HeaderEdit(header.name, counts[key], None))
         if ignore and header.name.isascii():
             ignored.append(_name(header))
             continue
@@ -67,8 +61,8 @@ def read(headers: tuple[Header, ...], *, ignore: bool = False) -> Overrides | Re
                 f"{_name(header)}: {_shown(header)} contradicts another header for {feature.name}",
                 "overrides contradict each other",
             )
-    # Highest first, so that no deletion moves one still to come (smfi_chgheader counts what is there).
-    return Overrides(values, tuple(reversed(edits)), tuple(dict.fromkeys(ignored)))
+    left = Headers.of(headers).without(lambda header: is_override(header.name)) if own else None
+    return Overrides(values, left, tuple(dict.fromkeys(ignored)))
 
 
 def _parse(header: Header, word: str) -> tuple[Feature, FeatureValue]:

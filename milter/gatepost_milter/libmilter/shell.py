@@ -14,6 +14,7 @@ reads 250, nothing is queued.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 import Milter
 import milter
@@ -22,7 +23,7 @@ from gatepost_core.domain.decision import Defer, Reject
 from gatepost_core.domain.errors import StoreUnavailable
 from gatepost_core.domain.model import Mode
 from gatepost_core.serving import log
-from gatepost_milter.editing.message import Plan
+from gatepost_milter.editing.headers import AddHeader, Call, ChangeHeader
 from gatepost_milter.judge import Accepted, Verdict
 from gatepost_milter.libmilter.service import Service
 from gatepost_milter.transaction import FIELD, FIELDS_MOST, Transaction
@@ -144,7 +145,7 @@ class MilterSession(Milter.Base):
                 return _CROWDED
             verdict = self.service.verdict(transaction, queue_id)
             if isinstance(verdict, Accepted) and verdict.record.mode is Mode.LIVE:
-                self._apply(verdict.plan)
+                self._apply(verdict)
         except (StoreUnavailable, TimeoutError) as error:
             return Defer(451, "4.3.0", _STORE_DOWN.text, f"store: {error}")
         except Exception as error:  # noqa: BLE001 - see the module's text
@@ -174,18 +175,11 @@ class MilterSession(Milter.Base):
         self.broken = None
         self.service.holdings.give_back(transaction)
 
-    def _apply(self, plan: Plan) -> None:
+    def _apply(self, accepted: Accepted) -> None:
+        plan = accepted.plan
         if plan.body is not None:
             self.replacebody(plan.body)
-        for edit in plan.header_edits:
-            name = edit.name.decode("ascii")
-            value = None if edit.value is None else edit.value.decode("utf-8")
-            if edit.index or value is None:
-                self.chgheader(name, edit.index, value)
-            else:
-                self.addheader(name, value)
-        for field in plan.top:
-            self.addheader(field.name.decode("ascii"), field.value.decode("utf-8"), 0)
+        edit_header(self, accepted.header_calls)
         if plan.sender is not None:
             self.chgfrom(f"<{plan.sender}>")
 
@@ -195,6 +189,16 @@ class MilterSession(Milter.Base):
             return Milter.ACCEPT if verdict.record.mode is Mode.LIVE else Milter.DISCARD
         self.setreply(str(verdict.code), verdict.enhanced, reply_text(verdict.text))
         return Milter.REJECT if isinstance(verdict, Reject) else Milter.TEMPFAIL
+
+
+def edit_header(session: Milter.Base, calls: Iterable[Call]) -> None:
+    """Make libmilter's calls for header fields. Raises UnicodeError at what the binding does not take."""
+    for call in calls:
+        name = call.name.decode("ascii")
+        if isinstance(call, ChangeHeader):
+            session.chgheader(name, call.index, None if call.value is None else call.value.decode("utf-8"))
+        else:
+            session.addheader(name, call.value.decode("utf-8"), -1 if isinstance(call, AddHeader) else 0)
 
 
 def reply_text(text: str) -> str:

@@ -16,7 +16,7 @@ import unicodedata
 from collections.abc import Iterable
 
 from gatepost_core.domain.rules import UNREADABLE, normal_address
-from gatepost_milter.editing.message import Header
+from gatepost_milter.editing.headers import Header
 from gatepost_milter.parts.words import decoded
 
 # More than this, in bytes of all fields together or in addresses, is no list of authors: each is looked up.

@@ -13,7 +13,7 @@ from gatepost_core.domain.decision import Reject
 from gatepost_core.domain.model import Credential
 from gatepost_core.domain.rules import UNREADABLE
 from gatepost_core.domain.walls import DOMAINS_MOST, TOO_MANY, Walls
-from gatepost_milter.editing.message import Header
+from gatepost_milter.editing.headers import Header
 from gatepost_milter.parts.addresses import SIZE_MOST
 from gatepost_milter.parts.words import decoded
 

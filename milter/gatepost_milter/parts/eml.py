@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from gatepost_milter.editing.message import Header
+from gatepost_milter.editing.headers import Header
 
 DROPPED = frozenset({b"bcc", b"content-length", b"resent-bcc", b"return-path"})
 _ADDED = ("From", "Date", "Message-ID")

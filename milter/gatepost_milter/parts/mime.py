@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from gatepost_milter.editing.message import Header
+from gatepost_milter.editing.headers import Header
 from gatepost_milter.editing.recent import Recent
 
 # Real mail nests five deep and has dozens of parts; a part beyond these is left as it came.

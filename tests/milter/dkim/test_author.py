@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from gatepost_core.domain.options import Options
-from gatepost_milter.editing.message import Header, Message, Plan, apply_header_edits
+from gatepost_milter.editing.headers import Header
+from gatepost_milter.editing.message import Message, Plan, outcome
 from gatepost_milter.pipeline import process
 from tests.milter.making import context, html_message
 
@@ -25,7 +26,7 @@ def planned(features: tuple[str, ...], *signatures: bytes) -> tuple[Plan, list[b
     msg = Message((*own, *plain.headers, Header(b"X-Mailer", b" x")), plain.body)
     plan = process(msg, replace(context(*features), options=Options(edit_signed=True)))
     assert isinstance(plan, Plan)
-    left = apply_header_edits(msg.headers, plan.header_edits)
+    left = outcome(msg, plan).headers
     return plan, [header.value for header in left if header.name.lower() == b"dkim-signature"]
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from gatepost_milter.dkim.signature import SignatureError, signatures
-from gatepost_milter.editing.message import Header, Message, Plan, render
+from gatepost_milter.editing.headers import Header, Headers
+from gatepost_milter.editing.message import Message, Plan, render
 from tests.milter.making import MESSAGES, message
 
 from .judges import BOTH, DOMAIN, by_dkimpy, by_opendkim, records, signing_keys
@@ -19,7 +20,7 @@ HEAD = "From: a@example.test\nTo: b@example.org\nSubject: x\nDate: x\n"
 
 def signed(msg: Message, expires: int | None = None) -> bytes:
     fields = signatures(msg.headers, msg.body, DOMAIN, KEYS, (1_790_000_000, expires))
-    return render(msg, Plan(top=tuple(reversed(fields))))
+    return render(msg, Plan(Headers.of(msg.headers).on_top(*fields)))
 
 
 def tags(raw: bytes) -> dict[str, str]:

@@ -14,7 +14,8 @@ from gatepost_core.keys.dkim_keys import KeyState, active_keys, key_states, new_
 from gatepost_core.keys.keyring import Keyring, create_missing
 from gatepost_core.settings import DkimSettings
 from gatepost_milter.dkim.signing import Choice, Limits, Signing, room
-from gatepost_milter.editing.message import HeaderEdit, Plan, render
+from gatepost_milter.editing.headers import Headers
+from gatepost_milter.editing.message import Plan, render
 from gatepost_milter.parts.addresses import UNREADABLE
 from tests.milter.making import message
 
@@ -147,9 +148,8 @@ def test_a_default_needs_its_name() -> None:
 
 def test_the_outcome_of_all_other_edits_is_signed(keyring: Keyring) -> None:
     domain = make_domain(keyring, "example.test")
-    plan = Plan(
-        header_edits=(HeaderEdit(b"X-Gatepost-Tags", 1, None),), body=b"edited\r\n", applied=("tags",)
-    )
+    headers = Headers.of(MESSAGE.headers).without(lambda header: header.name == b"X-Gatepost-Tags")
+    plan = Plan(headers, b"edited\r\n", applied=("tags",))
     signed = Signing(DkimSettings(), keyring).apply(MESSAGE, plan, Choice(domain), NOW)
     assert isinstance(signed, Plan)
     assert signed.applied == ("tags", "dkim")
@@ -164,7 +164,7 @@ def test_the_outcome_of_all_other_edits_is_signed(keyring: Keyring) -> None:
 def test_unsigned_mail_says_why(keyring: Keyring) -> None:
     plan = Signing(DkimSettings(), keyring).apply(MESSAGE, Plan(), Choice(None, "because"), NOW)
     assert isinstance(plan, Plan)
-    assert (plan.skipped, plan.top) == ({"dkim": "because"}, ())
+    assert (plan.skipped, plan.headers) == ({"dkim": "because"}, None)
 
 
 def test_a_key_that_cannot_be_opened_defers_the_message(keyring: Keyring, tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatepost_milter.dkim.transport import Prepared, broken_lines, has_long_line, prepare
-from gatepost_milter.editing.message import Message, Plan, apply_header_edits, render
+from gatepost_milter.editing.headers import AddHeader, Headers, calls
+from gatepost_milter.editing.message import Message, Plan, render
 from gatepost_milter.parts.transfer import LINE_MOST
 from tests.milter.making import message
 
@@ -18,13 +19,12 @@ LONG = "word " * 400
 
 
 def prepared(msg: Message, *, encode_8bit: bool = False, most: int = 0, limit: int = 0) -> Prepared:
-    result = prepare(msg.headers, msg.body, encode_8bit=encode_8bit, most=most, limit=limit)
-    assert result.headers == apply_header_edits(msg.headers, result.header_edits)
-    return result
+    headers = Headers.of(msg.headers)
+    return prepare(headers, msg.body, encode_8bit=encode_8bit, most=most, limit=limit)
 
 
 def after(msg: Message, result: Prepared) -> bytes:
-    return render(msg, Plan(header_edits=result.header_edits, body=result.body))
+    return render(msg, Plan(headers=result.headers, body=result.body))
 
 
 def content(raw: bytes) -> list[bytes]:
@@ -48,7 +48,7 @@ def test_long_lines_are_found_wherever_they_are(lengths: list[int], ended: bool)
 def test_a_message_that_stays_as_it_is_gets_no_edit() -> None:
     msg = message(HEAD + "Content-Type: text/plain; charset=utf-8\n\nGrüße\n" + "x" * 990 + "\n")
     result = prepared(msg)
-    assert (result.header_edits, result.body, result.notes) == ((), None, [])
+    assert (calls(result.headers), result.body, result.notes) == ((), None, [])
 
 
 def test_a_part_with_a_long_line_is_encoded_and_means_the_same() -> None:
@@ -66,10 +66,10 @@ def test_a_part_with_a_long_line_is_encoded_and_means_the_same() -> None:
 def test_a_text_without_mime_is_labelled_when_it_is_encoded() -> None:
     msg = message(f"From: a@example.test\n\n{LONG}\n")
     result = prepared(msg)
-    assert [(edit.name, edit.index, edit.value) for edit in result.header_edits] == [
-        (b"Content-Transfer-Encoding", 0, b" quoted-printable"),
-        (b"MIME-Version", 0, b" 1.0"),
-    ]
+    assert calls(result.headers) == (
+        AddHeader(b"Content-Transfer-Encoding", b" quoted-printable"),
+        AddHeader(b"MIME-Version", b" 1.0"),
+    )
     assert content(after(msg, result)) == [f"{LONG}\r\n".encode()]
 
 
@@ -86,7 +86,7 @@ def test_encoded_parts_are_wrapped_anew_and_mean_the_same() -> None:
     for encoding, text in (("base64", "QUJD" * 500), ("quoted-printable", "caf=C3=A9 " * 200)):
         msg = message(HEAD + f"Content-Type: text/plain\nContent-Transfer-Encoding: {encoding}\n\n{text}\n")
         result = prepared(msg)
-        assert result.header_edits == ()
+        assert calls(result.headers) == ()
         assert max(map(len, (result.body or b"").split(b"\r\n"))) <= 76
         assert content(after(msg, result)) == content(render(msg, Plan()))
 
@@ -113,7 +113,7 @@ def test_eight_bit_parts_are_encoded_on_request_only() -> None:
 def test_mail_with_a_signature_of_its_own_is_not_encoded() -> None:
     msg = message(f"DKIM-Signature: v=1\n{HEAD}\n{LONG}\n")
     result = prepared(msg)
-    assert result.header_edits == ()
+    assert calls(result.headers) == ()
     assert result.body == broken_lines(msg.body)
 
 
@@ -139,4 +139,4 @@ def test_long_header_lines_are_folded_at_white_space_or_else_between_characters(
 def test_a_long_line_that_cannot_be_written_back_is_not_signed() -> None:
     msg = message(HEAD.encode() + b"Subject: " + b"\xe9 " * 800 + b"\n\nx\n")
     result = prepared(msg)
-    assert (result.header_edits, result.unsignable) == ((), {b"subject"})
+    assert (calls(result.headers), result.unsignable) == ((), {b"subject"})

@@ -15,6 +15,7 @@ from gatepost_core.store.images import FileImageStore
 from gatepost_core.store.reader import Reader
 from gatepost_milter.contexts import ContextMaker, SizeLimits, Tracking
 from gatepost_milter.dkim.signing import Signing
+from gatepost_milter.editing.headers import AddHeader, ChangeHeader
 from gatepost_milter.judge import Accepted, Judge
 from gatepost_milter.transaction import Transaction
 from gatepost_stack.provision import Provision, write_settings
@@ -67,13 +68,15 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 def added(verdict: Accepted) -> list[bytes]:
-    return [edit.name for edit in verdict.plan.header_edits if edit.value is not None]
+    return [call.name for call in verdict.header_calls if isinstance(call, AddHeader)]
 
 
 def test_with_a_signature_both_fields_are_added_and_covered(bench: Bench) -> None:
     verdict = bench.verdict({"unsubscribe": True, "dkim": True}, FROM)
     assert added(verdict) == [b"List-Unsubscribe", b"List-Unsubscribe-Post"]
-    for signature in verdict.plan.top:
+    assert verdict.plan.headers is not None
+    assert len(verdict.plan.headers.top) == 2
+    for signature in verdict.plan.headers.top:
         covered = b"".join(signature.value.split()).partition(b";h=")[2].partition(b";")[0].split(b":")
         assert covered.count(b"list-unsubscribe") == covered.count(b"list-unsubscribe-post") == 2
 
@@ -103,7 +106,8 @@ def test_without_one_no_field_is_added_the_reason_is_told_and_overrides_still_go
     assert "unsubscribe" not in verdict.record.applied
     assert verdict.record.skipped["unsubscribe"] == f"RFC 8058 asks for a DKIM signature, and {why}"
     overrides = [name for name, _ in headers if name.startswith("X-Gatepost")]
-    assert [edit.name.decode() for edit in verdict.plan.header_edits] == overrides
+    removed = [call.name.decode() for call in verdict.header_calls if isinstance(call, ChangeHeader)]
+    assert removed == overrides
 
 
 def test_other_reasons_come_first(bench: Bench) -> None:
