@@ -27,10 +27,10 @@ from gatepost_milter.dkim.signing import FEATURE as DKIM
 from gatepost_milter.dkim.signing import Limits, Signing, room
 from gatepost_milter.editing.headers import Header
 from gatepost_milter.editing.message import Message, Plan, new_headers, outcome, render
-from gatepost_milter.features.context import Context
-from gatepost_milter.features.overrides import is_override
 from gatepost_milter.judge import UNSUBSCRIBE, Accepted, Judge
 from gatepost_milter.parts import eml
+from gatepost_milter.surgery.context import Context
+from gatepost_milter.surgery.overrides import is_override
 from gatepost_milter.transaction import Transaction
 from gatepost_policy.questions import Questions
 

@@ -28,7 +28,7 @@ from gatepost_core.keys.tokens import (
 )
 from gatepost_milter.css.calculator import Compute, at_once
 from gatepost_milter.css.weight import Allowance
-from gatepost_milter.features.context import Context, ImageHost
+from gatepost_milter.surgery.context import Context, ImageHost
 from gatepost_milter.transaction import Transaction
 
 # Paths of the click domain beside those of rewritten links, which begin with a longer token.

@@ -27,11 +27,11 @@ from gatepost_milter.contexts import ContextMaker
 from gatepost_milter.dkim.signing import FEATURE, Choice, Signing
 from gatepost_milter.editing.headers import Call, calls
 from gatepost_milter.editing.message import Message, Plan, size_change
-from gatepost_milter.features.context import Context
-from gatepost_milter.features.overrides import is_override
 from gatepost_milter.parts import authors as names
-from gatepost_milter.parts.addresses import sender_addresses
-from gatepost_milter.pipeline import from_addresses, process, untouched
+from gatepost_milter.parts.addresses import from_addresses, sender_addresses
+from gatepost_milter.pipeline import process, untouched
+from gatepost_milter.surgery.context import Context
+from gatepost_milter.surgery.overrides import is_override
 from gatepost_milter.transaction import FIELDS_MOST, Transaction
 
 UNSUBSCRIBE = "unsubscribe"

@@ -16,11 +16,11 @@ from selectolax.lexbor import LexborHTMLParser
 from gatepost_core.domain.features import FeatureValue
 from gatepost_milter.editing.headers import Header
 from gatepost_milter.editing.message import Message, Plan, outcome, render
-from gatepost_milter.features.context import Context
 from gatepost_milter.parts.charsets import CharsetError, decode
 from gatepost_milter.parts.mime import Part, view
 from gatepost_milter.parts.transfer import TransferError, open_part
 from gatepost_milter.pipeline import process
+from gatepost_milter.surgery.context import Context
 from tests.milter.making import message as parsed_message
 
 from .letters import letter

@@ -10,8 +10,8 @@ import hashlib
 import re
 
 from gatepost_core.domain.features import FeatureValue, in_force
-from gatepost_milter.features.context import Context
 from gatepost_milter.features.trackopens import pixel_tag
+from gatepost_milter.surgery.context import Context
 
 PIXEL = "https://click.example.test/o/P.gif"
 _REWRITTEN = re.compile(r"https://click\.example\.test/[ko]-([0-9a-f]+)")

@@ -8,8 +8,8 @@ from pathlib import Path
 from gatepost_core.domain.features import FeatureValue, in_force
 from gatepost_milter.editing.headers import Header
 from gatepost_milter.editing.message import Message, Plan
-from gatepost_milter.features.context import Context
 from gatepost_milter.pipeline import process
+from gatepost_milter.surgery.context import Context
 
 MESSAGES = Path(__file__).parent / "messages"
 PREFIX = "https://click.example.test/TOKEN"

@@ -24,7 +24,7 @@ from gatepost_core.keys.tokens import (
 )
 from gatepost_core.store.images import FileImageStore
 from gatepost_milter.contexts import ContextMaker, SizeLimits, Tracking
-from gatepost_milter.features.context import Context
+from gatepost_milter.surgery.context import Context
 from gatepost_milter.transaction import Transaction
 from tests.core.keys import keyring
 

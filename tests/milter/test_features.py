@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_milter.features.preventscam import is_url
+from gatepost_milter.features.shownurls import is_url
 
 from .making import PREFIX, edited, html_message, plan_of
 

@@ -10,13 +10,13 @@ from selectolax.lexbor import LexborHTMLParser
 from gatepost_core.domain.features import in_force
 from gatepost_milter.editing.headers import AddHeader, Header, calls
 from gatepost_milter.editing.message import Message, Plan, outcome
-from gatepost_milter.features.context import Context
 from gatepost_milter.features.trackopens import pixel_tag
 from gatepost_milter.parts.bodies import files
 from gatepost_milter.parts.locations import locations
 from gatepost_milter.parts.mime import view
 from gatepost_milter.parts.transfer import open_part
 from gatepost_milter.pipeline import process
+from gatepost_milter.surgery.context import Context
 
 from .making import MESSAGES, OPEN, PIXEL, PREFIX, edited, html_message, message, plan_of
 from .test_pipeline import multipart

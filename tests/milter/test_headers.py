@@ -13,9 +13,9 @@ from gatepost_core.domain.features import in_force
 from gatepost_core.domain.options import Options, OptionsError, header_field, header_name
 from gatepost_milter.editing.headers import Header, calls
 from gatepost_milter.editing.message import Message, Plan, outcome, render, size_change
-from gatepost_milter.features.context import Context
-from gatepost_milter.features.headers import PRIVATE
+from gatepost_milter.features.privacy import PRIVATE
 from gatepost_milter.pipeline import process
+from gatepost_milter.surgery.context import Context
 
 from .making import context, html_message, message
 

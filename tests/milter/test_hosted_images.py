@@ -11,8 +11,8 @@ import pytest
 
 from gatepost_core.domain.images import QuotaError
 from gatepost_milter.editing.message import Message, Plan, render
-from gatepost_milter.features.context import Context
 from gatepost_milter.pipeline import process
+from gatepost_milter.surgery.context import Context
 
 from .making import HOSTED, context, host, plan_of
 from .test_pipeline import html, multipart

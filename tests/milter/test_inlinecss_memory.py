@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gatepost_milter.css import attributes
 from gatepost_milter.css import book as books
 from gatepost_milter.css.book import Source
-from gatepost_milter.features import attributes, inlinecss
+from gatepost_milter.features import inlinecss
 from gatepost_milter.html import opened
 from gatepost_milter.html.part import HtmlPart
 from gatepost_milter.html.scanner import scan

@@ -157,7 +157,7 @@ def test_messages(world: World, name: str) -> None:
     features = world.load("gatepost_core.domain.features")
     options = world.load("gatepost_core.domain.options").Options(edit_signed=True)
     on = ("trackclicks", "trackopens", "preventscam", "privacy", "unsubscribe")
-    context = world.load("gatepost_milter.features.context").Context(
+    context = world.load("gatepost_milter.surgery.context").Context(
         features.in_force({**dict.fromkeys(on, True), "images": "hosted"}),
         lambda *_: "https://c.test/t/",
         opens=lambda *_: "https://c.test/o/",

@@ -11,8 +11,8 @@ from gatepost_core.domain.features import in_force
 from gatepost_core.domain.options import Options
 from gatepost_milter.editing.headers import Header, calls
 from gatepost_milter.editing.message import Message, Plan, outcome
-from gatepost_milter.features.context import Context
 from gatepost_milter.pipeline import process
+from gatepost_milter.surgery.context import Context
 
 from .making import message
 

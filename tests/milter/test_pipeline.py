@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from gatepost_core.domain.features import DEFAULTS, in_force
 from gatepost_milter.editing.headers import AddHeader, ChangeHeader, Header, calls
 from gatepost_milter.editing.message import Message, Plan, render
-from gatepost_milter.features.context import Context
 from gatepost_milter.pipeline import process, untouched
+from gatepost_milter.surgery.context import Context
 
 from .making import PREFIX, click, html_message, message, plan_of
 

@@ -16,6 +16,8 @@ from __future__ import annotations
 from typing import NamedTuple, TypeAlias
 
 from gatepost_milter.css import book as books
+from gatepost_milter.css.attributes import edits as attribute_edits
+from gatepost_milter.css.attributes import has_style
 from gatepost_milter.css.book import Book, Source
 from gatepost_milter.css.calculator import CalculatorError, Compute, at_once
 from gatepost_milter.css.cascade import written
@@ -26,17 +28,17 @@ from gatepost_milter.css.copy import (
     main_calculation,
     words,
 )
+from gatepost_milter.css.sheets import in_quirks_mode, sources
+from gatepost_milter.css.stylesight import seen, sought
 from gatepost_milter.css.view import Skeleton, skeleton
 from gatepost_milter.css.weight import STEPS_MOST, Allowance
 from gatepost_milter.editing.edits import Edit
 from gatepost_milter.editing.recent import Recent
-from gatepost_milter.features.attributes import edits as attribute_edits
-from gatepost_milter.features.attributes import has_style
-from gatepost_milter.features.sheets import in_quirks_mode, sources
-from gatepost_milter.features.stylesight import seen, sought
 from gatepost_milter.html.csstext import CssTextError
 from gatepost_milter.html.part import HtmlPart, Outcome
 from gatepost_milter.html.scanner import Scan
+from gatepost_milter.surgery.feature import Feature, NotPossible
+from gatepost_milter.surgery.letter import Page
 
 # What is read of a message in any case. Real newsletters have below 2,000 elements and 500 rules.
 TAGS_MOST = 20_000
@@ -104,6 +106,26 @@ _BOOKS: Recent[tuple[tuple[Source, ...], bool], Book] = Recent(
 )
 _COMPUTED: Recent[tuple[str, ...], _Computed] = Recent(32)
 _KEY_MOST = 65536
+
+
+class InlineCss(Feature):
+    """Copies rules into style attributes."""
+
+    name = step = "inlinecss"
+    reads_html = True
+    left_out_first = True
+
+    def edits(self, page: Page) -> Outcome:
+        """Return the style attributes to write; those with addresses go into ``page.styles``."""
+        context = self.letter.context
+        try:
+            outcome = inline(page.html, context.allowance, context.calculate)
+        except CalculatorError as error:
+            raise NotPossible(str(error)) from error
+        page.styles = [edit for edit in outcome.edits if "url(" in edit[2]]
+        if not page.styles:
+            return outcome
+        return Outcome([edit for edit in outcome.edits if "url(" not in edit[2]], outcome.reason, done=True)
 
 
 def inline(part: HtmlPart, allowance: Allowance | None = None, calculate: Compute = at_once) -> Outcome:

@@ -1,89 +1,41 @@
-"""trackclicks: links lead through the click domain (``urls`` says how, and which are left alone).
-
-Followed are ``href`` of ``<a>`` and ``<area>``, and of VML elements in conditional comments. Errors of the
-rewriter are its caller's.
-"""
+"""trackclicks: links lead through the click domain (``links`` says which, ``urls`` how)."""
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import NamedTuple
-
 from gatepost_milter.editing.edits import Edit
-from gatepost_milter.features.context import ClickRewriter
-from gatepost_milter.features.preventscam import shows_url
-from gatepost_milter.features.urls import Redirector, follows
-from gatepost_milter.html.attributes import Finder
+from gatepost_milter.features.links import links, showing_url
+from gatepost_milter.features.urls import Redirector
 from gatepost_milter.html.part import HtmlPart, Outcome
-from gatepost_milter.html.scanner import Scan
-
-_HREF = Finder("href")
-_USUAL = 512  # characters of attributes that are remembered: links come again in messages of one template
-_FOLLOWED = frozenset({"a", "area"})
+from gatepost_milter.surgery.context import ClickRewriter
+from gatepost_milter.surgery.feature import NO_CLICK_DOMAIN, Feature, NotPossible
+from gatepost_milter.surgery.letter import Letter, Page
 
 
-class HtmlLink(NamedTuple):
-    """A link to follow: where ``scheme://authority`` stands, what it says, and its tag's place."""
+class TrackClicks(Feature):
+    """Rewrites links, but those that preventscam is to leave alone."""
 
-    start: int
-    end: int
-    scheme: str
-    authority: str
-    path_and_query: str
-    scan: Scan
-    place: int
+    name = step = "trackclicks"
+    reads_html = True
+
+    def __init__(self, letter: Letter) -> None:
+        super().__init__(letter)
+        if letter.context.click is None:
+            raise NotPossible(NO_CLICK_DOMAIN)
+        self._rewrite = letter.context.click
+
+    def edits(self, page: Page) -> Outcome:
+        """Return the edits of a page's links."""
+        return track(page.html, self._rewrite, prevent_scam=bool(self.letter.features["preventscam"]))
 
 
-def track(part: HtmlPart, rewrite: ClickRewriter, prevent_scam: bool) -> tuple[Outcome, int]:
-    """Return the edits of a part's links, and how many were left alone because their text is a URL."""
-    links = part.once(_links)
-    shown = part.once(_shown) if prevent_scam else frozenset[int]()
+def track(part: HtmlPart, rewrite: ClickRewriter, *, prevent_scam: bool) -> Outcome:
+    """Return the edits of a part's links; ``prevent_scam``: but those that show a URL."""
+    kept = part.once(showing_url) if prevent_scam else frozenset[int]()
     prefix = Redirector(rewrite, utf8=part.utf8).prefix
     edits: list[Edit[str]] = []
-    for start, end, scheme, authority, rest, _, _ in links:
-        if start not in shown:
+    for start, end, scheme, authority, rest, _, _ in part.once(links):
+        if start not in kept:
             new = prefix(scheme, authority, rest)
             if new:
                 edits.append((start, end, new))
-    return Outcome(edits, "" if edits else "no link to track"), len(shown)
-
-
-def _links(part: HtmlPart) -> list[HtmlLink]:
-    """Return the links of a part, those in conditional comments included."""
-    found = _of_scan(part.scan, utf8=part.utf8, vml=False)
-    for conditional in part.scan.conditionals:
-        found += _of_scan(conditional.scan, utf8=part.utf8, vml=True)
-    return found
-
-
-def _of_scan(scan: Scan, *, utf8: bool, vml: bool) -> list[HtmlLink]:
-    found: list[HtmlLink] = []
-    for place, (start, name, attributes, _) in enumerate(scan.tags):
-        if name in _FOLLOWED or (vml and name.startswith("v:")):
-            usual = len(attributes) < _USUAL
-            target = _usual_target(attributes, utf8) if usual else _target(attributes, utf8)
-            if target is not None:
-                at, scheme, authority, rest = target
-                where = start + 1 + len(name) + at
-                end = where + len(scheme) + 3 + len(authority)
-                found.append(HtmlLink(where, end, scheme, authority, rest, scan, place))
-    return found
-
-
-def _target(attributes: str, utf8: bool) -> tuple[int, str, str, str] | None:
-    """Return where a link to follow begins in a tag's attributes, and its parts (``urls.follows``)."""
-    href = _HREF(attributes)
-    target = None if href is None else follows(href.raw, utf8=utf8)
-    return None if href is None or target is None else (href.start + target[0], *target[1:])
-
-
-_usual_target = lru_cache(maxsize=2048)(_target)
-
-
-def _shown(part: HtmlPart) -> frozenset[int]:
-    """Return the starts of those links whose text is a URL."""
-    return frozenset(
-        link.start
-        for link in part.once(_links)
-        if link.scan.tags[link.place][1] == "a" and shows_url(link.scan, link.place)
-    )
+    return Outcome(edits, "" if edits else "no link to track")

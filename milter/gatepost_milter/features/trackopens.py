@@ -7,11 +7,16 @@ raw-text element.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from gatepost_milter.editing.edits import Edit, splice
 from gatepost_milter.features.urls import Redirector
 from gatepost_milter.html.gaps import end_tags
 from gatepost_milter.html.part import HtmlPart, Outcome
-from gatepost_milter.html.references import Reference, style_references
+from gatepost_milter.html.references import Reference, part_references, style_references
+from gatepost_milter.parts.locations import locations
+from gatepost_milter.surgery.feature import NO_CLICK_DOMAIN, Feature, NotPossible
+from gatepost_milter.surgery.letter import Letter, Page
 
 # Out of the flow and over the pixel before it, so that nothing moves; where a mail program drops "position"
 # or a negative margin, it is a line of one pixel. A sheet's "img { width: 100% }" must not stretch it.
@@ -35,19 +40,58 @@ _STYLE = "".join(
 _PIXEL = f'<img src="{{}}" width="1" height="1" alt="" style="{_STYLE}">'
 
 
-def remote_images(references: list[Reference], redirector: Redirector) -> Outcome:
+class TrackOpens(Feature):
+    """Rewrites remote images. One that only Outlook fetches does not count: it tells of few readers."""
+
+    name = step = "trackopens"
+    reads_html = True
+
+    def __init__(self, letter: Letter) -> None:
+        super().__init__(letter)
+        if letter.context.opens is None:
+            raise NotPossible(NO_CLICK_DOMAIN)
+        self._rewrite = letter.context.opens
+        self._located = locations(letter.root)
+
+    def edits(self, page: Page) -> Outcome:
+        """Return the edits of a page's remote images; in the first that of the 1x1 image, if none has any."""
+        redirector = self._redirector(page)
+        common, some = (remote_images(each, redirector) for each in page.html.once(part_references))
+        page.rewrite_styles(lambda style: in_style(style, redirector))
+        if common or not self._wants_pixel:
+            return Outcome(common + some, "" if common or some else "no remote image")
+        if page is not self.letter.pages[0]:
+            return Outcome(some)
+        added = pixel(page.html, self.letter.context.pixel)
+        return Outcome(some + added.edits, added.reason)
+
+    @cached_property
+    def _wants_pixel(self) -> bool:
+        """Whether the first page needs a 1x1 image, because no page has a remote image."""
+        pages = [page for page in self.letter.pages if not page.fault]
+        return bool(self.letter.context.pixel) and not any(map(self._fetched, pages))
+
+    def _fetched(self, page: Page) -> bool:
+        redirector = self._redirector(page)
+        return any(redirector.edit(raw) for _, raw in page.html.once(part_references).common)
+
+    def _redirector(self, page: Page) -> Redirector:
+        return Redirector(self._rewrite, utf8=page.html.utf8, located=self._located)
+
+
+def remote_images(references: list[Reference], redirector: Redirector) -> list[Edit[str]]:
     """Return the edits of a part's remote images."""
     edits: list[Edit[str]] = []
     for place, raw in references:
         edit = redirector.edit(raw)
         if edit is not None:
             edits.append((place + edit[0], place + edit[1], edit[2]))
-    return Outcome(edits, "" if edits else "no remote image")
+    return edits
 
 
 def in_style(style: str, redirector: Redirector) -> str:
     """Return a style that is to be inserted, with its remote images rewritten as well."""
-    edits = remote_images(list(style_references(style)), redirector).edits
+    edits = remote_images(list(style_references(style)), redirector)
     return splice(style, edits) if edits else style
 
 

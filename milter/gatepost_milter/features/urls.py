@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 
-from gatepost_milter.features.context import ClickRewriter
 from gatepost_milter.html.attributes import decode
 from gatepost_milter.parts.locations import comparable
+from gatepost_milter.surgery.context import ClickRewriter
 
 _ABSOLUTE = re.compile(
     r"[ \t\n\f\r]*+((https?)://([^\x00-\x20\x7f/?#\\<>\"'`{}|^&]++))(?=[/?#]|[ \t\n\f\r]*+\Z)", re.IGNORECASE

@@ -39,7 +39,11 @@ class HtmlPart:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one feature did to one part: its edits, or the reason why there are none."""
+    """What one feature did to one part: its edits, or the reason why there are none.
+
+    ``done``: it acted, though these edits may not show it.
+    """
 
     edits: list[Edit[str]] = field(default_factory=list[Edit[str]])
     reason: str = ""
+    done: bool = False

@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeAlias
 
 from gatepost_milter.html.attributes import Finder, Value, decode
 from gatepost_milter.html.csstext import uncommented
+from gatepost_milter.html.part import HtmlPart
 from gatepost_milter.html.scanner import Scan
 
 # Offset within the part, raw text.
@@ -42,8 +43,13 @@ class References(NamedTuple):
     some: list[Reference]
 
 
+def part_references(part: HtmlPart) -> References:
+    """Return all references of a part: for ``HtmlPart.once``."""
+    return image_references(part.scan)
+
+
 def image_references(scan: Scan) -> References:
-    """Return all references of a part, those in conditional comments included."""
+    """Return all references of a text, those in conditional comments included."""
     found = References([], [])
     _of_tags(scan, found.common, vml=False)
     _of_sheets(scan, found.common)

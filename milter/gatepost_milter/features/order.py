@@ -1,0 +1,34 @@
+"""All features, in the order in which a message's are asked, and in which the record names those that acted.
+
+dkim is none of them: it signs what all of these have made.
+"""
+
+from __future__ import annotations
+
+from gatepost_milter.features.feedbackid import FeedbackId
+from gatepost_milter.features.hostedimages import HostedImages
+from gatepost_milter.features.inlinecss import InlineCss
+from gatepost_milter.features.ownfields import AddedFields, RemovedFields
+from gatepost_milter.features.preventscam import PreventScam
+from gatepost_milter.features.privacy import Privacy
+from gatepost_milter.features.tags import Tags
+from gatepost_milter.features.trackbounces import TrackBounces
+from gatepost_milter.features.trackclicks import TrackClicks
+from gatepost_milter.features.trackopens import TrackOpens
+from gatepost_milter.features.unsubscribe import Unsubscribe
+from gatepost_milter.surgery.feature import Feature
+
+FEATURES: tuple[type[Feature], ...] = (
+    InlineCss,  # first: the others rewrite addresses in what it inserts
+    TrackClicks,
+    TrackOpens,
+    PreventScam,
+    HostedImages,
+    RemovedFields,
+    Privacy,
+    Unsubscribe,
+    FeedbackId,
+    AddedFields,
+    TrackBounces,
+    Tags,
+)
