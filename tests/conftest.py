@@ -13,11 +13,12 @@ from hypothesis import HealthCheck, settings
 
 from .steps import World
 
+_AUTOMATIC = bool(os.environ.get("CI"))
 settings.register_profile(
     "gatepost",
     deadline=None,
-    derandomize=bool(os.environ.get("CI")),
-    database=None if os.environ.get("CI") else settings.default.database,
+    derandomize=_AUTOMATIC,
+    database=None if _AUTOMATIC else settings.get_profile("default").database,
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("gatepost")

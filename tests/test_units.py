@@ -44,7 +44,7 @@ def copies(tmp_path: Path) -> Path:
 
 
 def test_systemd_finds_nothing_wrong_with_the_units(copies: Path) -> None:
-    command = ["systemd-analyze", "verify", "--man=no", *sorted(copies.iterdir())]
+    command: list[str | Path] = ["systemd-analyze", "verify", "--man=no", *sorted(copies.iterdir())]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 

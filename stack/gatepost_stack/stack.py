@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from gatepost_core import settings as core_settings
 from gatepost_core.postfix import Parameter, Service
@@ -46,7 +47,7 @@ class Stack:
         *,
         milter: bool = True,
         extra: Iterable[Parameter] = (),
-        tables: Mapping[str, Mapping[str, Value]] | None = None,
+        tables: Mapping[str, Mapping[str, Any]] | None = None,
         at_end: Callable[[Path], None] | None = None,
         sink_options: Iterable[str] = (),
         others: Iterable[Service] = (),

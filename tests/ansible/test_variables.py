@@ -151,7 +151,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         check=False,
     )
     assert "UNEXPECTED" not in done.stdout
-    said = {}
+    said: dict[str, str] = {}
     for line in done.stdout.splitlines():
         host, found, text = line.removeprefix("fatal: [").removeprefix("failed: [").partition("]")
         if found and host in hosts and line.startswith(("fatal", "failed")):
@@ -249,13 +249,13 @@ def every_task(tasks: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def test_a_release_that_no_wheelhouse_can_be_made_for_is_refused(tmp_path: Path) -> None:
-    command = [ROOT / "script" / "wheelhouse", "--release", "sid", "--output", tmp_path]
+    command: list[str | Path] = [ROOT / "script" / "wheelhouse", "--release", "sid", "--output", tmp_path]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 1
     assert done.stderr == "wheelhouse: --release sid: expected bookworm (Debian 12) or trixie (Debian 13)\n"
 
 
 def test_what_is_generated_in_the_collection_is_what_its_sources_say() -> None:
-    command = [ROOT / "script" / "roles-docs", "--check"]
+    command: list[str | Path] = [ROOT / "script" / "roles-docs", "--check"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")

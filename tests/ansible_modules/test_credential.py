@@ -46,7 +46,11 @@ def gateway(tmp_path: Path, run: Run) -> Gateway:
 
 
 def test_a_credential_is_made_once_and_its_password_returned_once(gateway: Gateway) -> None:
-    wanted = {"features": ["inlinecss", "tags=a,b"], "senders": ["Shop.Example"], "networks": ["192.0.2.1"]}
+    wanted: dict[str, Any] = {
+        "features": ["inlinecss", "tags=a,b"],
+        "senders": ["Shop.Example"],
+        "networks": ["192.0.2.1"],
+    }
     made = gateway(**wanted)
     assert (made["changed"], made["created"]) == (True, True)
     assert gateway.lets_in(made["username"], made["password"])
@@ -88,7 +92,13 @@ def test_check_mode_makes_nothing(gateway: Gateway) -> None:
     assert gateway(check=True)["changed"]
     assert gateway.credentials == []
     made = gateway(features=["dkim"])
-    for change in ({"features": []}, {"rotate": True}, {"enabled": False}, {"state": "absent"}):
+    changes: list[dict[str, Any]] = [
+        {"features": []},
+        {"rotate": True},
+        {"enabled": False},
+        {"state": "absent"},
+    ]
+    for change in changes:
         result = gateway(check=True, **change)
         assert result["changed"], change
         assert "password" not in result

@@ -24,7 +24,7 @@ SENDERS = [
         "bounce_domains": ["r.two.example"],
     },
 ]
-THROTTLE = [
+THROTTLE: list[dict[str, Any]] = [
     {"name": "slow", "domains": ["slow.example", ".slow.example"], "concurrency": 1, "rate_delay": "2s"},
     {"name": "mx", "domains": ["big.example"], "nexthop": "[mx.big.example]:25"},
 ]

@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,7 +20,7 @@ _NSD = shutil.which("nsd", path="/usr/sbin:/usr/bin") or "nsd"
 
 
 @contextmanager
-def nameserver(folder: Path, zones: dict[str, Iterable[str]]) -> Iterator[str]:
+def nameserver(folder: Path, zones: Mapping[str, Iterable[str]]) -> Iterator[str]:
     """Serve ``zones``, the lines of each, and yield the address as ``--resolver`` takes it."""
     folder.mkdir()
     port = _free_port()

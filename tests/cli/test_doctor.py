@@ -175,7 +175,7 @@ def test_a_port_that_is_missing_or_has_other_options_is_a_fault(place: Gatepost)
 def test_a_certificate_out_of_its_time_or_soon_to_end_is_a_fault(
     place: Gatepost, days: int, says: str
 ) -> None:
-    context = Context(load(place.config, environ={}), None, NOW + timedelta(days=days))
+    context = Context(load(place.config, environ={}), place.config, NOW + timedelta(days=days))
     (found,) = [one for one in tls_certificate(context) if one.status == "fault"]
     assert says in found.found + found.expected
 

@@ -13,6 +13,7 @@ import tarfile
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,8 @@ from .archives import Members, changed, member, read, with_content, write
 from .command import Gatepost
 
 IMAGE = f"ab/{'ab' * 32}.png"
-LINK, DEVICE = {"type": tarfile.SYMTYPE, "linkname": "/etc/passwd"}, {"type": tarfile.CHRTYPE}
+LINK: dict[str, Any] = {"type": tarfile.SYMTYPE, "linkname": "/etc/passwd"}
+DEVICE: dict[str, Any] = {"type": tarfile.CHRTYPE}
 
 
 def adding(*more: tuple[tarfile.TarInfo, bytes]) -> Callable[[Members], Members]:

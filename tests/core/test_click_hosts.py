@@ -47,10 +47,12 @@ def test_a_changed_click_domain_is_still_answered_for_its_account(connection: Co
     assert domains.set_click_domain(connection, "example.test", "go.example.test", NOW).click_domain == (
         "go.example.test"
     )
+    known = None
     for host, retired in (("CLICK.example.test", NOW), ("go.example.test", None)):
         known = click_hosts.find(connection, host)
         assert known is not None
         assert (known.account, known.retired_at) == ("acme", retired)
+    assert known is not None
     assert domains.get(connection, "example.test").click_domain == "go.example.test"
     assert [one.host for one in click_hosts.retired(connection, known.account_id)] == ["click.example.test"]
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -132,8 +133,13 @@ def test_no_message_makes_anybody_look_through_a_folder(
     store = FileImageStore(tmp_path)
     put(store)
     looked: list[object] = []
+
+    def look(*words: object, **_: object) -> Iterator[object]:
+        looked.append(words)
+        return iter(())
+
     for module, name in ((os, "scandir"), (os, "listdir"), (Path, "glob"), (Path, "iterdir")):
-        monkeypatch.setattr(module, name, lambda *words, **_: looked.append(words) or iter(()))
+        monkeypatch.setattr(module, name, look)
     put(store, GIF + b"new")
     put(FileImageStore(tmp_path), GIF + b"newer")
     put(store)

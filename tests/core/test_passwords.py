@@ -42,7 +42,7 @@ def credential(*secrets: Secret) -> Credential:
 
 def sums_up(password: str) -> bool:
     """Say what a scanner for leaked passwords can check: the last six digits are the others' CRC-32."""
-    number = sum(62**at * BASE62.index(digit) for at, digit in enumerate(reversed(password[36:])))
+    number: int = sum(62**at * BASE62.index(digit) for at, digit in enumerate(reversed(password[36:])))
     return number == zlib.crc32(password[4:36].encode())
 
 

@@ -25,6 +25,8 @@ from tests.core.stores import submit
 
 from .stores import BOUNCES, Store, make_store
 
+NONE, ONE, TWO = frozenset[int](), frozenset({1}), frozenset({2})  # ids of accounts
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
@@ -250,7 +252,7 @@ def test_whom_a_name_belongs_to_is_told_with_all_that_stand_above_it(store: Stor
     store.other_account("beta", "news.example.test", granted=True)
     claims = reader.claims("x.bounces.news.example.test")
     assert [one.name for one in claims] == ["bounces.news.example.test", "news.example.test", "example.test"]
-    assert [(one.owners, one.granted) for one in claims] == [({2}, {1}), ({2}, {1}), ({1}, set())]
+    assert [(one.owners, one.granted) for one in claims] == [(TWO, ONE), (TWO, ONE), (ONE, NONE)]
     assert [one.name for one in reader.claims("click.example.test")] == ["click.example.test", "example.test"]
     assert reader.claims("example.org") == reader.claims("test") == reader.claims("") == ()
 
@@ -261,7 +263,7 @@ def test_a_grant_of_a_name_that_nobody_registered_is_told_too(store: Store, read
         grants.grant(connection, "mx.gw.test", "acme", datetime.now(UTC), ["mx.gw.test"])
     engine.dispose()
     [claim] = reader.claims("a.mx.gw.test")
-    assert (claim.name, claim.owners, claim.granted) == ("mx.gw.test", set(), {1})
+    assert (claim.name, claim.owners, claim.granted) == ("mx.gw.test", NONE, ONE)
 
 
 def test_names_are_read_once_also_when_nobody_has_them_and_however_many_labels_they_have(
@@ -331,5 +333,5 @@ def test_a_retired_click_domain_is_its_accounts_still(store: Store, reader: Read
         domains.set_click_domain(connection, "example.test", "new.elsewhere.test", datetime.now(UTC))
     engine.dispose()
     assert [(one.name, one.owners) for one in reader.claims("x.go.elsewhere.test")] == [
-        ("go.elsewhere.test", {1})
+        ("go.elsewhere.test", ONE)
     ]

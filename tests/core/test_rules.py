@@ -140,7 +140,7 @@ def test_a_credential_is_good_until_the_moment_it_expires() -> None:
     assert isinstance(judge(credential(), "gpx", NOW), Pass)
 
 
-def test_an_unreadable_from_address_is_refused_with_a_text_of_its_own():
+def test_an_unreadable_from_address_is_refused_with_a_text_of_its_own() -> None:
     """The reply says what happened and what was expected, also beside an address that is allowed."""
     answer = check_from_header(credential("example.test"), ["a@example.test", UNREADABLE])
     assert isinstance(answer, Reject)

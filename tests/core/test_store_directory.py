@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Connection, func, select
 
 from gatepost_core.domain.model import Rules, State
+from gatepost_core.keys.dkim_keys import NewKey
 from gatepost_core.keys.passwords import derive, matching, new_password
 from gatepost_core.store import Conflict, NotFound, StoreError, accounts, credentials, domains
 from gatepost_core.store.schema import dkim_keys, secrets
@@ -119,6 +120,7 @@ def test_a_rotation_keeps_the_old_password_for_the_overlap(connection: Connectio
 def test_a_second_rotation_ends_the_oldest_password(connection: Connection, store: Store) -> None:
     now = datetime.now(UTC)
     passwords = [new_password(), new_password()]
+    rotated = credentials.get(connection, "alice")
     for password in passwords:
         rotated = credentials.rotate(
             connection, "alice", derive(store.keyring, password), now, now + timedelta(hours=1)
@@ -154,7 +156,7 @@ def test_an_overview_holds_no_secret(connection: Connection) -> None:
 
 
 def add_domain(connection: Connection, name: str, click: str = "c.x.test", bounce: str = "b.x.test") -> str:
-    keys = [domains.NewKey("s1", "rsa", "AAAA", b"sealed")]
+    keys = [NewKey("s1", "rsa", "AAAA", b"sealed")]
     return domains.add(
         connection,
         account="acme",
@@ -210,4 +212,4 @@ def test_a_private_key_does_not_show_in_a_log(connection: Connection) -> None:
     add_domain(connection, "x.test")
     assert "sealed'" not in repr(domains.get(connection, "x.test"))
     assert "sealed'" not in repr(domains.get(connection, "x.test").keys)
-    assert "sealed'" not in repr(domains.NewKey("s1", "rsa", "AAAA", b"sealed"))
+    assert "sealed'" not in repr(NewKey("s1", "rsa", "AAAA", b"sealed"))

@@ -17,7 +17,8 @@ _SIZED = (ast.Add, ast.Mod, ast.Mult)
 def counting(source: str, filename: str) -> ast.Module:
     """Return the tree of ``source`` with counters in it."""
     tree = ast.parse(source, filename)
-    return ast.fix_missing_locations(_Counters().visit(tree))
+    _Counters().visit(tree)  # in place
+    return ast.fix_missing_locations(tree)
 
 
 class _Counters(ast.NodeTransformer):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gatepost_core import settings as core_settings
 from gatepost_core.domain.features import FeatureValue
@@ -57,7 +58,7 @@ class Lone:
 
 
 @contextmanager
-def lone_milter(folder: Path, tables: Mapping[str, Mapping[str, Value]] | None = None) -> Iterator[Lone]:
+def lone_milter(folder: Path, tables: Mapping[str, Mapping[str, Any]] | None = None) -> Iterator[Lone]:
     """Run gatepost-milter with all its files below ``folder``; ``tables`` of settings win over these."""
     values: dict[str, dict[str, Value]] = {
         "store": {"url": f"sqlite:///{folder}/directory.db"},

@@ -132,7 +132,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def disabled(site: Site, backend: str) -> ClientLogin:
     """Return a login whose password is right and whose credential is disabled."""
     provision = site.gateway.stack.provision
-    logins = {
+    logins: dict[str, Callable[[], ClientLogin]] = {
         "store": provision.credential,
         "pam": lambda: ClientLogin("peter", pamd.PASSWORD),
         "ldap": lambda: ClientLogin("lars", slapd.PASSWORD),

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ MANY_FIELDS = Message((*SMALL.headers, *[Header(b"X-A", b" " + b"a" * 1000)] * 9
 @pytest.fixture
 def lone(tmp_path: Path) -> Iterator[Lone]:
     """One worker that may hold two megabytes, twice its largest message."""
-    tables = {
+    tables: dict[str, dict[str, Any]] = {
         "milter": {"workers": 1, "bytes_in_flight": 1, "metrics_listen": f"unix:{tmp_path}/metrics"},
         "postfix": {"message_size_limit": LARGEST},
     }

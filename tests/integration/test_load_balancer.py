@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,7 +77,7 @@ class Balanced:
 def balanced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Balanced]:
     """HAProxy in front of a gateway that locks out a network after three failures."""
     folder = tmp_path_factory.mktemp("balanced")
-    tables = {
+    tables: dict[str, dict[str, Any]] = {
         "postfix": {"proxy_ports": [587, 465]},
         "sasl": {"failure_delay": 0.01, "guess_network_limit": 3, "guess_shared_networks": []},
         "doctor": {"timeout": 5.0},

@@ -16,8 +16,8 @@ from gatepost_core.postfix import Parameter, Service
 from gatepost_stack.instance import HOST
 from gatepost_stack.provision import ClientLogin
 from gatepost_stack.stack import Stack
+from tests.integration.doctored import Doctor
 from tests.integration.harness import SENDER, Gateway, Port, fresh_recipient, refusal, text_message
-from tests.integration.test_doctor import Doctor
 
 # A main.cf made by hand: each of these would change or stop our mail, if it reached our ports.
 HOUSE = {

@@ -11,6 +11,7 @@ from email import message_from_bytes, policy
 
 import pytest
 
+from gatepost_core.domain.features import FeatureValue
 from gatepost_core.keys.keyring import Keyring
 from gatepost_core.keys.tokens import BounceTokens, PixelTokens, UnsubscribeTokens
 from gatepost_core.postfix import Parameter
@@ -92,7 +93,7 @@ def test_bounces_come_back_to_the_token_and_the_null_sender_stays(gateway: Gatew
 
 
 def test_images_are_hosted_and_header_fields_come_and_go(gateway: Gateway) -> None:
-    features = {
+    features: dict[str, FeatureValue] = {
         "images": "hosted",
         "trackopens": True,
         "unsubscribe": True,
@@ -116,4 +117,5 @@ def test_images_are_hosted_and_header_fields_come_and_go(gateway: Gateway) -> No
     name = image.removeprefix("i/")
     (kept,) = gateway.stack.settings.images.directory.glob(f"accounts/*/{name[:2]}/{name}")
     assert kept.read_bytes() == PNG
-    assert PixelTokens(keys(gateway)).verify(pixel.removeprefix("o/").removesuffix(".gif"), CLICK)
+    opened = PixelTokens(keys(gateway)).verify(pixel.removeprefix("o/").removesuffix(".gif"), CLICK)
+    assert opened.host == CLICK

@@ -77,11 +77,12 @@ class Search:
         if at == len(self._combinators):
             return _MATCHED
         combinator = self._combinators[at]
-        following: Element | None = element
+        following = element
         while True:
-            following = following.parent if combinator in " >" else following.previous
-            if following is None:
+            further = following.parent if combinator in " >" else following.previous
+            if further is None:
                 return _GLOBALLY if combinator in " >" else _DESCENDANT
+            following = further
             result = self._match(following, at + 1)
             if result in (_MATCHED, _GLOBALLY) or combinator == "+":
                 return result

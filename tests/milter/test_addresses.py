@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gatepost_core.domain.rules import UNREADABLE
 from gatepost_milter.editing.headers import Header
 from gatepost_milter.parts import addresses as addresses_module
-from gatepost_milter.parts.addresses import UNREADABLE, from_addresses, sender_addresses
+from gatepost_milter.parts.addresses import from_addresses, sender_addresses
 
 from ..steps import World, assert_linear
 
@@ -87,7 +88,7 @@ def addresses(*values: str | bytes) -> list[str]:
         (' "boss"@example.org <a@example.test>', ["a@example.test", "boss@example.org"]),
     ],
 )
-def test_every_address_of_a_from_field_is_found(value: str | bytes, expected: list[str]):
+def test_every_address_of_a_from_field_is_found(value: str | bytes, expected: list[str]) -> None:
     assert addresses(value) == expected
 
 
@@ -114,12 +115,12 @@ def test_every_address_of_a_from_field_is_found(value: str | bytes, expected: li
         ' "Boss <boss@example.org>": a@example.test;',
     ],
 )
-def test_what_is_no_clear_address_yields_a_token_that_matches_no_rule(value: str | bytes):
+def test_what_is_no_clear_address_yields_a_token_that_matches_no_rule(value: str | bytes) -> None:
     assert UNREADABLE in addresses(value)
     assert "@" not in UNREADABLE
 
 
-def test_sender_fields_are_read_like_from():
+def test_sender_fields_are_read_like_from() -> None:
     headers = [
         Header(b"Sender ", b" [S] a@example.test <a@example.test>"),
         Header(b"From", b" b@example.org"),
@@ -128,7 +129,7 @@ def test_sender_fields_are_read_like_from():
     assert sender_addresses([]) == []
 
 
-def test_more_fields_or_addresses_than_anybody_writes_are_not_read():
+def test_more_fields_or_addresses_than_anybody_writes_are_not_read() -> None:
     assert addresses(*[" a@example.test"] * 10_000)[100:] == [UNREADABLE]
     assert addresses(",".join([" a@example.test"] * 200))[100:] == [UNREADABLE]
     assert addresses(*[f' "{"a" * 4000}" <a@example.test>'] * 5)[4:] == [UNREADABLE] * 2
@@ -172,7 +173,7 @@ WORST = {
 
 
 @pytest.mark.parametrize("name", WORST)
-def test_from_is_read_in_linear_time(world: World, name: str):
+def test_from_is_read_in_linear_time(world: World, name: str) -> None:
     module, header = (
         world.load("gatepost_milter.parts.addresses"),
         world.load("gatepost_milter.editing.message").Header,
@@ -186,7 +187,7 @@ def test_from_is_read_in_linear_time(world: World, name: str):
     )
 
 
-def test_many_from_fields_are_read_in_linear_time(world: World):
+def test_many_from_fields_are_read_in_linear_time(world: World) -> None:
     module, header = (
         world.load("gatepost_milter.parts.addresses"),
         world.load("gatepost_milter.editing.message").Header,
@@ -194,12 +195,12 @@ def test_many_from_fields_are_read_in_linear_time(world: World):
     assert_linear(world, lambda size: [header(b"From", b" (x) a")] * size, module.from_addresses)
 
 
-def test_several_from_fields_all_count():
+def test_several_from_fields_all_count() -> None:
     assert addresses(" a@example.test", " b@example.org") == ["a@example.test", "b@example.org"]
 
 
 @given(st.text(alphabet='ab@.<>,;:"\\() =?\n[]', max_size=60))
-def test_any_text_is_read_without_an_error_and_an_at_sign_never_vanishes(value: str):
+def test_any_text_is_read_without_an_error_and_an_at_sign_never_vanishes(value: str) -> None:
     found = addresses(" " + value)
     outside = value
     if "@" in outside and not any(sign in outside for sign in '("'):
@@ -207,5 +208,5 @@ def test_any_text_is_read_without_an_error_and_an_at_sign_never_vanishes(value: 
 
 
 @given(st.from_regex(addresses_module._SIMPLE, fullmatch=True))
-def test_the_short_way_for_plain_fields_says_what_the_parser_says(value: bytes):
+def test_the_short_way_for_plain_fields_says_what_the_parser_says(value: bytes) -> None:
     assert addresses(value) == addresses_module._parsed(value) != [UNREADABLE]

@@ -13,17 +13,24 @@ from gatepost_milter.css import selectors
 from gatepost_milter.css.calculator import compute
 from gatepost_milter.css.selectors import Numbering, Selector
 from gatepost_milter.css.weight import AT_ONCE_MOST, STEPS_MOST, Allowance, Census, weigh
-from gatepost_milter.editing.message import Message
+from gatepost_milter.editing.message import Message, Plan
 from gatepost_milter.features import inlinecss
 from gatepost_milter.html import opened
 from gatepost_milter.html.nesting import measure
 from gatepost_milter.pipeline import process
+from gatepost_milter.surgery.context import Context
 
 from .making import context, html_message, plan_of
 from .searching import Search, elements
 from .test_pipeline import multipart
 
 _START = re.compile(r"<([a-z0-9]+)(?: class=\"([^\"]*)\")?")
+
+
+def planned(message: Message, ctx: Context) -> Plan:
+    plan = process(message, ctx)
+    assert isinstance(plan, Plan)
+    return plan
 
 
 def numbered(html: str) -> str:
@@ -143,7 +150,8 @@ def never(html: str, css: str, steps: int) -> str:
 def test_what_would_take_too_long_is_not_begun(html: str) -> None:
     ctx = replace(context("inlinecss"), calculate=never)
     plan = process(html_message(html), ctx)
-    assert getattr(plan, "body", b"") is None
+    assert isinstance(plan, Plan)
+    assert plan.body is None
     assert any(why in plan.skipped["inlinecss"] for why in ("too many", "left open"))
 
 
@@ -179,7 +187,7 @@ def test_several_parts_share_what_a_message_is_allowed() -> None:
     ctx = replace(context("inlinecss"), calculate=noted)
     inlinecss._COMPUTED.clear()
     opened._kept.clear()
-    plan = process(costly(8), ctx)
+    plan = planned(costly(8), ctx)
     assert 1 < len(spent) < 8
     assert sum(spent) <= STEPS_MOST
     assert "too many beside what is in other parts" in plan.skipped["inlinecss"]
@@ -197,11 +205,11 @@ def test_another_attempt_at_a_message_calculates_nothing_anew() -> None:
     ctx = replace(context("inlinecss"), calculate=noted, allowance=allowance)
     inlinecss._COMPUTED.clear()
     opened._kept.clear()
-    first = process(costly(8), ctx)
+    first = planned(costly(8), ctx)
     count = len(spent)
     inlinecss._COMPUTED.clear()
     opened._kept.clear()
-    assert process(costly(8), ctx).skipped == first.skipped
+    assert planned(costly(8), ctx).skipped == first.skipped
     assert len(spent) == count
 
 
@@ -218,7 +226,7 @@ def test_the_frameworks_large_sheets_are_inlined_at_once() -> None:
 
     ctx = replace(context("inlinecss"), calculate=noted)
     inlinecss._COMPUTED.clear()
-    assert process(html_message(html), ctx).applied == ("inlinecss",)
+    assert planned(html_message(html), ctx).applied == ("inlinecss",)
     assert spent[0] <= AT_ONCE_MOST
 
 

@@ -25,7 +25,7 @@ from .making import PREFIX, edited, html_message, plan_of
         ),
     ],
 )
-def test_a_link_keeps_all_but_scheme_and_host(before: str, after: str):
+def test_a_link_keeps_all_but_scheme_and_host(before: str, after: str) -> None:
     assert edited(before, "trackclicks") == after
 
 
@@ -61,12 +61,12 @@ def test_a_link_keeps_all_but_scheme_and_host(before: str, after: str):
         "http s://x.test",
     ],
 )
-def test_what_is_no_plain_web_link_is_left_alone(href: str):
+def test_what_is_no_plain_web_link_is_left_alone(href: str) -> None:
     html = f'<a href="{href}">t</a>'
     assert edited(html, "trackclicks") == html
 
 
-def test_links_of_other_elements_are_left_alone():
+def test_links_of_other_elements_are_left_alone() -> None:
     html = "".join(
         f'<{start}="https://x.test/">' for start in ("link href", "v:rect href", "img src", "base href")
     )
@@ -96,7 +96,7 @@ def test_links_of_other_elements_are_left_alone():
         "«x.test»",
     ],
 )
-def test_a_link_that_shows_a_url_is_left_alone(text: str):
+def test_a_link_that_shows_a_url_is_left_alone(text: str) -> None:
     html = f'<a href="https://x.test/y">{text}</a><a href="https://x.test/">more</a>'
     assert edited(html, "trackclicks", "preventscam") == html.replace('https://x.test/"', f'{PREFIX}/"')
     assert edited(html, "trackclicks") == html.replace('href="https://x.test/', f'href="{PREFIX}/')
@@ -106,12 +106,12 @@ def test_a_link_that_shows_a_url_is_left_alone(text: str):
     "text",
     ["Read more", "See x.test now", "", "1.5", "a@x.test", "Hello.", "...", "v2.0", "<img alt='x.test'>"],
 )
-def test_a_text_that_is_more_or_less_than_a_url_is_none(text: str):
+def test_a_text_that_is_more_or_less_than_a_url_is_none(text: str) -> None:
     html = f'<a href="https://x.test/y">{text}</a>'
     assert edited(html, "trackclicks", "preventscam") != html
 
 
-def test_a_long_text_is_no_url_and_takes_no_time():
+def test_a_long_text_is_no_url_and_takes_no_time() -> None:
     assert not is_url("a." * 100_000)
     assert is_url("a." * 60 + "test")
 
@@ -139,7 +139,7 @@ RULE = "<style>p{color:red}</style>"
         ),
     ],
 )
-def test_a_rule_is_written_in_front_of_an_elements_own_style(before: str, after: str):
+def test_a_rule_is_written_in_front_of_an_elements_own_style(before: str, after: str) -> None:
     assert edited(RULE + before, "inlinecss") == RULE + after
 
 
@@ -159,7 +159,7 @@ def test_a_rule_is_written_in_front_of_an_elements_own_style(before: str, after:
         ("p{background:url(a?b&c)}", "<p>", '<p style="background: url(a?b&amp;c)">'),
     ],
 )
-def test_the_cascade_is_kept(css: str, before: str, after: str):
+def test_the_cascade_is_kept(css: str, before: str, after: str) -> None:
     style = f"<style>{css}</style>"
     assert edited(style + before, "inlinecss") == style + after
 
@@ -176,17 +176,17 @@ def test_the_cascade_is_kept(css: str, before: str, after: str):
         ("""p/*"*/{/*'*/color:red}p{content:"a"}""", "color: red;content: 'a'"),
     ],
 )
-def test_quotes_and_escapes_in_a_sheet_mean_the_same_in_the_attribute(css: str, style: str):
+def test_quotes_and_escapes_in_a_sheet_mean_the_same_in_the_attribute(css: str, style: str) -> None:
     html = f"<style>{css}</style>"
     assert edited(html + "<p>x", "inlinecss") == f'{html}<p style="{style}">x'
 
 
-def test_rules_in_a_conditional_comment_reach_only_what_is_in_conditional_comments():
+def test_rules_in_a_conditional_comment_reach_only_what_is_in_conditional_comments() -> None:
     html = "<p>a<!--[if mso]><style>p{color:red}</style><p>b<![endif]-->"
     assert edited(html, "inlinecss") == html.replace("<p>b", '<p style="color: red">b')
 
 
-def test_no_file_is_read(tmp_path: Path):
+def test_no_file_is_read(tmp_path: Path) -> None:
     sheet = tmp_path / "x.css"
     sheet.write_text("p{color:lime}")
     for link in (f'<link rel=stylesheet href="file://{sheet}">', f'<link rel="stylesheet" href="{sheet}">'):
@@ -215,6 +215,6 @@ def test_no_file_is_read(tmp_path: Path):
         ),
     ],
 )
-def test_what_is_not_inlined_has_a_reason(html: str, reason: str):
+def test_what_is_not_inlined_has_a_reason(html: str, reason: str) -> None:
     plan = plan_of(html_message(html), "inlinecss")
     assert (plan.body, plan.skipped) == (None, {"inlinecss": reason})

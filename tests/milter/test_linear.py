@@ -291,9 +291,9 @@ def test_requests_names_and_domains_are_read_in_linear_time(world: World) -> Non
     assert_linear(
         world, lambda size: b"AUTH\t1\tPLAIN" + b"\ta=b" * size + b"\tresp=" + b"\t" * size, sasl.decode
     )
-    for unit in ("a", "ab", ".", "\u30fb", "\u200d", "\u0300\u0327", "xn--", "ß."):
-        assert_linear(world, lambda size, unit=unit: unit * size, rules.normal_domain)  # type: ignore[misc]
-        assert_linear(world, lambda size, unit=unit: "a@" + unit * size, claimed.__contains__)  # type: ignore[misc]
+    for text_unit in ("a", "ab", ".", "\u30fb", "\u200d", "\u0300\u0327", "xn--", "ß."):
+        assert_linear(world, lambda size, unit=text_unit: unit * size, rules.normal_domain)  # type: ignore[misc]
+        assert_linear(world, lambda size, unit=text_unit: "a@" + unit * size, claimed.__contains__)  # type: ignore[misc]
     for path in ("/%41", "/../a", "/a", "/.", "?/..", "%", "\t", "ü"):
         assert_linear(world, lambda size, path=path: "/a" + path * size, lambda text: climbing(tokens, text))  # type: ignore[misc]
 

@@ -35,9 +35,10 @@ def html_of(raw: bytes) -> str:
 
 def outline(html: str) -> list[tuple[str, dict[str, str | None]]]:
     """Every element with its attributes, but for what is meant to change."""
-    tree = LexborHTMLParser(html)
-    result = []
-    for node in tree.root.traverse(include_text=True):
+    root = LexborHTMLParser(html).root
+    assert root is not None
+    result: list[tuple[str, dict[str, str | None]]] = []
+    for node in root.traverse(include_text=True):
         attributes = dict(node.attributes)
         attributes.pop("style", None)
         href = attributes.get("href")
@@ -47,7 +48,7 @@ def outline(html: str) -> list[tuple[str, dict[str, str | None]]]:
     return result
 
 
-def test_links_lead_through_the_click_domain_with_their_path_readable():
+def test_links_lead_through_the_click_domain_with_their_path_readable() -> None:
     html = html_of(render(newsletter(), plan_of(newsletter(), *ALL)))
     assert f'href="{PREFIX}/stories/wool?ref=news&copy=3&amp;lang=en"' in html
     assert (
@@ -56,14 +57,14 @@ def test_links_lead_through_the_click_domain_with_their_path_readable():
     )
 
 
-def test_a_vml_link_in_a_conditional_comment_is_tracked_and_styled():
+def test_a_vml_link_in_a_conditional_comment_is_tracked_and_styled() -> None:
     html = html_of(render(newsletter(), plan_of(newsletter(), *ALL)))
     comment = html.partition("<v:roundrect")[2].partition(">")[0]
     assert f'href="{PREFIX}/autumn?utm_source=news&amp;utm_medium=email"' in comment
     assert "height: 48px" in comment
 
 
-def test_the_link_whose_text_is_a_url_stays_and_so_do_mailto_tel_fragment_and_placeholder():
+def test_the_link_whose_text_is_a_url_stays_and_so_do_mailto_tel_fragment_and_placeholder() -> None:
     html = html_of(render(newsletter(), plan_of(newsletter(), *ALL)))
     for link in (
         "http://film.example.org/wool",
@@ -75,7 +76,7 @@ def test_the_link_whose_text_is_a_url_stays_and_so_do_mailto_tel_fragment_and_pl
         assert f'href="{link}"' in html
 
 
-def test_rules_come_before_an_elements_own_declarations_and_the_block_stays():
+def test_rules_come_before_an_elements_own_declarations_and_the_block_stays() -> None:
     before = html_of(render(newsletter(), Plan()))
     html = html_of(render(newsletter(), plan_of(newsletter(), *ALL)))
     assert re.search(r'style="font-family: [^"]*;padding:24px 0;"', html)
@@ -84,7 +85,7 @@ def test_rules_come_before_an_elements_own_declarations_and_the_block_stays():
     assert style in html
 
 
-def test_undoing_the_edits_gives_the_original_back_byte_for_byte():
+def test_undoing_the_edits_gives_the_original_back_byte_for_byte() -> None:
     before = html_of(render(newsletter(), Plan()))
     after = html_of(render(newsletter(), plan_of(newsletter(), *ALL)))
     assert after != before
@@ -92,7 +93,7 @@ def test_undoing_the_edits_gives_the_original_back_byte_for_byte():
     assert stripped.sub("", after) == stripped.sub("", before)
 
 
-def test_everything_but_the_html_part_is_byte_identical():
+def test_everything_but_the_html_part_is_byte_identical() -> None:
     msg, plan = newsletter(), plan_of(newsletter(), *ALL)
     assert plan.body is not None
     start = msg.body.index(b"<!DOCTYPE")
@@ -101,7 +102,7 @@ def test_everything_but_the_html_part_is_byte_identical():
     assert calls(plan.headers) == ()
 
 
-def test_encoded_lines_that_no_edit_touches_stay_and_none_is_longer_than_76():
+def test_encoded_lines_that_no_edit_touches_stay_and_none_is_longer_than_76() -> None:
     msg, plan = newsletter(), plan_of(newsletter(), "trackclicks")
     assert plan.body is not None
     lines = set(plan.body.split(b"\r\n"))
@@ -111,13 +112,13 @@ def test_encoded_lines_that_no_edit_touches_stay_and_none_is_longer_than_76():
     assert plan.body.replace(b"\r\n", b"").count(b"\n") == 0
 
 
-def test_an_html5_parser_sees_the_same_tree_but_for_style_and_href():
+def test_an_html5_parser_sees_the_same_tree_but_for_style_and_href() -> None:
     before = html_of(render(newsletter(), Plan()))
     after = html_of(render(newsletter(), plan_of(newsletter(), *ALL)))
     assert outline(after) == outline(before)
 
 
-def test_the_standard_library_reads_the_same_structure_and_headers():
+def test_the_standard_library_reads_the_same_structure_and_headers() -> None:
     one, two = parsed(render(newsletter(), Plan())), parsed(render(newsletter(), plan_of(newsletter(), *ALL)))
     assert two.items() == one.items()
     assert [part.get_content_type() for part in two.walk()] == [
@@ -126,7 +127,7 @@ def test_the_standard_library_reads_the_same_structure_and_headers():
     assert not any(part.defects for part in two.walk())
 
 
-def test_the_plan_says_what_was_applied_and_what_it_took():
+def test_the_plan_says_what_was_applied_and_what_it_took() -> None:
     plan = plan_of(newsletter(), *ALL, tags=("autumn",))
     assert plan.applied == ("inlinecss", "trackclicks", "preventscam", "tags")
     assert plan.tags == ("autumn",)
@@ -134,6 +135,6 @@ def test_the_plan_says_what_was_applied_and_what_it_took():
     assert set(plan.seconds) == {"view", "inlinecss", "trackclicks", "render"}
 
 
-def test_without_a_feature_nothing_changes():
+def test_without_a_feature_nothing_changes() -> None:
     plan = plan_of(newsletter())
     assert (plan.body, plan.headers, plan.applied) == (None, None, ())

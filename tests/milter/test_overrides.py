@@ -32,7 +32,7 @@ def planned(*lines: str, **features: bool) -> Plan:
     "name", ["X-Gatepost-TrackClicks", "x-smtpeter-trackclicks", "X-GATEPOST-TRACKCLICKS"]
 )
 @pytest.mark.parametrize(("word", "value"), [("on", True), ("YES", True), ("0", False), (" false ", False)])
-def test_an_override_counts_over_the_credential_in_either_spelling(name: str, word: str, value: bool):
+def test_an_override_counts_over_the_credential_in_either_spelling(name: str, word: str, value: bool) -> None:
     assert planned(f"{name}: {word}", trackclicks=not value).features["trackclicks"] is value
 
 
@@ -53,7 +53,7 @@ def test_an_override_counts_over_the_credential_in_either_spelling(name: str, wo
         ("X-Gatepost-PreventScam: \u2713", "X-Gatepost-PreventScam: '?' is not understood"),
     ],
 )
-def test_what_is_not_understood_refuses_the_message_naming_header_and_value(line: str, text: str):
+def test_what_is_not_understood_refuses_the_message_naming_header_and_value(line: str, text: str) -> None:
     answer = run(line)
     assert isinstance(answer, Reject)
     assert (answer.code, answer.enhanced) == (550, "5.6.0")
@@ -72,7 +72,7 @@ def test_what_is_not_understood_refuses_the_message_naming_header_and_value(line
         "X-Gatepost-",
     ],
 )
-def test_a_misspelt_override_is_refused_by_name_and_stripped_where_overrides_are_ignored(name: str):
+def test_a_misspelt_override_is_refused_by_name_and_stripped_where_overrides_are_ignored(name: str) -> None:
     answer = run(f"{name}: off")
     assert isinstance(answer, Reject)
     assert str(answer).startswith(
@@ -85,23 +85,23 @@ def test_a_misspelt_override_is_refused_by_name_and_stripped_where_overrides_are
 
 
 @pytest.mark.parametrize("name", ["X-Gate", "X-Gatepos_t", "Gatepost-Tags", "X--Gatepost-Tags"])
-def test_another_field_is_left_alone(name: str):
+def test_another_field_is_left_alone(name: str) -> None:
     assert planned(f"{name}: off").headers is None
 
 
-def test_two_overrides_that_contradict_each_other_refuse_the_message():
+def test_two_overrides_that_contradict_each_other_refuse_the_message() -> None:
     answer = run("X-Gatepost-TrackClicks: on", "X-SMTPeter-TrackClicks: off")
     assert isinstance(answer, Reject)
     assert "contradicts" in answer.text
 
 
-def test_the_same_override_twice_is_no_contradiction():
+def test_the_same_override_twice_is_no_contradiction() -> None:
     assert (
         planned("X-Gatepost-TrackClicks: on", "X-SMTPeter-TrackClicks: yes").features["trackclicks"] is True
     )
 
 
-def test_tags_replace_the_credentials_tags_and_may_be_encoded_words():
+def test_tags_replace_the_credentials_tags_and_may_be_encoded_words() -> None:
     plan = planned("X-Gatepost-Tags: one, =?utf-8?q?z=C3=A9?=")
     assert plan.tags == ("one", "zé")
 
@@ -112,7 +112,7 @@ NAMES = st.sampled_from(
 
 
 @given(st.lists(NAMES, max_size=12))
-def test_every_override_is_stripped_and_no_other_field(names: list[bytes]):
+def test_every_override_is_stripped_and_no_other_field(names: list[bytes]) -> None:
     headers = tuple(Header(name, b" on") for name in names)
     plan = process(Message(headers, b""), Context(in_force()))
     assert isinstance(plan, Plan)
@@ -125,7 +125,7 @@ def test_every_override_is_stripped_and_no_other_field(names: list[bytes]):
 @given(
     st.binary(max_size=60), st.sampled_from([b"X-Gatepost-Tags", b"X-Gatepost-InlineCSS", b"X-SMTPeter-\xff"])
 )
-def test_any_bytes_are_a_value_or_a_refusal(value: bytes, name: bytes):
+def test_any_bytes_are_a_value_or_a_refusal(value: bytes, name: bytes) -> None:
     answer = process(Message((Header(name, value),), b""), Context(in_force()))
     if isinstance(answer, Reject):
         assert answer.code == 550

@@ -61,7 +61,7 @@ def test_a_header_field_so_long_that_postfix_cuts_it_is_noted(features: tuple[st
     assert note[0].startswith("X-Long has 57953 bytes and may have been cut: ")
 
 
-def test_only_the_html_part_changes():
+def test_only_the_html_part_changes() -> None:
     msg = multipart("Content-Type: text/plain\n\nhttps://x.test/p", html(), "Content-Type: image/png\n\nx")
     plan = plan_of(msg, "trackclicks")
     assert plan.body == msg.body.replace(LINK.encode(), TRACKED.encode())
@@ -98,13 +98,13 @@ def test_only_the_html_part_changes():
         ("Content-Type: text/plain\n\n" + LINK, "no HTML part"),
     ],
 )
-def test_what_must_not_be_touched_passes_untouched_with_a_reason(part: str, reason: str):
+def test_what_must_not_be_touched_passes_untouched_with_a_reason(part: str, reason: str) -> None:
     plan = plan_of(multipart(part), "trackclicks")
     assert plan.body is None
     assert reason in plan.skipped["trackclicks"]
 
 
-def test_a_part_that_cannot_be_decoded_does_not_keep_others_from_being_edited():
+def test_a_part_that_cannot_be_decoded_does_not_keep_others_from_being_edited() -> None:
     msg = multipart(html(), html("BAD" + LINK))
     msg = Message(msg.headers, msg.body.replace(b"BAD", b"\xff"))
     plan = plan_of(msg, "trackclicks")
@@ -113,7 +113,7 @@ def test_a_part_that_cannot_be_decoded_does_not_keep_others_from_being_edited():
     assert plan.skipped == {"trackclicks": "HTML part 2 cannot be decoded as utf-8"}
 
 
-def test_mail_with_a_dkim_signature_of_its_own_is_left_alone():
+def test_mail_with_a_dkim_signature_of_its_own_is_left_alone() -> None:
     msg = html_message(LINK)
     msg = Message((*msg.headers, Header(b"DKIM-Signature", b" v=1")), msg.body)
     plan = plan_of(msg, "trackclicks", "inlinecss")
@@ -121,7 +121,7 @@ def test_mail_with_a_dkim_signature_of_its_own_is_left_alone():
     assert plan.skipped["trackclicks"] == "the message carries a DKIM signature of its own"
 
 
-def test_without_a_click_domain_links_stay_and_the_plan_says_why():
+def test_without_a_click_domain_links_stay_and_the_plan_says_why() -> None:
     plan = process(html_message(LINK), Context(in_force({"trackclicks": True, "preventscam": True})))
     assert isinstance(plan, Plan)
     assert plan.body is None
@@ -129,7 +129,7 @@ def test_without_a_click_domain_links_stay_and_the_plan_says_why():
 
 
 @pytest.mark.parametrize("header", ["", "Content-Transfer-Encoding: 8bit\n"])
-def test_a_line_that_grows_past_998_bytes_makes_its_part_quoted_printable(header: str):
+def test_a_line_that_grows_past_998_bytes_makes_its_part_quoted_printable(header: str) -> None:
     msg = multipart(html("é" + LINK + "x" * 960, header))
     plan = plan_of(msg, "trackclicks")
     raw = render(msg, plan)
@@ -139,7 +139,7 @@ def test_a_line_that_grows_past_998_bytes_makes_its_part_quoted_printable(header
     assert part.get_content().rstrip() == "é" + TRACKED + "x" * 960
 
 
-def test_the_messages_own_transfer_encoding_is_changed_through_its_header():
+def test_the_messages_own_transfer_encoding_is_changed_through_its_header() -> None:
     msg = html_message(LINK + "x" * 990)
     assert calls(plan_of(msg, "trackclicks").headers) == (
         ChangeHeader(b"Content-Transfer-Encoding", 1, b" quoted-printable"),
@@ -147,7 +147,7 @@ def test_the_messages_own_transfer_encoding_is_changed_through_its_header():
     )
 
 
-def test_a_fault_in_a_feature_lets_the_message_pass_untouched_and_is_noted():
+def test_a_fault_in_a_feature_lets_the_message_pass_untouched_and_is_noted() -> None:
     def broken(*_: str) -> str:
         raise RuntimeError("token library is broken")
 
@@ -158,7 +158,7 @@ def test_a_fault_in_a_feature_lets_the_message_pass_untouched_and_is_noted():
     assert "token library is broken" in plan.notes[0]
 
 
-def test_a_message_that_would_outgrow_the_limit_passes_with_fewer_edits_or_none():
+def test_a_message_that_would_outgrow_the_limit_passes_with_fewer_edits_or_none() -> None:
     msg = html_message("<style>a{color:red;background:blue;margin:1px 2px 3px 4px}</style>" + LINK)
     features = in_force({"trackclicks": True, "inlinecss": True})
     whole = len(render(msg, Plan()))
@@ -172,7 +172,7 @@ def test_a_message_that_would_outgrow_the_limit_passes_with_fewer_edits_or_none(
     assert set(none.skipped) == {"trackclicks", "inlinecss"}
 
 
-def test_a_message_above_the_edit_limit_passes_untouched_with_the_reason():
+def test_a_message_above_the_edit_limit_passes_untouched_with_the_reason() -> None:
     msg = html_message(LINK)
     whole = len(render(msg, Plan()))
     features = in_force({"trackclicks": True})
@@ -185,25 +185,25 @@ def test_a_message_above_the_edit_limit_passes_untouched_with_the_reason():
     assert untouched.skipped == {"trackclicks": f"the message has more than {whole - 1} bytes"}
 
 
-def test_a_link_that_the_rewriter_declines_stays():
+def test_a_link_that_the_rewriter_declines_stays() -> None:
     plan = process(html_message(LINK), Context(in_force({"trackclicks": True}), lambda *_: None))
     assert isinstance(plan, Plan)
     assert plan.body is None
 
 
-def test_a_thousand_broken_parts_make_a_short_reason():
+def test_a_thousand_broken_parts_make_a_short_reason() -> None:
     plan = plan_of(multipart(*["no header here"] * 1500), "trackclicks")
     assert plan.body is None
     assert plan.skipped["trackclicks"].endswith("; and more parts")
     assert len(plan.skipped["trackclicks"]) < 300
 
 
-def test_html_beyond_a_megabyte_is_left_alone():
+def test_html_beyond_a_megabyte_is_left_alone() -> None:
     plan = plan_of(html_message(LINK + "x" * 1024 * 1024), "trackclicks")
     assert (plan.body, plan.skipped) == (None, {"trackclicks": "the HTML body is larger than 1048576 bytes"})
 
 
-def test_nesting_and_part_counts_beyond_reason_leave_the_rest_untouched():
+def test_nesting_and_part_counts_beyond_reason_leave_the_rest_untouched() -> None:
     deep = html()
     for level in range(40):
         deep = f"Content-Type: multipart/mixed; boundary=L{level}X\n\n--L{level}X\n{deep}\n--L{level}X--"
@@ -247,7 +247,7 @@ PIECES = st.sampled_from(
     st.lists(PIECES, max_size=25).map("".join),
     st.sampled_from(["multipart/mixed; boundary=B", "text/html", "x"]),
 )
-def test_any_message_gives_a_plan_without_an_internal_error(body: str, kind: str):
+def test_any_message_gives_a_plan_without_an_internal_error(body: str, kind: str) -> None:
     headers = (Header(b"From", b" a@example.test"), Header(b"Content-Type", b" " + kind.encode()))
     msg = Message(headers, body.encode("latin-1"))
     plan = plan_of(msg, "trackclicks", "inlinecss", "preventscam")

@@ -50,11 +50,11 @@ def hrefs(text: str) -> list[str]:
         ("<p <a href=x><a href=y>", ["y"]),
     ],
 )
-def test_tags_and_values_are_found_as_html5_reads_them(text: str, expected: list[str]):
+def test_tags_and_values_are_found_as_html5_reads_them(text: str, expected: list[str]) -> None:
     assert hrefs(text) == expected
 
 
-def test_conditional_comments_are_scanned_with_offsets_of_the_whole_text():
+def test_conditional_comments_are_scanned_with_offsets_of_the_whole_text() -> None:
     text = "<p>é<!--[if mso]><a href=x><![endif]--><b>"
     outer = scan(text)
     assert [tag[1] for tag in outer.tags] == ["p", "b"]
@@ -73,7 +73,7 @@ def test_conditional_comments_are_scanned_with_offsets_of_the_whole_text():
         ("&nosuch;&", "&nosuch;&"),
     ],
 )
-def test_references_in_attributes_are_decoded_by_the_rules_for_attributes(raw: str, meaning: str):
+def test_references_in_attributes_are_decoded_by_the_rules_for_attributes(raw: str, meaning: str) -> None:
     assert decode(raw) == meaning
 
 
@@ -120,7 +120,7 @@ PIECES = st.sampled_from(
 
 
 @given(st.lists(PIECES, max_size=30).map("".join))
-def test_offsets_point_at_the_tags_in_any_text(text: str):
+def test_offsets_point_at_the_tags_in_any_text(text: str) -> None:
     check(text, scan(text))
 
 
@@ -151,7 +151,7 @@ def test_offsets_point_at_the_tags_in_any_text(text: str):
     ],
 )
 @pytest.mark.timeout(120)
-def test_hostile_text_is_scanned_in_linear_time(piece: str):
+def test_hostile_text_is_scanned_in_linear_time(piece: str) -> None:
     """Two million characters take a second or two; were it quadratic, hours, and the time-out would tell."""
     size = 2_000_000
     assert scan((piece * size)[:size]) is not None
@@ -161,14 +161,14 @@ def test_hostile_text_is_scanned_in_linear_time(piece: str):
     "piece",
     ["<div>", "<div></x>", "<div><table></div></table>", "<b><li></b><i><dd></i>", "<svg><td>", "<p><b>"],
 )
-def test_nesting_that_never_closes_is_seen(piece: str):
+def test_nesting_that_never_closes_is_seen(piece: str) -> None:
     assert too_deep(piece * 2000)
 
 
 @pytest.mark.parametrize(
     "piece", ["<p>a", "<ul><li>a<li>b</ul>", "<table><tr><td>x<td>y</table>", "<b>x</b><br>"]
 )
-def test_end_tags_that_may_be_left_out_do_not_count_as_nesting(piece: str):
+def test_end_tags_that_may_be_left_out_do_not_count_as_nesting(piece: str) -> None:
     assert too_deep(piece * 2000) == ""
 
 

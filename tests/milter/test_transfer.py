@@ -57,7 +57,9 @@ def decoded(raw: bytes, encoding: str) -> bytes:
 
 @pytest.mark.parametrize("encoding", ["8bit", "quoted-printable", "base64"])
 @given(case=cases())
-def test_decoding_the_spliced_part_gives_the_spliced_text(encoding: str, case: tuple[str, list[Edit[str]]]):
+def test_decoding_the_spliced_part_gives_the_spliced_text(
+    encoding: str, case: tuple[str, list[Edit[str]]]
+) -> None:
     text, edits = case
     raw = encoded(text.encode(), encoding)
     part = open_part(encoding, raw)
@@ -74,7 +76,7 @@ def test_decoding_the_spliced_part_gives_the_spliced_text(encoding: str, case: t
 @given(case=cases(), others=st.lists(st.lists(TEXTS, min_size=8, max_size=8), max_size=3))
 def test_places_that_were_written_before_are_written_alike(
     encoding: str, case: tuple[str, list[Edit[str]]], others: list[list[str]]
-):
+) -> None:
     text, edits = case
     part = open_part(encoding, encoded(text.encode(), encoding))
     edits_in_bytes = byte_edits(part.decoded, text, "utf-8", edits)
@@ -92,7 +94,7 @@ def test_places_that_were_written_before_are_written_alike(
 @given(case=cases(), breaks=st.lists(st.integers(0, 300), max_size=12))
 def test_of_quoted_printable_the_lines_alone_that_were_edited_are_broken_anew(
     case: tuple[str, list[Edit[str]]], breaks: list[int]
-):
+) -> None:
     """Whatever the program broke its lines at: those without an edit are there as they were, in order."""
     text, edits = case
     raw = oddly_broken(binascii.b2a_qp(text.encode(), istext=True), breaks)
@@ -130,7 +132,7 @@ def line_spans(raw: bytes) -> list[tuple[int, int]]:
     return spans
 
 
-def test_quoted_printable_lines_without_an_edit_stay_as_they_were_encoded():
+def test_quoted_printable_lines_without_an_edit_stay_as_they_were_encoded() -> None:
     raw = b"one =3d=41 lower case kept\r\ntwo =\r\nthree\r\nfour\r\n"
     part = open_part("quoted-printable", raw)
     at = part.decoded.index(b"hree")
@@ -149,13 +151,13 @@ def test_quoted_printable_lines_without_an_edit_stay_as_they_were_encoded():
         ("x-uuencode", b"begin"),
     ],
 )
-def test_what_could_not_be_written_back_the_same_is_refused(encoding: str, raw: bytes):
+def test_what_could_not_be_written_back_the_same_is_refused(encoding: str, raw: bytes) -> None:
     with pytest.raises(TransferError):
         open_part(encoding, raw)
 
 
 @given(st.text(max_size=3000))
-def test_a_part_made_quoted_printable_decodes_to_what_it_was(text: str):
+def test_a_part_made_quoted_printable_decodes_to_what_it_was(text: str) -> None:
     data = text.replace("\r", "").replace("\n", "\r\n").encode("utf-8", "replace")
     raw = to_quoted_printable(data)
     assert quopri.decodestring(raw.replace(b"\r\n", b"\n")).replace(b"\n", b"\r\n") == data
@@ -166,7 +168,7 @@ def test_a_part_made_quoted_printable_decodes_to_what_it_was(text: str):
     "charset",
     ["iso-8859-1", "windows-1252", "shift_jis", "gb2312", "iso-2022-jp", "euc-kr", "koi8-r", "big5"],
 )
-def test_edits_find_their_place_in_any_charset(charset: str):
+def test_edits_find_their_place_in_any_charset(charset: str) -> None:
     sample = {
         "shift_jis": "日本",
         "iso-2022-jp": "日本",
@@ -187,13 +189,13 @@ def test_edits_find_their_place_in_any_charset(charset: str):
     ("data", "charset"),
     [(b"\xff", "utf-8"), (b"\xe9", "us-ascii"), (b"\xe9", None), (b"a", "klingon"), (b"a", "punycode")],
 )
-def test_text_that_is_not_what_its_charset_says_is_refused(data: bytes, charset: str | None):
+def test_text_that_is_not_what_its_charset_says_is_refused(data: bytes, charset: str | None) -> None:
     with pytest.raises(CharsetError):
         decode(data, charset)
 
 
 @pytest.mark.parametrize("order", ["utf-16-le", "utf-16-be"])
-def test_utf16_is_read_by_its_byte_order_mark_which_stays(order: str):
+def test_utf16_is_read_by_its_byte_order_mark_which_stays(order: str) -> None:
     data = "\ufeff<a>é".encode(order)
     text, codec = decode(data, "UTF-16")
     assert (text, codec) == ("\ufeff<a>é", order)
@@ -203,7 +205,7 @@ def test_utf16_is_read_by_its_byte_order_mark_which_stays(order: str):
         decode(data[2:], "utf-16")
 
 
-def test_a_bare_cr_in_quoted_printable_is_a_character_and_a_bare_lf_among_crlfs_is_not():
+def test_a_bare_cr_in_quoted_printable_is_a_character_and_a_bare_lf_among_crlfs_is_not() -> None:
     raw = b"a\rb =3D c\r\n=\r\nd\r\r\n" + b"x" * 75 + b"\r\n"
     part = open_part("quoted-printable", raw)
     assert part.decoded == b"a\rb = c\nd\r\n" + b"x" * 75 + b"\n"
@@ -221,6 +223,6 @@ def test_a_bare_cr_in_quoted_printable_is_a_character_and_a_bare_lf_among_crlfs_
 @pytest.mark.parametrize(
     "edits", [[(0, 2, ""), (1, 3, "")], [(1, 1, "a"), (1, 1, "b")], [(0, 9, "")], [(2, 1, "")]]
 )
-def test_edits_that_overlap_or_reach_outside_are_a_fault(edits: list[Edit[str]]):
+def test_edits_that_overlap_or_reach_outside_are_a_fault(edits: list[Edit[str]]) -> None:
     with pytest.raises(OverlapError):
         ordered(edits, 5)

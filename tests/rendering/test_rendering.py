@@ -25,7 +25,7 @@ def letters(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReq
     """Edit those documents that were asked for."""
     images = tmp_path_factory.mktemp("images")
     asked = {
-        item.callspec.params["name"]
+        str(item.callspec.params["name"])
         for item in request.session.items
         if isinstance(item, pytest.Function) and hasattr(item, "callspec") and item.path == Path(__file__)
     }

@@ -61,7 +61,7 @@ def _started(maildir: Path, listener: socket.socket, notify: str) -> subprocess.
     command = [sys.executable, "-m", "gatepost_stack.sink", str(maildir)]
     return subprocess.Popen(
         ["sh", "-c", 'export LISTEN_PID=$$ LISTEN_FDS=1; exec "$@" 3<&0', "sh", *command],
-        stdin=listener,
+        stdin=listener.fileno(),
         stderr=subprocess.PIPE,
         env={**os.environ, "NOTIFY_SOCKET": notify},
     )

@@ -15,7 +15,7 @@ from gatepost_milter.css.weight import Allowance
 class ClickRewriter(Protocol):
     """Makes the click domain's prefix of one URL."""
 
-    def __call__(self, scheme: str, authority: str, path_and_query: str) -> str | None:
+    def __call__(self, scheme: str, authority: str, path_and_query: str, /) -> str | None:
         """Return ``https://click.domain/TOKEN``, to stand for ``scheme://authority``; None: leave it."""
         ...
 
@@ -23,7 +23,7 @@ class ClickRewriter(Protocol):
 class ImageHost(Protocol):
     """Keeps an image for good."""
 
-    def __call__(self, data: bytes, content_type: str) -> str:
+    def __call__(self, data: bytes, content_type: str, /) -> str:
         """Return the image's address, which needs no escaping in HTML or CSS. Raises OSError, QuotaError."""
         ...
 

@@ -10,13 +10,13 @@ import pytest
 
 from gatepost_core.domain.decision import Defer, Reject
 from gatepost_core.domain.model import Credential, DkimKey, Grant, Rules, SenderDomain, State
+from gatepost_core.domain.rules import UNREADABLE
 from gatepost_core.keys.dkim_keys import KeyState, active_keys, key_states, new_keys, txt_record
 from gatepost_core.keys.keyring import Keyring, create_missing
 from gatepost_core.settings import DkimSettings
 from gatepost_milter.dkim.signing import Choice, Limits, Signing, room
 from gatepost_milter.editing.headers import Headers
 from gatepost_milter.editing.message import Plan, render
-from gatepost_milter.parts.addresses import UNREADABLE
 from tests.milter.making import message
 
 from .judges import BOTH, by_dkimpy
