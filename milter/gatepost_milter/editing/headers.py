@@ -4,8 +4,8 @@ A feature takes ``Headers`` and returns others. Each field that came keeps its p
 removed, so nobody counts until ``calls`` compares, at the very end. What is not changed is never touched:
 Postfix would write it anew. Pure; linear in the number of fields for each operation.
 
-Sources: libmilter's smfi_chgheader, smfi_addheader and smfi_insheader; cleanup_milter.c, which counts among
-the fields that came, without Postfix's own Received, and does not find those that a milter has added.
+Sources: libmilter's smfi_chgheader, smfi_addheader and smfi_insheader; Postfix's cleanup_milter.c, which
+counts fields as they are at that moment, its own Received left out.
 """
 
 from __future__ import annotations
@@ -119,8 +119,8 @@ Call: TypeAlias = ChangeHeader | AddHeader | InsertHeader
 def calls(headers: Headers | None) -> tuple[Call, ...]:
     """Return libmilter's calls, in their order, that make ``headers`` of the fields that came. None: none.
 
-    From the last field on, so that no removal moves one still to come. What goes on top is last: from then
-    on Postfix takes its own Received for a field that came.
+    From the last field on, so that no removal moves one still to come; what goes on top is last, since it
+    would move them all.
     """
     if headers is None:
         return ()

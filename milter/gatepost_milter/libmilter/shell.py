@@ -14,7 +14,7 @@ reads 250, nothing is queued.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import Milter
 import milter
@@ -231,8 +231,14 @@ def _header(ctx: milter.milterContext, name: str, value: bytes) -> int:
     return session.collected
 
 
-def register(name: str) -> None:
-    """Tell libmilter our callbacks. In the parent, once."""
+def register(name: str, session: Callable[[], MilterSession] = MilterSession) -> None:
+    """Tell libmilter our callbacks, and what makes a session. In the parent, once."""
+
+    def negotiate(ctx: milter.milterContext, options: list[int]) -> int:
+        made = session()
+        made._setctx(ctx)
+        return made.negotiate(options)
+
     milter.set_flags(Milter.CHGBODY | Milter.CHGHDRS | Milter.ADDHDRS | Milter.CHGFROM)
     milter.set_exception_policy(Milter.TEMPFAIL)
     milter.set_envfrom_callback(lambda ctx, *values: ctx.getpriv().envfrom(*values))
@@ -242,10 +248,4 @@ def register(name: str) -> None:
     milter.set_eom_callback(lambda ctx: ctx.getpriv().eom())
     milter.set_abort_callback(lambda ctx: ctx.getpriv().abort())
     milter.set_close_callback(Milter.close_callback)
-    milter.register(name, negotiate=_negotiate)
-
-
-def _negotiate(ctx: milter.milterContext, options: list[int]) -> int:
-    session = MilterSession()
-    session._setctx(ctx)
-    return session.negotiate(options)
+    milter.register(name, negotiate=negotiate)
