@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from gatepost_bench.letters import Mailing
 from gatepost_bench.mail import Figures, Variant
-from gatepost_core.domain.features import CATALOGUE, Feature, FeatureValue
+from gatepost_core.domain.features import CATALOGUE, SETTABLE, Feature, FeatureValue
 
 _HTML = Path(__file__).resolve().parents[2] / "tests/milter/messages/newsletter.eml"
 _TEXT = Path(__file__).parent / "text-4kb.eml"
@@ -20,7 +20,7 @@ def _on(feature: Feature) -> FeatureValue:
     return ("autumn",) if feature.kind == "labels" else True
 
 
-_EVERY = {name: _on(feature) for name, feature in CATALOGUE.items()}
+_EVERY = {name: _on(CATALOGUE[name]) for name in SETTABLE}
 _QUOTED, _BASE64 = Mailing("quoted-printable"), Mailing("base64")
 _ALONE, _FLOOR, _THROUGH, _HTML_ALONE, _HTML_THROUGH, _HTML_FEATURES = (
     "Postfix alone, 4 kB text",

@@ -14,7 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from gatepost_cli.session import CliSession
-from gatepost_core.domain.features import CATALOGUE
+from gatepost_core.domain.features import CATALOGUE, SETTABLE
 
 _MOST = 200
 
@@ -36,7 +36,8 @@ def domain_names(ctx: click.Context, _param: click.Parameter, incomplete: str) -
 
 def feature_names(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Return the features; one that takes a value ends in ``=``."""
-    pairs = ((f.name if f.kind == "flag" else f"{f.name}=", f.help) for f in CATALOGUE.values())
+    features = [CATALOGUE[name] for name in SETTABLE]
+    pairs = ((f.name if f.kind == "flag" else f"{f.name}=", f.help) for f in features)
     return _offer(pairs, incomplete)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from gatepost_cli import credential_options
 from gatepost_cli.output import Table, facts, stamp
-from gatepost_core.domain.features import CATALOGUE, FeatureValue, FeatureValues, in_force
+from gatepost_core.domain.features import CATALOGUE, SETTABLE, FeatureValue, FeatureValues, in_force
 from gatepost_core.domain.logins import over, standing
 from gatepost_core.domain.model import Credential
 from gatepost_core.store.usage import Usage
@@ -17,7 +17,7 @@ _COLUMNS = ("user name", "account", "label", "state", "mode", "features", "creat
 
 
 def credential_data(credential: Credential, used: Usage | None, now: datetime) -> dict[str, Any]:
-    """Return a credential as plain values for JSON; ``features`` holds each feature of the catalogue."""
+    """Return a credential as plain values for JSON; ``features`` holds each that it can have."""
     features = in_force(credential.features)
     return {
         "username": credential.username,
@@ -27,7 +27,7 @@ def credential_data(credential: Credential, used: Usage | None, now: datetime) -
         "mode": credential.mode.value,
         "expires_at": stamp(credential.expires_at),
         "expired": over(credential.expires_at, now),
-        "features": {name: _plain(value) for name, value in features.items()},
+        "features": {name: _plain(features[name]) for name in SETTABLE},
         "senders": list(credential.rules.senders),
         "networks": list(credential.rules.networks),
         "source": credential.source.value,

@@ -149,6 +149,7 @@ def _features() -> Iterator[str]:
     yield "What a credential can have done to its messages: `gatepost credential add --feature NAME[=VALUE]`."
     yield "A header of the message overrides it for that message, and is always removed; `X-SMTPeter-` in"
     yield "place of `X-Gatepost-` is understood as well. A value that is not understood refuses the message."
+    yield "What only a message has is set by its header alone."
     yield ""
     yield "**Rewritten links and images lead nowhere yet**: the server that answers on click domains is no"
     yield "part of this release. Until one answers there, switch `trackclicks`, `trackopens`, `images=hosted`"
@@ -179,7 +180,7 @@ def _feature(feature: Feature) -> str:
 def _default(value: FeatureValue) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
-    return value if isinstance(value, str) else ", ".join(value) or "none"
+    return value or "none" if isinstance(value, str) else ", ".join(value) or "none"
 
 
 def _cell(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields
 from typing import Any
 
@@ -57,7 +58,7 @@ def list_(session: CliSession, limit: int, credential: str | None, probes: bool)
 @json_option
 @pass_session
 def show(session: CliSession, name: str) -> None:
-    """Show one message: envelope, tags, features applied, and why one was not."""
+    """Show one message: envelope, tags, metadata, features applied, and why one was not."""
     with session.journal() as connection:
         record = journal.get(connection, name)
     emit(session, _data(record), facts(_pairs(record)))
@@ -90,6 +91,7 @@ def _pairs(record: MessageRecord) -> list[tuple[str, str]]:
         ("Subject", record.subject),
         ("size", f"{record.size} bytes, {record.size_after} after edits"),
         ("tags", ", ".join(record.tags)),
+        ("metadata", json.dumps(record.metadata) if record.metadata else ""),
         ("features", " ".join(record.features)),
         ("applied", " ".join(record.applied)),
         *((_skipped(name), reason) for name, reason in record.skipped.items()),

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Protocol
 
-from gatepost_core.domain import ids, rules
+from gatepost_core.domain import ids, metadata, rules
 from gatepost_core.domain.decision import Defer, Pass, Reject
 from gatepost_core.domain.features import DEFAULTS, FeatureValues, in_force
 from gatepost_core.domain.logins import UNKNOWN, GrantedLogin, judge
@@ -228,6 +228,7 @@ def _record(
         skipped={name: bounded(why, _TEXT_KEPT) for name, why in plan.skipped.items()},
         seconds=plan.seconds,
         mode=credential.mode,
+        metadata=metadata.as_object(plan.metadata),
     )
 
 

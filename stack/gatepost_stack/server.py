@@ -23,7 +23,7 @@ import click
 from click.core import ParameterSource
 from rich.console import Console
 
-from gatepost_core.domain.features import CATALOGUE, FeatureError, FeatureValues, parse_options
+from gatepost_core.domain.features import SETTABLE, FeatureError, FeatureValues, parse_options
 from gatepost_stack import client, guide, once
 from gatepost_stack.follow import Log
 from gatepost_stack.instance import HOST
@@ -42,7 +42,7 @@ class _Stopped(BaseException):
     """A signal asked to stop. Not an Exception: nothing on the way may take it for a fault."""
 
 
-@click.command(help=f"Run Gatepost with a private Postfix on loopback. Features: {', '.join(CATALOGUE)}.")
+@click.command(help=f"Run Gatepost with a private Postfix on loopback. Features: {', '.join(SETTABLE)}.")
 @click.option("--feature", "options", multiple=True, metavar="NAME[=VALUE]", help="A feature to switch on.")
 @click.option(
     "--port-base",

@@ -112,6 +112,18 @@ def test_an_override_in_the_message_counts_and_is_removed(gatepost: Gatepost, tm
     assert found["changes"] == [{"where": "header", "lines": ["- X-Gatepost-Tags: one"]}]
 
 
+def test_metadata_is_told_removed_and_refused_by_name(gatepost: Gatepost, tmp_path: Path) -> None:
+    head = "From: a@example.test\nTo: b@example.org\nX-Gatepost-Metadata: "
+    found = explain(gatepost, write(tmp_path, head + '{"order": "1234"}\n\ntext\n'), user(gatepost))
+    metadata = next(feature for feature in found["features"] if feature["name"] == "metadata")
+    assert (metadata["value"], metadata["applied"]) == ('{"order":"1234"}', True)
+    assert metadata["changes"] == "nothing in the message"
+    assert found["changes"] == [{"where": "header", "lines": ['- X-Gatepost-Metadata: {"order": "1234"}']}]
+    refused = explain(gatepost, write(tmp_path, head + "[1]\n\ntext\n"), user(gatepost))
+    assert not refused["accepted"]
+    assert "X-Gatepost-Metadata: '[1]' is JSON, but no object" in refused["answers"][-1]["reply"]
+
+
 def test_what_was_encoded_for_the_signature_is_told(gatepost: Gatepost, tmp_path: Path) -> None:
     file = write(tmp_path, f"From: a@example.test\nTo: b@example.org\n\n{'word ' * 400}\n")
     found = explain(gatepost, file, user(gatepost, "--feature", "dkim"))

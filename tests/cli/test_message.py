@@ -42,6 +42,7 @@ def record(number: int, subject: str = "Hello") -> MessageRecord:
         applied=("inlinecss",),
         skipped={"trackclicks": "the message is signed"},
         seconds={"inlinecss": 0.0012},
+        metadata={"order": "1234", "lines": [1, 2.5], "to": "Zo\u00eb\u202e\x9b"},
     )
 
 
@@ -78,6 +79,16 @@ def test_show_takes_an_id_or_a_queue_id(gatepost: Gatepost, records: list[Messag
     text = gatepost("message", "show", one.id).out
     assert "not applied: trackclicks\tthe message is signed" in text
     assert "time for inlinecss\t1.20 ms" in text
+
+
+def test_metadata_is_shown_as_it_was_sent_and_cannot_move_the_cursor(
+    gatepost: Gatepost, records: list[MessageRecord]
+) -> None:
+    one = records[3]
+    assert gatepost("message", "show", one.id, "--json").data["metadata"] == one.metadata
+    assert gatepost("message", "list", "--json").data[0]["metadata"] == one.metadata
+    text = gatepost("message", "show", one.id).out
+    assert '\nmetadata\t{"order": "1234", "lines": [1, 2.5], "to": "Zo\\u00eb\\u202e\\u009b"}\n' in text
 
 
 def test_an_unknown_message_is_not_found(gatepost: Gatepost) -> None:

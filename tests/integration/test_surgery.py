@@ -81,6 +81,31 @@ def test_dsn_parameters_survive_a_changed_sender_and_the_original_one_is_on_reco
     assert (record.id, record.sender) == (origin.message_id, SENDER)
 
 
+def test_metadata_is_kept_logged_and_does_not_leave(gateway: Gateway) -> None:
+    recipient = fresh_recipient()
+    with gateway.logged_in(gateway.stack.provision.credential()) as connection:
+        connection.mail(SENDER)
+        connection.rcpt(recipient)
+        code, reply = connection.data(
+            b'X-Gatepost-Metadata: {"order": "1234",\r\n\t"lines": [1, 2]}\r\n' + HTML
+        )
+    assert code == 250
+    assert b"x-gatepost" not in gateway.delivered(recipient).message.lower()
+    engine = open_engine(gateway.stack.settings.store.journal, reading=True)
+    with engine.connect() as connection_:
+        record = journal.get(connection_, reply.decode().rpartition(" ")[2])
+    engine.dispose()
+    assert record.metadata == {"order": "1234", "lines": [1, 2]}
+    logged = gateway.logged("milter", f"message_id={record.id} .*metadata=")
+    assert r'metadata="{\"order\":\"1234\",\"lines\":[1,2]}"' in logged
+    with gateway.logged_in(gateway.stack.provision.credential()) as connection:
+        connection.mail(SENDER)
+        connection.rcpt(recipient)
+        code, reply = connection.data(b"X-Gatepost-Metadata: order=1234\r\n" + HTML)
+    assert code == 550
+    assert reply.startswith(b"5.6.0 X-Gatepost-Metadata: 'order=1234' is no JSON: Expecting value")
+
+
 def test_bounces_come_back_to_the_token_and_the_null_sender_stays(gateway: Gateway) -> None:
     login = gateway.stack.provision.credential({"trackbounces": True})
     for sender in (SENDER, ""):

@@ -106,6 +106,61 @@ def test_tags_replace_the_credentials_tags_and_may_be_encoded_words() -> None:
     assert plan.tags == ("one", "zé")
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ('X-Gatepost-Metadata: {"order": "1234"}',),
+        ('x-smtpeter-metadata:{"order":\n "1234"}', 'X-Gatepost-Metadata: { "order": "1234" }'),
+        ("X-Gatepost-Metadata: =?utf-8?q?=7B=22order=22:_=221234=22=7D?=",),
+    ],
+)
+def test_metadata_is_read_in_any_spelling_of_the_same_object_and_removed(lines: tuple[str, ...]) -> None:
+    plan = planned(*lines)
+    assert plan.metadata == '{"order":"1234"}'
+    assert plan.applied == ("metadata",)
+    msg = message("\n".join(("From: a@example.test", *lines, "Subject: x")) + "\n\nhello\n")
+    assert [header.name for header in outcome(msg, plan).headers] == [b"From", b"Subject"]
+
+
+def test_metadata_without_members_is_none() -> None:
+    assert (planned("X-Gatepost-Metadata: {}").applied, planned("X-Gatepost-Metadata: {}").metadata) == (
+        (),
+        "",
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("", "'' is no JSON: Expecting value (character 1); expected a JSON object of at most 2,048 bytes"),
+        ("1234", "'1234' is JSON, but no object; expected"),
+        ('{"a": 1, "a": 2}', "has the name 'a' twice; expected"),
+        ('{"a": ' + "9" * 2_000 + "}", "holds a number of 2000 digits; at most 309; expected"),
+        ('{"a": "' + "x" * 3_000 + '"}', "has 3,009 bytes; expected"),
+        ('{"a":' + "[" * 900, "is nested more than 16 levels deep; expected"),
+        ("=?utf-8?b?eyJhIjogIn8i?=", "is no JSON: Expecting ',' delimiter (character 10); expected"),
+    ],
+)
+def test_what_is_no_metadata_refuses_the_message_by_the_headers_name(value: str, said: str) -> None:
+    answer = run(f"X-Gatepost-Metadata: {value}")
+    assert isinstance(answer, Reject)
+    assert (answer.code, answer.enhanced) == (550, "5.6.0")
+    assert answer.text.startswith("X-Gatepost-Metadata: '")
+    assert said in answer.text
+    assert len(answer.text) < 300
+
+
+def test_metadata_that_differ_contradict_each_other() -> None:
+    answer = run('X-Gatepost-Metadata: {"a": 1}', 'X-SMTPeter-Metadata: {"a": 2}')
+    assert isinstance(answer, Reject)
+    assert "contradicts another header for metadata" in answer.text
+
+
+def test_metadata_of_signed_mail_are_kept_too() -> None:
+    plan = planned('X-Gatepost-Metadata: {"a": 1}', "DKIM-Signature: v=1; h=from")
+    assert (plan.metadata, plan.applied) == ('{"a":1}', ("metadata",))
+
+
 NAMES = st.sampled_from(
     [b"X-Gatepost-TrackClicks", b"x-smtpeter-trackclicks", b"Subject", b"X-GATEPOST-trackclicks", b"x-other"]
 )

@@ -8,12 +8,13 @@ A value that is not understood raises ``FeatureError``, whose text names it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
-from gatepost_core.domain.texts import unfit
+from gatepost_core.domain import metadata
+from gatepost_core.domain.texts import quoted, unfit
 
 FeatureValue: TypeAlias = bool | str | tuple[str, ...]
 FeatureValues: TypeAlias = Mapping[str, FeatureValue]
@@ -33,22 +34,29 @@ class Feature:
     """One row of the catalogue.
 
     ``kind`` is ``flag`` (on or off), ``choice`` (one of ``choices``, the first being
-    off) or ``labels`` (a list of short texts). ``needs`` says what has to be there for it to act.
+    off), ``labels`` (a list of short texts) or ``text`` (what ``reader`` makes of it; that raises ValueError,
+    ``takes`` says what it expects). ``needs`` says what has to be there for it to act.
     ``header`` is the last part of the override's header name, ``X-Gatepost-<header>``; empty: no override.
+    ``message_only``: no credential has it; a message's own header sets it.
     """
 
     name: str
-    kind: Literal["flag", "choice", "labels"]
+    kind: Literal["flag", "choice", "labels", "text"]
     header: str
     help: str
     choices: tuple[str, ...] = field(default=())
     needs: str = ""
+    reader: Callable[[str], str] = str
+    takes: str = ""
+    message_only: bool = False
 
     @property
     def default(self) -> FeatureValue:
         """The value that a credential has when nothing was set."""
         if self.kind == "flag":
             return False
+        if self.kind == "text":
+            return ""
         return () if self.kind == "labels" else self.choices[0]
 
     @property
@@ -58,6 +66,8 @@ class Feature:
             return "on or off (also yes/no, true/false, 1/0)"
         if self.kind == "choice":
             return "one of " + ", ".join(self.choices)
+        if self.kind == "text":
+            return self.takes
         return f"up to {_TAGS_MOST} labels of up to 64 characters, separated by commas"
 
     def parse(self, text: str) -> FeatureValue:
@@ -65,6 +75,8 @@ class Feature:
         word = text.strip()
         if self.kind == "labels":
             return self._labels(word)
+        if self.kind == "text":
+            return self._text(word)
         folded = word.lower()
         if self.kind == "choice":
             if folded in self.choices:
@@ -76,6 +88,12 @@ class Feature:
         elif folded in _FALSE:
             return False
         raise FeatureError(f"{self.name}: {word!r} is not understood; expected {self.expected}")
+
+    def _text(self, word: str) -> str:
+        try:
+            return self.reader(word)
+        except ValueError as error:
+            raise FeatureError(f"{self.name}: {quoted(word)} {error}; expected {self.expected}") from None
 
     def _labels(self, word: str) -> tuple[str, ...]:
         labels = tuple(dict.fromkeys(label.strip() for label in word.split(",") if label.strip()))
@@ -184,9 +202,21 @@ CATALOGUE: Mapping[str, Feature] = MappingProxyType(
                 "Labels kept with the message and with each of its events.",
                 needs="Nothing.",
             ),
+            Feature(
+                "metadata",
+                "text",
+                "Metadata",
+                "What a message's sender knows it by: kept and shown with its record; the field is removed.",
+                needs="Nothing.",
+                reader=metadata.parse,
+                takes=metadata.EXPECTED,
+                message_only=True,
+            ),
         )
     }
 )
+# Those that a credential can have.
+SETTABLE = tuple([name for name, feature in CATALOGUE.items() if not feature.message_only])
 DEFAULTS: FeatureValues = MappingProxyType({name: feature.default for name, feature in CATALOGUE.items()})
 
 
@@ -201,7 +231,12 @@ def parse_options(options: Iterable[str]) -> dict[str, FeatureValue]:
         name, equals, text = option.partition("=")
         feature = CATALOGUE.get(name.strip().lower())
         if feature is None:
-            raise FeatureError(f"unknown feature {name!r}; known are {', '.join(CATALOGUE)}")
+            raise FeatureError(f"unknown feature {name!r}; known are {', '.join(SETTABLE)}")
+        if feature.message_only:
+            header = f"X-Gatepost-{feature.header}"
+            raise FeatureError(
+                f"{feature.name}: no credential has it; a message's own header sets it, {header}"
+            )
         if not equals and feature.kind != "flag":
             raise FeatureError(f"{feature.name}: a value is missing; expected {feature.expected}")
         if feature.name in values:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from gatepost_core.domain.features import FeatureValues
 from gatepost_core.domain.options import Options
@@ -193,6 +194,7 @@ class MessageRecord:
 
     ``id`` is the message's own id (``gatepost_core.domain.ids``), ``skipped`` maps a feature that was
     asked for and not applied to the reason why. ``mode`` ``sandbox``: it was accepted and not delivered.
+    ``metadata`` is what its sender gave it (``gatepost_core.domain.metadata``).
     """
 
     id: str
@@ -212,3 +214,4 @@ class MessageRecord:
     skipped: Mapping[str, str]
     seconds: Mapping[str, float] = field(default_factory=dict)
     mode: Mode = Mode.LIVE
+    metadata: Mapping[str, Any] = field(default_factory=dict)

@@ -30,6 +30,11 @@ def bounded(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
+def quoted(text: str, most: int = 60) -> str:
+    """Return a text in quotes, with escapes, as errors show it; one that is long is cut."""
+    return repr(text if len(text) <= most else text[:most] + "...")
+
+
 def _named(char: str) -> str:
     if unicodedata.category(char) == "Cs":
         return "half of a surrogate pair: the bytes are no UTF-8"

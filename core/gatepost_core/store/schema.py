@@ -184,6 +184,7 @@ messages = Table(
     Column("skipped", JSON, nullable=False),
     Column("seconds", JSON, nullable=False),
     Column("mode", String(16), nullable=False, server_default="live"),
+    Column("metadata", JSON, nullable=False, server_default="{}"),
     # Ids are in the order of time.
     Index("ix_messages_username", "username", "id"),
 )

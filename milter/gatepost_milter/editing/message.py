@@ -34,11 +34,22 @@ class Plan:
     body: bytes | None = None
     applied: tuple[str, ...] = ()
     skipped: Mapping[str, str] = field(default_factory=dict[str, str])
-    tags: tuple[str, ...] = ()
     features: FeatureValues = field(default_factory=dict[str, "bool | str | tuple[str, ...]"])
     seconds: Mapping[str, float] = field(default_factory=dict[str, float])
     notes: tuple[str, ...] = ()
     sender: str | None = None
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The message's tags; they are kept with its record."""
+        labels = self.features.get("tags", ())
+        return labels if isinstance(labels, tuple) else ()
+
+    @property
+    def metadata(self) -> str:
+        """The message's metadata in JSON, empty if there are none; they are kept with its record."""
+        text = self.features.get("metadata", "")
+        return text if isinstance(text, str) else ""
 
 
 def new_headers(message: Message, plan: Plan) -> Headers:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from gatepost_milter.features.feedbackid import FeedbackId
 from gatepost_milter.features.hostedimages import HostedImages
 from gatepost_milter.features.inlinecss import InlineCss
+from gatepost_milter.features.metadata import Metadata
 from gatepost_milter.features.ownfields import AddedFields, RemovedFields
 from gatepost_milter.features.preventscam import PreventScam
 from gatepost_milter.features.privacy import Privacy
@@ -31,4 +32,5 @@ FEATURES: tuple[type[Feature], ...] = (
     AddedFields,
     TrackBounces,
     Tags,
+    Metadata,
 )

@@ -7,6 +7,7 @@ from gatepost_core.domain.model import MessageRecord, Mode
 from gatepost_core.domain.texts import bounded
 from gatepost_core.serving import log
 from gatepost_core.serving.metrics import Metrics, counting, observing
+from gatepost_milter.editing.message import Plan
 from gatepost_milter.judge import Accepted, Verdict
 from gatepost_milter.transaction import Transaction
 
@@ -28,7 +29,7 @@ class Reporter:
         if isinstance(verdict, Accepted):
             live = verdict.record.mode is Mode.LIVE
             result, event = ("accepted", _accepted) if live else ("discarded", _discarded)
-            event.soon("info", verdict.record, verdict.plan.tags, verdict.plan.notes, queue_id, seconds)
+            event.soon("info", verdict.record, verdict.plan, queue_id, seconds)
         else:
             result = "rejected" if isinstance(verdict, Reject) else "deferred"
             log.info(
@@ -46,16 +47,15 @@ class Reporter:
         self._took(seconds)
 
 
-def _taken(
-    record: MessageRecord, tags: tuple[str, ...], notes: tuple[str, ...], queue_id: str, seconds: float
-) -> log.Fields:
+def _taken(record: MessageRecord, plan: Plan, queue_id: str, seconds: float) -> log.Fields:
     """Return what the log says of a message that was taken."""
     return {
         "message_id": record.id,
         "applied": ",".join(record.applied),
         "skipped": "; ".join([f"{name}: {why}" for name, why in record.skipped.items()]),
-        "tags": ",".join(tags),
-        "notes": bounded("; ".join(notes), _NOTES_MOST),
+        "tags": ",".join(record.tags),
+        "metadata": plan.metadata,
+        "notes": bounded("; ".join(plan.notes), _NOTES_MOST),
         "queue_id": queue_id,
         "credential": record.username,
         "sender": record.sender,

@@ -74,13 +74,11 @@ def _finish(acting: list[Feature], letter: Letter, headers: Headers | None) -> P
             feature.acted |= change.acted
             record.skip(feature.name, change.reason)
     body, headers = letter.written(headers if now is came else now, removed)
-    labels = letter.features["tags"]
     return Plan(
         headers=headers,
         body=body,
         applied=tuple(dict.fromkeys([feature.name for feature in acting if feature.acted])),
         skipped=record.reasons(),
-        tags=labels if isinstance(labels, tuple) else (),
         features=letter.features,
         seconds=record.seconds,
         notes=tuple(record.notes),

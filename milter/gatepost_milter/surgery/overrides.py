@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from gatepost_core.domain.decision import Reject
 from gatepost_core.domain.features import CATALOGUE, Feature, FeatureError, FeatureValue
+from gatepost_core.domain.texts import quoted
 from gatepost_milter.editing.headers import Header, Headers
 from gatepost_milter.parts.words import decoded
 
@@ -93,5 +94,4 @@ def _name(header: Header) -> str:
 
 
 def _shown(header: Header) -> str:
-    text = header.value.decode("utf-8", "replace").strip()
-    return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "...")
+    return quoted(header.value.decode("utf-8", "replace").strip())
