@@ -79,11 +79,11 @@ class World:
             sys.modules.update(real)
 
     def _forget(self) -> None:
-        """Empty what remembers: lru_cache, and ``Recent`` of the milter's."""
+        """Empty what remembers: lru_cache, and ``Recent`` and ``Samples`` of the milter's."""
         for module in self._modules.values():
             for value in list(vars(module).values()):
                 clear = getattr(value, "cache_clear", None) or (
-                    getattr(value, "clear", None) if type(value).__name__ == "Recent" else None
+                    getattr(value, "clear", None) if type(value).__name__ in ("Recent", "Samples") else None
                 )
                 if clear is not None:
                     clear()

@@ -132,6 +132,7 @@ class ContextMaker:
             queue_size_limit=self._limits.queue,
             allowance=Allowance(),
             calculate=self._calculate,
+            owner=(credential.id, credential.created_at),
         )
 
     def _unsubscribe(self, base: str, origin: Origin, transaction: Transaction) -> tuple[str, str]:

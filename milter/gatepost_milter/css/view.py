@@ -49,6 +49,11 @@ class View:
         self._known: dict[str, str] = {}
         self._size = 0
 
+    @property
+    def tested(self) -> frozenset[str]:
+        """Return the names of the attributes that are looked at beside class and id."""
+        return frozenset(self._attributes)
+
     def bare(self, gap: str) -> str:
         """Return a gap between tags: its end tags, and ``x`` for any text."""
         known = self._gaps.get(gap)

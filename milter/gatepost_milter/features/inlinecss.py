@@ -37,6 +37,8 @@ from gatepost_milter.editing.recent import Recent
 from gatepost_milter.html.csstext import CssTextError
 from gatepost_milter.html.part import HtmlPart, Outcome
 from gatepost_milter.html.scanner import Scan
+from gatepost_milter.html.slots import ATTRIBUTES
+from gatepost_milter.html.template import Spans
 from gatepost_milter.surgery.feature import Feature, NotPossible
 from gatepost_milter.surgery.letter import Page
 
@@ -82,12 +84,16 @@ class _Computed(NamedTuple):
 
 
 class _Done(NamedTuple):
-    """What became of a part, known by this hash: it took these steps, for so many rules."""
+    """What became of a part, known by this hash: it took these steps, for so many rules.
+
+    ``tested``: the attributes that selectors look at, beside class and id.
+    """
 
     outcome: Outcome
     part: int = 0
     steps: int = 0
     rules: int = 0
+    tested: frozenset[str] = frozenset()
 
 
 class _Page(NamedTuple):
@@ -134,13 +140,28 @@ def inline(part: HtmlPart, allowance: Allowance | None = None, calculate: Comput
     ``allowance`` is that of the message; without one this part has one to itself.
     """
     allowance = allowance or Allowance()
-    done: _Done | None = part.derived.get(inline)
+    done: _Done | None = part.derived.get(inline) or _of_sample(part)
     if done is None:
         done = _inlined(part, allowance, calculate)
         part.derived[inline] = done
     elif not allowance.take(done.steps, done.part):
         raise _too_many(part.scan, done.rules, done.steps)
     return done.outcome
+
+
+def _of_sample(part: HtmlPart) -> _Done | None:
+    """Return what became of an earlier part that selectors cannot tell from this one, edits moved."""
+    sample, like = part.sample, part.like
+    done: _Done | None = sample.derived.get(inline) if sample is not None else None
+    if sample is None or like is None or done is None or not done.tested.isdisjoint(ATTRIBUTES):
+        return None
+    spans: Spans | None = sample.derived.get(_of_sample)
+    if spans is None:
+        ranges = [(start, end) for start, end, _ in done.outcome.edits]
+        spans = sample.derived[_of_sample] = Spans(like.template, ranges)
+    new = [new for _, _, new in done.outcome.edits]
+    edits = list(zip(*spans.columns(like), new, strict=True))
+    return done._replace(outcome=Outcome(edits, done.outcome.reason))
 
 
 def _inlined(part: HtmlPart, allowance: Allowance, calculate: Compute) -> _Done:
@@ -159,7 +180,7 @@ def _inlined(part: HtmlPart, allowance: Allowance, calculate: Compute) -> _Done:
     page = _page(part, sheets)
     computed = _styles(page, allowance, calculate)
     outcome = _outcome(scan, computed, texts)
-    return _Done(outcome, hash(page.key), computed.steps, page.book.rules)
+    return _Done(outcome, hash(page.key), computed.steps, page.book.rules, page.book.view.tested)
 
 
 def _outcome(scan: Scan, computed: _Computed, texts: tuple[str, ...]) -> Outcome:

@@ -6,68 +6,106 @@ which addresses). Both depend on the part alone, so ``HtmlPart.once`` keeps them
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from gatepost_milter.features.shownurls import shows_url
-from gatepost_milter.features.urls import follows
+from gatepost_milter.features.shownurls import inner, shows_url
+from gatepost_milter.features.targets import Targets, targets
 from gatepost_milter.html.attributes import Finder
+from gatepost_milter.html.gaps import end_tags
 from gatepost_milter.html.part import HtmlPart
 from gatepost_milter.html.scanner import Scan
+from gatepost_milter.html.slots import Kind
+from gatepost_milter.html.template import Like, Spans
 
 _HREF = Finder("href")
-_USUAL = 512  # characters of attributes that are remembered: links come again in messages of one template
 _FOLLOWED = frozenset({"a", "area"})
 
 
-class HtmlLink(NamedTuple):
-    """A link to follow: where ``scheme://authority`` stands, what it says, and its tag's place."""
+def links(part: HtmlPart) -> Targets:
+    """Return the links of a part, those in conditional comments included."""
+    found = list(_of_scan(part.scan, vml=False))
+    for conditional in part.scan.conditionals:
+        found += _of_scan(conditional.scan, vml=True)
+    return targets(found, utf8=part.utf8)
 
-    start: int
-    end: int
-    scheme: str
-    authority: str
-    path_and_query: str
+
+def _of_scan(scan: Scan, *, vml: bool) -> Iterator[tuple[int, str]]:
+    for start, name, attributes, _ in scan.tags:
+        if name in _FOLLOWED or (vml and name.startswith("v:")):
+            href = _HREF(attributes)
+            if href is not None:
+                yield start + 1 + len(name) + href.start, href.raw
+
+
+class _Anchor(NamedTuple):
+    """An ``<a>`` whose link is followed: where that starts, and its tag's place."""
+
+    link: int
     scan: Scan
     place: int
 
 
-def links(part: HtmlPart) -> list[HtmlLink]:
-    """Return the links of a part, those in conditional comments included."""
-    found = _of_scan(part.scan, utf8=part.utf8, vml=False)
-    for conditional in part.scan.conditionals:
-        found += _of_scan(conditional.scan, utf8=part.utf8, vml=True)
+def _anchors(part: HtmlPart) -> list[_Anchor]:
+    """Return the ``<a>`` elements of a part whose links are followed."""
+    starts = iter(part.once(links).starts)
+    start = next(starts, -1)
+    found: list[_Anchor] = []
+    for scan in (part.scan, *(conditional.scan for conditional in part.scan.conditionals)):
+        for place, (at, name, attributes, _) in enumerate(scan.tags):
+            if at < start < at + len(name) + len(attributes) + 2:
+                if name == "a":
+                    found.append(_Anchor(start, scan, place))
+                start = next(starts, -1)
     return found
 
 
-def _of_scan(scan: Scan, *, utf8: bool, vml: bool) -> list[HtmlLink]:
-    found: list[HtmlLink] = []
-    for place, (start, name, attributes, _) in enumerate(scan.tags):
-        if name in _FOLLOWED or (vml and name.startswith("v:")):
-            usual = len(attributes) < _USUAL
-            target = _usual_target(attributes, utf8) if usual else _target(attributes, utf8)
-            if target is not None:
-                at, scheme, authority, rest = target
-                where = start + 1 + len(name) + at
-                end = where + len(scheme) + 3 + len(authority)
-                found.append(HtmlLink(where, end, scheme, authority, rest, scan, place))
+class Shown(frozenset[int]):
+    """The starts of those links whose text is a URL."""
+
+    __slots__ = ()
+
+    def moved(self, part: HtmlPart, like: Like) -> Shown | None:
+        """Return those of a part that is like this one's; None where a link's text has to be looked at."""
+        sample = part.sample
+        if sample is None:
+            return None
+        for number, plain in sample.once(_changing_texts):
+            slot = like.template.slots[number]
+            start, end = slot.start + like.shifts[number], slot.end + like.shifts[number + 1]
+            if not plain or not _is_word(part.text[start:end]):
+                return None
+        shown = sorted(self)
+        return Shown(Spans(like.template, [(start, start) for start in shown]).columns(like)[0])
+
+
+def _changing_texts(sample: HtmlPart) -> list[tuple[int, bool]]:
+    """Return the slots in texts of a sample's links, and whether the text as a whole is no URL's for sure."""
+    template, scan = sample.template, sample.scan
+    if template is None:
+        return []
+    found: list[tuple[int, bool]] = []
+    for _, own, place in sample.once(_anchors):
+        end = _text_end(scan, place, len(sample.text)) if own is scan else 0
+        for number in template.within(scan.tags[place][0], end) if end else ():
+            if template.slots[number].kind is Kind.TEXT:
+                found.append((number, _is_word(inner(scan, place))))
     return found
 
 
-def _target(attributes: str, utf8: bool) -> tuple[int, str, str, str] | None:
-    """Return where a link to follow begins in a tag's attributes, and its parts (``urls.follows``)."""
-    href = _HREF(attributes)
-    target = None if href is None else follows(href.raw, utf8=utf8)
-    return None if href is None or target is None else (href.start + target[0], *target[1:])
+def _text_end(scan: Scan, place: int, length: int) -> int:
+    """Return where the text of an ``<a>`` has ended for sure."""
+    for start, name, _, gap in scan.tags[place + 1 :]:
+        if name == "a" or any(word == "a" for _, word in end_tags(gap)):
+            return start
+    return length
 
 
-_usual_target = lru_cache(maxsize=2048)(_target)
+def _is_word(text: str) -> bool:
+    """Say whether a text can be no part of a URL that somebody would read as one."""
+    return "." not in text and "&" not in text and text.isascii()
 
 
-def showing_url(part: HtmlPart) -> frozenset[int]:
+def showing_url(part: HtmlPart) -> Shown:
     """Return the starts of those links whose text is a URL."""
-    return frozenset(
-        link.start
-        for link in part.once(links)
-        if link.scan.tags[link.place][1] == "a" and shows_url(link.scan, link.place)
-    )
+    return Shown(link for link, scan, place in part.once(_anchors) if shows_url(scan, place))

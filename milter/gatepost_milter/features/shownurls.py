@@ -40,7 +40,7 @@ def shows_url(scan: Scan, index: int) -> bool:
         text = following[:end]
         if "." not in text and "&" not in text and text.isascii():
             return False
-    text = _inner(scan, index)
+    text = inner(scan, index)
     if "." not in text and "&" not in text and text.isascii():
         return False
     return is_url(unescaped(text))
@@ -52,7 +52,7 @@ def is_url(text: str) -> bool:
     return 0 < len(word) < _TEXT_MOST and not any(map(str.isspace, word)) and _URL.fullmatch(word) is not None
 
 
-def _inner(scan: Scan, index: int) -> str:
+def inner(scan: Scan, index: int) -> str:
     """Return the link's text, character references as they are."""
     pieces: list[str] = []
     size = 0

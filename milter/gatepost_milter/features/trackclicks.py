@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from gatepost_milter.editing.edits import Edit
 from gatepost_milter.features.links import links, showing_url
 from gatepost_milter.features.urls import Redirector
 from gatepost_milter.html.part import HtmlPart, Outcome
@@ -31,11 +30,5 @@ class TrackClicks(Feature):
 def track(part: HtmlPart, rewrite: ClickRewriter, *, prevent_scam: bool) -> Outcome:
     """Return the edits of a part's links; ``prevent_scam``: but those that show a URL."""
     kept = part.once(showing_url) if prevent_scam else frozenset[int]()
-    prefix = Redirector(rewrite, utf8=part.utf8).prefix
-    edits: list[Edit[str]] = []
-    for start, end, scheme, authority, rest, _, _ in part.once(links):
-        if start not in kept:
-            new = prefix(scheme, authority, rest)
-            if new:
-                edits.append((start, end, new))
+    edits = Redirector(rewrite, utf8=part.utf8).edits(part.once(links), kept)
     return Outcome(edits, "" if edits else "no link to track")

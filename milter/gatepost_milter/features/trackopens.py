@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from gatepost_milter.editing.edits import Edit, splice
+from gatepost_milter.features.targets import Targets, targets
 from gatepost_milter.features.urls import Redirector
 from gatepost_milter.html.gaps import end_tags
 from gatepost_milter.html.part import HtmlPart, Outcome
@@ -56,7 +57,7 @@ class TrackOpens(Feature):
     def edits(self, page: Page) -> Outcome:
         """Return the edits of a page's remote images; in the first that of the 1x1 image, if none has any."""
         redirector = self._redirector(page)
-        common, some = (remote_images(each, redirector) for each in page.html.once(part_references))
+        common, some = (redirector.edits(page.html.once(each)) for each in (common_images, some_images))
         page.rewrite_styles(lambda style: in_style(style, redirector))
         if common or not self._wants_pixel:
             return Outcome(common + some, "" if common or some else "no remote image")
@@ -73,20 +74,25 @@ class TrackOpens(Feature):
 
     def _fetched(self, page: Page) -> bool:
         redirector = self._redirector(page)
-        return any(redirector.edit(raw) for _, raw in page.html.once(part_references).common)
+        return bool(redirector.edits(page.html.once(common_images)))
 
     def _redirector(self, page: Page) -> Redirector:
         return Redirector(self._rewrite, utf8=page.html.utf8, located=self._located)
 
 
 def remote_images(references: list[Reference], redirector: Redirector) -> list[Edit[str]]:
-    """Return the edits of a part's remote images."""
-    edits: list[Edit[str]] = []
-    for place, raw in references:
-        edit = redirector.edit(raw)
-        if edit is not None:
-            edits.append((place + edit[0], place + edit[1], edit[2]))
-    return edits
+    """Return the edits of those references that are remote images."""
+    return redirector.edits(targets(references, utf8=redirector.utf8))
+
+
+def common_images(part: HtmlPart) -> Targets:
+    """Return the remote images that every program which shows images may fetch."""
+    return targets(part.once(part_references).common, utf8=part.utf8)
+
+
+def some_images(part: HtmlPart) -> Targets:
+    """Return the remote images in conditional comments."""
+    return targets(part.once(part_references).some, utf8=part.utf8)
 
 
 def in_style(style: str, redirector: Redirector) -> str:

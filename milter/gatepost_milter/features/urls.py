@@ -8,10 +8,16 @@ alone, as are marks of template languages. Errors of the rewriter are its caller
 from __future__ import annotations
 
 import re
+from collections.abc import Container, Iterable
+from typing import TypeAlias
 
+from gatepost_milter.editing.edits import Edit
 from gatepost_milter.html.attributes import decode
 from gatepost_milter.parts.locations import comparable
 from gatepost_milter.surgery.context import ClickRewriter
+
+# Where ``scheme://authority`` starts and ends, scheme, authority, path and query.
+Found: TypeAlias = tuple[int, int, str, str, str]
 
 _ABSOLUTE = re.compile(
     r"[ \t\n\f\r]*+((https?)://([^\x00-\x20\x7f/?#\\<>\"'`{}|^&]++))(?=[/?#]|[ \t\n\f\r]*+\Z)", re.IGNORECASE
@@ -58,6 +64,12 @@ def follows(raw: str, *, utf8: bool) -> tuple[int, str, str, str] | None:
     return found.start(1), found[2], found[3], rest
 
 
+def is_plain(raw: str) -> bool:
+    """Say whether an address asks for no second look, whatever other words stand in its path and query."""
+    plain = _PLAIN.fullmatch(raw)
+    return plain is not None and plain[4].count("&") == plain[4].count("&amp;") and plain[4][:2] != "/."
+
+
 def _meant(rest: str) -> str | None:
     """Return what a plain path and query mean; None where a reference asks for a second look.
 
@@ -80,7 +92,7 @@ class Redirector:
         self, rewrite: ClickRewriter, *, utf8: bool, located: frozenset[str] = frozenset[str]()
     ) -> None:
         self._rewrite = rewrite
-        self._utf8 = utf8
+        self.utf8 = utf8
         self._located = located
 
     def prefix(self, scheme: str, authority: str, path_and_query: str) -> str:
@@ -93,13 +105,13 @@ class Redirector:
             raise ValueError(f"the rewriter returned {prefix!r}, which needs escaping")
         return "" if safe[1].lower() == authority.lower() else prefix
 
-    def edit(self, raw: str) -> tuple[int, int, str] | None:
-        """Return the edit of one address, with offsets within ``raw``; None if it stays."""
-        target = follows(raw, utf8=self._utf8)
-        if target is None:
-            return None
-        start, scheme, authority, rest = target
-        if self._located and comparable(scheme, authority, rest) in self._located:
-            return None
-        prefix = self.prefix(scheme, authority, rest)
-        return (start, start + len(scheme) + 3 + len(authority), prefix) if prefix else None
+    def edits(self, targets: Iterable[Found], kept: Container[int] = ()) -> list[Edit[str]]:
+        """Return the edits of addresses that ``follows`` read, but for those that start at ``kept``."""
+        located = self._located
+        edits: list[Edit[str]] = []
+        for start, end, scheme, authority, rest in targets:
+            if start not in kept and not (located and comparable(scheme, authority, rest) in located):
+                prefix = self.prefix(scheme, authority, rest)
+                if prefix:
+                    edits.append((start, end, prefix))
+        return edits

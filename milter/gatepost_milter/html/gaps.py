@@ -35,3 +35,13 @@ def end_tags(gap: str) -> Iterator[tuple[int, str]]:
     for piece in _PIECE.finditer(gap):
         if piece[2]:
             yield piece.start(), piece[2].lower()
+
+
+def pieces(gap: str) -> Iterator[str]:
+    """Yield text, what is none, text, and so on: together they are the gap."""
+    end = 0
+    for piece in _PIECE.finditer(gap):
+        yield gap[end : piece.start()]
+        yield piece[0]
+        end = piece.end()
+    yield gap[end:]

@@ -12,6 +12,7 @@ import re
 from gatepost_milter.editing.edits import Edit, Range
 from gatepost_milter.editing.recent import Recent
 from gatepost_milter.html.part import HtmlPart
+from gatepost_milter.html.samples import Samples
 from gatepost_milter.html.scanner import scan
 from gatepost_milter.parts.charsets import CharsetError, byte_ranges, decode, insertions
 from gatepost_milter.parts.transfer import Base64, Places, Transfer, TransferError, open_part
@@ -49,22 +50,26 @@ class Opened:
 
 
 _kept: Recent[tuple[str, str | None, bytes], Opened] = Recent(_KEPT_MOST)
+_samples = Samples()
 
 
-def open_html(encoding: str, charset: str | None, raw: bytes) -> Opened:
-    """Return the part of these encoded bytes. Raises TransferError, CharsetError."""
+def open_html(encoding: str, charset: str | None, raw: bytes, owner: object = None) -> Opened:
+    """Return the part of these encoded bytes. Raises TransferError, CharsetError.
+
+    ``owner``: whose message it is, so that it can be read as others of the same template; None: nobody's.
+    """
     if len(raw) > _SIZE_MOST:
         return _opened(encoding, charset, raw)
     key = (encoding, charset, raw)
     known = _kept.get(key)
     if known is None:
-        known = _opened(encoding, charset, raw)
-        if len(known.html.scan.tags) <= _TAGS_MOST:
+        known = _opened(encoding, charset, raw, owner)
+        if known.html.sample is None and len(known.html.scan.tags) <= _TAGS_MOST:
             _kept.put(key, known)
     return known
 
 
-def _opened(encoding: str, charset: str | None, raw: bytes) -> Opened:
+def _opened(encoding: str, charset: str | None, raw: bytes, owner: object = None) -> Opened:
     if len(raw) > 3 * HTML_MOST:
         raise TransferError(f"is larger than {HTML_MOST} bytes")
     transfer = open_part(encoding, raw)
@@ -73,9 +78,16 @@ def _opened(encoding: str, charset: str | None, raw: bytes) -> Opened:
     text, codec = decode(transfer.decoded, charset)
     if "-----BEGIN PGP" in text:
         raise TransferError("holds inline PGP")
+    utf8 = bool(charset) and codec == "utf-8"
+    like = _samples.like(owner, charset, text) if owner is not None else None
+    if like is not None:
+        return Opened(transfer, HtmlPart(text, codec, None, utf8, like))
     foreign = _FOREIGN.search(text)
     if foreign and _AMBIGUOUS.search(text, foreign.end()):
         raise TransferError("holds SVG or MathML that is read in two ways")
     if codec.startswith("utf-16") and not isinstance(transfer, Base64):
         raise CharsetError("is UTF-16 and not in base64")  # its line ends are none to mail
-    return Opened(transfer, HtmlPart(text, codec, scan(text), utf8=bool(charset) and codec == "utf-8"))
+    part = HtmlPart(text, codec, scan(text), utf8)
+    if owner is not None:
+        _samples.learn(owner, charset, part)
+    return Opened(transfer, part)

@@ -40,7 +40,8 @@ class Context:
     ``edit_size_limit``: a message of more bytes is not edited, for what it would cost.
     ``queue_size_limit``: bytes that a message may have after edits, because Postfix refuses a larger
     one for good. 0 is no limit. ``allowance``: the steps that the message's style sheets may take, over all
-    parts and attempts; without one each attempt has its own. ``calculate``: who calculates them.
+    parts and attempts; without one each attempt has its own. ``calculate``: who calculates them. ``owner``:
+    whose message it is: it may be read as others of the same owner, and no other's; None: as none.
     """
 
     features: FeatureValues
@@ -58,3 +59,4 @@ class Context:
     options: Options = field(default_factory=Options)
     allowance: Allowance | None = None
     calculate: Compute = at_once
+    owner: object = None

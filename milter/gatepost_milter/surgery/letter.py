@@ -146,7 +146,8 @@ class Letter:
         page = Page(part, None)
         try:
             raw = self.message.body[part.start : part.end]
-            page.opened = open_html(part.encoding, part.parameters.get("charset"), raw)
+            charset = part.parameters.get("charset")
+            page.opened = open_html(part.encoding, charset, raw, self.context.owner)
         except Exception as error:  # noqa: BLE001  # the other parts are still worth editing
             self._close(page, error)
         return page
