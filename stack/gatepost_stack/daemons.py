@@ -1,7 +1,7 @@
 """The daemons of a private stack, started, watched and stopped as systemd would.
 
-One thread owns all of them: it hands sasl and policy their sockets (which so stay bound
-while a daemon restarts), takes ``READY=1`` notices (sd_notify(3)), starts a daemon again
+One thread owns all of them: it hands each its socket (which so stays bound while a daemon
+restarts), takes ``READY=1`` notices (sd_notify(3)), starts a daemon again
 that ended by itself, and at the end sends SIGTERM and waits. It lives as long as they do,
 because the kernel ties each child to the thread that started it.
 """

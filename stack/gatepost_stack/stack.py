@@ -135,17 +135,15 @@ class Stack:
         place = self.layout
         module = ["gatepost_stack.sink", str(place.delivered), *self._sink_options]
         daemons = [self._daemon("sink", module, sink)]
-        for name in ("sasl", "policy"):
+        for name in ("sasl", "policy", *(["milter"] if self._milter else [])):
             listener = self._exit.enter_context(bind(UnixAddress(str(place.sockets / name))))
             daemons.append(self._daemon(name, self._module(name), listener))
-        if self._milter:
-            daemons.append(self._daemon("milter", self._module("milter"), None))
         return daemons
 
     def _module(self, name: str) -> list[str]:
         return [f"gatepost_{name}.main", "--config", str(self.layout.settings_file)]
 
-    def _daemon(self, name: str, module: list[str], listener: socket.socket | None) -> Daemon:
+    def _daemon(self, name: str, module: list[str], listener: socket.socket) -> Daemon:
         return Daemon(name, [sys.executable, "-P", "-m", *module], self.layout.logs / f"{name}.log", listener)
 
     def _own_parameters(self) -> list[Parameter]:

@@ -126,7 +126,7 @@ class MilterSettings(Daemon):
 
     listen: str = Field(
         default="unix:/var/spool/postfix/gatepost/milter",
-        description="Socket, as unix:/PATH or inet:HOST:PORT. libmilter makes it itself.",
+        description="Socket, as unix:/PATH or inet:HOST:PORT, unless the supervisor hands one over.",
     )
     threads: Annotated[int, Field(ge=1, le=64)] = Field(
         default=4,
