@@ -40,7 +40,7 @@ MAY_IMPORT = {
 }
 # Modules of a daemon that may touch sockets, threads and the store; all others are sans-I/O.
 SHELLS = {
-    "main", "shell", "service", "holdings", "listening", "crew", "calculators", "report", "counters",
+    "main", "shell", "service", "holdings", "listening", "crew", "calculators", "report", "counters", "loop",
 }  # fmt: skip
 DOES_IO = {
     "asyncio", "select", "selectors", "socket", "socketserver", "sqlalchemy", "sqlite3", "subprocess",

@@ -18,13 +18,12 @@ from gatepost_core.domain.model import Credential, Mode, SenderDomain
 from gatepost_core.domain.walls import RECORDED, Walls
 from gatepost_core.keys.keyring import Keyring
 from gatepost_core.keys.tokens import BounceTokens
-from gatepost_core.postfix import queue_size_limit
 from gatepost_core.settings import Settings
 from gatepost_core.store.images import FileImageStore
 from gatepost_core.store.reader import Reader
 from gatepost_milter.contexts import ContextMaker, SizeLimits, Tracking
 from gatepost_milter.dkim.signing import FEATURE as DKIM
-from gatepost_milter.dkim.signing import Limits, Signing, room
+from gatepost_milter.dkim.signing import Limits, Signing
 from gatepost_milter.editing.headers import Header
 from gatepost_milter.editing.message import Message, Plan, new_headers, outcome, render
 from gatepost_milter.judge import UNSUBSCRIBE, Accepted, Judge
@@ -86,15 +85,8 @@ class _Contexts(ContextMaker):
     """Contexts of one message id, so that two decisions can be compared."""
 
     def __init__(self, settings: Settings, keyring: Keyring, reader: Reader, now: datetime) -> None:
-        limits = SizeLimits(
-            settings.milter.edit_size_limit,
-            room(queue_size_limit(settings)),
-            settings.images.size_limit,
-            settings.images.quota,
-        )
-        tracking = Tracking(settings.tracking.click_scheme, settings.tracking.click_domain)
         images = FileImageStore(settings.images.directory).trial()  # nothing is sent, so none is kept
-        super().__init__(reader, keyring, images, tracking, limits)
+        super().__init__(reader, keyring, images, Tracking.of(settings), SizeLimits.of(settings))
         self._message_id = ids.new(int(now.timestamp() * 1000))
 
     def make(
@@ -188,12 +180,11 @@ class Explainer:
     ) -> Plan | Reject | Defer:
         """Return the milter's verdict, with other features for the credential when they are given."""
         settings = self._settings
-        limit = queue_size_limit(settings)
         judge = Judge(
             _Directory(self._reader, features),
             self._contexts,
             walls=self._walls,
-            signing=Signing(settings.dkim, self._keyring, Limits(settings.milter.edit_size_limit, limit)),
+            signing=Signing(settings.dkim, self._keyring, Limits.of(settings)),
             clock=lambda: self._now,
         )
         transaction = Transaction(mail.username, mail.sender.encode())

@@ -26,8 +26,11 @@ from gatepost_core.keys.tokens import (
     UnsubscribeTokens,
     Unsubscription,
 )
+from gatepost_core.postfix import queue_size_limit
+from gatepost_core.settings import Settings
 from gatepost_milter.css.calculator import Compute, at_once
 from gatepost_milter.css.weight import Allowance
+from gatepost_milter.dkim.signing import room
 from gatepost_milter.surgery.context import Context, ImageHost
 from gatepost_milter.transaction import Transaction
 
@@ -52,6 +55,11 @@ class Tracking:
     scheme: str = "https"
     fallback_domain: str = ""
 
+    @classmethod
+    def of(cls, settings: Settings) -> Tracking:
+        """Return what these settings say."""
+        return cls(settings.tracking.click_scheme, settings.tracking.click_domain)
+
 
 @dataclass(frozen=True, slots=True)
 class SizeLimits:
@@ -64,6 +72,12 @@ class SizeLimits:
     queue: int = 0
     image: int = 5_000_000
     image_quota: int = 1_000_000_000
+
+    @classmethod
+    def of(cls, settings: Settings) -> SizeLimits:
+        """Return what these settings say; a message that is signed afterwards still has to fit the queue."""
+        queue = room(queue_size_limit(settings))
+        return cls(settings.milter.edit_size_limit, queue, settings.images.size_limit, settings.images.quota)
 
 
 class ContextMaker:

@@ -27,11 +27,16 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
+from gatepost_core.settings import SaslSettings
+from gatepost_sasl.guessing import Guard, Rules, parse_networks
+
 _WAYS = 8
 _PLACES, _USUAL = 2048, 200
 _ENTRY = struct.Struct("<QdQ")  # fingerprint (0: free), time of the latest event, count
 _BUCKET = struct.Struct("<" + "QdQ" * _WAYS)
 _FREE = (0, 0.0, 0)
+# For logins of which each counts at several places.
+_UNDER_WAY_BUCKETS = 1024
 
 
 class SharedCounters:
@@ -156,3 +161,23 @@ def _weight(entry: tuple[int, float, int], now: float, forget: float) -> tuple[i
     """Return what a counter is worth keeping: its count, then how recent it is; nothing when forgotten."""
     fingerprint, latest, count = entry
     return (count, latest) if fingerprint and latest + forget > now else (0, 0.0)
+
+
+def guards(sasl: SaslSettings) -> Callable[[int], Guard]:
+    """Return what makes a worker's view, by its slot, of the counters that all workers share."""
+    rules = Rules(
+        limit=sasl.guess_limit,
+        network_limit=sasl.guess_network_limit,
+        lockout=sasl.guess_lockout,
+        ipv4_prefix=sasl.guess_ipv4_prefix,
+        ipv6_prefix=sasl.guess_ipv6_prefix,
+        shared=parse_networks(sasl.guess_shared_networks),
+    )
+    users, networks, wide = SharedCounters(), SharedCounters(), SharedCounters()
+    under_way = [SharedCounters(_UNDER_WAY_BUCKETS) for _ in range(sasl.workers)]
+
+    def guard_of(slot: int) -> Guard:
+        under_way[slot].empty()  # of a worker that was killed
+        return Guard(users, networks, rules, wide, under_way, slot)
+
+    return guard_of

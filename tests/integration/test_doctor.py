@@ -125,7 +125,7 @@ def test_a_store_without_any_account_gets_one_for_the_probe_only(doctor: Doctor,
     assert json.loads(done.stdout) == []
 
 
-@pytest.mark.parametrize(("daemon", "hop"), [("sasl", "AUTH"), ("policy", "RCPT"), ("milter", "TLS")])
+@pytest.mark.parametrize(("daemon", "hop"), [("sasl", "AUTH"), ("policy", "RCPT"), ("milter", "connect")])
 def test_a_daemon_that_is_stopped_is_named_by_its_socket_and_by_the_probe(
     doctor: Doctor, daemon: str, hop: str
 ) -> None:
@@ -142,7 +142,7 @@ def test_a_daemon_that_is_stopped_is_named_by_its_socket_and_by_the_probe(
     assert f"gatepost-{daemon}" in found[0]["advice"]
     (at_probe,) = [one for one in found if one["check"] == "probe"]
     assert at_probe["looked_at"].split(",")[0] == hop
-    # Without its milter, Postfix refuses as early as at STARTTLS.
+    # Postfix waits for its milter before it says anything.
     assert f"{daemon}-socket" in at_probe["advice"]
     wait_until_served(doctor)
 

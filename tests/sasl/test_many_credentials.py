@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 
 from gatepost_core.domain.decision import Pass
+from gatepost_core.domain.moments import utc_now
 from gatepost_core.domain.walls import Walls
 from gatepost_core.keys.passwords import derive
-from gatepost_core.serving.boot import utc_now
 from gatepost_core.store.locate import database_file
 from gatepost_core.store.reader import Reader
 from gatepost_policy.questions import Questions

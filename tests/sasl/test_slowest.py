@@ -13,8 +13,8 @@ import pytest
 from argon2 import PasswordHasher
 
 from gatepost_core.domain.model import ImportedSecret
+from gatepost_core.domain.moments import utc_now
 from gatepost_core.keys import argon2id
-from gatepost_core.serving.boot import utc_now
 from gatepost_core.serving.lineserver import Later, Output, Send
 from gatepost_core.store import credentials
 from gatepost_core.store.reader import Reader

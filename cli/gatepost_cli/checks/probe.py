@@ -85,7 +85,12 @@ class _Session:
     def hops(self) -> Iterator[Finding]:
         """Take one hop after the other, up to the first that fails."""
         hops: tuple[tuple[str, Callable[[], str], str], ...] = (
-            ("connect", self._connect, "look whether Postfix runs: the check postfix, and its log"),
+            (
+                "connect",
+                self._connect,
+                "look whether Postfix runs: the check postfix, and its log. It says nothing while it "
+                "waits for a milter: the check milter-socket",
+            ),
             ("TLS", self._encrypt, "look at the checks tls-certificate and ports"),
             ("credential", self._make, "look at the checks store and keys"),
             (

@@ -1,37 +1,124 @@
-"""The command line that all daemons share: ``--config``, ``--set``, ``--check``.
+"""The start of every daemon: its command line, its settings, and what it runs on.
 
-A configuration that cannot be used ends the daemon before it serves anything: its text goes to
-standard error, the exit status is 4.
+``gatepost-NAME --config FILE --set SECTION.FIELD=VALUE`` serves until SIGTERM, with ``--check`` it only looks
+at its configuration. One that cannot be used ends the daemon before it serves anything: the text goes to
+standard error, the exit status is 4. A daemon's ``serve`` says what is wired to what: it takes from ``Boot``
+what it needs, in the parent, and hands ``run`` the work of a worker, whatever loop that has.
 """
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from typing import Generic, TypeVar
 
 import click
 
 from gatepost_core.domain.errors import StoreUnavailable
-from gatepost_core.keys.keyring import KeyringError
+from gatepost_core.keys.keyring import Keyring, KeyringError
 from gatepost_core.serving import log, scratch
-from gatepost_core.serving.listen import ListenError
+from gatepost_core.serving.lineserver import Observer
+from gatepost_core.serving.listen import ListenError, open_listener, parse_address
+from gatepost_core.serving.metrics import Metrics, observing
+from gatepost_core.serving.prefork import Hooks, Supervisor, Work, WorkerContext
 from gatepost_core.settings import Settings, SettingsError, load
+from gatepost_core.settings.base import Daemon
 from gatepost_core.store.locate import database_file
 from gatepost_core.store.reader import Reader
 
 BAD_CONFIGURATION = 4
+D = TypeVar("D", bound=Daemon)
+
+
+class Boot(Generic[D]):
+    """What a daemon starts with: settings and its own section of them, keys, the socket, metrics.
+
+    Raises KeyringError or ListenError for what cannot be used.
+    """
+
+    def __init__(self, name: str, settings: Settings, section: D) -> None:
+        self._name = name
+        self.settings = settings
+        self.section = section
+        self.keyring = Keyring.load(settings.keys.directory)
+        self.listener = open_listener(parse_address(section.listen))
+        self.metrics = Metrics(name, section.metrics_listen)
+        self._at_end: list[Callable[[], object]] = [self.metrics.flush]
+
+    def reader(self) -> Reader:
+        """Return a reader of the store for the workers, used once and closed again before they are forked.
+
+        What is loaded and compiled at first use is then in pages that all workers share: 9 MB less in
+        each. A store that cannot be opened is logged; workers try again at each look-up.
+        """
+        reader = Reader(self.settings.store.url)
+        try:
+            reader.credential("")
+            reader.bounce_domain("")
+        except StoreUnavailable as error:
+            log.warning("store unavailable, trying again at each request", error=str(error))
+        finally:
+            reader.close()
+        self._at_end.append(reader.close)
+        return reader
+
+    def observer(self, answered: str) -> Observer:
+        """Return what a line server tells of itself; ``answered`` is the help text of its request times."""
+        connections = self.metrics.gauge("connections", "Connections open now.")
+        seconds = self.metrics.histogram("request_seconds", answered)
+        return Observer(connections.inc, self.metrics.batched(observing(seconds)), self.metrics.hung)
+
+    def run(self, work: Work, *, extra_seconds: float = 0.0, process_group: bool = False) -> int:
+        """Have ``work`` done by the workers until SIGTERM; return the exit status.
+
+        They have ``drain_seconds`` to end, and ``extra_seconds``; ``process_group``: each is one.
+        """
+
+        def whole(context: WorkerContext) -> None:
+            work(context)
+            for end in self._at_end:
+                end()
+
+        metrics = self.metrics
+        return Supervisor(
+            self._name,
+            self.section.workers,
+            whole,
+            drain_seconds=self.section.drain_seconds + extra_seconds,
+            hooks=Hooks(in_child=metrics.in_child, hung=metrics.hung, died=metrics.died, ended=metrics.close),
+            hang_seconds=self.section.hang_seconds,
+            helpers=metrics.helpers,
+            process_group=process_group,
+        ).run()
 
 
 def command(
-    name: str, text: str, check: Callable[[Settings], object], serve: Callable[[Settings], int]
+    name: str,
+    text: str,
+    section: Callable[[Settings], D],
+    serve: Callable[[Boot[D]], int],
+    *,
+    check: Callable[[Settings], object] = lambda _: None,
 ) -> click.Command:
-    """Return ``gatepost-<name>``.
+    """Return ``gatepost-<name>``, which serves by ``section`` of the settings.
 
-    ``check`` raises SettingsError, ListenError or KeyringError for what cannot be used; ``serve`` runs
-    until the daemon is told to stop, and returns the exit status.
+    ``serve`` runs until the daemon is told to stop, and returns the exit status. ``check`` raises
+    SettingsError for what this daemon cannot use; addresses and keys are looked at here.
     """
+
+    def start(settings: Settings, *, only_check: bool) -> int:
+        log.configure(settings.log.format, settings.log.level, name)
+        check(settings)
+        own = section(settings)
+        parse_address(own.listen)
+        if own.metrics_listen:
+            parse_address(own.metrics_listen)
+        Keyring.load(settings.keys.directory)
+        if only_check:
+            click.echo(f"gatepost-{name}: the configuration is good")
+            return 0
+        _sweep(settings)
+        return serve(Boot(name, settings, own))
 
     @click.command(name=f"gatepost-{name}", help=text)
     @click.option("--config", "config", metavar="FILE", help="Settings file (TOML).")
@@ -39,18 +126,10 @@ def command(
     @click.option("--check", "only_check", is_flag=True, help="Check the configuration and exit.")
     def run(config: str | None, assignments: tuple[str, ...], only_check: bool) -> None:
         try:
-            settings = load(config, _overrides(assignments))
-            log.configure(settings.log.format, settings.log.level, name)
-            check(settings)
-            if not only_check:
-                _sweep(settings)
-            status = 0 if only_check else serve(settings)
+            sys.exit(start(load(config, _overrides(assignments)), only_check=only_check))
         except (SettingsError, ListenError, KeyringError) as error:
             click.echo(f"gatepost-{name}: {error}", err=True)
             sys.exit(BAD_CONFIGURATION)
-        if only_check:
-            click.echo(f"gatepost-{name}: the configuration is good")
-        sys.exit(status)
 
     return run
 
@@ -70,24 +149,3 @@ def _overrides(assignments: Sequence[str]) -> dict[str, str]:
             raise SettingsError(f"--set {assignment}: expected SECTION.FIELD=VALUE")
         overrides[setting] = value
     return overrides
-
-
-def open_reader(url: str) -> Reader:
-    """Return a reader for the workers, used once and closed again before they are forked.
-
-    What SQLAlchemy loads and compiles at first use is then in pages that all workers share: 9 MB less
-    in each. A store that cannot be opened is logged; workers try again at each look-up.
-    """
-    reader = Reader(url)
-    try:
-        reader.credential("")
-        reader.bounce_domain("")
-    except StoreUnavailable as error:
-        log.warning("store unavailable, trying again at each request", error=str(error))
-    finally:
-        reader.close()
-    return reader
-
-
-# The time, in UTC; without a Python function, as it is asked for at each request.
-utc_now: Callable[[], datetime] = functools.partial(datetime.now, UTC)

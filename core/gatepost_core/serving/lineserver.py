@@ -70,10 +70,14 @@ def _ignore(value: float) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Observer:
-    """What metrics want to know: ``connected`` +1 and -1, ``seconds`` that a session took to answer."""
+    """What metrics want to know: ``connected`` +1 and -1, ``seconds`` that a session took to answer.
+
+    ``unfit``: the worker of that slot can serve no more.
+    """
 
     connected: Callable[[int], None] = _ignore
     seconds: Callable[[float], None] = _ignore
+    unfit: Callable[[int], None] = _ignore
 
 
 @dataclass(slots=True, eq=False)
@@ -153,6 +157,7 @@ class LineServer:
         reason = self._unfit()
         if reason:
             log.error("worker cannot serve any more, ending it", reason=reason)
+            self._observe.unfit(context.slot)
         return not reason
 
     def _drain(self) -> None:

@@ -8,6 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 Workers = Annotated[int, Field(ge=1, le=64)]
 Seconds = Annotated[float, Field(ge=0, le=3600)]
+Listen = Annotated[
+    str,
+    Field(description="Socket, as unix:/PATH or inet:HOST:PORT, unless the supervisor hands one over."),
+]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 # A field with this in its definition is never printed and may be read from a file.
@@ -36,3 +40,4 @@ class Daemon(Section):
         default="",
         description="Where Prometheus reads metrics, as inet:HOST:PORT or unix:/PATH; empty: nowhere.",
     )
+    listen: Listen

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from gatepost_core.settings.base import Daemon, Port, Workers
+from gatepost_core.settings.base import Daemon, Listen, Port, Workers
 
 _MECHANISMS = ("PLAIN", "LOGIN", "SCRAM-SHA-256")
 
@@ -16,10 +16,7 @@ _MECHANISMS = ("PLAIN", "LOGIN", "SCRAM-SHA-256")
 class SaslSettings(Daemon):
     """gatepost-sasl: who may log in."""
 
-    listen: str = Field(
-        default="unix:/var/spool/postfix/gatepost/sasl",
-        description="Socket, as unix:/PATH or inet:HOST:PORT, unless the supervisor hands one over.",
-    )
+    listen: Listen = "unix:/var/spool/postfix/gatepost/sasl"
     mechanisms: tuple[str, ...] = Field(
         default=("PLAIN", "LOGIN"),
         description="SASL mechanisms on offer: PLAIN, LOGIN, SCRAM-SHA-256 (generated passwords only: users "
@@ -111,10 +108,7 @@ class PolicySettings(Daemon):
 
     # One answers thousands of requests a second, and its caches stay warm.
     workers: Workers = Field(default=1, description="Processes that share the listening socket.")
-    listen: str = Field(
-        default="unix:/var/spool/postfix/gatepost/policy",
-        description="Socket, as unix:/PATH or inet:HOST:PORT, unless the supervisor hands one over.",
-    )
+    listen: Listen = "unix:/var/spool/postfix/gatepost/policy"
     bounce_ports: tuple[Port, ...] = Field(
         default=(25,),
         description="SMTP ports on which bounces are taken without a login, at the bounce domains only.",
@@ -124,10 +118,7 @@ class PolicySettings(Daemon):
 class MilterSettings(Daemon):
     """gatepost-milter: what happens to a message."""
 
-    listen: str = Field(
-        default="unix:/var/spool/postfix/gatepost/milter",
-        description="Socket, as unix:/PATH or inet:HOST:PORT, unless the supervisor hands one over.",
-    )
+    listen: Listen = "unix:/var/spool/postfix/gatepost/milter"
     threads: Annotated[int, Field(ge=1, le=64)] = Field(
         default=4,
         description="Threads per worker that edit messages; what has no features is answered without them.",

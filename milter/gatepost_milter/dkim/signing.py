@@ -17,7 +17,8 @@ from gatepost_core.domain.model import Credential, SenderDomain
 from gatepost_core.domain.rules import UNREADABLE, normal_domain
 from gatepost_core.keys.dkim_keys import active_keys
 from gatepost_core.keys.keyring import Keyring, KeyringError
-from gatepost_core.settings import DkimSettings
+from gatepost_core.postfix import queue_size_limit
+from gatepost_core.settings import DkimSettings, Settings
 from gatepost_milter.dkim.keys import KeyCache
 from gatepost_milter.dkim.signature import SignatureError, signatures
 from gatepost_milter.dkim.transport import prepare
@@ -45,6 +46,11 @@ class Limits:
 
     encode: int = 0
     queue: int = 0
+
+    @classmethod
+    def of(cls, settings: Settings) -> Limits:
+        """Return what these settings say."""
+        return cls(settings.milter.edit_size_limit, queue_size_limit(settings))
 
 
 class Signing:

@@ -10,7 +10,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
 
+from gatepost_core.domain.errors import StoreUnavailable
 from gatepost_core.domain.model import Source
 from gatepost_core.keys.keyring import Keyring
 from gatepost_core.serving import log
@@ -24,6 +26,7 @@ from gatepost_sasl.backends.template import Template, TemplateError
 from gatepost_sasl.chain import Chain, ChainEntry, unreachable
 from gatepost_sasl.mechanisms import SCRAM
 from gatepost_sasl.names import Names
+from gatepost_sasl.session import Scram
 from gatepost_sasl.slowest import Slowest
 
 
@@ -33,6 +36,18 @@ def _unheard(backend: str, change: int) -> None:
 
 def _untimed(seconds: float) -> None:
     del seconds
+
+
+class ImportedHashes(Protocol):
+    """What is read of the store before the fork: ``gatepost_core.store.reader.Reader``."""
+
+    def imported_hashes(self) -> list[str]:
+        """Return all password hashes of other systems. Raises StoreUnavailable."""
+        ...
+
+    def close(self) -> None:
+        """Close what is open: nothing of it may live through a fork."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +100,38 @@ def build(settings: Settings, parts: Parts) -> Chain:
             for name in settings.sasl.backends
         ]
     )
+
+
+def scram(settings: Settings, parts: Parts) -> Scram | None:
+    """Return SCRAM-SHA-256 on the store where it is on offer; its library is loaded nowhere else."""
+    if SCRAM not in settings.sasl.mechanisms:
+        return None
+    from gatepost_sasl.backends.scram import StoreScram  # noqa: PLC0415 - see above
+
+    store = StoreAuthenticator(parts.credentials, parts.keyring, parts.last_used, parts.now)
+    return StoreScram(parts.credentials, parts.keyring, store, parts.now)
+
+
+def slowest_of(store: ImportedHashes, failure_delay: float) -> Slowest:
+    """Return what knows how long the store's dearest imported hash takes to check here, and its own."""
+    slowest = Slowest(_seconds(store))
+    if slowest.delay(failure_delay) > failure_delay:
+        log.info("refusals wait for imported hashes", seconds=slowest.delay(failure_delay))
+    return slowest
+
+
+def _seconds(store: ImportedHashes) -> float:
+    try:
+        hashes = store.imported_hashes()
+    except StoreUnavailable:  # logged already; each login that checks one tells
+        hashes = []
+    finally:
+        store.close()
+    if not hashes:
+        return 0.0
+    from gatepost_core.keys.argon2id import seconds  # noqa: PLC0415 - see above
+
+    return seconds(hashes)
 
 
 def names_of(settings: Settings, backend: str) -> Names:
