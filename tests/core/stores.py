@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from gatepost_core.domain.model import MessageRecord, Rules, Source, State, WallMode
 from gatepost_core.keys import passwords
@@ -36,10 +38,20 @@ class Store:
     def engine(self) -> Engine:
         return open_engine(self.settings.store.url)
 
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Change the directory in one transaction, as the command line does; nothing is left open."""
+        engine = self.engine()
+        try:
+            with engine.begin() as connection:
+                yield connection
+        finally:
+            engine.dispose()
+
     def other_account(self, name: str = "beta", domain: str = "beta.test", *, granted: bool = False) -> None:
         """Make another account with a sender domain of its own, perhaps granted to ``acme``."""
-        engine, now = self.engine(), datetime.now(UTC)
-        with engine.begin() as connection:
+        now = datetime.now(UTC)
+        with self.writing() as connection:
             accounts.add(connection, name, now)
             domains.add(
                 connection,
@@ -52,19 +64,15 @@ class Store:
             )
             if granted:
                 grants.grant(connection, domain, "acme", now)
-        engine.dispose()
 
     def set_walls(self, mode: WallMode) -> None:
         """Have walls enforced or only reported, as the command line does."""
-        engine = self.engine()
-        with engine.begin() as connection:
+        with self.writing() as connection:
             grants.set_walls(connection, mode)
-        engine.dispose()
 
     def external(self, username: str, source: Source) -> None:
         """Make a credential whose password a directory knows."""
-        engine = self.engine()
-        with engine.begin() as connection:
+        with self.writing() as connection:
             credentials.add(
                 connection,
                 account="acme",
@@ -73,14 +81,11 @@ class Store:
                 now=datetime.now(UTC),
                 source=source,
             )
-        engine.dispose()
 
     def set_state(self, username: str, state: State) -> None:
         """Disable or enable a credential, as the command line does."""
-        engine = self.engine()
-        with engine.begin() as connection:
+        with self.writing() as connection:
             credentials.change(connection, username, state=state)
-        engine.dispose()
 
 
 def submit(writer: JournalWriter, record: MessageRecord) -> Future[None]:
@@ -105,8 +110,7 @@ def make_store(folder: Path) -> Store:
 def _fill(store: Store) -> None:
     now = datetime.now(UTC)
     derived = passwords.derive(store.keyring, PASSWORD)
-    engine = store.engine()
-    with engine.begin() as connection:
+    with store.writing() as connection:
         accounts.add(connection, "acme", now)
         for username in ("alice", "bob", "off", "old", "jörg"):
             credentials.add(
@@ -128,4 +132,3 @@ def _fill(store: Store) -> None:
             keys=(),
             now=now,
         )
-    engine.dispose()

@@ -80,13 +80,13 @@ class Login:
         return self.authenticator.authenticate(username, password, peer)
 
     def add(self, username: str = "lena", source: Source = Source.LDAP, **values: Any) -> Credential:
-        with self.store.engine().begin() as connection:
+        with self.store.writing() as connection:
             return credentials.add(
                 connection, account="acme", username=username, derived=None, now=NOW, source=source, **values
             )
 
     def change(self, username: str = "lena", **changes: Any) -> None:
-        with self.store.engine().begin() as connection:
+        with self.store.writing() as connection:
             credentials.change(connection, username, **changes)
 
 
