@@ -159,4 +159,6 @@ def _show(session: CliSession, file: Path, manifest: Manifest) -> None:
         "files": len(manifest.files),
         "bytes": size,
     }
-    emit(session, data, facts((name.replace("_", " "), str(value)) for name, value in data.items()))
+    schemas = ", ".join(f"{line} {schema}" for line, schema in manifest.schemas.items())
+    rows = {**data, "schemas": schemas}
+    emit(session, data, facts((name.replace("_", " "), str(value)) for name, value in rows.items()))

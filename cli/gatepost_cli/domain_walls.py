@@ -71,19 +71,22 @@ def revoke(session: CliSession, name: str, account: str) -> None:
 def walls(session: CliSession, mode: str | None) -> None:
     """Show whether mail that uses another account's domain is refused, or set it in the store.
 
-    The setting accounts.walls, unless it is 'store', has the last word.
+    The setting accounts.walls, unless it is 'store', has the last word. Grants of the gateway's own names are
+    shown too.
     """
     with session.directory(write=mode is not None) as connection:
         if mode is not None:
             grants.set_walls(connection, WallMode(mode))
-        stored = grants.walls(connection)
+        stored, granted = grants.walls(connection), grants.of_nobody(connection)
     setting = session.settings.accounts.wall_mode
     force = setting or stored
-    data = {"walls": force.value, "store": stored.value, "setting": session.settings.accounts.walls}
+    said = session.settings.accounts.walls
+    data = {"walls": force.value, "store": stored.value, "setting": said, "own_names_granted": granted}
     rows = [
         ("in force", f"{force}: {_MEANING[force]}"),
         ("the store says", stored.value),
-        ("accounts.walls", data["setting"]),
+        ("accounts.walls", said),
+        *((name, f"the gateway's own, granted to {', '.join(to)}") for name, to in granted.items()),
     ]
     emit(session, data, facts(rows))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import grp
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -32,19 +33,19 @@ class Restoring:
     def run(self, *, with_etc: bool) -> list[Path]:
         """Do it; return the names of what was moved away."""
         here = self._places(lenient=with_etc)
-        etc = self._unpacked("etc", self._config.parent, here) if with_etc else None
+        etc = self._unpacked("etc", self._config, here) if with_etc else None
         there = here
         if etc is not None:
             there = Places.of(restore.settings_of(etc, self._config, self._session.overrides), self._config)
         restore.only_own(here, there)
         databases = {
-            line: self._unpacked("databases", place.parent, here) for line, place in there.databases.items()
+            line: self._unpacked("databases", place, here) for line, place in there.databases.items()
         }
         for folder in databases.values():
             restore.check_databases(folder, self._manifest)
-        keys = self._unpacked("keys", there.keys.parent, here)
+        keys = self._unpacked("keys", there.keys, here)
         restore.check_keys(keys)
-        images = self._unpacked("images", there.images.parent, here)
+        images = self._unpacked("images", there.images, here)
         moves = Moves(self._session.now, as_owner_of)
         try:
             if etc is not None:
@@ -52,7 +53,10 @@ class Restoring:
             for line, place in there.databases.items():
                 moves.replace(databases[line] / f"{line}.db", place, *_beside(place))
             moves.replace(keys, there.keys)
-            moves.fill(images, there.images, replace=False)
+            if there.images.exists():
+                moves.fill(images, there.images, replace=False)
+            elif any(images.iterdir()):
+                moves.replace(images, there.images)
         except BaseException:
             moves.undo()
             raise
@@ -67,15 +71,26 @@ class Restoring:
                 raise
             return Places.of(Settings(), self._config)
 
-    def _unpacked(self, part: Part, beside: Path, here: Places) -> Path:
-        """Unpack a part into a folder that is renamed into ``beside`` without being copied."""
+    def _unpacked(self, part: Part, place: Path, here: Places) -> Path:
+        """Unpack a part into a folder beside its place, which is renamed there without being copied."""
+        beside = place.parent
         with as_owner_of(beside):
             beside.mkdir(mode=0o750, parents=True, exist_ok=True)
             folder = self._stack.enter_context(scratch.folder(beside)) / part
             folder.mkdir(mode=0o750)
             groups = set(_groups(beside, here)) if part == "etc" else set[str]()
             restore.unpack(self._archive, self._manifest, part, folder, groups)
-            return folder
+        if part != "etc":
+            _give(folder.parent, place if place.exists() else here.databases[migrate.DATABASES[0]].parent)
+        return folder
+
+
+def _give(unpacked: Path, like: Path) -> None:
+    """Give what root unpacked in a folder of root's, such as /srv, to the user whose place it is."""
+    owner = like.stat()
+    if os.geteuid() == 0 and unpacked.stat().st_uid == 0 and owner.st_uid != 0:
+        for path in (unpacked, *unpacked.rglob("*")):
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def _beside(place: Path) -> Iterator[Path]:

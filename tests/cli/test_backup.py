@@ -67,6 +67,10 @@ def test_what_was_lost_comes_back_with_its_keys(filled: Gatepost) -> None:
     assert filled("domain", "rotate", "acme.example").code == 0  # seals with the restored key
 
 
+def test_the_schemas_of_an_archive_are_told_in_words(filled: Gatepost) -> None:
+    assert "schemas\tdirectory 0" in filled("backup", "verify", str(archive_of(filled))).out
+
+
 def test_a_backup_is_for_its_owner_alone_and_holds_nothing_of_others(filled: Gatepost) -> None:
     file = archive_of(filled)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,6 +83,31 @@ def test_no_command_of_root_leaves_a_file_that_is_not_the_owner_s(theirs: Gatepo
         assert strangers(theirs) == []
     assert output.stat().st_uid == 0
     assert b"Hello." in output.read_bytes()
+
+
+@open_code
+def test_what_a_backup_brings_back_is_the_owner_s_in_folders_that_stand_in_one_of_root_s(
+    theirs: Gatepost,
+) -> None:
+    """Else the daemons find keys and images that they may not read."""
+    folder, images = theirs.folder, theirs.folder / "images"
+    with theirs.config.open("a") as config:
+        config.write(f'[images]\ndirectory = "{images}"\n')
+    assert theirs.process("store", "upgrade").code == 0
+    kept = images / "ab" / f"{'ab' * 32}.png"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("png")
+    shutil.chown(kept, (folder / "store").stat().st_uid)
+    assert theirs.process("backup", "create", str(folder / "kept.tar.gz")).code == 0
+    owner = (folder / "store").stat().st_uid
+    for lost in ([], [images, folder / "keys"]):
+        for place in lost:
+            shutil.rmtree(place)
+        done = theirs.process("backup", "restore", str(folder / "kept.tar.gz"))
+        assert done.code == 0, done
+        assert strangers(theirs) == []
+        assert {path.stat().st_uid for path in (folder / "keys", kept)} == {owner}
+    assert {path.stat().st_uid for path in (images, kept.parent)} == {owner}
 
 
 @open_code

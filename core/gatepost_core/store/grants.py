@@ -64,6 +64,13 @@ def every(connection: Connection, name: str | None = None) -> dict[str, list[Gra
     return found
 
 
+def of_nobody(connection: Connection) -> dict[str, list[str]]:
+    """Return who was granted a name that no account registered: one of the gateway's own, now or once."""
+    registered = set(connection.execute(select(sender_domains.c.name)).scalars())
+    granted = every(connection).items()
+    return {name: [one.account for one in found] for name, found in granted if name not in registered}
+
+
 def forget(connection: Connection, name: str) -> None:
     """Remove all grants of a name."""
     connection.execute(delete(domain_grants).where(domain_grants.c.name == name))
