@@ -80,13 +80,23 @@ class ByHand:
             yield connection
 
     @property
+    def reloads(self) -> int:
+        """How often Postfix has read its files anew."""
+        log = (self.house.places.logs / "postfix.log").read_text(errors="replace")
+        return log.count(": reload -- version")
+
+    @property
     def waiting(self) -> str:
-        """What is in the queue, once what was just taken in has had its time to be delivered."""
-        words = ["/usr/sbin/postqueue", "-c", str(self.house.places.postfix), "-j"]
+        """What is in the queue, once what was just taken in has had its time to be delivered.
+
+        What was being delivered at a reload is looked at again when qmgr(8) is woken, which is here.
+        """
+        where = ["-c", str(self.house.places.postfix)]
         deadline = time.monotonic() + PATIENCE
-        while left := subprocess.run(words, check=True, capture_output=True, text=True).stdout:
+        while left := subprocess.check_output(["/usr/sbin/postqueue", *where, "-j"], text=True):
             if time.monotonic() > deadline:
                 break
+            subprocess.run(["/usr/sbin/postkick", *where, "public", "qmgr", "I"], check=True)
             time.sleep(0.1)
         return left
 
@@ -231,9 +241,12 @@ def test_a_house_that_delivers_to_itself_only_is_warned_and_its_mail_stays_as_it
 
 def test_the_way_back_is_to_the_byte_while_mail_comes_in(by_hand: ByHand) -> None:
     (_, (script,)) = steps()
+    reloads = by_hand.reloads
     with mail_coming_in(by_hand.house) as words:
         done = by_hand.shell(f"set -e\n{script}", "y\n")
     assert done.returncode == 0, done.stderr
+    # Twice: the first renames queue files, and qmgr(8) loses sight of one that it has just begun with.
+    assert by_hand.reloads == reloads + 2
     assert by_hand.house.files == by_hand.before
     assert words
     assert by_hand.waiting == ""
@@ -265,7 +278,8 @@ def test_the_role_s_module_does_the_same_and_goes_the_same_way_back(by_hand: ByH
         assert b"X-House-Filter" not in by_hand.house.wait_for(by_hand.house.local(), word)
         assert not module(settings=wanted)["changed"]
         assert module(state="absent")["reload"]
-        by_hand.shell("postfix reload")
+        # As the role does: queue files are renamed at the first.
+        by_hand.shell(f"postfix reload; postsuper -c {by_hand.house.places.postfix}; postfix reload")
     assert by_hand.house.files == by_hand.before
     assert by_hand.house.flows() == by_hand.flows
     assert by_hand.waiting == ""

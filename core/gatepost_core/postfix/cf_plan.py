@@ -136,6 +136,12 @@ class Plan:
         """Whether a reload is not enough for what changed."""
         return any(name in NEEDS_RESTART for name in self.changed)
 
+    @property
+    def renames(self) -> bool:
+        """Whether postsuper(1) gives queue files other names now, which a reload has it do beside qmgr(8)."""
+        name = "enable_long_queue_ids"
+        return name in self.changed and value(self.main.get(name)) != "yes"
+
     def _file(self, kind: str) -> ConfigFile:
         return self.main if kind == "main" else self.master
 
