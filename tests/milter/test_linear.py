@@ -81,7 +81,7 @@ def test_html(world: World, name: str) -> None:
     nesting, transfer = load("gatepost_milter.html.nesting"), load("gatepost_milter.parts.transfer")
 
     def read(text: str) -> None:
-        nesting.too_deep(text)
+        nesting.measure(text)
         try:
             part = opened.open_html("8bit", "utf-8", text.encode()).html
         except transfer.TransferError:
@@ -99,7 +99,7 @@ def test_html(world: World, name: str) -> None:
 def test_elements_that_stay_open_are_not_gone_through_for_each_end_tag(world: World) -> None:
     nesting = world.load("gatepost_milter.html.nesting")
     assert_linear(
-        world, lambda size: "<div><b>" + "<optgroup>" * size + "</div>" * size, nesting.too_deep, size=100
+        world, lambda size: "<div><b>" + "<optgroup>" * size + "</div>" * size, nesting.measure, size=100
     )
 
 

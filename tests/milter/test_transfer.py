@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatepost_milter.editing.edits import Edit, OverlapError, ordered, splice
-from gatepost_milter.parts.charsets import CharsetError, byte_edits, decode
+from gatepost_milter.parts.charsets import CharsetError, byte_ranges, decode, insertions
 from gatepost_milter.parts.transfer import TransferError, open_part, spliced, to_quoted_printable
 
 TEXTS = st.text(
@@ -19,6 +19,13 @@ TEXTS = st.text(
     | st.characters(codec="utf-8", exclude_characters="\r\n"),
     max_size=200,
 )
+
+
+def byte_edits(data: bytes, text: str, codec: str, edits: list[Edit[str]]) -> list[Edit[bytes]]:
+    """Return edits of a text as edits of its bytes, as the features' places and texts are written."""
+    ranges = byte_ranges(data, text, codec, [(start, end) for start, end, _ in edits])
+    new = insertions([what for _, _, what in edits], codec)
+    return [(start, end, what) for (start, end), what in zip(ranges, new, strict=True)]
 
 
 @st.composite

@@ -88,8 +88,6 @@ _ANY_CASE = frozenset(
     )
 )
 _PLAIN_TAG = re.compile(r"[a-z][a-z0-9]*")
-# What a document has without a start tag for it, or under another name.
-IMPLIED = frozenset(("html", "head", "body", "tbody", "tr", "colgroup", "p", "br", "img"))
 # The specificity of what nobody can rank: above all others.
 UNRANKED = (1 << 30, 0, 0)
 

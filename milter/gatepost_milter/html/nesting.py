@@ -105,11 +105,6 @@ class Measure:
         return ""
 
 
-def too_deep(text: str) -> str:
-    """Return why a parser should not be given ``text``; empty if it may."""
-    return measure(text).fault
-
-
 def measure(text: str) -> Measure:
     """Return how deep a document nests at most. It stops where it is too deep."""
     found = Measure()

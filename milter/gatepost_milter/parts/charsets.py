@@ -12,7 +12,7 @@ import encodings
 import pkgutil
 from encodings.aliases import aliases
 
-from gatepost_milter.editing.edits import Edit, Range, between
+from gatepost_milter.editing.edits import Range, between
 
 # Declared by habit where the larger set is meant (encoding.spec.whatwg.org, "Names and labels").
 _SUPERSETS = {
@@ -84,13 +84,6 @@ def _by_mark(data: bytes, name: str) -> str:
         if data.startswith(mark):
             return codec
     raise CharsetError(f"is {name} without a byte order mark")
-
-
-def byte_edits(data: bytes, text: str, codec: str, edits: list[Edit[str]]) -> list[Edit[bytes]]:
-    """Return ``edits`` of ``text`` as edits of ``data``; both lists in order. Raises CharsetError."""
-    ranges = byte_ranges(data, text, codec, [(start, end) for start, end, _ in edits])
-    new = insertions([edit[2] for edit in edits], codec)
-    return [(start, end, what) for (start, end), what in zip(ranges, new, strict=True)]
 
 
 def byte_ranges(data: bytes, text: str, codec: str, ranges: list[Range]) -> list[Range]:
