@@ -9,7 +9,7 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from gatepost_stack import layout, process
 from gatepost_stack.instance import _GUARD, _INTERNAL_SERVICES, _daemon_directory
+from tests.waiting import until
 
 Found = TypeVar("Found")
 NAME = "house.test"
@@ -85,7 +86,7 @@ class Elsewhere:
 
     def got(self, recipient: str) -> tuple[str, list[str], str]:
         """Wait for the message to ``recipient``."""
-        return wait(lambda: next((one for one in self.mail if recipient in one[1]), None), recipient)
+        return until(lambda: next((one for one in self.mail if recipient in one[1]), None), recipient)
 
 
 class HandMade:
@@ -129,7 +130,7 @@ class HandMade:
         command = [*_GUARD, f"{_daemon_directory()}/master", "-c", str(self.place.postfix)]
         self.master = process.start(command, self.log_file)
         try:
-            wait(lambda: (self.place.queue / "public/pickup").exists() or None, "Postfix", lambda: self.log)
+            until((self.place.queue / "public/pickup").exists, lambda: f"Postfix\n{self.log}")
         except BaseException:
             process.stop(self.master)
             raise
@@ -176,7 +177,7 @@ class HandMade:
             lines = (line for line in self.log.splitlines() if all(text in line for text in texts))
             return next(lines, None)
 
-        return wait(found, f"{texts} in the log", lambda: self.log[-3000:])
+        return until(found, lambda: f"{texts} in the log\n{self.log[-3000:]}")
 
     def mailbox(self, text: str) -> str:
         """Wait for a message with ``text`` in the server's own mailbox."""
@@ -185,16 +186,7 @@ class HandMade:
             every = (path.read_text(errors="replace") for path in (self.mail / "all").rglob("new/*"))
             return next((message for message in every if text in message), None)
 
-        return wait(found, f"{text!r} in the mailbox", lambda: self.log[-3000:])
-
-
-def wait(look: Callable[[], Found | None], what: str, more: Callable[[], str] = str) -> Found:
-    """Look until there is something, for half a minute."""
-    deadline = time.monotonic() + 30
-    while (found := look()) is None:
-        assert time.monotonic() < deadline, f"{what}: not within 30 s\n{more()}"
-        time.sleep(0.02)
-    return found
+        return until(found, lambda: f"{text!r} in the mailbox\n{self.log[-3000:]}")
 
 
 def _free_port() -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from gatepost_core.postfix import Parameter
 from gatepost_stack.provision import BOUNCE_DOMAIN, DOMAIN, ClientLogin
 from gatepost_stack.stack import Stack
 from tests.integration.harness import SENDER, Gateway, fresh_recipient, text_message
+from tests.waiting import until
 
 CA_OF_OTHERS = "/etc/ssl/certs/ca-certificates.crt"
 OUTSIDER = "carol@elsewhere.test"
@@ -93,15 +93,6 @@ def test_a_relay_whose_certificate_cannot_be_verified_gets_neither_mail_nor_pass
         with gateway.logged_in(stack.provision.credential()) as connection:
             connection.sendmail(SENDER, [recipient], text_message())
         log = gateway.stack.layout.logs / "postfix.log"
-        wait_for_text(log, "Server certificate not verified")
+        said = "Server certificate not verified"
+        until(lambda: said in log.read_text(errors="replace"), lambda: f"{said!r} in {log}")
         assert login.username not in upstream.log("sasl")
-
-
-def wait_for_text(log: Path, text: str) -> None:
-    """Wait until a log has a text."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        if text in log.read_text(errors="replace"):
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"{text!r} is not in {log}: {log.read_text(errors='replace')[-2000:]}")

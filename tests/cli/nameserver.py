@@ -6,14 +6,15 @@ import random
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import dns.exception
 import dns.message
 import dns.query
+
+from tests.waiting import until
 
 _SOA = "@ 60 IN SOA ns hostmaster 1 60 60 60 60\n@ 60 IN NS ns\nns 60 IN A 127.0.0.1\n"
 _NSD = shutil.which("nsd", path="/usr/sbin:/usr/bin") or "nsd"
@@ -60,11 +61,11 @@ def _free_port() -> int:
 
 def _wait_until_ready(port: int, zone: str, server: subprocess.Popen[bytes], log: Path) -> None:
     query = dns.message.make_query(zone, "SOA")
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            if dns.query.udp(query, "127.0.0.1", timeout=0.2, port=port).answer:
-                return
-        except (dns.exception.Timeout, OSError):
-            time.sleep(0.02)
-    raise AssertionError(f"nsd does not answer: {log.read_text()}")
+
+    def answers() -> bool:
+        with suppress(dns.exception.Timeout, OSError):
+            return bool(dns.query.udp(query, "127.0.0.1", timeout=0.2, port=port).answer)
+        return server.poll() is not None
+
+    until(answers, lambda: f"an answer of nsd: {log.read_text()}")
+    assert server.poll() is None, log.read_text()

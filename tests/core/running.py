@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
+from tests.waiting import until
+
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 20.0
 # What systemd does between fork and exec: the socket as descriptor 3, and for whom it is (sd_listen_fds(3)).
@@ -95,12 +97,12 @@ class Running:
 
     def wait_log(self, text: str, times: int = 1) -> str:
         """Wait until a text stands so often in the log; return the log."""
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            if self.log.count(text) >= times:
-                return self.log
-            select.select([], [], [], 0.02)
-        raise AssertionError(f"{text!r} is not in the log {times} times:\n{self.log}")
+        until(
+            lambda: self.log.count(text) >= times,
+            lambda: f"{text!r} {times} times in the log:\n{self.log}",
+            PATIENCE,
+        )
+        return self.log
 
     @property
     def log(self) -> str:

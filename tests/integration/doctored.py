@@ -19,6 +19,7 @@ from gatepost_cli.dns import records
 from gatepost_stack.instance import HOST
 from gatepost_stack.stack import HOSTNAME, Stack
 from tests.integration.harness import Gateway
+from tests.waiting import until
 
 FINDING = dict[str, str]
 
@@ -76,9 +77,7 @@ def zones(stack: Stack) -> dict[str, list[str]]:
 
 def wait_until_served(doctor: Doctor) -> None:
     """Wait until Postfix takes mail again: master(8) holds back a service whose smtpd could not start."""
-    deadline = time.monotonic() + 90
-    while doctor("--only", "probe")["faults"]:
-        assert time.monotonic() < deadline, "Postfix did not come back"
+    until(lambda: not doctor("--only", "probe")["faults"], "Postfix back", 90)
 
 
 @contextmanager
@@ -104,11 +103,13 @@ def _reload(stack: Stack, text: str) -> None:
     subprocess.run(
         ["/usr/sbin/postfix", "-c", str(stack.layout.postfix), "reload"], check=True, capture_output=True
     )
-    deadline = time.monotonic() + 30
-    while pids & _smtpds(stack):  # each ends after the session that it is in
-        assert time.monotonic() < deadline, "smtpd did not end after a reload"
+
+    def replaced() -> bool:
+        """Have a session: each smtpd ends after the one that it is in."""
         with socket.create_connection((HOST, stack.ports[0]), timeout=5):
-            pass
+            return not pids & _smtpds(stack)
+
+    until(replaced, "the end of each smtpd from before the reload")
 
 
 def _smtpds(stack: Stack) -> set[int]:

@@ -8,7 +8,6 @@ import signal
 import smtplib
 import ssl
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from gatepost_stack.delivery import Delivered
 from gatepost_stack.instance import HOST
 from gatepost_stack.provision import ClientLogin
 from gatepost_stack.stack import Stack
+from tests.waiting import until
 
 Port = Literal["mx", "submission", "submissions"]
 Mechanism = Literal["PLAIN", "LOGIN"]
@@ -125,11 +125,12 @@ class Gateway:
 
     def logged(self, name: str, pattern: str, seconds: float = 30.0) -> str:
         """Wait until a log holds what matches; return all of it. Lines of routine come a moment late."""
-        deadline = time.monotonic() + seconds
-        while not re.search(pattern, found := self.log(name)):
-            assert time.monotonic() < deadline, f"nothing like {pattern!r} in the log of {name}:\n{found}"
-            time.sleep(0.01)
-        return found
+
+        def look() -> str | None:
+            found = self.log(name)
+            return found if re.search(pattern, found) else None
+
+        return until(look, lambda: f"{pattern!r} in the log of {name}:\n{self.log(name)}", seconds)
 
     def workers(self, daemon: str) -> list[int]:
         """Return the process ids of a daemon's workers."""

@@ -12,7 +12,6 @@ import shutil
 import smtplib
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import count
@@ -22,6 +21,7 @@ from gatepost_bench import opendkim
 from gatepost_stack import delivery, layout, process
 from gatepost_stack.instance import _INTERNAL_SERVICES, HOST, Postfix
 from gatepost_stack.stack import Stack, free_ports
+from tests.waiting import until
 
 NAME = "house.example.test"
 LOCAL = "bob@local.house.test"
@@ -151,16 +151,14 @@ class House:
 
     def wait_for(self, maildir: Path, word: bytes) -> bytes:
         """Return the message in a mailbox that holds ``word``."""
-        deadline = time.monotonic() + _SECONDS
-        while time.monotonic() < deadline:
-            for file in (maildir / "new").glob("*"):
-                text = file.read_bytes()
-                if word in text:
-                    return text
-            time.sleep(0.02)
-        raise AssertionError(
-            f"{word!r} did not come; the log:\n{process.tail(self.places.logs / 'postfix.log')}"
-        )
+
+        def look() -> bytes | None:
+            return next(
+                (text for text in map(Path.read_bytes, (maildir / "new").glob("*")) if word in text), None
+            )
+
+        log = self.places.logs / "postfix.log"
+        return until(look, lambda: f"{word!r}; the log:\n{process.tail(log)}", _SECONDS)
 
     def wait_in_sink(self, word: bytes) -> delivery.Delivered:
         return delivery.wait_for(self._sink, lambda item: word in item.message)
@@ -262,11 +260,9 @@ def _postsrsd(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def _wait_until_open(port: int, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + _SECONDS
-    while True:
+    def answers() -> bool:
         with socket.socket() as probe:
-            if probe.connect_ex((HOST, port)) == 0:
-                return
-        assert server.poll() is None, "postsrsd did not start"
-        assert time.monotonic() < deadline, "postsrsd did not answer"
-        time.sleep(0.02)
+            return server.poll() is not None or probe.connect_ex((HOST, port)) == 0
+
+    until(answers, "an answer of postsrsd", _SECONDS)
+    assert server.poll() is None, "postsrsd did not start"

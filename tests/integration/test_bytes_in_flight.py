@@ -16,7 +16,7 @@ from gatepost_milter.editing.message import Message
 from tests.integration.harness import SENDER
 from tests.integration.lone import Lone, lone_milter
 from tests.integration.processes import peak, reset_peak, resident
-from tests.integration.test_server import until
+from tests.waiting import until
 
 LARGEST = 1_000_000
 TO = ["bob@example.org"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import smtplib
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
 
@@ -12,6 +11,7 @@ import pytest
 
 from gatepost_stack.provision import ClientLogin
 from tests.integration.harness import SENDER, Gateway, fresh_recipient, reply
+from tests.waiting import until
 
 CLIENTS = 4
 MESSAGES_A_SESSION = 5
@@ -48,10 +48,11 @@ class Load:
     def wait_for(self, more: int, seconds: float = 30.0) -> None:
         """Wait until ``more`` messages were accepted from now on."""
         wanted = len(self.accepted) + more
-        deadline = time.monotonic() + seconds
-        while len(self.accepted) < wanted:
-            assert time.monotonic() < deadline, f"no mail gets through: {self.replies} {self.faults}"
-            time.sleep(0.01)
+        until(
+            lambda: len(self.accepted) >= wanted,
+            lambda: f"mail that gets through: {self.replies} {self.faults}",
+            seconds,
+        )
 
     def _client(self) -> None:
         while not self._stopping.is_set():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from tests.integration.lone import ALL, Lone, lone_milter
 from tests.integration.processes import peak, reset_peak, resident
 from tests.milter.dkim.judges import BOTH, by_opendkim
 from tests.milter.making import message as parsed
+from tests.waiting import until
 
 SIZE = 40_000_000
 EDITED = 9_900_000  # below milter.edit_size_limit: HTML is edited, and what has long lines is encoded
@@ -106,10 +106,11 @@ def costs(lone: Lone, message: Message) -> float:
     assert answer.action == "accept", answer.reply
     assert lone.workers() == [worker]
     # It is given back after the answer, once the worker has nothing else to do.
-    deadline = time.monotonic() + PATIENCE
-    while resident(worker) - before >= KEPT_MOST:
-        assert time.monotonic() < deadline, f"{(resident(worker) - before) / 1e6:.1f} MB are kept"
-        time.sleep(0.05)
+    until(
+        lambda: resident(worker) - before < KEPT_MOST,
+        lambda: f"{(resident(worker) - before) / 1e6:.1f} MB are kept",
+        PATIENCE,
+    )
     print(f"kept {(resident(worker) - before) / 1e6:.1f} MB")
     assert not has_long_line(answer.message.body)
     return needed / len(message.body)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import smtplib
 import ssl
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from gatepost_stack.stack import Stack, free_ports
 from tests.cli.nameserver import nameserver
 from tests.integration.doctored import Doctor, zones
 from tests.integration.harness import SENDER, Gateway, fresh_recipient, refusal, text_message
+from tests.waiting import until
 
 GUESSER, CUSTOMER = "127.0.0.2", "127.0.0.3"
 CONFIGURATION = """\
@@ -101,10 +101,8 @@ def _haproxy(folder: Path, text: str, port: int) -> Iterator[None]:
     file.write_text(text)
     process = subprocess.Popen(["/usr/sbin/haproxy", "-db", "-f", str(file)])
     try:
-        deadline = time.monotonic() + 30
-        while not _greets(port):
-            assert process.poll() is None
-            assert time.monotonic() < deadline, "no greeting through HAProxy"
+        until(lambda: process.poll() is not None or _greets(port), "a greeting through HAProxy")
+        assert process.poll() is None
         yield
     finally:
         process.terminate()

@@ -11,8 +11,7 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +19,7 @@ import pytest
 
 from gatepost_stack import delivery, layout
 from gatepost_stack.stack import USUAL_PORTS
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "gatepost_stack.server"]
@@ -66,13 +66,6 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         process.wait(60)
     finally:
         process.kill()
-
-
-def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.02)
 
 
 def left_over(var: Path) -> list[str]:

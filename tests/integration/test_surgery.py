@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import re
 import subprocess
-import time
 from collections.abc import Iterator
 from email import message_from_bytes, policy
 
@@ -19,6 +18,7 @@ from gatepost_core.store import journal
 from gatepost_core.store.engine import open_engine
 from gatepost_stack.stack import Stack
 from tests.integration.harness import SENDER, Gateway, fresh_recipient
+from tests.waiting import until
 
 CLICK = "click.example.test"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
@@ -47,12 +47,11 @@ def keys(gateway: Gateway) -> Keyring:
 def envelope(gateway: Gateway, queue_id: str) -> str:
     """Return what Postfix keeps of a message's envelope, once its queue manager has it."""
     command = ["/usr/sbin/postcat", "-c", str(gateway.stack.layout.postfix), "-e", "-q", queue_id]
-    deadline = time.monotonic() + 20
-    while True:
-        run = subprocess.run(command, check=False, capture_output=True, text=True)
-        if run.returncode == 0 or time.monotonic() > deadline:
-            assert run.returncode == 0, run.stderr
-            return run.stdout
+
+    def shown() -> str:
+        return subprocess.run(command, check=False, capture_output=True, text=True).stdout
+
+    return until(shown, f"{queue_id} in the queue")
 
 
 def test_dsn_parameters_survive_a_changed_sender_and_the_original_one_is_on_record(held: Gateway) -> None:

@@ -18,6 +18,7 @@ from gatepost_milter.css import calculators
 from gatepost_milter.css.calculator import MEMORY, CalculatorError
 from gatepost_milter.css.calculators import COMMAND, Calculators, LostError
 from gatepost_milter.libmilter.crew import Crew, Ticket
+from tests.waiting import until
 
 HTML, CSS = '<p gp="1">x', "p{g1:1}"
 LONG_HTML = "<i></i>" + "<b></b>" * 20_000 + "<p><i>"  # half a minute's work
@@ -34,10 +35,13 @@ def pool(command: tuple[str, ...] = COMMAND, processes: int = 2) -> Iterator[Cal
 
 
 def wait_until_gone(pid: int) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split(")")[1]:
-        assert time.monotonic() < deadline, f"{pid} is still there"
-        time.sleep(0.01)
+    until(
+        lambda: (
+            not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text().split(")")[1]
+        ),
+        f"the end of {pid}",
+        DEADLINE,
+    )
 
 
 def test_a_calculator_answers_and_is_used_again() -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from tests.sasl.pki import Authority
+from tests.waiting import until
 
 BASE = "dc=example,dc=org"
 READER = f"cn=reader,{BASE}"
@@ -125,7 +126,7 @@ class Slapd:
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         for port in (self.port, self.tls_port):
-            wait_until_open(port)
+            until(partial(is_open, port), f"somebody who listens on port {port}")
 
     def stop(self) -> None:
         process, self._process = self._process, None
@@ -161,13 +162,10 @@ def free_port() -> int:
     return port
 
 
-def wait_until_open(port: int, seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return
-        time.sleep(0.02)
-    raise AssertionError(f"nobody listens on port {port}")
+def is_open(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from gatepost_sasl.backends.ldap_servers import Address, Order, tls_context
 from gatepost_sasl.backends.template import VerifiedUser
 from tests.sasl import pki, slapd
 from tests.sasl.slapd import BASE, PASSWORD, READER, READER_PASSWORD, Slapd
+from tests.waiting import until
 
 DIRECT = f"uid={{user}},ou=people,{BASE}"
 Make = Callable[..., LdapCheck]
@@ -198,10 +199,7 @@ def test_a_server_that_does_not_speak_ldap_is_our_fault_in_time(
         began = time.monotonic()
         fault(check)
         assert time.monotonic() - began < 4
-    deadline = time.monotonic() + 10
-    while check._pool.stuck:  # the thread comes back
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: not check._pool.stuck, "the thread comes back")
 
 
 def test_over_several_dead_servers_the_deadline_holds(make: Make) -> None:

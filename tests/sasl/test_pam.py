@@ -24,6 +24,7 @@ from tests.core.stores import PASSWORD as STORE_PASSWORD
 from tests.core.stores import make_store
 from tests.sasl.pamd import PASSWORD, by_password_file, password_file, service
 from tests.sasl.test_daemon import login
+from tests.waiting import until
 
 PERMIT = "account required pam_permit.so"
 
@@ -114,10 +115,7 @@ def test_a_module_that_hangs_on_one_user_leaves_the_others_alone(gate: Path, tmp
             client.join()
         assert results == [VerifiedUser("penny")] * 6
         gate.unlink()
-        deadline = time.monotonic() + 10
-        while check._pool.stuck:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        until(lambda: not check._pool.stuck)
         assert check.check("wedged", PASSWORD) == VerifiedUser("wedged")
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from gatepost_sasl.authenticator import BackendUnavailable
 from gatepost_sasl.backends.pool import DeadlinePool, NotAsked
+from tests.waiting import until
 
 
 class Hang:
@@ -28,13 +29,6 @@ def hang() -> Iterator[Hang]:
     made = Hang()
     yield made
     made.release.set()
-
-
-def wait_until_free(pool: DeadlinePool) -> None:
-    deadline = time.monotonic() + 10
-    while pool.stuck:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def test_a_call_returns_what_it_returns_and_raises_what_it_raises() -> None:
@@ -58,7 +52,7 @@ def test_a_call_that_hangs_is_left_behind_in_time_and_counted(hang: Hang) -> Non
     assert (pool.stuck, counted, abandoned) == (1, [1], [True])
     assert pool.run(lambda: "others", 5, "b") == "others"
     hang.release.set()
-    wait_until_free(pool)
+    until(lambda: not pool.stuck)
     assert counted == [1, -1]
     pool.close()
 
@@ -72,7 +66,7 @@ def test_one_user_gets_some_of_the_threads_only(hang: Hang) -> None:
         pool.run(hang, 30, "wedged")
     assert pool.run(lambda: "fine", 5, "another") == "fine"
     hang.release.set()
-    wait_until_free(pool)
+    until(lambda: not pool.stuck)
     assert pool.run(lambda: "again", 5, "wedged") == "again"
     pool.close()
 
