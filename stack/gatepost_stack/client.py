@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 import smtplib
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email import message_from_string
 from email.utils import getaddresses
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 Mechanism = Literal["plain", "login"]
+Tls = Literal["starttls", "wrapped", "none"]
 
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _QUEUED = re.compile(rb"queued as (\w+)")
@@ -30,11 +32,11 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where and as whom to log in. ``tls`` is ``starttls`` or ``wrapped`` (RFC 8314)."""
+    """Where and as whom to log in."""
 
     host: str
     port: int
-    tls: Literal["starttls", "wrapped"]
+    tls: Tls
     ca_file: Path
     username: str
     password: str
@@ -75,7 +77,8 @@ def read_mail(content: bytes, sender: str | None = None, recipients: Sequence[st
 def send(server: Server, mail: Mail) -> str:
     """Send a mail and return the queue id that the server told. Raises RefusedError, OSError."""
     try:
-        with _connect(server) as connection:
+        with session(server.host, server.port, server.tls, server.ca_file) as connection, connection:
+            log_in(connection, server.username, server.password, server.mechanism)
             return _transaction(connection, mail)
     except smtplib.SMTPResponseException as error:
         raise RefusedError(_reply(error.smtp_code, error.smtp_error)) from error
@@ -83,24 +86,35 @@ def send(server: Server, mail: Mail) -> str:
         raise RefusedError(f"the server hung up: {error}") from error
 
 
-def _connect(server: Server) -> smtplib.SMTP:
-    context = ssl.create_default_context(cafile=str(server.ca_file))
+@contextmanager
+def session(
+    host: str, port: int, tls: Tls, ca_file: Path, source: str | None = None
+) -> Iterator[smtplib.SMTP]:
+    """Open a session and say EHLO, inside TLS with a verified certificate unless ``tls`` is none.
+
+    ``wrapped``: TLS from the first byte on (RFC 8314). ``source``: the client's address. Raises OSError.
+    """
+    context = ssl.create_default_context(cafile=str(ca_file))
+    address = None if source is None else (source, 0)
     connection: smtplib.SMTP
-    if server.tls == "wrapped":
-        connection = smtplib.SMTP_SSL(server.host, server.port, timeout=_SECONDS, context=context)
+    if tls == "wrapped":
+        connection = smtplib.SMTP_SSL(host, port, timeout=_SECONDS, context=context, source_address=address)
     else:
-        connection = smtplib.SMTP(server.host, server.port, timeout=_SECONDS)
+        connection = smtplib.SMTP(host, port, timeout=_SECONDS, source_address=address)
     try:
-        if server.tls == "starttls":
+        if tls == "starttls":
             connection.starttls(context=context)
         connection.ehlo()
-        connection.user, connection.password = server.username, server.password
-        authenticate = connection.auth_plain if server.mechanism == "plain" else connection.auth_login
-        connection.auth(server.mechanism.upper(), authenticate)
-    except BaseException:
+        yield connection
+    finally:
         connection.close()
-        raise
-    return connection
+
+
+def log_in(connection: smtplib.SMTP, username: str, password: str, mechanism: Mechanism = "plain") -> None:
+    """Log in with one mechanism. Raises smtplib.SMTPAuthenticationError."""
+    connection.user, connection.password = username, password
+    authenticate = connection.auth_plain if mechanism == "plain" else connection.auth_login
+    connection.auth(mechanism.upper(), authenticate)
 
 
 def _transaction(connection: smtplib.SMTP, mail: Mail) -> str:

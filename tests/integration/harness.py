@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import smtplib
-import ssl
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from itertools import count
 from pathlib import Path
 from typing import Literal
 
-from gatepost_stack import delivery
+from gatepost_stack import client, delivery
 from gatepost_stack.delivery import Delivered
 from gatepost_stack.instance import HOST
 from gatepost_stack.provision import ClientLogin
@@ -65,19 +64,9 @@ class Gateway:
     @contextmanager
     def connect(self, role: Port = "submission", *, tls: bool = True) -> Iterator[smtplib.SMTP]:
         """Open a session, inside TLS with a verified certificate unless ``tls`` is off."""
-        context = ssl.create_default_context(cafile=self.ca_file)
-        connection: smtplib.SMTP
-        if role == "submissions":
-            connection = smtplib.SMTP_SSL(HOST, self.port(role), timeout=30, context=context)
-        else:
-            connection = smtplib.SMTP(HOST, self.port(role), timeout=30)
-        try:
-            if tls and role != "submissions":
-                connection.starttls(context=context)
-            connection.ehlo()
+        way: client.Tls = "none" if not tls else "wrapped" if role == "submissions" else "starttls"
+        with client.session(HOST, self.port(role), way, self.stack.layout.ca_file) as connection:
             yield connection
-        finally:
-            connection.close()
 
     @contextmanager
     def logged_in(
@@ -85,9 +74,9 @@ class Gateway:
     ) -> Iterator[smtplib.SMTP]:
         """Open a session and log in with one mechanism."""
         with self.connect(role) as connection:
-            connection.user, connection.password = login.username, login.password
-            authenticate = connection.auth_plain if mechanism == "PLAIN" else connection.auth_login
-            connection.auth(mechanism, authenticate)
+            client.log_in(
+                connection, login.username, login.password, "plain" if mechanism == "PLAIN" else "login"
+            )
             yield connection
 
     def swaks(self, role: Port, *options: str, login: ClientLogin | None = None, tls: bool = True) -> Outcome:

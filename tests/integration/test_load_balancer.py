@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import smtplib
-import ssl
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 
 from gatepost_core.store import usage
+from gatepost_stack import client
 from gatepost_stack.instance import HOST
 from gatepost_stack.provision import ClientLogin
 from gatepost_stack.stack import Stack, free_ports
@@ -50,19 +50,10 @@ class Balanced:
     @contextmanager
     def logged_in(self, login: ClientLogin, source: str, port: int) -> Iterator[smtplib.SMTP]:
         """Log in through the load balancer, from one of loopback's addresses."""
-        context = ssl.create_default_context(cafile=self.gateway.ca_file)
-        connection: smtplib.SMTP
-        if port == self.submissions:
-            connection = smtplib.SMTP_SSL(HOST, port, timeout=30, context=context, source_address=(source, 0))
-        else:
-            connection = smtplib.SMTP(HOST, port, timeout=30, source_address=(source, 0))
-        try:
-            if port != self.submissions:
-                connection.starttls(context=context)
-            connection.login(login.username, login.password)
+        tls: client.Tls = "wrapped" if port == self.submissions else "starttls"
+        with client.session(HOST, port, tls, self.gateway.stack.layout.ca_file, source) as connection:
+            client.log_in(connection, login.username, login.password)
             yield connection
-        finally:
-            connection.close()
 
     def attempt(self, login: ClientLogin, source: str, port: int) -> str:
         """Return the refusal of a login, empty for a success."""

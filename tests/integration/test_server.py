@@ -6,9 +6,7 @@ import json
 import os
 import shlex
 import signal
-import smtplib
 import socket
-import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_stack import delivery, layout
+from gatepost_stack import client, delivery, layout
 from gatepost_stack.stack import USUAL_PORTS
 from tests.waiting import until
 
@@ -108,10 +106,8 @@ def test_it_serves_until_a_signal_and_leaves_nothing_running(var: Path, number: 
         told = json.loads((var / "server.json").read_text())
         assert told["ports"] == [port + base for port in USUAL_PORTS]
         assert (var / "server.json").stat().st_mode & 0o777 == 0o600
-        context = ssl.create_default_context(cafile=told["ca_file"])
-        with smtplib.SMTP(told["host"], told["ports"][1], timeout=30) as connection:
-            connection.starttls(context=context)
-            connection.login(told["username"], told["password"])
+        with client.session(told["host"], told["ports"][1], "starttls", told["ca_file"]) as connection:
+            client.log_in(connection, told["username"], told["password"])
             connection.sendmail("a@example.test", ["b@example.org"], MESSAGE)
         delivery.wait_for(var / "delivered", delivery.to("b@example.org"))
         runtime = layout.last(var).runtime
