@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from gatepost_cli.session import opened
 from gatepost_core.settings import Settings
@@ -16,6 +16,7 @@ from gatepost_core.settings import Settings
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+_T = TypeVar("_T")
 Status = Literal["good", "note", "fault"]
 _POSTFIX_SECONDS = 30
 
@@ -35,7 +36,7 @@ class Context:
     postfix_directory: Path
     now: datetime
     resolver: tuple[str, int] | None = None
-    _asked: dict[tuple[str, ...], str] = field(default_factory=dict[tuple[str, ...], str], repr=False)
+    _once: dict[object, Any] = field(default_factory=dict[object, Any], repr=False)
 
     @property
     def hostname(self) -> str:
@@ -57,13 +58,21 @@ class Context:
 
     def postconf(self, *words: str) -> str:
         """Return what postconf(1) says, asked once a run. Raises UnreadableError, with its words."""
-        if words not in self._asked:
-            done = self.postfix("postconf", *words)
-            if done.returncode:
-                said = done.stderr.strip().removeprefix("/usr/sbin/").removeprefix("postconf: ")
-                raise UnreadableError(said.removeprefix("fatal: "))
-            self._asked[words] = done.stdout
-        return self._asked[words]
+        return self.once(words, lambda: self._postconf(words))
+
+    def _postconf(self, words: tuple[str, ...]) -> str:
+        done = self.postfix("postconf", *words)
+        if done.returncode:
+            said = done.stderr.strip().removeprefix("/usr/sbin/").removeprefix("postconf: ")
+            raise UnreadableError(said.removeprefix("fatal: "))
+        return done.stdout
+
+    def once(self, key: object, look: Callable[[], _T]) -> _T:
+        """Return what ``look`` finds, and the same to every check of this run that asks by that key."""
+        if key not in self._once:
+            self._once[key] = look()
+        found: _T = self._once[key]
+        return found
 
     def parameters(self, *words: str) -> dict[str, str]:
         """Return the lines of postconf(1) as name and value. Raises OSError."""

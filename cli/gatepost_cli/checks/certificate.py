@@ -14,6 +14,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from gatepost_cli.checks.base import Context, Finding, fault, good
+from gatepost_cli.checks.tls import chain
 from gatepost_core.domain.moments import stamp
 
 _RENEW = "renew it, put it in the same place, then 'postfix reload'"
@@ -23,16 +24,16 @@ def tls_certificate(context: Context) -> Iterator[Finding]:
     """Look at the chain's certificates, at the name, then at the key."""
     file = context.settings.postfix.tls_certificate_file
     try:
-        chain = x509.load_pem_x509_certificates(file.read_bytes())
+        certificates = chain(context)
     except (OSError, ValueError) as error:
         found = error.strerror if isinstance(error, OSError) else f"not PEM: {error}"
         yield fault(str(file), found or "", "the certificate chain, PEM", "set postfix.tls_certificate_file")
         return
-    for certificate in chain:
+    for certificate in certificates:
         yield in_time(context, str(file), certificate)
-    yield _order(str(file), chain)
-    yield _key(context, chain[0])
-    yield named(str(file), chain[0], context.hostname)
+    yield _order(str(file), certificates)
+    yield _key(context, certificates[0])
+    yield named(str(file), certificates[0], context.hostname)
 
 
 def in_time(context: Context, where: str, certificate: x509.Certificate) -> Finding:
@@ -69,9 +70,9 @@ def named(where: str, certificate: x509.Certificate, hostname: str) -> Finding:
     )
 
 
-def _order(file: str, chain: list[x509.Certificate]) -> Finding:
+def _order(file: str, certificates: list[x509.Certificate]) -> Finding:
     """Say whether each certificate was issued by the next one (RFC 8446 section 4.4.2)."""
-    for number, (certificate, issuer) in enumerate(pairwise(chain), start=1):
+    for number, (certificate, issuer) in enumerate(pairwise(certificates), start=1):
         try:
             certificate.verify_directly_issued_by(issuer)
         except (ValueError, TypeError, InvalidSignature):
@@ -82,7 +83,9 @@ def _order(file: str, chain: list[x509.Certificate]) -> Finding:
                 "the server's certificate first, then each one's issuer",
                 "put the file's certificates in that order, then 'postfix reload'",
             )
-    return good(file, "alone in its file" if len(chain) == 1 else f"a chain of {len(chain)}, in order")
+    return good(
+        file, "alone in its file" if len(certificates) == 1 else f"a chain of {len(certificates)}, in order"
+    )
 
 
 def _key(context: Context, certificate: x509.Certificate) -> Finding:

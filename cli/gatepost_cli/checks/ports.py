@@ -11,7 +11,7 @@ from gatepost_cli import smtp
 from gatepost_cli.checks.base import Context, Finding, fault, good, note
 from gatepost_cli.checks.certificate import in_time
 from gatepost_cli.checks.services import endpoint, entries, serving
-from gatepost_cli.checks.tls import first_certificate, no_trust, own_trust, public_trust, said
+from gatepost_cli.checks.tls import chain, no_trust, own_trust, public_trust, said
 from gatepost_core.postfix import Service, master_cf
 
 _RELOAD = "run 'postfix reload': smtpd goes on with the certificate that it read"
@@ -47,16 +47,14 @@ class _Port:
         Whether the public trusts it is told at the ``first`` port only: all have the same certificate.
         """
         try:
-            presented = self._session(no_trust(), self._offers)
+            der, offered = self._session(no_trust(), self._offers)
         except (smtp.Refused, OSError) as error:
             yield self._silent(error)
             return
-        certificate, offered = presented
+        certificate = x509.load_der_x509_certificate(der)
         yield from offered
         yield self._same(certificate)
-        yield in_time(
-            self._context, f"{self._where}, certificate", x509.load_der_x509_certificate(certificate)
-        )
+        yield in_time(self._context, f"{self._where}, certificate", certificate)
         verified = self._verified()
         yield verified
         if first and verified.status == "good":
@@ -117,14 +115,13 @@ class _Port:
             )
         if isinstance(error, ssl.SSLError):
             advice = "look at smtpd_tls_ in main.cf and master.cf, and whether Postfix can read the key"
-        found = said(error) if isinstance(error, OSError) else str(error)
-        return fault(self._where, f"no session: {found}", "a greeting, then TLS", advice)
+        return fault(self._where, f"no session: {said(error)}", "a greeting, then TLS", advice)
 
-    def _same(self, presented: bytes) -> Finding:
+    def _same(self, presented: x509.Certificate) -> Finding:
         file = self._context.settings.postfix.tls_certificate_file
         where = f"{self._where}, certificate"
         try:
-            same = first_certificate(file) == presented
+            same = chain(self._context)[0] == presented
         except (OSError, ValueError):  # the file's own check says so
             return note(where, "cannot be compared", f"the first one of {file}", "mend that file first")
         if same:
@@ -136,9 +133,8 @@ class _Port:
         try:
             self._session(own_trust(self._context), lambda _client, _before: [])
         except (smtp.Refused, OSError, ValueError) as error:
-            found = said(error) if isinstance(error, OSError) else str(error)
             expected = f"a chain that leads to the last certificate of {file}, for {self._context.hostname}"
-            return fault(where, found, expected, f"mend the file, then {_RELOAD}")
+            return fault(where, said(error), expected, f"mend the file, then {_RELOAD}")
         return good(where, f"verified, for {self._context.hostname}")
 
     def _trusted(self) -> Finding:
@@ -146,10 +142,9 @@ class _Port:
         try:
             self._session(public_trust(), lambda _client, _before: [])
         except (smtp.Refused, OSError) as error:
-            found = said(error) if isinstance(error, OSError) else str(error)
             return note(
                 where,
-                f"this host's authorities do not vouch for it: {found}",
+                f"this host's authorities do not vouch for it: {said(error)}",
                 "a certificate of a public authority, for clients that verify",
                 "give clients the authority's certificate, or get one of a public authority",
             )

@@ -121,8 +121,7 @@ class _Session:
                 yield fault(hop, stopped.found, stopped.expected, advice)
                 return
             except (OSError, StoreError, StoreUnavailable, KeyringError) as error:
-                found = said(error) if isinstance(error, OSError) else str(error)
-                yield fault(hop, found, "an answer", advice)
+                yield fault(hop, said(error), "an answer", advice)
                 return
 
     def close(self) -> None:

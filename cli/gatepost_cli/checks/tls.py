@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import ssl
-from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gatepost_cli.checks.base import Context
+
+
+def chain(context: Context) -> list[x509.Certificate]:
+    """Return the certificates of the settings' file, read once a run. Raises OSError, ValueError."""
+    file = context.settings.postfix.tls_certificate_file
+    return context.once(file, lambda: x509.load_pem_x509_certificates(file.read_bytes()))
 
 
 def own_trust(context: Context) -> ssl.SSLContext:
@@ -17,11 +22,11 @@ def own_trust(context: Context) -> ssl.SSLContext:
     That one is trusted whoever issued it, so what is verified is what the server has to send. Raises OSError
     and ValueError for a file that cannot be used.
     """
-    chain = x509.load_pem_x509_certificates(context.settings.postfix.tls_certificate_file.read_bytes())
+    last = chain(context)[-1].public_bytes(Encoding.PEM).decode("ascii")
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     made.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    made.load_verify_locations(cadata=chain[-1].public_bytes(Encoding.PEM).decode("ascii"))
+    made.load_verify_locations(cadata=last)
     return made
 
 
@@ -42,13 +47,8 @@ def no_trust() -> ssl.SSLContext:
     return made
 
 
-def first_certificate(file: Path) -> bytes:
-    """Return the first certificate of a PEM file, DER. Raises OSError, ValueError."""
-    return x509.load_pem_x509_certificates(file.read_bytes())[0].public_bytes(Encoding.DER)
-
-
-def said(error: OSError) -> str:
-    """Return what went wrong in a handshake, in OpenSSL's words without its numbers."""
+def said(error: Exception) -> str:
+    """Return what went wrong in a session, of a handshake in OpenSSL's words without its numbers."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return error.verify_message
     if isinstance(error, ssl.SSLError) and error.reason:
