@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,8 +14,9 @@ from hypothesis import strategies as st
 
 from gatepost_core.domain.decision import Pass
 from gatepost_core.domain.logins import UNKNOWN, GrantedLogin, judge, secret_mark
-from gatepost_core.domain.model import Credential, ImportedSecret, Rules, Secret, Source, State
+from gatepost_core.domain.model import Credential, ImportedSecret, Rules, Secret, Source
 from gatepost_core.serving.login_table import SIZE, LoginTable, pid_of
+from tests.core import making
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -24,11 +26,8 @@ def secret(number: int, made: datetime, ends: datetime | None = None) -> Secret:
     return Secret("a", b"", b"", 0, b"", b"", number, made, ends)
 
 
-def credential(*secrets: Secret, imported: ImportedSecret | None = None) -> Credential:
-    made = NOW - 10 * HOUR
-    return Credential(
-        7, 1, "acme", "gp1", "", State.ACTIVE, {}, Rules(), made, secrets=secrets, imported=imported
-    )
+def credential(*secrets: Secret, **values: Any) -> Credential:
+    return making.credential(*secrets, id=7, created_at=NOW - 10 * HOUR, **values)
 
 
 def stands(one: Credential, login: GrantedLogin, now: datetime = NOW) -> bool:

@@ -8,14 +8,12 @@ import hmac
 import math
 import re
 import zlib
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_core.domain.model import Credential, Derived, Rules, Secret, State
 from gatepost_core.keys.keyring import Keyring
 from gatepost_core.keys.passwords import (
     derive,
@@ -23,6 +21,7 @@ from gatepost_core.keys.passwords import (
     new_password,
     new_username,
 )
+from tests.core.making import credential, secret
 
 from .keys import keyring
 
@@ -30,14 +29,6 @@ NOW = datetime(2026, 5, 1, tzinfo=UTC)
 KEYRING = keyring("k")
 ROTATED = Keyring({**KEYRING.keys, "password": {"a": b"k" * 32, "b": b"n" * 32}})
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-
-
-def secret(derived: Derived, expires_at: datetime | None = None) -> Secret:
-    return Secret(**asdict(derived), id=1, created_at=NOW, expires_at=expires_at)
-
-
-def credential(*secrets: Secret) -> Credential:
-    return Credential(1, 1, "acme", "gpx", "", State.ACTIVE, {}, Rules(), NOW, None, secrets)
 
 
 def sums_up(password: str) -> bool:

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gatepost_core.domain.model import Claim, Credential, Rules, State, WallMode
+from gatepost_core.domain.model import Claim, WallMode
 from gatepost_core.domain.rules import UNREADABLE
 from gatepost_core.domain.walls import DOMAINS_MOST, NAME_MOST, Wall, Walls, covering, plain_name, wall
+from tests.core.making import credential
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ACME, BETA, AGENCY = 1, 2, 3
@@ -36,10 +37,6 @@ class Claims:
 
     def walls(self) -> WallMode:
         return self.mode
-
-
-def credential(account_id: int) -> Credential:
-    return Credential(7, account_id, "x", "user", "", State.ACTIVE, {}, Rules(), NOW)
 
 
 def may(account_id: int, domain: str) -> bool:
@@ -106,16 +103,16 @@ def test_the_gateways_own_name_is_won_by_a_registration_that_is_as_long() -> Non
 def test_an_envelope_sender_without_a_domain_is_of_the_gateways_own() -> None:
     """Postfix gives it that one."""
     walls = Walls(Claims(), ("gw.test", ""))
-    refused = walls.envelope(credential(ACME), "root")
+    refused = walls.envelope(credential(account_id=ACME), "root")
     assert refused is not None
     assert "Sender address <root> is of the gateway's own domain" in refused.text
-    assert walls.envelope(credential(AGENCY), "root") is None
-    assert Walls(Claims(), ("", "")).envelope(credential(ACME), "root") is None
+    assert walls.envelope(credential(account_id=AGENCY), "root") is None
+    assert Walls(Claims(), ("", "")).envelope(credential(account_id=ACME), "root") is None
 
 
 def test_the_null_sender_passes_unasked() -> None:
     claims = Claims()
-    assert Walls(claims, ("gw.test",)).envelope(credential(BETA), "") is None
+    assert Walls(claims, ("gw.test",)).envelope(credential(account_id=BETA), "") is None
     assert claims.names == []
 
 
@@ -123,17 +120,17 @@ def test_the_null_sender_passes_unasked() -> None:
 def test_every_address_of_every_field_counts(field_name: str) -> None:
     walls = Walls(Claims())
     addresses = ["a@nobody.test", UNREADABLE, "b@beta.test", "boss@Sub.Example.TEST"]
-    refused = walls.headers(credential(BETA), [("From", ["c@free.test"]), (field_name, addresses)])
+    refused = walls.headers(credential(account_id=BETA), [("From", ["c@free.test"]), (field_name, addresses)])
     assert refused is not None
     assert str(refused) == (
         f"550 5.7.1 {field_name} header address <boss@Sub.Example.TEST> is of a domain that another account "
         "registered; credential user may not use it"
     )
-    assert walls.headers(credential(ACME), [(field_name, addresses)]) is None
+    assert walls.headers(credential(account_id=ACME), [(field_name, addresses)]) is None
 
 
 def test_the_reply_does_not_say_whose_the_domain_is() -> None:
-    refused = Walls(Claims()).envelope(credential(BETA), "a@example.test")
+    refused = Walls(Claims()).envelope(credential(account_id=BETA), "a@example.test")
     assert refused is not None
     assert "acme" not in f"{refused} {refused.reason}"
 
@@ -170,7 +167,7 @@ def test_a_long_text_that_no_domain_can_be_is_not_normalised() -> None:
 def test_look_ups_of_a_message_are_bounded() -> None:
     claims = Claims()
     authors = [f"a@d{number}.test" for number in range(100_000)]
-    refused = Walls(claims).headers(credential(ACME), [("From", authors)])
+    refused = Walls(claims).headers(credential(account_id=ACME), [("From", authors)])
     assert refused is not None
     assert f"more than {DOMAINS_MOST} domains" in refused.text
     assert len(claims.names) == DOMAINS_MOST
@@ -179,7 +176,9 @@ def test_look_ups_of_a_message_are_bounded() -> None:
 def test_a_domain_that_recurs_is_asked_about_once() -> None:
     claims = Claims()
     authors = [f"a{number}@Example.test" for number in range(1_000)]
-    assert Walls(claims).headers(credential(ACME), [("From", authors), ("Sender", authors)]) is None
+    assert (
+        Walls(claims).headers(credential(account_id=ACME), [("From", authors), ("Sender", authors)]) is None
+    )
     assert claims.names == ["example.test"]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from gatepost_core.domain import ids
 from gatepost_core.domain.images import QuotaError
-from gatepost_core.domain.model import Credential, Mode, Rules, SenderDomain, State
+from gatepost_core.domain.model import Mode, SenderDomain
 from gatepost_core.keys.tokens import (
     BounceTokens,
     Click,
@@ -27,12 +27,13 @@ from gatepost_milter.contexts import ContextMaker, SizeLimits, Tracking
 from gatepost_milter.surgery.context import Context
 from gatepost_milter.transaction import Transaction
 from tests.core.keys import keyring
+from tests.core.making import credential
 
 KEYRING = keyring()
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 OWN = ids.new(1)
 GIF = b"GIF89a...."
-CREDENTIAL = Credential(7, 3, "Acme Ltd", "gp1", "", State.ACTIVE, {}, Rules(), NOW)
+CREDENTIAL = credential(id=7, account_id=3, account="Acme Ltd")
 DOMAIN = SenderDomain(1, 3, "Acme Ltd", "example.test", "click.example.test", "bounces.example.test", NOW)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gatepost_core.domain.decision import AUTHENTICATION_REQUIRED, Decision, Pass, Reject
 from gatepost_core.domain.errors import StoreUnavailable
-from gatepost_core.domain.model import Claim, Credential, Rules, State, WallMode
+from gatepost_core.domain.model import Claim, Credential, Rules, WallMode
 from gatepost_core.domain.rules import TLS_REQUIRED
 from gatepost_core.domain.walls import Walls
 from gatepost_core.keys.tokens import Origin
@@ -18,13 +18,9 @@ from gatepost_core.serving.lineserver import Close, Send
 from gatepost_policy.protocol import Request
 from gatepost_policy.questions import NOT_ASKED, Questions
 from gatepost_policy.session import PolicySession
+from tests.core.making import credential
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def credential(username: str, expires_at: datetime | None = None) -> Credential:
-    rules = Rules(("bob.test", "taken.bob.test"))
-    return Credential(1, 1, "acme", username, "", State.ACTIVE, {}, rules, NOW, expires_at=expires_at)
 
 
 class Directory:
@@ -39,7 +35,10 @@ class Directory:
         if self.down:
             raise StoreUnavailable("no such file")
         known = {"bob": None, "old": NOW - timedelta(seconds=1), "soon": NOW + timedelta(seconds=1)}
-        return credential(username, known[username]) if username in known else None
+        if username not in known:
+            return None
+        rules = Rules(("bob.test", "taken.bob.test"))
+        return credential(username=username, rules=rules, expires_at=known[username])
 
     def bounce_domain(self, name: str) -> bool:
         if self.down:

@@ -20,13 +20,14 @@ from urllib.parse import urlsplit
 
 from gatepost_core.domain import ids
 from gatepost_core.domain.features import FeatureValue
-from gatepost_core.domain.model import Credential, Rules, SenderDomain, State
+from gatepost_core.domain.model import SenderDomain
 from gatepost_core.keys.tokens import Click, ClickTokens, OpenTokens, PixelTokens, TokenError
 from gatepost_core.store.images import FileImageStore
 from gatepost_milter.contexts import ContextMaker, SizeLimits, Tracking
 from gatepost_milter.editing.message import Plan
 from gatepost_milter.pipeline import process
 from gatepost_milter.transaction import Transaction
+from tests.core.making import credential
 from tests.milter.making import message
 from tests.milter.test_contexts import KEYRING
 
@@ -78,10 +79,10 @@ def letter(name: str, images: Path, features: dict[str, FeatureValue] | None = N
     wanted = EVERYTHING if features is None else features
     raw = _message(_document(name))
     maker = ContextMaker(Domains(), KEYRING, FileImageStore(images), Tracking(), SizeLimits())
-    credential = Credential(7, 3, "Acme Ltd", "gp1", "", State.ACTIVE, wanted, Rules(), NOW)
+    sender = credential(id=7, account_id=3, account="Acme Ltd", features=wanted)
     transaction = Transaction("gp1", b"<a@example.test>")
     transaction.add_recipient(b"<bob@example.org>")
-    context = maker.make(credential, ["a@example.test"], ids.new(1), transaction)
+    context = maker.make(sender, ["a@example.test"], ids.new(1), transaction)
     msg = message(raw)
     plan = process(msg, context)
     assert isinstance(plan, Plan), plan

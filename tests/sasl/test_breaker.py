@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_core.domain.model import Credential, Rules, Source, State
+from gatepost_core.domain.model import Source
 from gatepost_sasl.authenticator import BackendUnavailable
 from gatepost_sasl.backends.breaker import Breaker
 from gatepost_sasl.backends.cache import GrantedLogins
 from gatepost_sasl.backends.pool import NotAsked
+from tests.core.making import credential
 
 
 class Clock:
@@ -123,18 +123,7 @@ def test_whatever_happens_it_lets_a_login_through_after_its_time(events: list[st
     assert breaker.call(lambda: "x") == "x"
 
 
-CREDENTIAL = Credential(
-    id=1,
-    account_id=1,
-    account="acme",
-    username="lena",
-    label="",
-    state=State.ACTIVE,
-    features={},
-    rules=Rules(),
-    created_at=datetime.now(UTC),
-    source=Source.LDAP,
-)
+CREDENTIAL = credential(username="lena", source=Source.LDAP)
 
 
 def test_a_granted_login_is_recalled_with_its_password_until_its_time_is_over() -> None:

@@ -155,7 +155,7 @@ def test_pam_unix_works_for_an_unprivileged_daemon_in_group_shadow() -> None:
         ask = [sys.executable, "-c", _AS_NOBODY, name, user, PASSWORD, "wrong"]
         done = subprocess.run(ask, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
     assert done.stdout.splitlines() == [
-        f"Known(name='{user}', attributes={{}}, groups=())",
+        f"VerifiedUser(name='{user}', attributes={{}}, groups=())",
         "Denied(reason='wrong password')",
     ], done.stderr
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from scramp import ScramClient
 
 from gatepost_core.domain.errors import StoreUnavailable
-from gatepost_core.domain.model import Credential, Rules, Secret, State
+from gatepost_core.domain.model import Credential, Secret, State
 from gatepost_core.keys import passwords
 from gatepost_core.keys.keyring import Keyring
 from gatepost_sasl.authenticator import Denied, Granted, Peer
 from gatepost_sasl.backends.scram import StoreScram
 from gatepost_sasl.backends.store import StoreAuthenticator
 from gatepost_sasl.mechanisms import Challenge, MechanismError, Proof
+from tests.core import making
 from tests.core.keys import keyring
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -28,12 +29,11 @@ PEER = Peer("192.0.2.7")
 
 
 def secret(password: str, salt: bytes | None = None, expires_at: datetime | None = None) -> Secret:
-    derived = passwords.derive(KEYRING, password, salt)
-    return Secret(**asdict(derived), id=1, created_at=NOW, expires_at=expires_at)
+    return making.secret(passwords.derive(KEYRING, password, salt), expires_at)
 
 
 SECRET = secret(PASSWORD)
-ALICE = Credential(1, 1, "acme", NAME, "", State.ACTIVE, {}, Rules(), NOW, None, (SECRET,))
+ALICE = making.credential(SECRET, username=NAME)
 
 
 class Store:

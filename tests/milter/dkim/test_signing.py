@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gatepost_core.domain.decision import Defer, Reject
-from gatepost_core.domain.model import Credential, DkimKey, Grant, Rules, SenderDomain, State
+from gatepost_core.domain.model import DkimKey, Grant, SenderDomain
 from gatepost_core.domain.rules import UNREADABLE
 from gatepost_core.keys.dkim_keys import KeyState, active_keys, key_states, new_keys, txt_record
 from gatepost_core.keys.keyring import Keyring, create_missing
@@ -17,12 +17,13 @@ from gatepost_core.settings import DkimSettings
 from gatepost_milter.dkim.signing import Choice, Limits, Signing, room
 from gatepost_milter.editing.headers import Headers
 from gatepost_milter.editing.message import Plan, render
+from tests.core.making import credential
 from tests.milter.making import message
 
 from .judges import BOTH, by_dkimpy
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
-CREDENTIAL = Credential(1, 1, "acme", "gp1", "", State.ACTIVE, {"dkim": True}, Rules(), NOW)
+CREDENTIAL = credential(features={"dkim": True})
 MESSAGE = message("From: a@example.test\nX-Gatepost-Tags: x\nSubject: s\n\nbody\n")
 
 
