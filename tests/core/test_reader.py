@@ -110,9 +110,35 @@ def test_a_change_long_after_the_last_one_is_seen_at_once_too(store: Store, read
         stamp = (store.folder / "directory.db-wal").stat().st_mtime_ns
         while time.time_ns() - stamp < 2 * RACY_NANOSECONDS:
             state(reader)
-        assert reader._lookups._settled is not None
+        assert reader._lookups.settled is not None
         store.set_state("alice", wanted)
         assert state(reader) is wanted
+
+
+def test_what_one_thread_is_about_to_forget_no_other_takes_for_good(
+    store: Store, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Threads look without a lock; between being told of a change and forgetting, nothing holds."""
+    told = list[bool]()
+
+    def forget() -> None:
+        told.append(reader._lookups.unchanged(reader._holds))
+        Reader._forget(reader)
+
+    state(reader)
+    for wanted in (State.DISABLED, State.ACTIVE):
+        stamp = (store.folder / "directory.db-wal").stat().st_mtime_ns
+        while time.time_ns() - stamp < 2 * RACY_NANOSECONDS:
+            state(reader)
+        assert reader._lookups.unchanged(reader._holds)
+        store.set_state("alice", wanted)
+        stamp = (store.folder / "directory.db-wal").stat().st_mtime_ns
+        while time.time_ns() - stamp < 2 * RACY_NANOSECONDS:
+            pass  # so that the log settles with the very question that tells of the change
+        monkeypatch.setattr(reader, "_forget", forget)
+        assert state(reader) is wanted
+        monkeypatch.undo()
+    assert told == [False, False]
 
 
 def test_a_login_made_after_it_was_asked_for_is_found(store: Store, reader: Reader) -> None:

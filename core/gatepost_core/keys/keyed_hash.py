@@ -41,7 +41,11 @@ class KeyedHash:
 
     def __call__(self, message: bytes) -> bytes:
         """Return the 32 bytes for a message."""
-        return _ended(self._inner, self._outer, message)
+        inner, outer = self._inner.copy(), self._outer.copy()  # as _ended, at each login without another call
+        inner.update(message)
+        outer.update(inner.digest())
+        digest: bytes = outer.digest()
+        return digest
 
     def beginning(self, first: bytes) -> Callable[[bytes], bytes]:
         """Return what gives the 32 bytes of ``first`` and what follows: many messages begin alike."""

@@ -16,6 +16,7 @@ import json
 import os
 import sqlite3
 import time
+from typing import TypeAlias
 
 from gatepost_core.domain.model import Claim, Credential, SenderDomain, WallMode
 from gatepost_core.domain.rules import normal_domain
@@ -62,6 +63,9 @@ _CLAIMS = " UNION ALL ".join(
 )
 _BOUNCE = "SELECT 1 FROM sender_domains WHERE bounce_domain = ? LIMIT 1"
 
+# The log's size and time, which change with each commit, and whether it has a name still.
+Stamp: TypeAlias = tuple[int, int, int]
+
 _IMPORTED = "SELECT imported_hash FROM credentials WHERE imported_hash IS NOT NULL"
 
 
@@ -76,17 +80,27 @@ class Lookups:
         self._log_name = f"{database_file(url)}-wal"
         self._connection: sqlite3.Connection | None = None
         self._log = -1
-        self._settled: tuple[int, int, int] | None = None
+        # How the log was when SQLite was asked, unless that was too lately to tell.
+        self.settled: Stamp | None = None
         self._seen: tuple[tuple[int, int], int] | None = None
         self._identity_due = 0.0
 
     def changed(self) -> bool:
         """Say whether what was read before may be out of date."""
-        if self._settled is not None and time.monotonic() < self._identity_due:
+        return not self.unchanged(self.settled) and self._ask()
+
+    def unchanged(self, since: Stamp | None) -> bool:
+        """Say whether the log is as it was when it was ``settled`` like this, and SQLite need not be asked.
+
+        Many threads may ask at once, and while another does something else here.
+        """
+        if since is None or time.monotonic() >= self._identity_due:
+            return False
+        try:
             status = os.fstat(self._log)
-            if self._settled == (status.st_size, status.st_mtime_ns, status.st_nlink):
-                return False
-        return self._ask()
+        except OSError:  # another thread has just closed it
+            return False
+        return since == (status.st_size, status.st_mtime_ns, status.st_nlink)
 
     def credential(self, username: str) -> Credential | None:
         """Return the credential of that name with its secrets, oldest first."""
@@ -134,7 +148,7 @@ class Lookups:
 
     def close(self) -> None:
         """Close what is open; the next look-up opens it again."""
-        self._settled = self._seen = None
+        self.settled = self._seen = None
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
@@ -153,7 +167,7 @@ class Lookups:
         seen = identity, connection.execute("PRAGMA data_version").fetchone()[0]
         # The log as it was before the question: what changed during it is asked about next time.
         settled = log is not None and time.time_ns() - log[1] > RACY_NANOSECONDS
-        self._settled = log if settled else None
+        self.settled = log if settled else None
         self._identity_due = time.monotonic() + IDENTITY_SECONDS
         changed, self._seen = seen != self._seen, seen
         return changed
@@ -169,8 +183,8 @@ class Lookups:
                 self._log = -1
         return self._connection
 
-    def _log_stamp(self) -> tuple[int, int, int] | None:
-        """Return what changes with each commit: the log's size and time, and whether it has a name still."""
+    def _log_stamp(self) -> Stamp | None:
+        """Return how the log is now; None: there is none."""
         if self._log < 0:
             return None
         status = os.fstat(self._log)

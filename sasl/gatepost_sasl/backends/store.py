@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
-from gatepost_core.domain.logins import UNKNOWN, secret_mark
+from gatepost_core.domain.logins import STANDS, UNKNOWN, judge, secret_mark
 from gatepost_core.domain.model import Credential, Rules, Source, State
 from gatepost_core.keys.keyring import Keyring
 from gatepost_core.keys.passwords import matching
@@ -63,26 +63,27 @@ class StoreAuthenticator:
         credential = self._credentials.credential(username)
         if credential is not None and credential.imported is not None:
             return None
-        return self._checked(credential, password, peer)
+        return self._checked(credential, username, password, peer)
 
     def authenticate(self, username: str, password: str, peer: Peer) -> Verdict:
         """See Authenticator. A secret whose key is gone is our fault: BackendUnavailable."""
-        return self._checked(self._credentials.credential(username), password, peer)
+        return self._checked(self._credentials.credential(username), username, password, peer)
 
-    def _checked(self, credential: Credential | None, password: str, peer: Peer) -> Verdict:
+    def _checked(self, credential: Credential | None, username: str, password: str, peer: Peer) -> Verdict:
         now = self._now()
         try:
             secret = matching(self._keyring, credential, password, now, self._took)
         except LookupError as error:
             raise BackendUnavailable(str(error)) from error
-        refused = refusal(
-            credential or _NOBODY, Source.STORE, peer, now
-        )  # for each, so that all take as long
+        # For each, so that all take as long.
+        judged = judge(credential or _NOBODY, username, now, None, peer.remote_ip, Source.STORE)
         if credential is None:
             return Denied("unknown user")
         if secret is None:
             return Denied("wrong password")
-        return refused or self._used(credential, peer, now, secret_mark(secret))
+        if judged is not STANDS:
+            return Denied(judged.reason)
+        return self._used(credential, peer, now, secret_mark(secret))
 
     def admit(self, credential: Credential, peer: Peer, now: datetime) -> Verdict:
         """Say whether a credential may be used by somebody who has shown to know its password."""
