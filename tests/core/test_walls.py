@@ -124,7 +124,7 @@ def test_every_address_of_every_field_counts(field_name: str) -> None:
     assert refused is not None
     assert str(refused) == (
         f"550 5.7.1 {field_name} header address <boss@Sub.Example.TEST> is of a domain that another account "
-        "registered; credential user may not use it"
+        "registered; credential gp1 may not use it"
     )
     assert walls.headers(credential(account_id=ACME), [(field_name, addresses)]) is None
 
