@@ -11,7 +11,7 @@ counts fields as they are at that moment, its own Received left out.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple, TypeAlias
 
@@ -42,11 +42,7 @@ class Headers:
         return cls(came, came)
 
     def __iter__(self) -> Iterator[Header]:
-        yield from self.top
-        for header in self.kept:
-            if header is not None:
-                yield header
-        yield from self.end
+        return chain(self.top, filter(None, self.kept), self.end)
 
     def edited(self, change: Callable[[Header], bytes | None]) -> Headers:
         """Return the list with each field's value as ``change`` gives it; where that is None, the field goes.
@@ -60,27 +56,34 @@ class Headers:
                 return None
             return header if value == header.value else Header(header.name, value)
 
-        top, kept, end = (tuple(map(one, section)) for section in (self.top, self.kept, self.end))
-        return replace(self, kept=kept, top=tuple(filter(None, top)), end=tuple(filter(None, end)))
+        return self._each(one)
 
     def without(self, goes: Callable[[Header], bool]) -> Headers:
         """Return the list without the fields of which ``goes`` is true."""
-        return self.edited(lambda header: None if goes(header) else header.value)
+        return self._each(lambda header: None if header is None or goes(header) else header)
+
+    def _each(self, one: Callable[[Header | None], Header | None]) -> Headers:
+        top, kept, end = [tuple(map(one, section)) for section in (self.top, self.kept, self.end)]
+        return Headers(self.came, kept, tuple(filter(None, top)), tuple(filter(None, end)))
 
     def added(self, *headers: Header) -> Headers:
         """Return the list with these fields at its end."""
-        return replace(self, end=self.end + headers)
+        return Headers(self.came, self.kept, self.top, self.end + headers)
 
     def on_top(self, *headers: Header) -> Headers:
         """Return the list with these fields, in this order, above all others, Postfix's Received included."""
-        return replace(self, top=headers + self.top)
+        return Headers(self.came, self.kept, headers + self.top, self.end)
 
     def with_value(self, name: bytes, value: bytes) -> Headers:
         """Return the list with each field of this name at ``value``, or one at the end if there is none."""
         wanted = name.lower()
-        if all(header.name.lower() != wanted for header in self):
+        if wanted not in self.names():
             return self.added(Header(name, value))
         return self.edited(lambda header: value if header.name.lower() == wanted else header.value)
+
+    def names(self) -> set[bytes]:
+        """Return the names of the fields in lower case."""
+        return {header.name.lower() for header in self}
 
     def touched(self) -> set[bytes]:
         """Return the names, in lower case, of the fields that were added, changed or removed."""
@@ -129,7 +132,7 @@ def calls(headers: Headers | None) -> tuple[Call, ...]:
     for old, new in zip(headers.came, headers.kept, strict=True):
         key = old.name.lower()
         counts[key] = counts.get(key, 0) + 1
-        if new != old:
+        if new is not old and new != old:
             changes.append(ChangeHeader(old.name, counts[key], None if new is None else new.value))
     changes.reverse()
     added = [AddHeader(*header) for header in headers.end]

@@ -27,6 +27,6 @@ def labelled(labels: Iterable[tuple[Part, str]], headers: Headers, edits: list[E
             edits.append((part.encoding_field.start, part.encoding_field.end, value))
         else:
             edits.append((part.header_end, part.header_end, _NAME + b":" + value + b"\r\n"))
-    if not written or any(header.name.lower() == _VERSION.lower() for header in headers):
+    if not written or _VERSION.lower() in headers.names():
         return headers
     return headers.added(Header(_VERSION, b" 1.0"))
