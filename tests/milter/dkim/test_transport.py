@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatepost_milter.dkim.transport import Prepared, broken_lines, has_long_line, prepare
-from gatepost_milter.editing.headers import AddHeader, Headers, calls
+from gatepost_milter.editing.headers import AddHeader, ChangeHeader, Headers, calls
 from gatepost_milter.editing.message import Message, Plan, render
 from gatepost_milter.parts.transfer import LINE_MOST
 from tests.milter.making import message
@@ -71,6 +71,22 @@ def test_a_text_without_mime_is_labelled_when_it_is_encoded() -> None:
         AddHeader(b"MIME-Version", b" 1.0"),
     )
     assert content(after(msg, result)) == [f"{LONG}\r\n".encode()]
+
+
+def test_a_multipart_without_its_version_gets_it_when_a_part_is_encoded() -> None:
+    msg = message(
+        f'From: a@example.test\nContent-Type: multipart/mixed; boundary="b"\n\n--b\n\n{LONG}\n--b--\n'
+    )
+    result = prepared(msg)
+    assert calls(result.headers) == (AddHeader(b"MIME-Version", b" 1.0"),)
+    assert content(after(msg, result)) == content(render(msg, Plan()))
+
+
+def test_an_encoding_is_written_over_the_one_that_came_which_keeps_its_spelling() -> None:
+    msg = message(f"{HEAD}content-transfer-ENCODING: 8bit\n\n{LONG}\n")
+    result = prepared(msg)
+    assert calls(result.headers) == (ChangeHeader(b"content-transfer-ENCODING", 1, b" quoted-printable"),)
+    assert b"\r\ncontent-transfer-ENCODING: quoted-printable\r\n" in after(msg, result)
 
 
 def test_signed_and_embedded_parts_are_broken_as_smtp_would() -> None:
