@@ -19,6 +19,7 @@ from gatepost_core.keys.keyring import Keyring
 from gatepost_core.keys.tokens import (
     BounceTokens,
     ClickTokens,
+    LinkIssuer,
     OpenTokens,
     Origin,
     PixelTokens,
@@ -190,24 +191,26 @@ class ContextMaker:
 class _Links:
     """Makes the new beginning of an address: scheme, click domain and token."""
 
-    def __init__(
-        self, issuer: Callable[[Origin], Callable[[str, str, str], str]], base: str, origin: Origin
-    ) -> None:
+    def __init__(self, issuer: Callable[[Origin], LinkIssuer], base: str, origin: Origin) -> None:
         self._issuer = issuer
-        self._issue: Callable[[str, str, str], str] | None = None
+        self._made: LinkIssuer | None = None
         self._base = base
         self._origin = origin
 
     def __call__(self, scheme: str, authority: str, path_and_query: str) -> str | None:
         """Return what replaces ``scheme://authority``, or None for an address that must stay as it is."""
-        if self._base.endswith(f"/{authority.lower()}/"):
-            return None
-        if self._issue is None:
-            self._issue = self._issuer(self._origin)
-        try:
-            return self._base + self._issue(scheme, authority, path_and_query)
-        except TokenError:
-            return None
+        return self.many([(scheme, authority, path_and_query)])[0]
+
+    def many(self, links: list[tuple[str, str, str]]) -> list[str | None]:
+        """Return the same for each link: scheme, authority, path and query."""
+        if self._made is None:
+            self._made = self._issuer(self._origin)
+        base = self._base
+        own = {name for name in {link[1] for link in links} if base.endswith(f"/{name.lower()}/")}
+        tokens = self._made.many(links)
+        if own:
+            tokens = [None if link[1] in own else one for link, one in zip(links, tokens, strict=True)]
+        return [None if token is None else base + token for token in tokens]
 
 
 def _feedback(credential: Credential, domain: str) -> str:

@@ -46,6 +46,29 @@ def test_a_click_token_holds_where_the_link_led(where: str, host: str, rest: str
     assert ClickTokens(KEYRING).verify(token, HOST, rest) == Click(where, host, own)
 
 
+links = st.lists(
+    st.tuples(
+        scheme | st.just("ftp"),
+        authority | st.just(""),
+        path | st.from_regex(r"[/?]?[A-Za-z0-9./?=&%\n-]{0,12}", fullmatch=True),
+    ),
+    max_size=8,
+)
+
+
+@given(links, origin)
+def test_the_tokens_of_a_message_s_links_are_those_of_each_link(
+    given_links: list[tuple[str, str, str]], own: Origin
+) -> None:
+    def one(link: tuple[str, str, str]) -> str | None:
+        try:
+            return ClickTokens(KEYRING).issue(*link, own)
+        except TokenError:
+            return None
+
+    assert ClickTokens(KEYRING).issuer(own).many(given_links) == list(map(one, given_links))
+
+
 @given(scheme, authority, path, path, origin)
 def test_a_click_token_serves_no_other_path(
     where: str, host: str, rest: str, other: str, own: Origin

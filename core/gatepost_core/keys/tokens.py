@@ -31,7 +31,7 @@ from typing import ClassVar
 from gatepost_core.domain import ids
 from gatepost_core.keys.keyed_hash import KeyedHash
 from gatepost_core.keys.keyring import Keyring, Purpose
-from gatepost_core.keys.urlpaths import PathError, normal_path
+from gatepost_core.keys.urlpaths import PathError, normal_path, normal_paths
 
 __all__ = [
     "BounceTokens",
@@ -187,6 +187,51 @@ class _Tokens:
         return raw[1], origin, data
 
 
+class LinkIssuer:
+    """Issues the tokens of one message's links, which begin alike but for what they led to."""
+
+    def __init__(self, head: bytes, keyed: KeyedHash) -> None:
+        self._heads = {"http": head, "https": bytes((head[0], head[1] | _HTTPS)) + head[2:]}
+        self._keyed = keyed
+        # Most links of a message lead to one or two hosts.
+        self._begun: dict[tuple[str, str], tuple[bytes, Callable[[bytes], bytes]]] = {}
+
+    def __call__(self, scheme: str, authority: str, path_and_query: str) -> str:
+        """Return the token of one link. Raises TokenError."""
+        head, mac = self._begun.get((scheme, authority)) or self._begin(scheme, authority)
+        try:
+            return _encoded(head + mac(normal_path(path_and_query))[:_MAC])
+        except PathError as error:
+            raise TokenError(str(error)) from error
+
+    def many(self, links: list[tuple[str, str, str]]) -> list[str | None]:
+        """Return the tokens of links (scheme, authority, path and query); None where one would be refused."""
+        found: list[str | None] = []
+        get, encode, keep = self._begun.get, binascii.b2a_base64, found.append
+        paths = normal_paths([path for _, _, path in links])
+        for (scheme, authority, _), path in zip(links, paths, strict=True):
+            begun = get((scheme, authority)) or self._begun_or_none(scheme, authority)
+            if path is None or begun is None:
+                keep(None)
+            else:
+                token = encode(begun[0] + begun[1](path)[:_MAC], newline=False)
+                keep(token.translate(_URL_SAFE, b"=").decode("ascii"))
+        return found
+
+    def _begun_or_none(self, scheme: str, authority: str) -> tuple[bytes, Callable[[bytes], bytes]] | None:
+        try:
+            return self._begin(scheme, authority)
+        except TokenError:
+            return None
+
+    def _begin(self, scheme: str, authority: str) -> tuple[bytes, Callable[[bytes], bytes]]:
+        if scheme not in self._heads or not authority:
+            raise TokenError(f"not a web address: {scheme}://{authority}")
+        head = self._heads[scheme] + authority.encode("utf-8", "replace")
+        self._begun[scheme, authority] = known = (head, self._keyed.beginning(head + b"\0"))
+        return known
+
+
 class _LinkTokens(_Tokens):
     """Tokens that stand for ``scheme://authority`` of an address whose path stays readable."""
 
@@ -201,31 +246,9 @@ class _LinkTokens(_Tokens):
         """
         return self.issuer(origin)(scheme, authority, path_and_query)
 
-    def issuer(self, origin: Origin) -> Callable[[str, str, str], str]:
+    def issuer(self, origin: Origin) -> LinkIssuer:
         """Return ``issue`` for one message: a message has dozens of links. Raises TokenError."""
-        plain = _head(self._key_id, self._kind, origin)
-        heads = {"http": plain, "https": bytes((plain[0], plain[1] | _HTTPS)) + plain[2:]}
-        keyed = _keyed(self._key, origin.host)
-        encode = binascii.b2a_base64
-        # Most links of a message lead to one or two hosts.
-        begun: dict[tuple[str, str], tuple[bytes, Callable[[bytes], bytes]]] = {}
-
-        def begin(scheme: str, authority: str) -> tuple[bytes, Callable[[bytes], bytes]]:
-            if scheme not in heads or not authority:
-                raise TokenError(f"not a web address: {scheme}://{authority}")
-            head = heads[scheme] + authority.encode("utf-8", "replace")
-            begun[scheme, authority] = known = (head, keyed.beginning(head + b"\0"))
-            return known
-
-        def issue(scheme: str, authority: str, path_and_query: str) -> str:
-            head, mac = begun.get((scheme, authority)) or begin(scheme, authority)
-            try:
-                token = head + mac(normal_path(path_and_query))[:_MAC]
-            except PathError as error:
-                raise TokenError(str(error)) from error
-            return encode(token, newline=False).translate(_URL_SAFE, b"=").decode("ascii")
-
-        return issue
+        return LinkIssuer(_head(self._key_id, self._kind, origin), _keyed(self._key, origin.host))
 
     def verify(self, token: str, host: str, path_and_query: str) -> Click:
         """Return what the token holds, when it was made for this host, path and query. Raises TokenError."""

@@ -16,7 +16,9 @@ _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
 # escaped always. What separates parts of a query is kept apart from its escaped form.
 _KEPT = _UNRESERVED | frozenset(b"/?&=+;:@!$*(),%#")
 _ESCAPED = {byte: f"%{byte:02X}".encode() for byte in range(256) if byte not in _KEPT}
-_PLAIN = re.compile(rb"[A-Za-z0-9\-._~/?&=+;:@!$*(),]*")
+_PLAIN_BYTES = bytes(_UNRESERVED | frozenset(b"/?&=+;:@!$*(),"))
+_PLAIN = re.compile(rb"[" + re.escape(_PLAIN_BYTES) + rb"]*")
+_LINES_BYTES = _PLAIN_BYTES + b"\n"
 _DOTS = re.compile(rb"(?:^|/)\.\.?(?:/|$)")
 
 
@@ -33,6 +35,23 @@ def normal_path(path_and_query: str) -> bytes:
     """
     # Addresses recur, in a message and from message to message.
     return _usual_path(path_and_query) if len(path_and_query) < _USUAL else _normal_path(path_and_query)
+
+
+def normal_paths(paths_and_queries: list[str]) -> list[bytes | None]:
+    """Return ``normal_path`` of each, in one go where they are plain; None where it would raise PathError."""
+    raw = "\n".join(paths_and_queries).encode("utf-8", "replace")
+    ends = raw.count(b"\n")
+    plain = not raw.translate(None, _LINES_BYTES) and ends == max(len(paths_and_queries) - 1, 0)
+    if paths_and_queries and plain and b"/." not in raw and b"\n." not in raw and raw[:1] != b".":
+        return [one if one[:1] not in (b"", b"?") else b"/" + one for one in raw.split(b"\n")]
+    return list(map(_normal_or_none, paths_and_queries))
+
+
+def _normal_or_none(path_and_query: str) -> bytes | None:
+    try:
+        return _normal_path(path_and_query)
+    except PathError:
+        return None
 
 
 def _normal_path(path_and_query: str) -> bytes:

@@ -14,7 +14,7 @@ from typing import TypeAlias
 from gatepost_milter.editing.edits import Edit
 from gatepost_milter.html.attributes import decode
 from gatepost_milter.parts.locations import comparable
-from gatepost_milter.surgery.context import ClickRewriter
+from gatepost_milter.surgery.context import ClickRewriter, Many
 
 # Where ``scheme://authority`` starts and ends, scheme, authority, path and query.
 Found: TypeAlias = tuple[int, int, str, str, str]
@@ -38,6 +38,8 @@ _DOT_SEGMENT = re.compile(r"/(?:\.|%2e){1,2}(?=[/?#]|\Z)|\\", re.IGNORECASE)
 _TRIMMED = "".join(map(chr, range(0x21)))
 _STRIPPED = str.maketrans("", "", "\t\n\r")
 _SAFE_PREFIX = re.compile(r"https?://([A-Za-z0-9.:_-]+)/[A-Za-z0-9._~/-]+")
+_SAFE_PREFIXES = re.compile(r"(?:https?://[A-Za-z0-9.:_-]++/[A-Za-z0-9._~/-]++(?:\n|\Z))*")
+_AUTHORITIES_MOST = 8  # each is sought in all prefixes
 
 
 def follows(raw: str, *, utf8: bool) -> tuple[int, str, str, str] | None:
@@ -92,26 +94,50 @@ class Redirector:
         self, rewrite: ClickRewriter, *, utf8: bool, located: frozenset[str] = frozenset[str]()
     ) -> None:
         self._rewrite = rewrite
+        self._many: Many | None = getattr(rewrite, "many", None)
         self.utf8 = utf8
         self._located = located
 
-    def prefix(self, scheme: str, authority: str, path_and_query: str) -> str:
-        """Return what replaces scheme and authority; empty for an address that stays."""
-        prefix = self._rewrite(scheme.lower(), authority, path_and_query)
-        if prefix is None:
-            return ""
-        safe = _SAFE_PREFIX.fullmatch(prefix)
-        if safe is None:
-            raise ValueError(f"the rewriter returned {prefix!r}, which needs escaping")
-        return "" if safe[1].lower() == authority.lower() else prefix
-
     def edits(self, targets: Iterable[Found], kept: Container[int] = ()) -> list[Edit[str]]:
-        """Return the edits of addresses that ``follows`` read, but for those that start at ``kept``."""
+        """Return the edits of addresses that ``follows`` read, but for those that start at ``kept``.
+
+        Raises ValueError for a prefix that needs escaping.
+        """
         located = self._located
-        edits: list[Edit[str]] = []
-        for start, end, scheme, authority, rest in targets:
-            if start not in kept and not (located and comparable(scheme, authority, rest) in located):
-                prefix = self.prefix(scheme, authority, rest)
-                if prefix:
-                    edits.append((start, end, prefix))
-        return edits
+        wanted = [
+            target
+            for target in targets
+            if target[0] not in kept and not (located and comparable(*target[2:]) in located)
+        ]
+        if not wanted:
+            return []
+        links = [(scheme.lower(), authority, rest) for _, _, scheme, authority, rest in wanted]
+        many = self._many
+        prefixes = [self._rewrite(*link) for link in links] if many is None else many(links)
+        if not _all_fit(links, prefixes):
+            prefixes = [
+                prefix if prefix and _fits(link[1], prefix) else None
+                for link, prefix in zip(links, prefixes, strict=True)
+            ]
+        return [(one[0], one[1], new) for one, new in zip(wanted, prefixes, strict=True) if new]
+
+
+def _all_fit(links: list[tuple[str, str, str]], prefixes: list[str | None]) -> bool:
+    """Say whether all prefixes can be written as they are, and none leads where its link leads anyway.
+
+    Where it says no, each is looked at.
+    """
+    joined = "\n".join(filter(None, prefixes))
+    authorities = {authority.lower() for _, authority, _ in links}
+    if len(authorities) > _AUTHORITIES_MOST or not _SAFE_PREFIXES.fullmatch(joined):
+        return False
+    lowered = joined.lower()
+    return not any(f"//{authority}/" in lowered for authority in authorities)
+
+
+def _fits(authority: str, prefix: str) -> bool:
+    """Say whether a prefix is to stand for an authority. Raises ValueError for one that needs escaping."""
+    safe = _SAFE_PREFIX.fullmatch(prefix)
+    if safe is None:
+        raise ValueError(f"the rewriter returned {prefix!r}, which needs escaping")
+    return safe[1].lower() != authority.lower()

@@ -236,7 +236,7 @@ class Base64:
             raise TransferError("has malformed base64") from None
         width = len(text.partition(newline)[0])
         part = cls(decoded, width, newline, tail)
-        if part._encode(decoded) != raw:
+        if not part._is_as_written(raw, text):
             longest = max(map(len, text.translate(None, b" \t").split(newline)))
             part.width = longest if 0 < longest <= _WRAP else _WRAP
         return part
@@ -244,6 +244,17 @@ class Base64:
     def at(self, ranges: list[Range]) -> Places:
         """Return the same places: the whole is encoded again, in lines as long as the original's."""
         return _Spliced(self.decoded, ranges, self._encode)
+
+    def _is_as_written(self, raw: bytes, text: bytes) -> bool:
+        """Say whether ``raw``, and ``text`` of it without what follows, are as ``_encode`` writes them."""
+        *lines, last = text.split(self.newline)
+        even = set(map(len, lines)) <= {self.width} and len(last) <= self.width
+        joined = text.replace(self.newline, b"")
+        return (
+            even
+            and len(raw) == len(text) + len(self.tail)
+            and joined == binascii.b2a_base64(self.decoded, newline=False)
+        )
 
     def _encode(self, data: bytes) -> bytes:
         text = binascii.b2a_base64(data, newline=False)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from gatepost_core.domain.features import FeatureValues
 from gatepost_core.domain.options import Options
 from gatepost_milter.css.calculator import Compute, at_once
 from gatepost_milter.css.weight import Allowance
 
+# What a ClickRewriter returns for each link: scheme, authority, path and query.
+Many: TypeAlias = Callable[[list[tuple[str, str, str]]], list[str | None]]
+
 
 class ClickRewriter(Protocol):
-    """Makes the click domain's prefix of one URL."""
+    """Makes the click domain's prefix of one URL.
+
+    One with a method ``many`` makes those of a whole message at less cost.
+    """
 
     def __call__(self, scheme: str, authority: str, path_and_query: str, /) -> str | None:
         """Return ``https://click.domain/TOKEN``, to stand for ``scheme://authority``; None: leave it."""
