@@ -146,7 +146,7 @@ def test_what_the_operator_must_put_right_is_our_fault_and_says_why(
 def listening(answer: Callable[[socket.socket], None]) -> Iterator[str]:
     """Be a server that accepts and does what ``answer`` does with each connection."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        kept = []
+        kept: list[tuple[socket.socket, threading.Thread]] = []
 
         def run() -> None:
             while True:
@@ -154,15 +154,20 @@ def listening(answer: Callable[[socket.socket], None]) -> Iterator[str]:
                     connection, _ = server.accept()
                 except OSError:
                     return
-                kept.append(connection)
-                threading.Thread(target=answer, args=(connection,), daemon=True).start()
+                answering = threading.Thread(target=answer, args=(connection,), daemon=True)
+                kept.append((connection, answering))
+                answering.start()
 
         thread = threading.Thread(target=run, daemon=True)
         thread.start()
         yield f"//localhost:{server.getsockname()[1]}"
         server.shutdown(socket.SHUT_RDWR)
         thread.join()
-        for connection in kept:
+        for connection, answering in kept:
+            # Whoever reads from it sees its end, and is done with it before it is closed.
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            answering.join()
             connection.close()
 
 
