@@ -50,7 +50,8 @@ def rendered(node: ast.expr, names: dict[str, str]) -> str | None:
     parts: list[str] = []
     for part in node.values:
         if isinstance(part, ast.FormattedValue):
-            quoted = part.conversion == ord("r") or "_shown" in ast.unparse(part.value)
+            made = ast.unparse(part.value)
+            quoted = part.conversion == ord("r") or "_shown(" in made or "quoted(" in made
             parts.append("'X'" if quoted else "X")
         elif isinstance(part, ast.Constant):
             parts.append(str(part.value))
@@ -111,7 +112,7 @@ def signing_refusals() -> Iterator[str]:
 
 
 def override_refusals() -> Iterator[str]:
-    for path in ("core/gatepost_core/domain/features.py", "milter/gatepost_milter/features/overrides.py"):
+    for path in ("core/gatepost_core/domain/features.py", "milter/gatepost_milter/surgery/overrides.py"):
         tree: ast.AST = source(path)
         if path.endswith("features.py"):  # what the command line may hear is not ours
             tree = next(n for n in ast.walk(tree) if isinstance(n, ast.ClassDef) and n.name == "Feature")
@@ -120,6 +121,11 @@ def override_refusals() -> Iterator[str]:
             assert text is not None
             if "error" not in ast.unparse(call.args[0]):
                 yield f"550 5.6.0 X-Gatepost-X:{text.partition(':')[2]}"
+    # What is wrong with metadata, between the value and what was expected.
+    for call in calls(source("core/gatepost_core/domain/metadata.py"), "MetadataError"):
+        text = rendered(call.args[0], {})
+        assert text is not None
+        yield f"550 5.6.0 X-Gatepost-Metadata: 'X' {text}; expected a JSON object X"
 
 
 def login_refusals() -> Iterator[str]:
