@@ -15,9 +15,9 @@ from itertools import chain
 from gatepost_core.domain.decision import Reject
 from gatepost_core.domain.features import DEFAULTS, FeatureValues, in_force
 from gatepost_milter.css.weight import Allowance
-from gatepost_milter.dkim import author
 from gatepost_milter.editing.headers import Header, Headers
-from gatepost_milter.editing.message import Message, Plan, message_size, size_change
+from gatepost_milter.editing.message import Message, Plan, message_size
+from gatepost_milter.features.authorsignature import is_signed
 from gatepost_milter.features.order import FEATURES
 from gatepost_milter.surgery import overrides
 from gatepost_milter.surgery.asking import ask, editors
@@ -71,9 +71,8 @@ def process(message: Message, context: Context) -> Plan | Reject:
     if isinstance(asked, Reject):
         return asked
     features = in_force(context.features, asked.values) if asked.values else context.features
-    kinds = [kind for kind in FEATURES if kind.wanted(features, context.options)]
-    plan = _planned(_work(message, context, features, asked), kinds)
-    return author.without_broken(message, plan) if context.options.edit_signed else plan
+    work = _work(message, context, features, asked)
+    return _planned(work, [kind for kind in FEATURES if kind.wanted(features, context.options)])
 
 
 def untouched(message: Message) -> Plan:
@@ -85,6 +84,8 @@ def untouched(message: Message) -> Plan:
 def _work(message: Message, context: Context, features: FeatureValues, asked: overrides.Overrides) -> _Work:
     ignored = ("header overrides ignored: " + ", ".join(asked.ignored)[:200],) if asked.ignored else ()
     cut = _cut_fields(message.headers)
+    if context.allowance is None:  # one for all attempts
+        context = replace(context, allowance=Allowance())
     return _Work(message, context, features, asked.headers, (*ignored, *cut), _told(cut))
 
 
@@ -111,7 +112,7 @@ def _planned(work: _Work, kinds: list[type[Feature]]) -> Plan:
     message, context = work.message, work.context
     if not kinds:
         return Plan(work.headers, features=work.features, skipped=work.skipped, notes=work.notes)
-    if not context.options.edit_signed and author.is_signed(message.headers):
+    if not context.options.edit_signed and is_signed(message.headers):
         names = [kind.name for kind in kinds if not kind.on_signed and kind.name in DEFAULTS]
         work, kinds = work.without(names, SIGNED), [kind for kind in kinds if kind.on_signed]
     if not editors(kinds):
@@ -120,8 +121,6 @@ def _planned(work: _Work, kinds: list[type[Feature]]) -> Plan:
     most = context.edit_size_limit
     if most and message_size(message) > most:
         return work.without(editors(kinds), f"the message has more than {most} bytes").asked(others)
-    if context.allowance is None:
-        work = replace(work, context=replace(context, allowance=Allowance()))
     try:
         return _fitting(work, kinds, others)
     except Exception as error:  # noqa: BLE001  # whatever it is, the message must pass
@@ -133,19 +132,18 @@ def _fitting(work: _Work, kinds: list[type[Feature]], others: list[type[Feature]
     """Return the plan of all features, or of fewer if the message would grow too large: in the end of
     those alone that edit no part.
     """
-    plan, limit = work.asked(kinds), work.context.queue_size_limit
-    room = limit - message_size(work.message) if limit else 0
-    if not limit or plan.body is None or size_change(work.message, plan) <= room:
+    plan, most = work.asked(kinds), work.context.queue_size_limit
+    if not most or plan.body is None or message_size(work.message, plan) <= most:
         return plan
-    reason = f"the message would grow past {limit} bytes"
+    reason = f"the message would grow past {most} bytes"
     rest = work.without(editors(kinds), reason).asked(others)
-    room = max(room, size_change(work.message, rest))
-    if size_change(work.message, plan) <= room:
+    most = max(most, message_size(work.message, rest))
+    if message_size(work.message, plan) <= most:
         return plan
     large = [kind.name for kind in kinds if kind.left_out_first]
     small = [kind for kind in kinds if not kind.left_out_first]
     if {*large} & {*plan.applied} and {*editors(small)} & {*plan.applied}:
         fewer = work.without(large, reason).asked(small)
-        if size_change(work.message, fewer) <= room:
+        if message_size(work.message, fewer) <= most:
             return fewer
     return replace(rest, seconds=plan.seconds, notes=plan.notes)

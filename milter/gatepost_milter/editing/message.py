@@ -63,9 +63,10 @@ def outcome(message: Message, plan: Plan) -> Message:
     return Message(headers, message.body if plan.body is None else plan.body)
 
 
-def message_size(message: Message) -> int:
-    """Return the bytes of a message on the wire."""
-    return wire_size(message.headers) + 2 + len(message.body)
+def message_size(message: Message, plan: Plan | None = None) -> int:
+    """Return the bytes of a message on the wire, as it came or as it is after ``plan``."""
+    headers = message.headers if plan is None or plan.headers is None else plan.headers
+    return wire_size(headers) + 2 + len(message.body if plan is None or plan.body is None else plan.body)
 
 
 def size_change(message: Message, plan: Plan) -> int:

@@ -5,6 +5,7 @@ dkim is none of them: it signs what all of these have made.
 
 from __future__ import annotations
 
+from gatepost_milter.features.authorsignature import BrokenSignatures
 from gatepost_milter.features.feedbackid import FeedbackId
 from gatepost_milter.features.hostedimages import HostedImages
 from gatepost_milter.features.inlinecss import InlineCss
@@ -33,4 +34,5 @@ FEATURES: tuple[type[Feature], ...] = (
     TrackBounces,
     Tags,
     Metadata,
+    BrokenSignatures,  # last: it looks at what the others have changed
 )

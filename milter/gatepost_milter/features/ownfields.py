@@ -29,9 +29,8 @@ class RemovedFields(Feature):
     def finish(self, headers: Headers) -> Change:
         """Return the header without these fields."""
         names = {name.lower() for name in self.letter.context.options.header_drop}
-        if not any(plain_name(header) in names for header in headers):
-            return NOTHING
-        return Change(headers=headers.without(lambda header: plain_name(header) in names))
+        left = headers.without(lambda header: plain_name(header) in names)
+        return NOTHING if left == headers else Change(headers=left)
 
 
 class AddedFields(Feature):

@@ -48,6 +48,5 @@ class Privacy(Feature):
 
     def finish(self, headers: Headers) -> Change:
         """Return the header without such fields."""
-        if not any(plain_name(header) in PRIVATE for header in headers):
-            return Change(reason="no such field")
-        return Change(headers=headers.without(lambda header: plain_name(header) in PRIVATE))
+        left = headers.without(lambda header: plain_name(header) in PRIVATE)
+        return Change(reason="no such field") if left == headers else Change(headers=left)

@@ -59,8 +59,10 @@ class TrackOpens(Feature):
         redirector = self._redirector(page)
         common, some = (redirector.edits(page.html.once(each)) for each in (common_images, some_images))
         page.rewrite_styles(lambda style: in_style(style, redirector))
-        if common or not self._wants_pixel:
-            return Outcome(common + some, "" if common or some else "no remote image")
+        if common:
+            return Outcome(common + some)
+        if not self._wants_pixel:
+            return Outcome(some, "" if some else "no remote image")
         if page is not self.letter.pages[0]:
             return Outcome(some)
         added = pixel(page.html, self.letter.context.pixel)

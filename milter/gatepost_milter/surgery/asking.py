@@ -11,7 +11,6 @@ from time import perf_counter
 from typing import TypeVar
 
 from gatepost_core.domain.features import FeatureValues
-from gatepost_milter.editing.edits import Edit
 from gatepost_milter.editing.headers import Headers
 from gatepost_milter.editing.message import Message, Plan
 from gatepost_milter.surgery.context import Context
@@ -36,7 +35,7 @@ def ask(
     ``headers`` are the fields as they are so far (None: as they came), ``record`` what is known already.
     """
     letter = Letter(message, context, features, record, editors(kinds))
-    acting = [feature for kind in kinds if (feature := _guarded(kind, kind, letter, record)) is not None]
+    acting = [feature for kind in kinds if (feature := _guarded(kind.name, kind, letter, record)) is not None]
     if any(feature.reads_html for feature in acting):
         for page in letter.pages:
             _edit(page, acting, letter)
@@ -53,7 +52,7 @@ def _edit(page: Page, acting: list[Feature], letter: Letter) -> None:
     record = letter.record
     for feature in acting if not page.fault else ():
         if feature.reads_html:
-            outcome = _guarded(feature, feature.edits, page, record)
+            outcome = _guarded(feature.name, feature.edits, page, record, feature.step)
             if outcome is not None:
                 page.edits += outcome.edits
                 feature.acted |= outcome.done or bool(outcome.edits)
@@ -64,16 +63,15 @@ def _edit(page: Page, acting: list[Feature], letter: Letter) -> None:
 def _finish(acting: list[Feature], letter: Letter, headers: Headers | None) -> Plan:
     """Return the plan, with what each feature wants changed beside the pages."""
     record, sender = letter.record, ""
-    removed: list[Edit[bytes]] = []
     now = came = Headers.of(letter.message.headers) if headers is None else headers
     for feature in acting:
-        change = _guarded(feature, feature.finish, now, record)
+        change = _guarded(feature.name, feature.finish, now, record, feature.step)
         if change is not None and change is not NOTHING:
             now, sender = change.headers or now, change.sender or sender
-            removed += change.body
+            letter.removed += change.body
             feature.acted |= change.acted
             record.skip(feature.name, change.reason)
-    body, headers = letter.written(headers if now is came else now, removed)
+    body, headers = letter.written(headers if now is came else now)
     return Plan(
         headers=headers,
         body=body,
@@ -87,20 +85,20 @@ def _finish(acting: list[Feature], letter: Letter, headers: Headers | None) -> P
 
 
 def _guarded(
-    feature: Feature | type[Feature], act: Callable[[_Given], _Answer], given: _Given, record: Record
+    name: str, act: Callable[[_Given], _Answer], given: _Given, record: Record, step: str = ""
 ) -> _Answer | None:
-    """Return what a feature answers; None if it cannot."""
-    began = perf_counter()
+    """Return what a feature answers, and record the time under ``step``; None if it cannot act."""
+    began = perf_counter() if step else 0.0
     try:
         return act(given)
     except NotPossible as error:
-        record.skip(feature.name, str(error))
+        record.skip(name, str(error))
         if error.note:
-            record.notes.append(f"{feature.name}: {error.note}")
+            record.notes.append(f"{name}: {error.note}")
     except Exception as error:  # noqa: BLE001  # whatever it is, the message must pass
-        record.notes.append(f"{feature.name}: {type(error).__name__}: {error}")
-        record.skip(feature.name, "internal error")
+        record.notes.append(f"{name}: {type(error).__name__}: {error}")
+        record.skip(name, "internal error")
     finally:
-        if feature.step:
-            record.spend(feature.step, began)
+        if step:
+            record.spend(step, began)
     return None

@@ -69,7 +69,8 @@ class Page:
 class Letter:
     """A message, what is wanted of it, and what became of that so far. Read once somebody asks.
 
-    ``features``: the values in force. ``editors``: the names of those that edit pages.
+    ``features``: the values in force. ``editors``: the names of those that edit pages. ``removed`` are edits
+    of the body that take parts out.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Letter:
         self.features = features
         self.record = record
         self._editors = editors
+        self.removed: list[Edit[bytes]] = []
         self._written: list[Page] = []
 
     @cached_property
@@ -117,15 +119,18 @@ class Letter:
         elif page.body is not None:
             self._written.append(page)
 
-    def written(
-        self, headers: Headers | None, removed: list[Edit[bytes]]
-    ) -> tuple[bytes | None, Headers | None]:
+    @property
+    def edited(self) -> bool:
+        """Whether anything in the body changes, so far."""
+        return bool(self._written or self.removed)
+
+    def written(self, headers: Headers | None) -> tuple[bytes | None, Headers | None]:
         """Return the body with all pages that changed and without what is removed, and the header for it.
 
         None: unchanged. Raises OverlapError.
         """
         pages = self._written
-        edits = [*removed, *((page.part.start, page.part.end, page.body or b"") for page in pages)]
+        edits = [*self.removed, *((page.part.start, page.part.end, page.body or b"") for page in pages)]
         labels = [(page.part, page.encoding) for page in pages if page.encoding]
         if labels:
             headers = labelled(labels, headers or Headers.of(self.message.headers), edits)
