@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import importlib
 import re
 import subprocess
 import sys
@@ -219,6 +220,26 @@ def test_imports_between_the_folders_of_a_package_point_down(root: str, layer: s
             if name.startswith(f"{package}.") and not name.startswith(f"{package}.__")
         }
         assert used <= {*LAYERS[root][layer], layer.partition(".")[0]}, path
+
+
+def test_what_a_folder_of_core_offers_is_taken_from_there() -> None:
+    """Whoever uses core need not know in which module of a folder a name stands."""
+    outside = [path for root in ROOTS if root != "core" for path in source_files(root)]
+    for path in [*outside, *(ROOT / "tests").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("gatepost_core."):
+                better = _offering(str(node.module), frozenset(alias.name for alias in node.names))
+                assert not better, f"{path}:{node.lineno}: write {' and '.join(better)}"
+
+
+@cache
+def _offering(module: str, names: frozenset[str]) -> list[str]:
+    """Return the imports to write for those names that the module's folder offers."""
+    folder = importlib.import_module(".".join(module.split(".")[:2]))
+    here = importlib.import_module(module)
+    offered = set(getattr(folder, "__all__", ())) if folder is not here else set[str]()
+    same = [name for name in sorted(names & offered) if getattr(here, name, None) is getattr(folder, name)]
+    return [f"'from {folder.__name__} import {name}'" for name in same]
 
 
 def _layer(root: str, path: Path) -> str:

@@ -3,5 +3,66 @@
 ``model`` has accounts, credentials, domains and messages; ``features`` the catalogue, ``options`` what a
 credential sets beside it; ``rules``, ``walls`` and ``logins`` decide, and answer with a ``decision``;
 ``registering`` says which domain names an account may have; ``errors`` are what a store raises; ``ids``,
-``images``, ``moments`` and ``texts`` are how things are named and written.
+``images``, ``moments`` and ``texts`` are how things are named and written. The values that everybody uses are
+offered here; functions are in their modules.
 """
+
+from gatepost_core.domain.decision import AUTHENTICATION_REQUIRED, Decision, Defer, Pass, Reject
+from gatepost_core.domain.errors import Conflict, NotFound, StoreError, StoreUnavailable, shown
+from gatepost_core.domain.features import CATALOGUE, FeatureError, FeatureValue, FeatureValues, in_force
+from gatepost_core.domain.model import (
+    Account,
+    Claim,
+    Credential,
+    Derived,
+    DkimKey,
+    Grant,
+    ImportedSecret,
+    MessageRecord,
+    Mode,
+    Rules,
+    Secret,
+    SenderDomain,
+    Source,
+    State,
+    WallMode,
+)
+from gatepost_core.domain.moments import stamp, utc_now
+from gatepost_core.domain.options import Options, OptionsError
+
+__all__ = [
+    "AUTHENTICATION_REQUIRED",
+    "CATALOGUE",
+    "Account",
+    "Claim",
+    "Conflict",
+    "Credential",
+    "Decision",
+    "Defer",
+    "Derived",
+    "DkimKey",
+    "FeatureError",
+    "FeatureValue",
+    "FeatureValues",
+    "Grant",
+    "ImportedSecret",
+    "MessageRecord",
+    "Mode",
+    "NotFound",
+    "Options",
+    "OptionsError",
+    "Pass",
+    "Reject",
+    "Rules",
+    "Secret",
+    "SenderDomain",
+    "Source",
+    "State",
+    "StoreError",
+    "StoreUnavailable",
+    "WallMode",
+    "in_force",
+    "shown",
+    "stamp",
+    "utc_now",
+]
