@@ -14,7 +14,7 @@ import pytest
 from gatepost_cli.checks import CHECKS
 from gatepost_cli.docs import DIRECTORY, commands, pages
 from gatepost_cli.main import main
-from gatepost_core.domain.features import CATALOGUE
+from gatepost_core.domain import CATALOGUE
 from gatepost_core.settings import fields, is_secret, variable
 
 ROOT = Path(__file__).parents[1]

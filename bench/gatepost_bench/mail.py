@@ -23,7 +23,7 @@ from typing import Literal
 from gatepost_bench import accounting, floor, opendkim
 from gatepost_bench.letters import Mailing
 from gatepost_bench.load import Order, Outcome
-from gatepost_core.domain.features import FeatureValues
+from gatepost_core.domain import FeatureValues
 from gatepost_core.postfix import Parameter
 from gatepost_stack.instance import HOST
 from gatepost_stack.stack import Stack

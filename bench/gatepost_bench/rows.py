@@ -7,7 +7,8 @@ from typing import Literal, NamedTuple
 
 from gatepost_bench.letters import Mailing
 from gatepost_bench.mail import Figures, Variant
-from gatepost_core.domain.features import CATALOGUE, SETTABLE, Feature, FeatureValue
+from gatepost_core.domain import CATALOGUE, FeatureValue
+from gatepost_core.domain.features import SETTABLE, Feature
 
 _HTML = Path(__file__).resolve().parents[2] / "tests/milter/messages/newsletter.eml"
 _TEXT = Path(__file__).parent / "text-4kb.eml"

@@ -13,7 +13,7 @@ from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import Table, emit, facts, stamp
 from gatepost_cli.owner import as_owner_of
 from gatepost_cli.session import CliSession, json_option, pass_session
-from gatepost_core.domain.model import Account
+from gatepost_core.domain import Account
 from gatepost_core.store import accounts
 from gatepost_core.store.images import FileImageStore
 

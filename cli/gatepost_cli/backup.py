@@ -24,8 +24,7 @@ from gatepost_cli.restoring import Restoring
 from gatepost_cli.session import CliSession, json_option, pass_session
 from gatepost_core.serving import scratch
 from gatepost_core.settings import file_of
-from gatepost_core.store import migrate
-from gatepost_core.store.engine import database_file
+from gatepost_core.store import database_file, migrate
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 

@@ -14,7 +14,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from gatepost_cli.session import CliSession
-from gatepost_core.domain.features import CATALOGUE, SETTABLE
+from gatepost_core.domain import CATALOGUE
+from gatepost_core.domain.features import SETTABLE
 
 _MOST = 200
 

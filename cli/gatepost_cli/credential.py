@@ -21,11 +21,18 @@ from gatepost_cli.group import Group
 from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import emit, facts, note, stamp
 from gatepost_cli.session import CliSession, json_option, pass_session
-from gatepost_core.domain.errors import shown
-from gatepost_core.domain.features import FeatureValue
+from gatepost_core.domain import (
+    Credential,
+    FeatureValue,
+    ImportedSecret,
+    Mode,
+    Options,
+    Rules,
+    Source,
+    State,
+    shown,
+)
 from gatepost_core.domain.logins import standing
-from gatepost_core.domain.model import Credential, ImportedSecret, Mode, Rules, Source, State
-from gatepost_core.domain.options import Options
 from gatepost_core.keys.passwords import derive, new_password, new_username
 from gatepost_core.store import credentials, domains, usage
 

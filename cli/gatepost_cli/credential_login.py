@@ -16,14 +16,11 @@ from gatepost_cli.credential_view import OPEN, features_text
 from gatepost_cli.domain_walls import closed
 from gatepost_cli.output import Table, emit, facts, stamp
 from gatepost_cli.session import CliSession
-from gatepost_core.domain.errors import shown
-from gatepost_core.domain.features import in_force
+from gatepost_core.domain import Credential, WallMode, in_force, shown
 from gatepost_core.domain.logins import standing
-from gatepost_core.domain.model import Credential, WallMode
 from gatepost_core.domain.walls import Walls
 from gatepost_core.settings import Settings
-from gatepost_core.store import NotFound, StoreUnavailable
-from gatepost_core.store.reader import Reader
+from gatepost_core.store import NotFound, Reader, StoreUnavailable
 from gatepost_sasl.authenticator import BackendUnavailable, Denied, Peer
 from gatepost_sasl.backends import build
 from gatepost_sasl.mechanisms import Done, MechanismError, PlainMechanism

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
-from gatepost_core.domain.options import Options, OptionsError, Overrides, header_fields, header_names
+from gatepost_core.domain import Options, OptionsError
+from gatepost_core.domain.options import Overrides, header_fields, header_names
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from gatepost_cli import credential_options
 from gatepost_cli.output import Table, facts, stamp
-from gatepost_core.domain.features import CATALOGUE, SETTABLE, FeatureValue, FeatureValues, in_force
+from gatepost_core.domain import CATALOGUE, Credential, FeatureValue, FeatureValues, in_force
+from gatepost_core.domain.features import SETTABLE
 from gatepost_core.domain.logins import over, standing
-from gatepost_core.domain.model import Credential
 from gatepost_core.store.usage import Usage
 
 _COLUMNS = ("user name", "account", "label", "state", "mode", "features", "created", "last used")

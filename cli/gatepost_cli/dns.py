@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from gatepost_core.domain.model import SenderDomain
+from gatepost_core.domain import SenderDomain
 from gatepost_core.keys.dkim_keys import txt_record
 
 PLACEHOLDER = "<gateway-host>"

@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 
 from gatepost_cli import dns, spf
 from gatepost_cli.dnslookup import LookupFault
-from gatepost_core.domain.model import DkimKey, SenderDomain
+from gatepost_core.domain import DkimKey, SenderDomain
 from gatepost_core.keys.dkim_keys import KeyState, key_states, txt_record
 
 Status = Literal["ok", "missing", "wrong", "unknown", "note"]

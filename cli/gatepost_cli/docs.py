@@ -15,7 +15,8 @@ import click
 from gatepost_cli import manual
 from gatepost_cli.main import main
 from gatepost_cli.reference import default_of, sample, toml
-from gatepost_core.domain.features import CATALOGUE, Feature, FeatureValue
+from gatepost_core.domain import CATALOGUE, FeatureValue
+from gatepost_core.domain.features import Feature
 from gatepost_core.settings import fields, is_secret, sections, variable
 
 DIRECTORY = Path(__file__).parents[2] / "docs"

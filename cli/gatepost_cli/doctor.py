@@ -18,7 +18,7 @@ from gatepost_cli.output import clean, emit, note
 from gatepost_cli.session import CliSession, json_option, pass_session
 from gatepost_cli.table import wrapped
 from gatepost_cli.values import name_server, resolver_address
-from gatepost_core.keys.keyring import KeyringError
+from gatepost_core.keys import KeyringError
 from gatepost_core.serving.listen import ListenError
 from gatepost_core.settings import Settings, SettingsError
 from gatepost_core.store import StoreError, StoreUnavailable

@@ -17,7 +17,7 @@ from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import Table, emit, facts, note, stamp
 from gatepost_cli.session import CliSession, confirmed, json_option, pass_session
 from gatepost_cli.values import resolver_address, span
-from gatepost_core.domain.model import DkimKey, SenderDomain
+from gatepost_core.domain import DkimKey, SenderDomain
 from gatepost_core.keys import dkim_keys
 from gatepost_core.store import click_hosts, domains
 

@@ -10,8 +10,7 @@ import click
 from gatepost_cli.complete import account_names, domain_names
 from gatepost_cli.output import emit, facts, note
 from gatepost_cli.session import CliSession, json_option, pass_session
-from gatepost_core.domain.errors import shown
-from gatepost_core.domain.model import WallMode
+from gatepost_core.domain import WallMode, shown
 from gatepost_core.domain.rules import normal_domain
 from gatepost_core.domain.walls import Walls, own_name
 from gatepost_core.store import StoreError, grants

@@ -14,7 +14,7 @@ from gatepost_cli.complete import credential_names
 from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import Table, clean, emit, note
 from gatepost_cli.session import CliSession, json_option, pass_session
-from gatepost_core.domain.decision import Decision, Pass
+from gatepost_core.domain import Decision, Pass
 
 if TYPE_CHECKING:
     from gatepost_cli.explanation import Explanation, FeatureOutcome, Mail

@@ -11,16 +11,25 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from gatepost_cli.maildiff import Change, changes, summary
-from gatepost_core.domain import ids
-from gatepost_core.domain.decision import Decision, Defer, Pass, Reject
-from gatepost_core.domain.features import CATALOGUE, FeatureValues, in_force
-from gatepost_core.domain.model import Credential, Mode, SenderDomain
+from gatepost_core.domain import (
+    CATALOGUE,
+    Credential,
+    Decision,
+    Defer,
+    FeatureValues,
+    Mode,
+    Pass,
+    Reject,
+    SenderDomain,
+    ids,
+    in_force,
+)
 from gatepost_core.domain.walls import RECORDED, Walls
-from gatepost_core.keys.keyring import Keyring
+from gatepost_core.keys import Keyring
 from gatepost_core.keys.tokens import BounceTokens
 from gatepost_core.settings import Settings
+from gatepost_core.store import Reader
 from gatepost_core.store.images import FileImageStore
-from gatepost_core.store.reader import Reader
 from gatepost_milter.contexts import ContextMaker, SizeLimits, Tracking
 from gatepost_milter.dkim.signing import FEATURE as DKIM
 from gatepost_milter.dkim.signing import Limits, Signing

@@ -6,7 +6,7 @@ Imported only after something went wrong, so that a command that succeeds does n
 from __future__ import annotations
 
 from gatepost_cli.archives.backup import BackupError
-from gatepost_core.keys.keyring import KeyringError
+from gatepost_core.keys import KeyringError
 from gatepost_core.postfix.cf_carry import CarryError
 from gatepost_core.postfix.cf_plan import ConflictError
 from gatepost_core.settings import SettingsError

@@ -8,7 +8,7 @@ import click
 from sqlalchemy import literal, select
 
 from gatepost_cli.session import CliSession
-from gatepost_core.keys.keyring import KeyringError
+from gatepost_core.keys import KeyringError
 from gatepost_core.settings import SettingsError
 from gatepost_core.store import StoreUnavailable, schema
 
@@ -64,7 +64,7 @@ def _done(session: CliSession) -> int:
 
 def _missing(session: CliSession) -> bool:
     """Say whether there is no store yet, which is where everybody begins."""
-    from gatepost_core.store.engine import database_file  # noqa: PLC0415 - for this case alone
+    from gatepost_core.store import database_file  # noqa: PLC0415 - for this case alone
 
     try:
         return not database_file(session.settings.store.url).exists()

@@ -13,7 +13,7 @@ from gatepost_cli.group import Group
 from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import Table, emit, emit_each, facts, on_terminal, stamp
 from gatepost_cli.session import CliSession, json_option, pass_session
-from gatepost_core.domain.model import MessageRecord, Mode
+from gatepost_core.domain import MessageRecord, Mode
 from gatepost_core.domain.walls import RECORDED
 from gatepost_core.store import journal
 

@@ -22,8 +22,7 @@ from gatepost_cli.postfix_apply import apply, held_against, undo
 from gatepost_cli.postfix_here import KEPT, carrier, concerns
 from gatepost_cli.session import CliSession, json_option, pass_session
 from gatepost_core.postfix import Parameter, Service, main_cf, master_cf
-from gatepost_core.store import domains
-from gatepost_core.store.engine import database_file
+from gatepost_core.store import database_file, domains
 
 _WIDTH = 100
 

@@ -22,9 +22,9 @@ from gatepost_cli.owner import as_owner_of
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from gatepost_core.keys.keyring import Keyring
+    from gatepost_core.keys import Keyring
     from gatepost_core.settings import Settings
-    from gatepost_core.store.reader import Reader
+    from gatepost_core.store import Reader
 
 
 @dataclass

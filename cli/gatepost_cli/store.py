@@ -15,8 +15,7 @@ from gatepost_cli.session import CliSession, json_option, pass_session
 from gatepost_core.keys import keyring
 from gatepost_core.serving import scratch
 from gatepost_core.settings import StoreSettings
-from gatepost_core.store import migrate
-from gatepost_core.store.engine import database_file
+from gatepost_core.store import database_file, migrate
 from gatepost_core.store.images import FileImageStore
 
 Revisions: TypeAlias = dict[migrate.Database, tuple[str | None, str | None]]

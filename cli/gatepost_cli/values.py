@@ -15,8 +15,8 @@ from ipaddress import ip_address
 
 import click
 
-from gatepost_core.domain.errors import shown
-from gatepost_core.domain.features import FeatureError, FeatureValue, parse_options
+from gatepost_core.domain import FeatureError, FeatureValue, shown
+from gatepost_core.domain.features import parse_options
 from gatepost_core.domain.rules import normal_address, normal_network
 from gatepost_core.store import StoreError
 from gatepost_core.store.domains import checked

@@ -11,11 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from gatepost_core.domain import rules
-from gatepost_core.domain.features import in_force
+from gatepost_core.domain import Credential, Mode, SenderDomain, in_force, rules
 from gatepost_core.domain.images import ImageStore
-from gatepost_core.domain.model import Credential, Mode, SenderDomain
-from gatepost_core.keys.keyring import Keyring
+from gatepost_core.keys import Keyring
 from gatepost_core.keys.tokens import (
     BounceTokens,
     ClickTokens,

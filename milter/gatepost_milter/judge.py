@@ -15,12 +15,23 @@ from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Protocol
 
-from gatepost_core.domain import ids, metadata, rules
-from gatepost_core.domain.decision import Defer, Pass, Reject
-from gatepost_core.domain.features import DEFAULTS, FeatureValues, in_force
+from gatepost_core.domain import (
+    Credential,
+    Defer,
+    FeatureValues,
+    MessageRecord,
+    Options,
+    Pass,
+    Reject,
+    SenderDomain,
+    WallMode,
+    ids,
+    in_force,
+    metadata,
+    rules,
+)
+from gatepost_core.domain.features import DEFAULTS
 from gatepost_core.domain.logins import UNKNOWN, GrantedLogin, judge
-from gatepost_core.domain.model import Credential, MessageRecord, SenderDomain, WallMode
-from gatepost_core.domain.options import Options
 from gatepost_core.domain.texts import bounded
 from gatepost_core.domain.walls import RECORDED, Walls
 from gatepost_milter.contexts import ContextMaker

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
-from gatepost_core.domain.decision import Reject
-from gatepost_core.domain.features import DEFAULTS, FeatureValues, in_force
+from gatepost_core.domain import FeatureValues, Reject, in_force
+from gatepost_core.domain.features import DEFAULTS
 from gatepost_milter.css.weight import Allowance
 from gatepost_milter.editing.headers import Header, Headers
 from gatepost_milter.editing.message import Message, Plan, message_size

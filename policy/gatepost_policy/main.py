@@ -6,7 +6,7 @@ daemon: each request tries again, and Postfix answers 451 meanwhile.
 
 from __future__ import annotations
 
-from gatepost_core.domain.moments import utc_now
+from gatepost_core.domain import utc_now
 from gatepost_core.domain.walls import Walls
 from gatepost_core.keys.tokens import BounceTokens
 from gatepost_core.serving.boot import Boot, command

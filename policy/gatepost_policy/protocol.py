@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Final, TypeAlias
 
-from gatepost_core.domain.decision import Decision, Pass
+from gatepost_core.domain import Decision, Pass
 
 Request: TypeAlias = Mapping[str, str]
 

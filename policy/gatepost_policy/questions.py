@@ -23,9 +23,8 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Protocol
 
-from gatepost_core.domain.decision import AUTHENTICATION_REQUIRED, Decision, Pass, Reject
+from gatepost_core.domain import AUTHENTICATION_REQUIRED, Credential, Decision, Pass, Reject, WallMode
 from gatepost_core.domain.logins import STANDS, GrantedLogin, judge
-from gatepost_core.domain.model import Credential, WallMode
 from gatepost_core.domain.rules import (
     TLS_REQUIRED,
     check_envelope_sender,

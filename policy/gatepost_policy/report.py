@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gatepost_core.domain.decision import Decision, Defer, Pass
+from gatepost_core.domain import Decision, Defer, Pass
 from gatepost_core.serving import log
 from gatepost_core.serving.metrics import Metrics, counting
 from gatepost_policy.protocol import Request

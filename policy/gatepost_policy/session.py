@@ -11,9 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from gatepost_core.domain.decision import Decision
-from gatepost_core.domain.errors import StoreUnavailable
-from gatepost_core.serving.lineserver import Close, Output, Send
+from gatepost_core.domain import Decision, StoreUnavailable
+from gatepost_core.serving import Close, Output, Send
 from gatepost_policy.protocol import Decoder, ProtocolError, Request, decode, encode
 from gatepost_policy.questions import Questions
 

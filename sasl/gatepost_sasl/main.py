@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 
-from gatepost_core.domain.moments import utc_now
+from gatepost_core.domain import utc_now
 from gatepost_core.serving import log
 from gatepost_core.serving.boot import Boot, command
 from gatepost_core.serving.lineserver import Limits, LineServer

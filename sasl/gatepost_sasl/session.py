@@ -30,8 +30,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
-from gatepost_core.domain.errors import StoreUnavailable
-from gatepost_core.serving.outputs import Close, Later, Output, Send
+from gatepost_core.domain import StoreUnavailable
+from gatepost_core.serving import Close, Later, Output, Send
 from gatepost_sasl import protocol
 from gatepost_sasl.authenticator import Authenticator, BackendUnavailable, Denied, Granted, Peer, Verdict
 from gatepost_sasl.guessing import Attempt, Guard, Hold, Scope, delayed

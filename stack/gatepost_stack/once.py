@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from gatepost_core.domain.features import FeatureValues
+from gatepost_core.domain import FeatureValues
 from gatepost_stack import client, delivery
 from gatepost_stack.instance import HOST
 from gatepost_stack.process import StackError

@@ -15,8 +15,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, delete
 
-from gatepost_core.domain.features import FeatureValues
-from gatepost_core.domain.model import Mode, Rules, SenderDomain, Source, State, WallMode
+from gatepost_core.domain import FeatureValues, Mode, Rules, SenderDomain, Source, State, WallMode
 from gatepost_core.keys import dkim_keys, keyring, passwords
 from gatepost_core.settings import Settings
 from gatepost_core.store import accounts, credentials, domains, grants, migrate, schema

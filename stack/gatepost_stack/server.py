@@ -23,7 +23,8 @@ import click
 from click.core import ParameterSource
 from rich.console import Console
 
-from gatepost_core.domain.features import SETTABLE, FeatureError, FeatureValues, parse_options
+from gatepost_core.domain import FeatureError, FeatureValues
+from gatepost_core.domain.features import SETTABLE, parse_options
 from gatepost_stack import client, guide, once
 from gatepost_stack.follow import Log
 from gatepost_stack.instance import HOST

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gatepost_core.domain.model import Credential
-from gatepost_core.keys.keyring import Keyring
+from gatepost_core.domain import Credential
+from gatepost_core.keys import Keyring
 from gatepost_core.keys.passwords import matching
 from gatepost_core.store import credentials
 from gatepost_core.store.engine import open_engine

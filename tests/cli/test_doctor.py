@@ -21,7 +21,7 @@ from gatepost_cli.checks import CHECKS
 from gatepost_cli.checks.base import Context
 from gatepost_cli.checks.certificate import tls_certificate
 from gatepost_cli.checks.parameters import postfix_main_cf, postfix_master_cf
-from gatepost_core.keys.keyring import PURPOSES
+from gatepost_core.keys import PURPOSES
 from gatepost_core.postfix import main_cf, master_cf
 from gatepost_core.settings import load
 from gatepost_stack import certificate

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gatepost_core.domain.model import MessageRecord
+from gatepost_core.domain import MessageRecord
 from gatepost_core.settings import load
 from gatepost_core.store.engine import open_engine
 from gatepost_core.store.journal import JournalWriter

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatepost_cli import dns
-from gatepost_core.domain.model import DkimKey, SenderDomain
-from gatepost_core.keys.keyring import Keyring
+from gatepost_core.domain import DkimKey, SenderDomain
+from gatepost_core.keys import Keyring
 from gatepost_core.keys.sealing import unseal
 from gatepost_core.store import domains
 from gatepost_core.store.engine import open_engine

@@ -17,7 +17,7 @@ from gatepost_cli.docs import commands
 from gatepost_cli.faults import explain
 from gatepost_cli.main import main
 from gatepost_cli.nouns import NOUNS
-from gatepost_core.keys.keyring import PURPOSES
+from gatepost_core.keys import PURPOSES
 
 from .command import Gatepost, make
 

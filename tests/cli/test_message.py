@@ -14,8 +14,7 @@ from typing import Any
 
 import pytest
 
-from gatepost_core.domain import ids
-from gatepost_core.domain.model import MessageRecord, Mode
+from gatepost_core.domain import MessageRecord, Mode, ids
 from gatepost_core.store import journal
 from gatepost_core.store.engine import open_engine
 from gatepost_core.store.journal import JournalWriter

@@ -12,9 +12,9 @@ import sys
 import time
 from collections.abc import Sequence
 
-from gatepost_core.domain.errors import StoreUnavailable
-from gatepost_core.serving import log
-from gatepost_core.serving.lineserver import Close, Later, Limits, LineServer, Output, Send
+from gatepost_core.domain import StoreUnavailable
+from gatepost_core.serving import Close, Later, Output, Send, log
+from gatepost_core.serving.lineserver import Limits, LineServer
 from gatepost_core.serving.listen import inherited
 from gatepost_core.serving.prefork import Supervisor
 

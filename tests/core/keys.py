@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gatepost_core.keys.keyring import PURPOSES, Keyring
+from gatepost_core.keys import PURPOSES, Keyring
 
 
 def keyring(letter: str = "\0") -> Keyring:

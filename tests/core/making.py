@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from gatepost_core.domain.model import Credential, Derived, Rules, Secret, State
+from gatepost_core.domain import Credential, Derived, Rules, Secret, State
 
 MADE = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine
 
-from gatepost_core.domain.model import MessageRecord, Rules, Source, State, WallMode
-from gatepost_core.keys import passwords
-from gatepost_core.keys.keyring import Keyring, create_missing
+from gatepost_core.domain import MessageRecord, Rules, Source, State, WallMode
+from gatepost_core.keys import Keyring, passwords
+from gatepost_core.keys.keyring import create_missing
 from gatepost_core.settings import Settings, load
 from gatepost_core.store import accounts, credentials, domains, grants, migrate
 from gatepost_core.store.engine import open_engine

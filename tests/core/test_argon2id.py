@@ -10,7 +10,7 @@ from argon2 import PasswordHasher, Type
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_core.domain.model import ImportedSecret, Rules, Source
+from gatepost_core.domain import ImportedSecret, Rules, Source
 from gatepost_core.keys import argon2id
 from gatepost_core.keys.passwords import derive, matching
 from gatepost_core.store import StoreError, accounts, credentials

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
-from gatepost_core.domain.errors import Conflict, NotFound
+from gatepost_core.domain import Conflict, NotFound
 from gatepost_core.settings import StoreSettings
 from gatepost_core.store import accounts, click_hosts, domains, migrate
 from gatepost_core.store.engine import open_engine

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_core.domain.decision import AUTHENTICATION_REQUIRED, Defer, Reject, printable
+from gatepost_core.domain import AUTHENTICATION_REQUIRED, Defer, Reject
+from gatepost_core.domain.decision import printable
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,10 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_private_key, load_der_public_key
 
-from gatepost_core.domain.model import DkimKey
+from gatepost_core.domain import DkimKey
+from gatepost_core.keys import Keyring, KeyringError
 from gatepost_core.keys.dkim_keys import ALGORITHMS, generate, new_keys, open_private, selector, txt_record
-from gatepost_core.keys.keyring import Keyring, KeyringError, create_missing
+from gatepost_core.keys.keyring import create_missing
 
 
 def test_an_rsa_key_has_2048_bits_and_its_public_half_checks_its_signatures() -> None:

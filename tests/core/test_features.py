@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_core.domain.features import CATALOGUE, FeatureError, in_force, parse_options
+from gatepost_core.domain import CATALOGUE, FeatureError, in_force
+from gatepost_core.domain.features import parse_options
 
 FLAGS = sorted(name for name, feature in CATALOGUE.items() if feature.kind == "flag")
 label = st.text(st.characters(exclude_categories=["C", "Z"], exclude_characters=","), min_size=1, max_size=64)

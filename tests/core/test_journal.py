@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
-from gatepost_core.domain import ids
-from gatepost_core.domain.model import MessageRecord
+from gatepost_core.domain import MessageRecord, ids
 from gatepost_core.settings import StoreSettings
 from gatepost_core.store import NotFound, StoreUnavailable, journal, migrate
 from gatepost_core.store.engine import open_engine

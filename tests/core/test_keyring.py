@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_core.keys.keyring import PURPOSES, Keyring, KeyringError, add, create_missing
+from gatepost_core.keys import PURPOSES, Keyring, KeyringError
+from gatepost_core.keys.keyring import add, create_missing
 
 
 def test_missing_keys_are_made_once(tmp_path: Path) -> None:

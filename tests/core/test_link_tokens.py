@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatepost_core.domain import ids
-from gatepost_core.keys.keyring import PURPOSES, Keyring
+from gatepost_core.keys import PURPOSES, Keyring
 from gatepost_core.keys.tokens import (
     BounceTokens,
     Click,

@@ -12,9 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_core.domain.decision import Pass
+from gatepost_core.domain import Credential, ImportedSecret, Pass, Rules, Secret, Source
 from gatepost_core.domain.logins import UNKNOWN, GrantedLogin, judge, secret_mark
-from gatepost_core.domain.model import Credential, ImportedSecret, Rules, Secret, Source
 from gatepost_core.serving.login_table import SIZE, LoginTable, pid_of
 from tests.core import making
 

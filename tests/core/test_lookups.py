@@ -11,13 +11,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import make_url
 
-from gatepost_core.domain.model import ImportedSecret, Rules
-from gatepost_core.domain.options import Options
+from gatepost_core.domain import ImportedSecret, Options, Rules
 from gatepost_core.keys.dkim_keys import NewKey
 from gatepost_core.keys.passwords import derive, new_password
-from gatepost_core.store import StoreUnavailable, credentials, domains
-from gatepost_core.store.locate import database_file
-from gatepost_core.store.reader import Reader
+from gatepost_core.store import Reader, StoreUnavailable, credentials, database_file, domains
 
 from .stores import Store, make_store
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_core.domain.features import CATALOGUE, FeatureError, parse_options
+from gatepost_core.domain import CATALOGUE, FeatureError
+from gatepost_core.domain.features import parse_options
 from gatepost_core.domain.metadata import DEPTH_MOST, SIZE_MOST, MetadataError, as_object, parse
 from gatepost_core.domain.texts import unfit
 

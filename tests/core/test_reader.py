@@ -15,12 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_core.domain.model import MessageRecord, State, WallMode
+from gatepost_core.domain import MessageRecord, State, WallMode
 from gatepost_core.keys.passwords import derive, new_password
-from gatepost_core.store import StoreUnavailable, credentials, domains, grants
+from gatepost_core.store import Reader, StoreUnavailable, credentials, domains, grants
 from gatepost_core.store.journal import JournalWriter
 from gatepost_core.store.lookups import IDENTITY_SECONDS, RACY_NANOSECONDS
-from gatepost_core.store.reader import Reader
 from tests.core.stores import submit
 
 from .stores import BOUNCES, Store, make_store

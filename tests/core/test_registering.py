@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gatepost_core.domain.model import Grant, SenderDomain
+from gatepost_core.domain import Grant, SenderDomain
 from gatepost_core.domain.registering import Registry, public_suffix
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_core.domain.decision import Pass, Reject
+from gatepost_core.domain import Pass, Reject, Rules, State
 from gatepost_core.domain.logins import judge
-from gatepost_core.domain.model import Rules, State
 from gatepost_core.domain.rules import (
     UNREADABLE,
     check_envelope_sender,

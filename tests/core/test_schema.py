@@ -15,8 +15,8 @@ from sqlalchemy import inspect, text
 from sqlalchemy.exc import StatementError
 
 from gatepost_core.settings import StoreSettings
-from gatepost_core.store import StoreUnavailable, accounts, migrate
-from gatepost_core.store.engine import database_file, faults, open_engine
+from gatepost_core.store import StoreUnavailable, accounts, database_file, migrate
+from gatepost_core.store.engine import faults, open_engine
 from gatepost_core.store.schema import directory, journal
 
 METADATA = {"directory": directory, "journal": journal}

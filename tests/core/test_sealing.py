@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_core.keys.keyring import Keyring, KeyringError
+from gatepost_core.keys import Keyring, KeyringError
 from gatepost_core.keys.sealing import seal, unseal
 
 from .keys import keyring

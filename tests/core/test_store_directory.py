@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, func, select
 
-from gatepost_core.domain.model import Rules, State
+from gatepost_core.domain import Rules, State
 from gatepost_core.keys.dkim_keys import NewKey
 from gatepost_core.keys.passwords import derive, matching, new_password
 from gatepost_core.store import Conflict, NotFound, StoreError, accounts, credentials, domains

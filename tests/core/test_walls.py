@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gatepost_core.domain.model import Claim, WallMode
+from gatepost_core.domain import Claim, WallMode
 from gatepost_core.domain.rules import UNREADABLE
 from gatepost_core.domain.walls import DOMAINS_MOST, NAME_MOST, Wall, Walls, covering, plain_name, wall
 from tests.core.making import credential

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from gatepost_core.serving.lineserver import Close, LineSession, Output, Send
+from gatepost_core.serving import Close, Output, Send
+from gatepost_core.serving.lineserver import LineSession
 
 _BASE64 = re.compile(r"\{b64:(.*?)\}")
 _REPEAT = re.compile(r"\{(.)\*(\d+)\}")

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from gatepost_core.domain.features import FeatureValue
+from gatepost_core.domain import FeatureValue
 from gatepost_milter.editing.headers import Header
 from gatepost_milter.editing.message import Message
 from gatepost_milter.features.trackopens import pixel_tag

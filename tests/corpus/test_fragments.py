@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
-from gatepost_core.domain.features import FeatureValue
+from gatepost_core.domain import FeatureValue
 from gatepost_milter.editing.headers import calls
 from gatepost_milter.editing.message import Plan
 from gatepost_milter.features.trackopens import pixel_tag

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gatepost_core.domain.features import FeatureValue
+from gatepost_core.domain import FeatureValue
 from gatepost_milter.editing.message import Plan, render
 from gatepost_milter.pipeline import process
 from tests.corpus.letters import SHOWN, letter

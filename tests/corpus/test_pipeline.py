@@ -13,7 +13,7 @@ from email.message import Message as Parsed
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
-from gatepost_core.domain.features import FeatureValue
+from gatepost_core.domain import FeatureValue
 from gatepost_milter.editing.headers import Header
 from gatepost_milter.editing.message import Message, Plan, outcome, render
 from gatepost_milter.parts.charsets import CharsetError, decode

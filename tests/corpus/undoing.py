@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-from gatepost_core.domain.features import FeatureValue, in_force
+from gatepost_core.domain import FeatureValue, in_force
 from gatepost_milter.features.trackopens import pixel_tag
 from gatepost_milter.surgery.context import Context
 

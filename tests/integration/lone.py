@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gatepost_core import settings as core_settings
-from gatepost_core.domain.features import FeatureValue
+from gatepost_core.domain import FeatureValue
 from gatepost_core.settings import Settings
 from gatepost_stack import provision
 from gatepost_stack.daemons import Daemon, Supervisor

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_core.domain.model import Source
+from gatepost_core.domain import Source
 from gatepost_stack.provision import ClientLogin
 from gatepost_stack.stack import Stack
 from tests.integration.harness import (

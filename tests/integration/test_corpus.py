@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from gatepost_core.domain.features import FeatureValue
+from gatepost_core.domain import FeatureValue
 from tests.corpus.maker import message
 from tests.corpus.sunk import led_to
 from tests.corpus.undoing import STYLE, comparable

@@ -20,7 +20,7 @@ import pytest
 from sqlalchemy import insert
 
 from gatepost_cli.checks.probemail import LABEL
-from gatepost_core.domain.model import Mode
+from gatepost_core.domain import Mode
 from gatepost_core.keys import keyring
 from gatepost_core.store import journal
 from gatepost_core.store.engine import open_engine

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from gatepost_core.domain.features import FeatureValue
+from gatepost_core.domain import FeatureValue
 from gatepost_milter.editing.message import Plan, render
 from gatepost_stack.provision import ClientLogin
 from tests.corpus.maker import message

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from gatepost_core.domain.features import FeatureValue
+from gatepost_core.domain import FeatureValue
 from gatepost_stack.provision import ClientLogin
 from tests.hostile.messages import BY_OVERRIDE, MESSAGES, by_override
 from tests.integration.harness import SENDER, Gateway, fresh_recipient, text_message

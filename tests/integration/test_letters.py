@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_core.domain.features import FeatureValue
+from gatepost_core.domain import FeatureValue
 from gatepost_core.keys.dkim_keys import txt_record
 from gatepost_core.postfix import Parameter
 from gatepost_core.store import journal

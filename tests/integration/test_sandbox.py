@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 
-from gatepost_core.domain.model import MessageRecord, Mode
+from gatepost_core.domain import MessageRecord, Mode
 from gatepost_core.store import journal
 from gatepost_core.store.engine import open_engine
 from gatepost_stack.provision import ClientLogin

@@ -11,8 +11,7 @@ from datetime import UTC, datetime
 import pytest
 from scramp import ScramClient
 
-from gatepost_core.keys import passwords
-from gatepost_core.keys.keyring import Keyring
+from gatepost_core.keys import Keyring, passwords
 from gatepost_core.store import credentials
 from gatepost_core.store.engine import open_engine
 from gatepost_stack.instance import HOST

@@ -10,8 +10,8 @@ from email import message_from_bytes, policy
 
 import pytest
 
-from gatepost_core.domain.features import FeatureValue
-from gatepost_core.keys.keyring import Keyring
+from gatepost_core.domain import FeatureValue
+from gatepost_core.keys import Keyring
 from gatepost_core.keys.tokens import BounceTokens, PixelTokens, UnsubscribeTokens
 from gatepost_core.postfix import Parameter
 from gatepost_core.store import journal

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gatepost_core.domain.model import WallMode
+from gatepost_core.domain import WallMode
 from gatepost_stack.provision import BOUNCE_DOMAIN, ClientLogin
 from tests.integration.harness import SENDER, Gateway, fresh_recipient, refusal, reply
 

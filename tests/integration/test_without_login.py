@@ -8,7 +8,7 @@ import time
 import pytest
 
 from gatepost_core.domain import ids
-from gatepost_core.keys.keyring import Keyring
+from gatepost_core.keys import Keyring
 from gatepost_core.keys.tokens import BounceTokens, Origin
 from gatepost_stack.provision import BOUNCE_DOMAIN
 from tests.integration.harness import PORTS, SENDER, Gateway, Port, fresh_recipient, reply, text_message

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from gatepost_core.domain.features import FeatureValue, in_force
+from gatepost_core.domain import FeatureValue, in_force
 from gatepost_milter.editing.headers import Header
 from gatepost_milter.editing.message import Message, Plan
 from gatepost_milter.pipeline import process

@@ -9,9 +9,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from gatepost_core.domain import ids
+from gatepost_core.domain import Mode, SenderDomain, ids
 from gatepost_core.domain.images import QuotaError
-from gatepost_core.domain.model import Mode, SenderDomain
 from gatepost_core.keys.tokens import (
     BounceTokens,
     Click,

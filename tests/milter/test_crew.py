@@ -7,8 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from gatepost_core.domain.decision import Reject
-from gatepost_core.domain.model import MessageRecord
+from gatepost_core.domain import MessageRecord, Reject
 from gatepost_core.store import StoreUnavailable
 from gatepost_milter.editing.message import Plan
 from gatepost_milter.judge import Accepted, Verdict

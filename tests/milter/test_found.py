@@ -7,7 +7,7 @@ import base64
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
-from gatepost_core.domain.features import in_force
+from gatepost_core.domain import in_force
 from gatepost_milter.editing.headers import AddHeader, Header, calls
 from gatepost_milter.editing.message import Message, Plan, outcome
 from gatepost_milter.features.trackopens import pixel_tag

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_core.domain.decision import Reject
-from gatepost_core.domain.features import in_force
-from gatepost_core.domain.options import Options, OptionsError, header_field, header_name
+from gatepost_core.domain import Options, OptionsError, Reject, in_force
+from gatepost_core.domain.options import header_field, header_name
 from gatepost_milter.editing.headers import Header, calls
 from gatepost_milter.editing.message import Message, Plan, outcome, render, size_change
 from gatepost_milter.features.privacy import PRIVATE

@@ -10,14 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_core.domain.decision import Reject
-from gatepost_core.domain.model import State, WallMode
+from gatepost_core.domain import Reject, State, WallMode
 from gatepost_core.domain.walls import Walls
-from gatepost_core.keys.keyring import Keyring
+from gatepost_core.keys import Keyring
 from gatepost_core.keys.tokens import ClickTokens
-from gatepost_core.store import StoreUnavailable
+from gatepost_core.store import Reader, StoreUnavailable
 from gatepost_core.store.images import FileImageStore
-from gatepost_core.store.reader import Reader
 from gatepost_milter.contexts import ContextMaker, SizeLimits, Tracking
 from gatepost_milter.judge import Accepted, Judge
 from gatepost_milter.transaction import Transaction

@@ -6,9 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_core.domain.decision import Reject
-from gatepost_core.domain.features import in_force
-from gatepost_core.domain.options import Options
+from gatepost_core.domain import Options, Reject, in_force
 from gatepost_milter.editing.headers import Header, calls
 from gatepost_milter.editing.message import Message, Plan, outcome
 from gatepost_milter.pipeline import process

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatepost_core.domain.features import DEFAULTS, in_force
+from gatepost_core.domain import in_force
+from gatepost_core.domain.features import DEFAULTS
 from gatepost_milter.editing.headers import AddHeader, ChangeHeader, Header, calls
 from gatepost_milter.editing.message import Message, Plan, render
 from gatepost_milter.pipeline import process, untouched

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_core.domain import ids
-from gatepost_core.domain.model import State
+from gatepost_core.domain import State, ids
 from gatepost_core.keys.tokens import BounceTokens, Origin
 from tests.core.running import ROOT, Running, connect, listening, read_line
 from tests.core.stores import BOUNCES, Store, make_store

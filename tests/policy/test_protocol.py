@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_core.domain.decision import Decision, Defer, Pass, Reject
+from gatepost_core.domain import Decision, Defer, Pass, Reject
 from gatepost_policy.protocol import Decoder, ProtocolError, decode, encode
 
 PIECES = st.one_of(

@@ -8,13 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_core.domain.decision import AUTHENTICATION_REQUIRED, Decision, Pass, Reject
-from gatepost_core.domain.errors import StoreUnavailable
-from gatepost_core.domain.model import Claim, Credential, Rules, WallMode
+from gatepost_core.domain import (
+    AUTHENTICATION_REQUIRED,
+    Claim,
+    Credential,
+    Decision,
+    Pass,
+    Reject,
+    Rules,
+    StoreUnavailable,
+    WallMode,
+)
 from gatepost_core.domain.rules import TLS_REQUIRED
 from gatepost_core.domain.walls import Walls
 from gatepost_core.keys.tokens import Origin
-from gatepost_core.serving.lineserver import Close, Send
+from gatepost_core.serving import Close, Send
 from gatepost_policy.protocol import Request
 from gatepost_policy.questions import NOT_ASKED, Questions
 from gatepost_policy.session import PolicySession

@@ -10,7 +10,7 @@ import pytest
 
 from gatepost_core.domain.walls import Walls
 from gatepost_core.keys.tokens import BounceTokens
-from gatepost_core.store.reader import Reader
+from gatepost_core.store import Reader
 from gatepost_policy.questions import Questions
 from gatepost_policy.session import PolicySession
 from tests.core.running import Running, connect, listening

@@ -18,9 +18,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from gatepost_core.domain import ids
-from gatepost_core.domain.features import FeatureValue
-from gatepost_core.domain.model import SenderDomain
+from gatepost_core.domain import FeatureValue, SenderDomain, ids
 from gatepost_core.keys.tokens import Click, ClickTokens, OpenTokens, PixelTokens, TokenError
 from gatepost_core.store.images import FileImageStore
 from gatepost_milter.contexts import ContextMaker, SizeLimits, Tracking

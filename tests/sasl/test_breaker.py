@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_core.domain.model import Source
+from gatepost_core.domain import Source
 from gatepost_sasl.authenticator import BackendUnavailable
 from gatepost_sasl.backends.breaker import Breaker
 from gatepost_sasl.backends.cache import GrantedLogins

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_core.domain.model import State
+from gatepost_core.domain import State
 from tests.core.running import PATIENCE, ROOT, Running, connect, listening, read_line
 from tests.core.stores import PASSWORD, Store, make_store
 

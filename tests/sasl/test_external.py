@@ -12,10 +12,9 @@ from typing import Any
 
 import pytest
 
-from gatepost_core.domain.model import Credential, Rules, Source, State
-from gatepost_core.serving.lineserver import Later, Send
-from gatepost_core.store import credentials
-from gatepost_core.store.reader import Reader
+from gatepost_core.domain import Credential, Rules, Source, State
+from gatepost_core.serving import Later, Send
+from gatepost_core.store import Reader, credentials
 from gatepost_sasl.authenticator import BackendUnavailable, Denied, Granted, Peer, Verdict
 from gatepost_sasl.backends.breaker import Breaker
 from gatepost_sasl.backends.cache import GrantedLogins

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from gatepost_core.serving.lineserver import Later, Send
+from gatepost_core.serving import Later, Send
 from gatepost_sasl.authenticator import Denied, Granted, Peer, Verdict
 from gatepost_sasl.backends.turns import Turns
 from gatepost_sasl.counters import SharedCounters

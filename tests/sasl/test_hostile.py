@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from gatepost_core.serving.lineserver import Close
+from gatepost_core.serving import Close
 from gatepost_sasl.authenticator import BackendUnavailable, Denied, Peer, Verdict
 from gatepost_sasl.backends.breaker import Breaker
 from gatepost_sasl.backends.ldap_names import BindName, UserFilter

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from gatepost_core.serving.lineserver import Close, Send
+from gatepost_core.serving import Close, Send
 from gatepost_sasl.counters import SharedCounters
 from gatepost_sasl.guessing import Guard, Rules
 from gatepost_sasl.mechanisms import Challenge, Done, MechanismError, Proof

@@ -17,12 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_core.domain.decision import Pass
-from gatepost_core.domain.moments import utc_now
+from gatepost_core.domain import Pass, utc_now
 from gatepost_core.domain.walls import Walls
 from gatepost_core.keys.passwords import derive
-from gatepost_core.store.locate import database_file
-from gatepost_core.store.reader import Reader
+from gatepost_core.store import Reader, database_file
 from gatepost_policy.questions import Questions
 from gatepost_sasl.backends.store import StoreAuthenticator
 from gatepost_sasl.counters import SharedCounters

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_core.domain.model import Source
+from gatepost_core.domain import Source
 from gatepost_sasl.authenticator import BackendUnavailable, Denied
 from gatepost_sasl.backends.pam import PamCheck
 from gatepost_sasl.backends.pool import NotAsked

@@ -11,10 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scramp import ScramClient
 
-from gatepost_core.domain.errors import StoreUnavailable
-from gatepost_core.domain.model import Credential, Secret, State
-from gatepost_core.keys import passwords
-from gatepost_core.keys.keyring import Keyring
+from gatepost_core.domain import Credential, Secret, State, StoreUnavailable
+from gatepost_core.keys import Keyring, passwords
 from gatepost_sasl.authenticator import Denied, Granted, Peer
 from gatepost_sasl.backends.scram import StoreScram
 from gatepost_sasl.backends.store import StoreAuthenticator

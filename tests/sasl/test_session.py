@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_core.domain.errors import StoreUnavailable
-from gatepost_core.serving.lineserver import Close, Output, Send
+from gatepost_core.domain import StoreUnavailable
+from gatepost_core.serving import Close, Output, Send
 from gatepost_sasl.authenticator import BackendUnavailable, Denied, Granted, Peer, Verdict
 from gatepost_sasl.session import NOT_PENDING, REFUSED, AuthSession, Configuration, EndedLogin
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_core.domain.model import Source
+from gatepost_core.domain import Source
 from gatepost_core.store import credentials
 from tests.core.running import Running, connect, listening, read_line
 from tests.core.stores import PASSWORD, make_store

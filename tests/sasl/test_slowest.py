@@ -12,12 +12,10 @@ from pathlib import Path
 import pytest
 from argon2 import PasswordHasher
 
-from gatepost_core.domain.model import ImportedSecret
-from gatepost_core.domain.moments import utc_now
+from gatepost_core.domain import ImportedSecret, utc_now
 from gatepost_core.keys import argon2id
-from gatepost_core.serving.lineserver import Later, Output, Send
-from gatepost_core.store import credentials
-from gatepost_core.store.reader import Reader
+from gatepost_core.serving import Later, Output, Send
+from gatepost_core.store import Reader, credentials
 from gatepost_sasl.backends.store import StoreAuthenticator
 from gatepost_sasl.session import AuthSession, Configuration
 from gatepost_sasl.slowest import Slowest

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gatepost_core.domain.errors import StoreUnavailable
-from gatepost_core.keys.keyring import Keyring
-from gatepost_core.store.reader import Reader
+from gatepost_core.domain import StoreUnavailable
+from gatepost_core.keys import Keyring
+from gatepost_core.store import Reader
 from gatepost_sasl.authenticator import BackendUnavailable, Denied, Granted, Peer, Verdict
 from gatepost_sasl.backends.store import StoreAuthenticator
 from tests.core.stores import PASSWORD, Store

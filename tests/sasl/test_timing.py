@@ -19,8 +19,8 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_core.serving.lineserver import Send
-from gatepost_core.store.reader import Reader
+from gatepost_core.serving import Send
+from gatepost_core.store import Reader
 from gatepost_sasl.backends.scram import StoreScram
 from gatepost_sasl.backends.store import StoreAuthenticator
 from gatepost_sasl.session import AuthSession, Configuration

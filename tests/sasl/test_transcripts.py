@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_core.store.reader import Reader
+from gatepost_core.store import Reader
 from gatepost_sasl.backends.store import StoreAuthenticator
 from gatepost_sasl.session import AuthSession, Configuration
 from tests.core.running import Running, connect, listening

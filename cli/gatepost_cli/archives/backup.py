@@ -24,8 +24,8 @@ from gatepost_cli.archives.archive import MANIFEST, PARTS, BackupError, Manifest
 from gatepost_core import __version__
 from gatepost_core.serving import scratch
 from gatepost_core.settings import Settings
-from gatepost_core.store import migrate
-from gatepost_core.store.engine import database_file, unavailable
+from gatepost_core.store import database_file, migrate
+from gatepost_core.store.engine import unavailable
 
 __all__ = [
     "PARTS",

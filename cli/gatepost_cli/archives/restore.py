@@ -34,8 +34,7 @@ from gatepost_cli.archives.archive import (
 from gatepost_cli.archives.moves import give
 from gatepost_core.domain.images import is_name
 from gatepost_core.settings import KeysSettings, Settings, SettingsError, load
-from gatepost_core.store import migrate
-from gatepost_core.store.engine import database_file
+from gatepost_core.store import database_file, migrate
 from gatepost_core.store.images import SALT
 
 _KEY_SIZE = 32  # as keyring makes them

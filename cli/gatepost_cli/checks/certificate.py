@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from gatepost_cli.checks.base import Context, Finding, fault, good
 from gatepost_cli.checks.tls import chain
-from gatepost_core.domain.moments import stamp
+from gatepost_core.domain import stamp
 
 _RENEW = "renew it, put it in the same place, then 'postfix reload'"
 

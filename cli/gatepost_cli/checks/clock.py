@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from gatepost_cli.checks.base import Context, Finding, fault, good, note
-from gatepost_core.domain.moments import stamp
+from gatepost_core.domain import stamp
 from gatepost_core.store import journal
 
 _SLACK = timedelta(minutes=2)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gatepost_cli.checks.base import Context, Finding, fault, good
 from gatepost_core.postfix import queue_size_limit
-from gatepost_core.store.engine import database_file
+from gatepost_core.store import database_file
 
 _INODES = 1_000  # a message in the queue is a file
 

@@ -10,10 +10,8 @@ from sqlalchemy import select
 from gatepost_cli.checks.base import Context, Finding, fault, good
 from gatepost_cli.checks.stores import user_name
 from gatepost_cli.owner import as_owner_of
-from gatepost_core.keys import dkim_keys
-from gatepost_core.keys.keyring import Keyring, KeyringError
-from gatepost_core.store import domains
-from gatepost_core.store.engine import database_file
+from gatepost_core.keys import Keyring, KeyringError, dkim_keys
+from gatepost_core.store import database_file, domains
 from gatepost_core.store.schema import secrets
 
 _RESTORE = "restore the key directory from the backup that goes with the database"

@@ -18,8 +18,8 @@ from gatepost_cli.checks import probemail
 from gatepost_cli.checks.base import Context, Finding, fault, good
 from gatepost_cli.checks.services import endpoint, entries, serving
 from gatepost_cli.checks.tls import no_trust, own_trust, said
-from gatepost_core.domain.model import MessageRecord, Mode
-from gatepost_core.keys.keyring import KeyringError
+from gatepost_core.domain import MessageRecord, Mode
+from gatepost_core.keys import KeyringError
 from gatepost_core.postfix import Role, master_cf
 from gatepost_core.store import StoreError, StoreUnavailable, journal
 

@@ -11,12 +11,11 @@ from email.utils import format_datetime
 from sqlalchemy import Connection
 
 from gatepost_cli.checks.base import Context
-from gatepost_core.domain.features import FeatureValue
+from gatepost_core.domain import Credential, FeatureValue, Mode, Rules, SenderDomain
 from gatepost_core.domain.logins import over
-from gatepost_core.domain.model import Credential, Mode, Rules, SenderDomain
 from gatepost_core.domain.rules import normal_domain
+from gatepost_core.keys import Keyring
 from gatepost_core.keys.dkim_keys import active_keys
-from gatepost_core.keys.keyring import Keyring
 from gatepost_core.keys.passwords import derive, new_password, new_username
 from gatepost_core.store import Conflict, accounts, credentials, domains
 from gatepost_core.store.journal import PROBE_TAG

@@ -15,7 +15,7 @@ from gatepost_cli.checks.stores import user_name
 from gatepost_cli.owner import as_owner_of
 from gatepost_core import __version__
 from gatepost_core.settings import Settings, fields, is_secret
-from gatepost_core.store.engine import database_file
+from gatepost_core.store import database_file
 
 _PROGRAMS = ("gatepost", "gatepost-sasl", "gatepost-policy", "gatepost-milter")
 

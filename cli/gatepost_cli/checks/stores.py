@@ -9,8 +9,7 @@ from pathlib import Path
 
 from gatepost_cli.checks.base import Context, Finding, fault, good
 from gatepost_cli.owner import as_owner_of
-from gatepost_core.store import StoreUnavailable, migrate
-from gatepost_core.store.engine import database_file
+from gatepost_core.store import StoreUnavailable, database_file, migrate
 
 _UPGRADE = "run 'gatepost store upgrade'"
 

@@ -16,8 +16,7 @@ from sqlalchemy import Connection, select
 
 from gatepost_cli.checks.base import Context, Finding, good, note
 from gatepost_cli.domain_walls import pattern_domain
-from gatepost_core.domain.model import Claim, SenderDomain, WallMode
-from gatepost_core.domain.moments import stamp
+from gatepost_core.domain import Claim, SenderDomain, WallMode, stamp
 from gatepost_core.domain.registering import Registry, claims_of, public_suffix
 from gatepost_core.domain.rules import normal_domain
 from gatepost_core.domain.walls import RECORDED, Wall, Walls, covering

@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
-from gatepost_core.domain.model import SenderDomain
+from gatepost_core.domain import SenderDomain
+from gatepost_core.keys import Keyring, KeyringError
 from gatepost_core.keys.dkim_keys import active_keys, open_private
-from gatepost_core.keys.keyring import Keyring, KeyringError
 from gatepost_milter.dkim.signature import SigningKey
 
 _DOMAINS = 2000

@@ -12,11 +12,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from time import perf_counter
 
-from gatepost_core.domain.decision import Defer, Reject
-from gatepost_core.domain.model import Credential, SenderDomain
+from gatepost_core.domain import Credential, Defer, Reject, SenderDomain
 from gatepost_core.domain.rules import UNREADABLE, normal_domain
+from gatepost_core.keys import Keyring, KeyringError
 from gatepost_core.keys.dkim_keys import active_keys
-from gatepost_core.keys.keyring import Keyring, KeyringError
 from gatepost_core.postfix import queue_size_limit
 from gatepost_core.settings import DkimSettings, Settings
 from gatepost_milter.dkim.keys import KeyCache

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gatepost_core.domain.features import FeatureValues
+from gatepost_core.domain import FeatureValues
 from gatepost_milter.editing.headers import Header, Headers, wire_size
 
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from gatepost_core.domain.features import FeatureValues
-from gatepost_core.domain.options import Options
+from gatepost_core.domain import FeatureValues, Options
 from gatepost_milter.editing.headers import Header, Headers
 from gatepost_milter.surgery.feature import NOTHING, Change, Feature
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from email.charset import QP, Charset
 from email.header import Header as EncodedHeader
 
-from gatepost_core.domain.features import FeatureValues
-from gatepost_core.domain.options import Options
+from gatepost_core.domain import FeatureValues, Options
 from gatepost_milter.editing.headers import Header, Headers
 from gatepost_milter.surgery.feature import NOTHING, OWN, Change, Feature, plain_name
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from gatepost_core.domain.decision import Reject
-from gatepost_core.domain.model import MessageRecord, Mode
+from gatepost_core.domain import MessageRecord, Mode, Reject
 from gatepost_core.domain.texts import bounded
 from gatepost_core.serving import log
 from gatepost_core.serving.metrics import Metrics, counting, observing

@@ -11,8 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from gatepost_core.domain.errors import StoreUnavailable
-from gatepost_core.domain.model import MessageRecord
+from gatepost_core.domain import MessageRecord, StoreUnavailable
 from gatepost_milter.judge import Accepted, Later, Verdict
 from gatepost_milter.libmilter.crew import Crew, Ticket
 from gatepost_milter.libmilter.holdings import Holdings

@@ -19,9 +19,7 @@ from collections.abc import Callable, Iterable
 import Milter
 import milter
 
-from gatepost_core.domain.decision import Defer, Reject
-from gatepost_core.domain.errors import StoreUnavailable
-from gatepost_core.domain.model import Mode
+from gatepost_core.domain import Defer, Mode, Reject, StoreUnavailable
 from gatepost_core.serving import log
 from gatepost_milter.editing.headers import AddHeader, Call, ChangeHeader
 from gatepost_milter.judge import Accepted, Verdict

@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from gatepost_core.domain.decision import Reject
-from gatepost_core.domain.model import Credential
+from gatepost_core.domain import Credential, Reject
 from gatepost_core.domain.rules import UNREADABLE
 from gatepost_core.domain.walls import DOMAINS_MOST, TOO_MANY, Walls
 from gatepost_milter.editing.headers import Header

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import TypeVar
 
-from gatepost_core.domain.features import FeatureValues
+from gatepost_core.domain import FeatureValues
 from gatepost_milter.editing.headers import Headers
 from gatepost_milter.editing.message import Message, Plan
 from gatepost_milter.surgery.context import Context

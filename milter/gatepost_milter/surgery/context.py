@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
-from gatepost_core.domain.features import FeatureValues
-from gatepost_core.domain.options import Options
+from gatepost_core.domain import FeatureValues, Options
 from gatepost_milter.css.calculator import Compute, at_once
 from gatepost_milter.css.weight import Allowance
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gatepost_core.domain.features import DEFAULTS, FeatureValues
-from gatepost_core.domain.options import Options
+from gatepost_core.domain import FeatureValues, Options
+from gatepost_core.domain.features import DEFAULTS
 from gatepost_milter.editing.edits import Edit
 from gatepost_milter.editing.headers import Header, Headers
 from gatepost_milter.html.part import Outcome

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from time import perf_counter
 
-from gatepost_core.domain.features import FeatureValues
+from gatepost_core.domain import FeatureValues
 from gatepost_milter.editing.edits import Edit, OverlapError, ordered, splice
 from gatepost_milter.editing.headers import Headers
 from gatepost_milter.editing.message import Message

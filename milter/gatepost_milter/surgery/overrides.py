@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gatepost_core.domain.decision import Reject
-from gatepost_core.domain.features import CATALOGUE, Feature, FeatureError, FeatureValue
+from gatepost_core.domain import CATALOGUE, FeatureError, FeatureValue, Reject
+from gatepost_core.domain.features import Feature
 from gatepost_core.domain.texts import quoted
 from gatepost_milter.editing.headers import Header, Headers
 from gatepost_milter.parts.words import decoded

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from gatepost_core.domain import Credential, Source
 from gatepost_core.domain.logins import STANDS, judge
-from gatepost_core.domain.model import Credential, Source
 from gatepost_sasl.authenticator import Denied, Peer
 
 

@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from gatepost_core.domain.errors import StoreUnavailable
-from gatepost_core.domain.model import Source
-from gatepost_core.keys.keyring import Keyring
+from gatepost_core.domain import Source, StoreUnavailable
+from gatepost_core.keys import Keyring
 from gatepost_core.serving import log
 from gatepost_core.settings import LdapSettings, PamSettings, Settings, SettingsError
 from gatepost_sasl.authenticator import Authenticator

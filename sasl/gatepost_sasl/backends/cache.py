@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gatepost_core.domain.model import Credential
+from gatepost_core.domain import Credential
 
 _ENTRIES = 10_000
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
-from gatepost_core.domain.model import Credential, Source
+from gatepost_core.domain import Credential, Source
 from gatepost_sasl.authenticator import BackendUnavailable, Denied, Granted, Peer, Verdict
 from gatepost_sasl.backends.admission import refusal
 from gatepost_sasl.backends.breaker import Breaker

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from gatepost_core.domain.errors import Conflict, StoreError
-from gatepost_core.domain.model import Credential, Source
+from gatepost_core.domain import Conflict, Credential, Source, StoreError
 from gatepost_core.store import credentials
 from gatepost_core.store.engine import faults, open_engine
 from gatepost_sasl.authenticator import BackendUnavailable, Denied

@@ -10,9 +10,9 @@ import secrets
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from gatepost_core.domain import Credential, Secret
 from gatepost_core.domain.logins import over
-from gatepost_core.domain.model import Credential, Secret
-from gatepost_core.keys.keyring import Keyring
+from gatepost_core.keys import Keyring
 from gatepost_core.keys.passwords import scram_decoy
 from gatepost_sasl.authenticator import Denied, Peer, Verdict
 from gatepost_sasl.backends.store import Credentials, StoreAuthenticator

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
+from gatepost_core.domain import Credential, Rules, Source, State
 from gatepost_core.domain.logins import STANDS, UNKNOWN, judge, secret_mark
-from gatepost_core.domain.model import Credential, Rules, Source, State
-from gatepost_core.keys.keyring import Keyring
+from gatepost_core.keys import Keyring
 from gatepost_core.keys.passwords import matching
 from gatepost_sasl.authenticator import BackendUnavailable, Denied, Granted, Peer, Verdict
 from gatepost_sasl.backends.admission import refusal

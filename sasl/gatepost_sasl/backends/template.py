@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice, product
 
-from gatepost_core.domain.features import FeatureError, FeatureValue, parse_options
-from gatepost_core.domain.model import Rules
+from gatepost_core.domain import FeatureError, FeatureValue, Rules
+from gatepost_core.domain.features import parse_options
 from gatepost_core.domain.rules import normal_address, normal_network
 
 _PLACE = re.compile(r"\{([A-Za-z][A-Za-z0-9;-]*)\}")

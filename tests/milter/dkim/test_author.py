@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from gatepost_core.domain.options import Options
+from gatepost_core.domain import Options
 from gatepost_milter.editing.headers import Header
 from gatepost_milter.editing.message import Message, Plan, outcome
 from gatepost_milter.pipeline import process

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_core.domain.decision import Defer, Reject
-from gatepost_core.domain.model import DkimKey, Grant, SenderDomain
+from gatepost_core.domain import Defer, DkimKey, Grant, Reject, SenderDomain
 from gatepost_core.domain.rules import UNREADABLE
+from gatepost_core.keys import Keyring
 from gatepost_core.keys.dkim_keys import KeyState, active_keys, key_states, new_keys, txt_record
-from gatepost_core.keys.keyring import Keyring, create_missing
+from gatepost_core.keys.keyring import create_missing
 from gatepost_core.settings import DkimSettings
 from gatepost_milter.dkim.signing import Choice, Limits, Signing, room
 from gatepost_milter.editing.headers import Headers

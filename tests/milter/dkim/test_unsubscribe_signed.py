@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from gatepost_core import settings as core_settings
-from gatepost_core.domain.features import FeatureValue
+from gatepost_core.domain import FeatureValue
 from gatepost_core.domain.walls import Walls
-from gatepost_core.keys.keyring import Keyring
+from gatepost_core.keys import Keyring
+from gatepost_core.store import Reader
 from gatepost_core.store.images import FileImageStore
-from gatepost_core.store.reader import Reader
 from gatepost_milter.contexts import ContextMaker, SizeLimits, Tracking
 from gatepost_milter.dkim.signing import Signing
 from gatepost_milter.editing.headers import AddHeader, ChangeHeader
