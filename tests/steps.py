@@ -79,9 +79,9 @@ class World:
             sys.modules.update(real)
 
     def _forget(self) -> None:
-        """Empty what remembers: lru_cache, and ``Recent`` and ``Samples`` of the milter's."""
+        """Empty what remembers: ``memo`` and ``Recent`` of core's, and ``Samples`` of the milter's."""
         for module in self._modules.values():
-            for value in list(vars(module).values()):
+            for value in [one for one in vars(module).values() if not isinstance(one, type)]:
                 clear = getattr(value, "cache_clear", None) or (
                     getattr(value, "clear", None) if type(value).__name__ in ("Recent", "Samples") else None
                 )

@@ -31,7 +31,6 @@ from gatepost_core.settings import SaslSettings
 from gatepost_sasl.guessing import Guard, Rules, parse_networks
 
 _WAYS = 8
-_PLACES, _USUAL = 2048, 200
 _ENTRY = struct.Struct("<QdQ")  # fingerprint (0: free), time of the latest event, count
 _BUCKET = struct.Struct("<" + "QdQ" * _WAYS)
 _FREE = (0, 0.0, 0)
@@ -50,8 +49,6 @@ class SharedCounters:
         self._descriptor = os.memfd_create("gatepost-counters", os.MFD_CLOEXEC)
         self._table = _mapped(self._descriptor, buckets * _BUCKET.size)
         self._lock = threading.Lock()
-        # The same customers log in again and again; each worker keeps the places of the latest.
-        self._known_place = functools.lru_cache(maxsize=_PLACES)(self._place_of)
 
     def read(self, key: bytes, now: float, forget: float) -> tuple[int, float]:
         """Return a key's count and the time of its latest event; (0, 0.0) when there is none."""
@@ -69,7 +66,8 @@ class SharedCounters:
 
         A search for the bytes of its fingerprint: what it finds may be forgotten, or by chance another key.
         """
-        at, _, mark = self._known_place(key) if len(key) <= _USUAL else self._place_of(key)
+        at, fingerprint = self._place(key)
+        mark = fingerprint.to_bytes(8, "little")
         return functools.partial(self._table.find, mark, at, at + _BUCKET.size)
 
     def add(self, key: bytes, now: float, forget: float, inherit: int) -> int:
@@ -120,16 +118,11 @@ class SharedCounters:
         os.close(self._descriptor)
 
     def _place(self, key: bytes) -> tuple[int, int]:
-        """Return a key's place; long keys, which only strangers make up, are not kept."""
-        at, fingerprint, _ = self._known_place(key) if len(key) <= _USUAL else self._place_of(key)
-        return at, fingerprint
-
-    def _place_of(self, key: bytes) -> tuple[int, int, bytes]:
-        """Return a key's bucket, as an offset, and its fingerprint, which is not 0, and as it is kept."""
+        """Return a key's bucket, as an offset, and its fingerprint, which is not 0."""
         digest = hashlib.blake2b(key, key=self._secret, digest_size=16).digest()
         bucket = int.from_bytes(digest[:8], "little") % self._buckets
         fingerprint = int.from_bytes(digest[8:], "little") or 1
-        return bucket * _BUCKET.size, fingerprint, fingerprint.to_bytes(8, "little")
+        return bucket * _BUCKET.size, fingerprint
 
     def _write(self, at: int, way: int, entry: tuple[int, float, int]) -> None:
         _ENTRY.pack_into(self._table, at + way * _ENTRY.size, *entry)

@@ -30,12 +30,12 @@ a newcomer has one attempt: a right password still gets in.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
+from gatepost_core.domain.memo import memo
 from gatepost_sasl.guess_places import Place, Places, Rules, Scope, network_of, parse_networks, places_of
 
 __all__ = [
@@ -143,7 +143,7 @@ class Guard:
         self._under_way = under_way
         self._slot = slot
         # The same customers log in again and again; the latest are kept.
-        self._known = functools.lru_cache(maxsize=1024)(self._read_known)
+        self._known = memo(1024)(self._read_known)
 
     def attempt(self, username: str, address: str, now: float) -> Attempt:
         """Say how an attempt stands, before it is made: locked out, or not."""

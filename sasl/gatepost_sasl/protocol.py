@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import functools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from gatepost_core.domain.memo import memo
 from gatepost_sasl.peer import Peer
 
 MAJOR: Final = 1
@@ -143,7 +143,7 @@ def _read_request(text: bytes) -> tuple[str, Peer]:
 
 
 # The same customers log in again and again; the latest are kept.
-_known_request = functools.lru_cache(maxsize=1024)(_read_request)
+_known_request = memo(1024)(_read_request)
 
 
 def _number(what: str, fields: list[bytes], at: int) -> int:

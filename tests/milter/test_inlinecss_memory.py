@@ -74,7 +74,7 @@ PIECES = st.lists(
 def forget() -> None:
     inlinecss._COMPUTED.clear()
     inlinecss._BOOKS.clear()
-    attributes._usual.cache_clear()
+    attributes.edits.cache_clear()
 
 
 def styled(html: str) -> list[tuple[int, int, str]]:

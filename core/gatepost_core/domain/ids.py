@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import base64
 import secrets
-from functools import lru_cache
+
+from gatepost_core.domain.memo import memo
 
 LENGTH = 21
 _BYTES = 13
@@ -42,7 +43,7 @@ def to_bytes(text: str) -> bytes:
     return _to_bytes(text)
 
 
-@lru_cache(maxsize=64)  # each message needs its own several times
+@memo(64)  # each message needs its own several times
 def _to_bytes(text: str) -> bytes:
     raw = text.lower().encode("ascii", "replace")
     if len(raw) != LENGTH or raw.translate(None, _SORTED):

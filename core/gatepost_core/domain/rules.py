@@ -7,7 +7,6 @@ RFC 5321 mailboxes without angle brackets; the null sender is the empty string.
 
 from __future__ import annotations
 
-import functools
 import ipaddress
 from collections.abc import Iterable
 from contextlib import suppress
@@ -15,6 +14,7 @@ from contextlib import suppress
 import idna
 
 from gatepost_core.domain.decision import Decision, Pass, Reject
+from gatepost_core.domain.memo import memo
 from gatepost_core.domain.model import Credential
 
 # Stands for a From address that cannot be read for sure. Without "@", so that no rule matches it.
@@ -156,7 +156,7 @@ def normal_network(text: str) -> str:
     return str(network)
 
 
-@functools.lru_cache(maxsize=4096)
+@memo(4096)
 def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     return ipaddress.ip_network(text)
 

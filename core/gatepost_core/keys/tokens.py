@@ -25,10 +25,10 @@ import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import lru_cache
 from typing import ClassVar
 
 from gatepost_core.domain import ids
+from gatepost_core.domain.memo import memo
 from gatepost_core.keys.keyed_hash import KeyedHash
 from gatepost_core.keys.keyring import Keyring, Purpose
 from gatepost_core.keys.urlpaths import PathError, normal_path, normal_paths
@@ -65,7 +65,7 @@ _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 # hmac.digest lets go of Python's lock at each call, however short the text: with dozens of links a message,
 # most of the milter's task switches were that. Keys have 32 bytes (keyring.py), and there are few.
 # A key of its own for each host: what has to be hashed for a link is no longer than without the host.
-@lru_cache(maxsize=256)
+@memo(256)
 def _keyed(key: bytes, host: str) -> KeyedHash:
     """Return what makes MACs for a host: lower case, without its port."""
     name = host.partition(":")[0].lower().encode("utf-8", "replace")

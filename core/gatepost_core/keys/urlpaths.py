@@ -7,9 +7,7 @@ and what means another stays another.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
-_USUAL = 256
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 # Browsers differ in what else they escape on the way (quotes, brackets, braces): in the normal form it is
@@ -33,8 +31,15 @@ def normal_path(path_and_query: str) -> bytes:
     section 6.2.2), anything that clients may escape is escaped, dot segments are resolved. Raises
     PathError for dot segments that climb above the root.
     """
-    # Addresses recur, in a message and from message to message.
-    return _usual_path(path_and_query) if len(path_and_query) < _USUAL else _normal_path(path_and_query)
+    raw = path_and_query.encode("utf-8", "replace")
+    if not _PLAIN.fullmatch(raw):
+        raw = raw.replace(b"\t", b"").replace(b"\n", b"").replace(b"\r", b"")
+        raw = _ESCAPE.sub(_unescape, raw)
+        raw = b"".join(_ESCAPED.get(byte) or bytes((byte,)) for byte in raw)
+    path, question, query = raw.partition(b"?")
+    if _DOTS.search(path):
+        path = _resolved(path)
+    return (path or b"/") + question + query
 
 
 def normal_paths(paths_and_queries: list[str]) -> list[bytes | None]:
@@ -49,24 +54,9 @@ def normal_paths(paths_and_queries: list[str]) -> list[bytes | None]:
 
 def _normal_or_none(path_and_query: str) -> bytes | None:
     try:
-        return _normal_path(path_and_query)
+        return normal_path(path_and_query)
     except PathError:
         return None
-
-
-def _normal_path(path_and_query: str) -> bytes:
-    raw = path_and_query.encode("utf-8", "replace")
-    if not _PLAIN.fullmatch(raw):
-        raw = raw.replace(b"\t", b"").replace(b"\n", b"").replace(b"\r", b"")
-        raw = _ESCAPE.sub(_unescape, raw)
-        raw = b"".join(_ESCAPED.get(byte) or bytes((byte,)) for byte in raw)
-    path, question, query = raw.partition(b"?")
-    if _DOTS.search(path):
-        path = _resolved(path)
-    return (path or b"/") + question + query
-
-
-_usual_path = lru_cache(maxsize=2048)(_normal_path)
 
 
 def _unescape(match: re.Match[bytes]) -> bytes:

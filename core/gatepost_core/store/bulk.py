@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from datetime import datetime
-from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
@@ -20,7 +19,6 @@ from gatepost_core.store.sqlite import connect, time_out
 
 _AS_IT_IS = frozenset((str, int))
 _EMPTY: dict[type, str] = {tuple: "[]", dict: "{}"}
-_USUAL = 12  # names of features, tags: short lists that come again and again
 
 
 class BulkInsert:
@@ -67,13 +65,8 @@ def _out(value: Any) -> Any:
     """Return a value as the schema's column types keep it."""
     if not value and value.__class__ in _EMPTY:  # most of a message's lists, and as many calls of the encoder
         return _EMPTY[value.__class__]
-    if value.__class__ is tuple and len(value) <= _USUAL:
-        return _usual_list(value)
     if isinstance(value, datetime):
         return time_out(value)
     if isinstance(value, list | tuple | Mapping):
         return json.dumps(value)
     return value
-
-
-_usual_list = lru_cache(maxsize=256)(json.dumps)

@@ -18,17 +18,14 @@ import os
 import secrets
 import shutil
 import time
-from collections import OrderedDict
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
 
 from gatepost_core.domain.images import ImageStore, QuotaError, image_name, is_name
+from gatepost_core.domain.memo import Recent
 from gatepost_core.store.imagefiles import USAGE, counted, locked, size_of, sync, written
 
 _REMEMBERED = 10_000
-_K = TypeVar("_K")
-_V = TypeVar("_V")
 SALT = "salt"
 _SALT_SIZE = 32
 _CONTENT, _ACCOUNTS = ".content", "accounts"
@@ -40,16 +37,16 @@ class FileImageStore:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._kept: OrderedDict[tuple[int, str], None] = OrderedDict()
-        self._salts: OrderedDict[int, bytes] = OrderedDict()
+        self._kept: Recent[tuple[int, str], bool] = Recent(_REMEMBERED)
+        self._salts: Recent[int, bytes] = Recent(_REMEMBERED)
 
     def put(self, account: int, data: bytes, content_type: str, quota: int) -> str:
         """Return the image's name once file and directory entry are on disk: see ``ImageStore``."""
         name = image_name(self._salt(account), data, content_type)
         path = self.path(account, name)
-        if (account, name) not in self._kept or not _fresh(path, len(data)):
+        if not self._kept.get((account, name)) or not _fresh(path, len(data)):
             self._keep(account, path, data, quota)
-            _remember(self._kept, (account, name), None)
+            self._kept.put((account, name), True)
         return name
 
     def trial(self) -> ImageStore:
@@ -88,7 +85,7 @@ class FileImageStore:
                 self.folder(account).mkdir(mode=0o750, parents=True, exist_ok=True)
                 with locked(self.folder(account)):
                     found = self.salt(account) or self._new_salt(account)
-            _remember(self._salts, account, found)
+            self._salts.put(account, found)
         return found
 
     def _new_salt(self, account: int) -> bytes:
@@ -213,10 +210,3 @@ def _linked(content: Path, path: Path, size: int) -> bool:
             os.link(content, path)
             return True
     return False
-
-
-def _remember(known: OrderedDict[_K, _V], key: _K, value: _V) -> None:
-    known[key] = value
-    while len(known) > _REMEMBERED:
-        with suppress(KeyError):  # another thread was first
-            known.popitem(last=False)

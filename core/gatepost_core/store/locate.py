@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 from urllib.parse import unquote
 
 _SCHEME = "sqlite:///"
 
 
-@functools.lru_cache(maxsize=8)
 def database_file(url: str) -> Path:
     """Return the file of an SQLite URL. Raises ValueError for one without."""
     file = url.removeprefix(_SCHEME).partition("?")[0]

@@ -7,8 +7,8 @@ own style that leaves a quote, a bracket or a comment open would swallow what fo
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
+from gatepost_core.domain.memo import memo
 from gatepost_milter.editing.edits import Edit
 from gatepost_milter.html.attributes import Finder, decode
 
@@ -19,24 +19,14 @@ _BARE_STYLE = re.compile(r"(?i)(?:^|[ \t\n\f\r/\"'])style(?:[ \t\n\f\r]*=)?[ \t\
 _WHOLE = re.compile(
     r"""[^"'()\[\]{}\\/]++|"[^"\\\n]*"|'[^'\\\n]*'|\([^"'()\[\]{}\\*]*\)|\((?:"[^"\\\n]*"|'[^'\\\n]*')\)|/(?!\*)"""
 )
-_USUAL = 1024
 
 
+@memo(4096, longest=1024)  # tags recur, in a message and from message to message
 def edits(name: str, attributes: str, normal: str, important: str) -> tuple[Edit[str], ...]:
     """Return the edits that write declarations (as they stand between double quotes) into a tag.
 
-    Their offsets count from the tag's "<". Tags recur, in a message and from message to message.
+    Their offsets count from the tag's "<".
     """
-    usual = len(attributes) + len(normal) + len(important) < _USUAL
-    return (_usual if usual else _made)(name, attributes, normal, important)
-
-
-def has_style(attributes: str) -> bool:
-    """Say whether a tag has a style of its own."""
-    return _FIND_STYLE(attributes) is not None
-
-
-def _made(name: str, attributes: str, normal: str, important: str) -> tuple[Edit[str], ...]:
     after_name = 1 + len(name)
     own = _FIND_STYLE(attributes) if "tyle" in attributes or "TYLE" in attributes else None
     if own is None:
@@ -56,7 +46,9 @@ def _made(name: str, attributes: str, normal: str, important: str) -> tuple[Edit
     return tuple([edit for edit in ((start, start, before), (end, end, behind)) if edit[2]])
 
 
-_usual = lru_cache(maxsize=4096)(_made)
+def has_style(attributes: str) -> bool:
+    """Say whether a tag has a style of its own."""
+    return _FIND_STYLE(attributes) is not None
 
 
 def _before(normal: str, own: str) -> str:

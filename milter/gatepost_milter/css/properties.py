@@ -6,7 +6,8 @@ It errs on the side of "the same": then one declaration more stays in its block 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+
+from gatepost_core.domain.memo import memo
 
 _VENDOR = re.compile(r"-(?:webkit|moz|ms|o)-")
 # Properties that are not named after the shorthand that also sets them.
@@ -96,7 +97,7 @@ _SHORTHANDS = frozenset(
 _SIDES = re.compile(r"(?:margin|padding)-(?:inline|block)(?:-start|-end)?")
 
 
-@lru_cache(maxsize=4096)
+@memo(4096, longest=64)
 def family(name: str) -> tuple[str, bool]:
     """Return a property's family, and whether it sets what any other one of the family sets."""
     if name.startswith(("--", "mso-")):
@@ -111,7 +112,6 @@ def family(name: str) -> tuple[str, bool]:
     return first, whole
 
 
-@lru_cache(maxsize=4096)
 def same(one: str, other: str) -> bool:
     """Say whether two properties may set the same thing."""
     if one == other:

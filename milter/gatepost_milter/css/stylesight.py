@@ -8,8 +8,8 @@ mail program from another, is harmless unless what it looks for is written. Line
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
+from gatepost_core.domain.memo import memo
 from gatepost_milter.html.csstext import uncommented
 
 _SELECTOR = re.compile(
@@ -20,13 +20,13 @@ _ESCAPED = re.compile(r"\[[^\[\]{}\"']*\\")
 _REASON = "a rule looks at style attributes"
 
 
-@lru_cache(maxsize=16)
-def sought(sheets: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    """Return why the sheets' rules must not be copied into attributes, and texts not to be written there.
+@memo(16, longest=65_536)
+def sought(sheets: str) -> tuple[str, tuple[str, ...]]:
+    """Return why rules must not be copied into attributes, and texts not to be written there.
 
-    The texts are in lower case; the reason is empty where there is none.
+    ``sheets`` is all sheets' text. The texts are in lower case; the reason is empty where there is none.
     """
-    css = uncommented("\n".join(sheets).lower())
+    css = uncommented(sheets.lower())
     if "[" not in css:
         return "", ()
     if _IN_PARENTHESES.search(css) or _ESCAPED.search(css):

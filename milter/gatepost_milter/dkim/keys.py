@@ -6,7 +6,6 @@ An entry is good for as long as the directory's reader gives an equal domain: an
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from datetime import datetime
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from gatepost_core.domain import SenderDomain
+from gatepost_core.domain.memo import Recent
 from gatepost_core.keys import Keyring, KeyringError
 from gatepost_core.keys.dkim_keys import active_keys, open_private
 from gatepost_milter.dkim.signature import SigningKey
@@ -30,7 +30,7 @@ class KeyCache:
 
     def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring
-        self._entries: OrderedDict[str, tuple[SenderDomain, dict[str, SigningKey]]] = OrderedDict()
+        self._entries: Recent[str, tuple[SenderDomain, dict[str, SigningKey]]] = Recent(_DOMAINS)
 
     def keys(self, domain: SenderDomain, now: datetime) -> list[SigningKey]:
         """Return the keys that sign for ``domain`` at ``now``, RSA first. Raises KeyringError."""
@@ -49,9 +49,7 @@ class KeyCache:
         if entry is not None and (entry[0] is domain or entry[0] == domain):
             return entry[1]
         parsed: dict[str, SigningKey] = {}
-        self._entries[domain.name] = (domain, parsed)
-        if len(self._entries) > _DOMAINS:
-            self._entries.popitem(last=False)
+        self._entries.put(domain.name, (domain, parsed))
         return parsed
 
 

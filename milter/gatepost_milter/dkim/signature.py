@@ -10,7 +10,6 @@ import base64
 import hashlib
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 
 from gatepost_milter.dkim.canonical import body_digest, header_field, header_value
 from gatepost_milter.editing.headers import Header
@@ -105,7 +104,6 @@ def _hashed(
     return tuple(names), hashlib.sha256(b"".join(fields))
 
 
-@lru_cache(maxsize=256)
 def _folded_list(text: str, after: str) -> str:
     lines = [""]
     for word in text.split(after):

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias
 
+from gatepost_core.domain.memo import Recent
 from gatepost_milter.css import book as books
 from gatepost_milter.css.attributes import edits as attribute_edits
 from gatepost_milter.css.attributes import has_style
@@ -33,7 +34,6 @@ from gatepost_milter.css.stylesight import seen, sought
 from gatepost_milter.css.view import Skeleton, skeleton
 from gatepost_milter.css.weight import STEPS_MOST, Allowance
 from gatepost_milter.editing.edits import Edit
-from gatepost_milter.editing.recent import Recent
 from gatepost_milter.html.csstext import CssTextError
 from gatepost_milter.html.part import HtmlPart, Outcome
 from gatepost_milter.html.scanner import Scan
@@ -174,7 +174,7 @@ def _inlined(part: HtmlPart, allowance: Allowance, calculate: Compute) -> _Done:
     reason = _too_large(scan, opened)
     if reason:
         return _Done(Outcome(reason=reason))
-    reason, texts = sought(opened)
+    reason, texts = sought("\n".join(opened))
     if reason:
         return _Done(Outcome(reason=reason))
     page = _page(part, sheets)

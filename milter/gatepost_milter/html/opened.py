@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 
+from gatepost_core.domain.memo import Recent
 from gatepost_milter.editing.edits import Edit, Range
-from gatepost_milter.editing.recent import Recent
 from gatepost_milter.html.part import HtmlPart
 from gatepost_milter.html.samples import Samples
 from gatepost_milter.html.scanner import scan

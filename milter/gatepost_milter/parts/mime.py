@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from gatepost_milter.editing.headers import Header
-from gatepost_milter.editing.recent import Recent
 
 # Real mail nests five deep and has dozens of parts; a part beyond these is left as it came.
 DEPTH_MOST = 20
@@ -82,30 +81,14 @@ class Part:
         return f"part {self.number}" if self.number else "the message"
 
 
-_kept: Recent[tuple[tuple[tuple[str, str], ...], bytes], Part] = Recent(_KEPT_MOST)
-
-
 def view(headers: Iterable[Header], body: bytes) -> Part:
-    """Return the structure of a message, for reading only: bulk mail brings the same body many times."""
-    own = tuple(
-        [
-            (header.name.decode("latin-1").lower(), header.value.decode("latin-1"))
-            for header in headers
-            if header.name[:8].lower() == b"content-"
-        ]
-    )
-    if len(body) > _SIZE_MOST:
-        return _view(own, body)
-    part = _kept.get((own, body))
-    if part is None:
-        part = _view(own, body)
-        _kept.put((own, body), part)
-    return part
-
-
-def _view(own: Iterable[tuple[str, str]], body: bytes) -> Part:
-    fields = [Field(name, value) for name, value in own]
-    return _Reader(body).entity("", fields, (0, len(body), -1), "text/plain", 0, "")
+    """Return the structure of a message."""
+    own = [
+        Field(header.name.decode("latin-1").lower(), header.value.decode("latin-1"))
+        for header in headers
+        if header.name[:8].lower() == b"content-"
+    ]
+    return _Reader(body).entity("", own, (0, len(body), -1), "text/plain", 0, "")
 
 
 class _Reader:

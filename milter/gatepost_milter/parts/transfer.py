@@ -12,14 +12,12 @@ import binascii
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import NamedTuple, Protocol, TypeVar
 
 from gatepost_milter.editing.edits import Edit, Range, between, woven
 
 T = TypeVar("T", str, bytes)
 LINE_MOST = 998  # RFC 5322 section 2.1.1, without the line end
-_USUAL = 512
 _PIECE = 512 * 1024
 _BLANKS = b" \t\r\n"
 _WRAP = 76  # RFC 2045 section 6.7, rule 5; the soft line break's "=" counts
@@ -339,17 +337,9 @@ def _wrap(line: bytes) -> bytes:
     """Return encoded text with soft line breaks where a line of it is over 76 characters."""
     if len(line) <= _WRAP:
         return line
-    # The same lines come again in messages of one template.
-    return _usual_wrap(line) if len(line) < _USUAL else _made_wrap(line)
-
-
-def _made_wrap(line: bytes) -> bytes:
     if b"\n" in line:  # an edit that spans a line break brings several lines here
         return b"\n".join(map(_wrap, line.split(b"\n")))
     return b"=\n".join(_CHUNK.findall(line))
-
-
-_usual_wrap = lru_cache(maxsize=2048)(_made_wrap)
 
 
 def wrapped_lines(encoded: bytes) -> bytes:

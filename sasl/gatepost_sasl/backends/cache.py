@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import hmac
 import secrets
-import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from gatepost_core.domain import Credential
+from gatepost_core.domain.memo import Recent
 
 _ENTRIES = 10_000
 
@@ -32,19 +31,14 @@ class GrantedLogins:
         self._seconds = seconds
         self._clock = clock
         self._key = secrets.token_bytes(32)
-        self._lock = threading.Lock()
-        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._entries: Recent[str, _Entry] = Recent(_ENTRIES)
 
     def remember(self, name: str, password: str, credential: Credential) -> None:
         """Note that the back end granted this login now."""
         if not self._seconds:
             return
-        entry = _Entry(self._digest(name, password), credential, self._clock() + self._seconds)
-        with self._lock:
-            self._entries[name] = entry
-            self._entries.move_to_end(name)
-            if len(self._entries) > _ENTRIES:
-                self._entries.popitem(last=False)
+        until = self._clock() + self._seconds
+        self._entries.put(name, _Entry(self._digest(name, password), credential, until))
 
     def recall(self, name: str, password: str) -> Credential | None:
         """Return the credential, as it was, of a login that was granted with this password."""
@@ -57,8 +51,7 @@ class GrantedLogins:
         """Drop a login that the back end refuses now: the password was changed there."""
         entry = self._entries.get(name)
         if entry is not None and hmac.compare_digest(entry.digest, self._digest(name, password)):
-            with self._lock:
-                self._entries.pop(name, None)
+            self._entries.drop(name)
 
     def _digest(self, name: str, password: str) -> bytes:
         return hmac.digest(self._key, f"{name}\0{password}".encode("utf-8", "surrogatepass"), "sha256")

@@ -6,10 +6,10 @@ password. A response that breaks the mechanism's rules raises MechanismError.
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from gatepost_core.domain.memo import memo
 from gatepost_core.keys.passwords import normal_username
 from gatepost_sasl.saslprep import PrepError, saslprep
 
@@ -73,7 +73,7 @@ def username(raw: bytes) -> str:
 
 
 # The same customers log in again and again; no more than 700 kB, whatever names are tried.
-@functools.lru_cache(maxsize=1024)
+@memo(1024)
 def _username(raw: bytes) -> str:
     return named(prepared(raw, "user name"))
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 from typing import Generic, TypeVarTuple
 
+from gatepost_core.domain.memo import memo
 from gatepost_core.serving.log.gatherer import Gatherer
 from gatepost_core.serving.log.lines import Fields, Format, Level, Lines, trace
 from gatepost_core.serving.log.stderr import StandardError
@@ -53,7 +54,7 @@ class Event(Generic[*Values]):
     def __init__(self, name: str, fields: Callable[[*Values], Fields], usual: int = 0) -> None:
         self._name = name
         self._fields = fields
-        self._usual = lru_cache(usual)(self._rest) if usual else self._rest
+        self._usual = memo(usual)(self._rest) if usual else self._rest
 
     def now(self, level: Level, *values: *Values) -> None:
         """Log it at once."""
