@@ -114,6 +114,25 @@ def test_a_change_long_after_the_last_one_is_seen_at_once_too(store: Store, read
         assert state(reader) is wanted
 
 
+def test_a_store_that_nobody_changes_is_not_asked_about_it(store: Store, reader: Reader) -> None:
+    assert state(reader) is State.ACTIVE
+    stamp = (store.folder / "directory.db-wal").stat().st_mtime_ns
+    while time.time_ns() - stamp < 2 * RACY_NANOSECONDS:
+        state(reader)
+    assert state(reader) is State.ACTIVE
+    asked = list[str]()
+    connection = reader._lookups._connection
+    assert connection is not None
+    connection.set_trace_callback(asked.append)
+    until = time.monotonic() + 3 * IDENTITY_SECONDS
+    while time.monotonic() < until:
+        assert state(reader) is State.ACTIVE
+    assert not asked
+    store.set_state("alice", State.DISABLED)
+    assert state(reader) is State.DISABLED
+    assert asked
+
+
 def test_what_one_thread_is_about_to_forget_no_other_takes_for_good(
     store: Store, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -87,7 +87,7 @@ class Lookups:
 
     def changed(self) -> bool:
         """Say whether what was read before may be out of date."""
-        return not self.unchanged(self.settled) and self._ask()
+        return not self.unchanged(self.settled) and not self._same_file() and self._ask()
 
     def unchanged(self, since: Stamp | None) -> bool:
         """Say whether the log is as it was when it was ``settled`` like this, and SQLite need not be asked.
@@ -155,6 +155,15 @@ class Lookups:
         log, self._log = self._log, -1
         if log >= 0:
             os.close(log)
+
+    def _same_file(self) -> bool:
+        """Say whether it was only time to see that the file has its name still, which it has."""
+        if self.settled is None or self._seen is None or self.settled != self._log_stamp():
+            return False
+        if file_identity(self._url) != self._seen[0]:
+            return False
+        self._identity_due = time.monotonic() + IDENTITY_SECONDS
+        return True
 
     def _ask(self) -> bool:
         """Ask the file system which file it is, and SQLite whether it has changed."""
