@@ -254,6 +254,15 @@ def test_the_cache_has_a_bound(store: Store) -> None:
     reader.close()
 
 
+def test_names_made_up_push_out_nobody_who_logs_in(store: Store) -> None:
+    reader = Reader(store.settings.store.url, entries=10)
+    for number in range(200):
+        assert reader.credential("alice") is not None
+        assert reader.credential(f"nobody{number}") is None
+    assert reader.loads == 201
+    reader.close()
+
+
 def test_a_closed_reader_opens_again(reader: Reader) -> None:
     assert state(reader) is State.ACTIVE
     reader.close()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from gatepost_core.domain.model import Claim, Credential, SenderDomain, WallMode
@@ -46,13 +47,12 @@ class Reader:
         """Return the credential of that name as it is now. Raises StoreUnavailable."""
         # With each login, question and message: without the lock, and most often without SQLite.
         if self._lookups.unchanged(self._holds):
-            key = "credential", username
-            try:
-                self._cache.move_to_end(key)
-                known: Credential | None = self._cache[key]
-            except KeyError:  # never asked for, or another thread has just forgotten it
-                pass
-            else:
+            key, cache = ("credential", username), self._cache
+            known: Credential | None = cache.get(key, _ABSENT)
+            if known is not _ABSENT:
+                if 2 * len(cache) > self._entries:  # before that it is no matter which goes first
+                    with suppress(KeyError):  # another thread may just have forgotten it
+                        cache.move_to_end(key)
                 return known
         return self._get("credential", username, self._lookups.credential)
 
