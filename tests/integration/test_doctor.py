@@ -125,9 +125,12 @@ def test_a_store_without_any_account_gets_one_for_the_probe_only(doctor: Doctor,
     assert json.loads(done.stdout) == []
 
 
-@pytest.mark.parametrize(("daemon", "hop"), [("sasl", "AUTH"), ("policy", "RCPT"), ("milter", "connect")])
+# An smtpd that has just been started asks sasl for its mechanisms before it answers EHLO.
+@pytest.mark.parametrize(
+    ("daemon", "hops"), [("sasl", {"TLS", "AUTH"}), ("policy", {"RCPT"}), ("milter", {"connect"})]
+)
 def test_a_daemon_that_is_stopped_is_named_by_its_socket_and_by_the_probe(
-    doctor: Doctor, daemon: str, hop: str
+    doctor: Doctor, daemon: str, hops: set[str]
 ) -> None:
     supervisor = doctor.gateway.stack.supervisor
     starts = supervisor.starts(daemon)
@@ -141,7 +144,7 @@ def test_a_daemon_that_is_stopped_is_named_by_its_socket_and_by_the_probe(
     assert found[0]["check"] == f"{daemon}-socket"
     assert f"gatepost-{daemon}" in found[0]["advice"]
     (at_probe,) = [one for one in found if one["check"] == "probe"]
-    assert at_probe["looked_at"].split(",")[0] == hop
+    assert at_probe["looked_at"].split(",")[0] in hops
     # Postfix waits for its milter before it says anything.
     assert f"{daemon}-socket" in at_probe["advice"]
     wait_until_served(doctor)

@@ -91,7 +91,12 @@ class _Session:
                 "look whether Postfix runs: the check postfix, and its log. It says nothing while it "
                 "waits for a milter: the check milter-socket",
             ),
-            ("TLS", self._encrypt, "look at the checks tls-certificate and ports"),
+            (
+                "TLS",
+                self._encrypt,
+                "look at the checks tls-certificate and ports. An smtpd that is new says nothing after it "
+                "while it waits for gatepost-sasl: the check sasl-socket",
+            ),
             ("credential", self._make, "look at the checks store and keys"),
             (
                 "AUTH",
