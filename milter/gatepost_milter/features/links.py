@@ -68,8 +68,8 @@ class Shown(frozenset[int]):
     def moved(self, part: HtmlPart, like: Like) -> Shown | None:
         """Return those of a part that is like this one's; None where a link's text has to be looked at."""
         sample = part.sample
-        if sample is None:
-            return None
+        if sample is None or not part.once(links).same:
+            return None  # other links may be followed here: nobody has looked at their texts
         for number, plain in sample.once(_changing_texts):
             slot = like.template.slots[number]
             start, end = slot.start + like.shifts[number], slot.end + like.shifts[number + 1]

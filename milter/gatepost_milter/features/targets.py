@@ -35,7 +35,8 @@ class Targets:
     """Those addresses that may be led elsewhere, in their order.
 
     From ``starts`` to ``ends`` stands ``scheme://authority``; ``rests`` are path and query. ``values``: where
-    all addresses stand, and what is written there. ``moves`` belongs to ``moved``.
+    all addresses stand, and what is written there. ``moves`` belongs to ``moved``. ``same``: they are
+    those of an earlier part, one for one.
     """
 
     starts: list[int]
@@ -45,6 +46,7 @@ class Targets:
     rests: list[str]
     values: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
     moves: _Moves | None = None
+    same: bool = False
 
     def __iter__(self) -> Iterator[tuple[int, int, str, str, str]]:
         """Yield start, end, scheme, authority, path and query of each."""
@@ -62,7 +64,7 @@ class Targets:
         rests = list(self.rests)
         for number, (start, end) in zip(moves.changing, moves.rests.moved(like), strict=True):
             rests[number] = text[start:end].replace("&amp;", "&")
-        return Targets(*moves.places.columns(like), self.schemes, self.authorities, rests)
+        return Targets(*moves.places.columns(like), self.schemes, self.authorities, rests, same=True)
 
 
 def targets(values: Iterable[tuple[int, str]], *, utf8: bool) -> Targets:
