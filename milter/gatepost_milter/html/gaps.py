@@ -16,6 +16,7 @@ _OTHER = r"<!(?!--)[^>]*+>|<\?[^>]*+>|</[^a-zA-Z>][^>]*+>|</>"
 # Anything but text and plain end tags.
 _MORE = re.compile(r"<[!?]|</[^a-zA-Z]|</[^ \t\n\f\r/>]*+[ \t\n\f\r/]")
 _PIECE = re.compile(rf"(<!--{COMMENT_REST})|{_END_TAG}|{_OTHER}")
+_ANY_PIECE = re.compile(rf"<!--\[(?i:if){COMMENT_REST}|<!--(?!\[[iI][fF]){COMMENT_REST}|{_END_TAG}|{_OTHER}")
 
 
 def end_tags_alone(gap: str) -> str:
@@ -38,9 +39,9 @@ def end_tags(gap: str) -> Iterator[tuple[int, str]]:
 
 
 def pieces(gap: str) -> Iterator[str]:
-    """Yield text, what is none, text, and so on: together they are the gap."""
+    """Yield text, what is none, text, and so on: together they are the gap, conditional comments included."""
     end = 0
-    for piece in _PIECE.finditer(gap):
+    for piece in _ANY_PIECE.finditer(gap):
         yield gap[end : piece.start()]
         yield piece[0]
         end = piece.end()

@@ -125,6 +125,13 @@ def scan(text: str, offset: int = 0) -> Scan:
     return result
 
 
+def scan_conditional(comment: str, position: int) -> list[Tag]:
+    """Return the tags in a conditional comment that stands at ``position``."""
+    condition = _CONDITION.match(comment)
+    inner = "" if condition is None else comment[condition.end() : -3]
+    return scan(inner, position + (condition.end() if condition else 0)).tags
+
+
 def _conditional(result: Scan, comment: str, position: int, gap: int) -> None:
     """Scan what a conditional comment holds, if it holds any tag."""
     condition = _CONDITION.match(comment)

@@ -1,19 +1,21 @@
 """Where two messages of one template differ: places in which another text changes nothing else.
 
-Such a *slot* is in a run of text, in ``<title>``, or within quotes in an attribute of a link or image. What
-differs elsewhere (tags, styles, comments) makes two templates. Where a slot begins and ends is by whole
-words, so that the next message's name or number fits as well. Linear time; never raises.
+Such a *slot* is in a run of text, in ``<title>``, or within quotes in an attribute of a link or image, in
+conditional comments too. What differs elsewhere (tags, styles, other comments) makes two templates. Where a
+slot begins and ends is by whole words, so that the next message's name or number fits as well. Linear time;
+never raises.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from enum import IntEnum
 from typing import NamedTuple, TypeAlias
 
 from gatepost_milter.html.attributes import Finder
 from gatepost_milter.html.gaps import pieces
-from gatepost_milter.html.scanner import Scan
+from gatepost_milter.html.scanner import Scan, scan_conditional
 
 
 class Kind(IntEnum):
@@ -62,6 +64,11 @@ _FIELDS = {
     "a": (("href", _HREF), ("title", _TITLE)),
     "area": (("href", _HREF), ("alt", _ALT), ("title", _TITLE)),
     "img": (("src", _SRC), ("alt", _ALT), ("title", _TITLE)),
+    "v:": (("href", _HREF), ("src", _SRC), ("alt", _ALT)),
+}
+_RAW = {
+    name: re.compile(rf"(?i)</{name}(?=[ \t\n\f\r/>])")
+    for name in ("script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes", "plaintext")
 }
 # Those in which there may be a slot.
 ATTRIBUTES = frozenset(name for fields in _FIELDS.values() for name, _ in fields)
@@ -124,21 +131,21 @@ def _fields(new: Read, old: Read, known: frozenset[int]) -> Iterator[_Field]:
             raise _OtherwiseError
         region, before = new.text[at : tag[0]], old.text[was : older[0]]
         if region != before or place - 1 in known:
-            yield from _between(place - 1, name, at, (region, tag[3]), (before, older[3]))
+            yield from _between(place - 1, name, at, region, before)
         name, attributes, its = tag[1], tag[2], older[2]
         if attributes != its or place in known:
             yield from _attributes(place, name, tag[0] + 1 + len(name), attributes, its)
         at, was = tag[0] + len(name) + len(attributes) + 2, older[0] + len(name) + len(its) + 2
     region, before = new.text[at:], old.text[was:]
     if region != before or len(one.tags) - 1 in known:
-        yield from _between(len(one.tags) - 1, name, at, (region, one.tail), (before, other.tail))
+        yield from _between(len(one.tags) - 1, name, at, region, before)
 
 
 def _attributes(place: int, name: str, at: int, new: str, old: str) -> Iterator[_Field]:
     """Yield the fields of one tag."""
     rest, its = new, old
     found: list[_Field] = []
-    for word, find in _FIELDS.get(name, ()):
+    for word, find in _FIELDS.get("v:" if name.startswith("v:") else name, ()):
         value, older = find(new), find(old)
         if value is None or older is None or not value.quote or value.quote != older.quote:
             continue
@@ -156,24 +163,49 @@ def _without(attributes: str, find: Finder) -> str:
     return attributes if value is None else attributes[: value.start] + attributes[value.end :]
 
 
-def _between(place: int, name: str, at: int, new: tuple[str, str], old: tuple[str, str]) -> Iterator[_Field]:
-    """Yield the fields between two tags: ``new`` and ``old`` are all that stands there, and the gap of it."""
-    region, gap = new
-    older, its = old
-    if not region.endswith(gap) or not older.endswith(its) or "<!--[if" in (region + older).lower():
-        raise _OtherwiseError
-    raw, was = region.removesuffix(gap), older.removesuffix(its)
+def _between(place: int, name: str, at: int, region: str, older: str) -> Iterator[_Field]:
+    """Yield the fields in all that stands between two tags. Raises _OtherwiseError."""
+    end, its = _raw_end(name, region), _raw_end(name, older)
+    raw, was = region[:end], older[:its]
     if name == "title" and "<" not in raw and "<" not in was:
         yield _Field((place, "raw"), Kind.TEXT, at, raw, was)
     elif raw != was:
         raise _OtherwiseError
-    at += len(raw)
-    ours, theirs = list(pieces(gap)), list(pieces(its))
+    at += end
+    ours, theirs = list(pieces(region[end:])), list(pieces(older[its:]))
     if len(ours) != len(theirs):
         raise _OtherwiseError
     for number, (piece, other) in enumerate(zip(ours, theirs, strict=True)):
         if not number % 2 and "<" not in piece and "<" not in other:
             yield _Field((place, str(number)), Kind.TEXT, at, piece, other)
+        elif number % 2 and piece[:7].lower() == "<!--[if":
+            yield from _conditional((place, str(number)), at, piece, other)
         elif piece != other:
             raise _OtherwiseError
         at += len(piece)
+
+
+def _raw_end(name: str, region: str) -> int:
+    """Return where what stands after a raw-text element's tag ceases to be its text."""
+    if name not in _RAW:
+        return 0
+    end = _RAW[name].search(region)
+    return len(region) if end is None else end.start()
+
+
+def _conditional(key: Key, at: int, new: str, old: str) -> Iterator[_Field]:
+    """Yield the fields of tags in a conditional comment; nothing else of it may differ."""
+    here = there = 0
+    ours, theirs = scan_conditional(new, at), scan_conditional(old, 0)
+    if len(ours) != len(theirs):
+        raise _OtherwiseError
+    for number, (tag, older) in enumerate(zip(ours, theirs, strict=True)):
+        name, attributes, its = tag[1], tag[2], older[2]
+        start, began = tag[0] - at, older[0]
+        if name != older[1] or new[here:start] != old[there:began]:
+            raise _OtherwiseError
+        for field in _attributes(number, name, tag[0] + 1 + len(name), attributes, its):
+            yield field._replace(key=(key[0], f"{key[1]} {number} {field.key[1]}"))
+        here, there = start + len(name) + len(attributes) + 2, began + len(name) + len(its) + 2
+    if new[here:] != old[there:]:
+        raise _OtherwiseError

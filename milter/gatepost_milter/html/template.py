@@ -18,7 +18,7 @@ from gatepost_milter.editing.edits import Range, between
 from gatepost_milter.html.slots import Kind, Slot
 
 # Characters in a slot, and of what follows it that is looked for first.
-VALUE_MOST = 256
+VALUE_MOST = 1024
 _HEAD = 16
 SLOTS_MOST = 1000
 _PLAIN = re.compile(r"[A-Za-z0-9_~+,:@!=?\n-]*+")
