@@ -9,21 +9,20 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import docker
 import pytest
 
-from tests.ansible import engine, hosts, images, releases
-from tests.ansible.world import PLANS, Plan, World, world
+from tests.ansible import engine, hosts
+from tests.ansible.ahead import Ahead
+from tests.ansible.world import PLANS, Plan, World
 
 CHAPTERS = (
     "test_variables", "test_hosts", "test_converge", "test_mail", "test_refused", "test_faults",
     "test_reboot", "test_upgrade", "test_backup", "test_house", "test_existing", "test_undo",
 )  # fmt: skip
 # Setting up counts towards the first test of a deployment.
-SECONDS = 900
+SECONDS = 1800
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -58,18 +57,23 @@ def network(client: docker.DockerClient, request: pytest.FixtureRequest) -> Iter
         yield made
 
 
+@pytest.fixture(scope="session")
+def ahead(
+    client: docker.DockerClient, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Ahead]:
+    """The deployments of all plans that tests ask for."""
+    asked = {
+        item.callspec.params.get("deployment") for item in request.session.items if hasattr(item, "callspec")
+    }
+    with Ahead(client, [plan for plan in PLANS if plan in asked], tmp_path_factory.mktemp("worlds")) as made:
+        yield made
+
+
 @pytest.fixture(scope="session", params=PLANS, ids=str)
-def deployment(
-    client: docker.DockerClient,
-    request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[World]:
-    """Gateway, client and MX, converged from bare images; the next plan's hosts come when these are gone."""
-    with ThreadPoolExecutor(2) as pool:  # whatever plan comes first: both releases are needed, on two cores
-        list(pool.map(partial(releases.prepare, client), images.RELEASES))
+def deployment(ahead: Ahead, request: pytest.FixtureRequest) -> Iterator[World]:
+    """Gateway, client and MX, converged; the next plan's are made while this one's are tested."""
     plan: Plan = request.param
-    with world(client, plan, tmp_path_factory.mktemp(f"control-{plan}")) as made:
-        made.converge()
+    with ahead.taken(plan) as made:
         yield made
 
 

@@ -16,6 +16,7 @@ import ipaddress
 import shlex
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -93,13 +94,19 @@ class PrivateNetwork:
         self.network.remove()
 
     def host(
-        self, name: str, release: str, *, domain: str = "example.test", dns: list[str] | None = None
+        self,
+        name: str,
+        release: str,
+        *,
+        domain: str = "example.test",
+        dns: list[str] | None = None,
+        packages: Sequence[str] = (),
     ) -> Host:
-        """Start a bare host `name` (its full name is name.domain); it boots while the caller goes on."""
+        """Start a host `name` (its full name is name.domain), bare but for `packages`; it boots meanwhile."""
         address, names = self._free_address(), [name, f"{name}.{domain}"]
         endpoint = EndpointConfig(self.client.api._version, aliases=names, ipv4_address=address)
         machine = (
-            DockerContainer(images.image(self.client, release))
+            DockerContainer(images.image(self.client, release, packages))
             .with_name(f"{self.name}-{name}")
             .with_command("/sbin/init")
             .with_env("container", "docker")

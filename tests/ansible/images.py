@@ -18,7 +18,7 @@ import subprocess
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import docker
@@ -33,6 +33,11 @@ PACKAGES = (
     "systemd", "systemd-sysv", "dbus", "python3", "python3-apt", "ca-certificates", "iproute2",
     "openssh-server",
 )  # fmt: skip
+# What the MX and a mail server made by hand have; installed once, and each enables what it needs.
+MAIL_RELEASE = "bookworm"
+MAIL = (
+    "postfix", "libsasl2-modules", "postsrsd", "opendkim", "opendkim-tools", "dnsmasq", "sasl2-bin",
+)  # fmt: skip
 TREE_DAYS = 30
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 SSH_KEY = CACHE / "ssh" / "id_ed25519"
@@ -41,6 +46,7 @@ KNOWN_HOSTS = CACHE / "ssh" / "known_hosts"
 SETUP = f"""set -e
 export DEBIAN_FRONTEND=noninteractive
 rm -f /usr/sbin/policy-rc.d /etc/apt/apt.conf.d/docker-* /etc/apt/sources.list.d/debian.sources
+echo force-unsafe-io >/etc/dpkg/dpkg.cfg.d/test-host
 apt-get update -q
 apt-get install -y -q --no-install-recommends {" ".join(PACKAGES)}
 update-ca-certificates
@@ -49,10 +55,18 @@ systemctl mask getty.target console-getty.service
 chmod 700 /root/.ssh
 : >/etc/machine-id
 """
+_MORE = """set -e
+export DEBIAN_FRONTEND=noninteractive
+printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d
+chmod 755 /usr/sbin/policy-rc.d
+apt-get install -y -q --no-install-recommends {packages}
+rm /usr/sbin/policy-rc.d
+systemctl disable opendkim postsrsd dnsmasq saslauthd
+"""
 
 
-def image(client: docker.DockerClient, release: str) -> str:
-    """The image's name for `release`; made if it is not there yet (a minute or two the first time)."""
+def image(client: docker.DockerClient, release: str, packages: Sequence[str] = ()) -> str:
+    """The image's name for `release`, with `packages`; made if it is not there yet (a minute or two)."""
     if release not in RELEASES:
         raise ValueError(f"release {release!r}: expected one of {', '.join(RELEASES)}")
     with locked(f"image-{release}"):
@@ -63,8 +77,18 @@ def image(client: docker.DockerClient, release: str) -> str:
         try:
             client.images.get(tag)
         except docker.errors.ImageNotFound:
-            _configure(client, _base(client, release), files, tag)
+            _configure(client, _base(client, release), files, tag, SETUP, _remember_host_key)
             _remove_older(client, release, tag)
+        return _with(client, tag, packages) if packages else tag
+
+
+def _with(client: docker.DockerClient, base: str, packages: Sequence[str]) -> str:
+    script = _MORE.format(packages=" ".join(packages))
+    tag = f"{base}-{hashlib.sha256(script.encode()).hexdigest()[:12]}"
+    try:
+        client.images.get(tag)
+    except docker.errors.ImageNotFound:
+        _configure(client, base, {}, tag, script, lambda _: None)
     return tag
 
 
@@ -162,9 +186,16 @@ def tree(release: str) -> Path:
     return tar
 
 
-def _configure(client: docker.DockerClient, base: str, files: dict[str, bytes], tag: str) -> None:
+def _configure(
+    client: docker.DockerClient,
+    base: str,
+    files: dict[str, bytes],
+    tag: str,
+    script: str,
+    look: Callable[[Container], None],
+) -> None:
     container: Container = client.containers.create(
-        base, command=["/bin/sh", "-c", SETUP], labels=labels(tag)
+        base, command=["/bin/sh", "-c", script], labels=labels(tag)
     )
     try:
         container.put_archive("/", archive(files))
@@ -174,7 +205,7 @@ def _configure(client: docker.DockerClient, base: str, files: dict[str, bytes], 
             raise EngineMissingError(
                 f"{base}: setting up failed: {container.logs().decode(errors='replace')[-1000:]}"
             )
-        _remember_host_key(container)
+        look(container)
         repository, _, name = tag.partition(":")
         container.commit(repository, name)
     finally:

@@ -79,6 +79,8 @@ class Control:
     def __init__(self, folder: Path, groups: Mapping[str, Sequence[Host]]) -> None:
         self.folder = folder
         self.runs = 0
+        self._running: list[subprocess.Popen[bytes]] = []
+        self._stopped = False
         place = folder / "collections" / "ansible_collections" / "gatepost"
         place.mkdir(parents=True)
         (place / "gatepost").symlink_to(ROOT / "ansible")
@@ -93,11 +95,11 @@ class Control:
         }
         (self.folder / "hosts.json").write_text(json.dumps(content, indent=1))
 
-    def variables(self, group: str, values: Mapping[str, object]) -> None:
-        """Write the variables of one group, or of `all`; they replace those of before."""
-        place = self.folder / "group_vars"
+    def variables(self, name: str, values: Mapping[str, object], *, of: str = "group") -> None:
+        """Write the variables of one group (or of `all`), or of one host; they replace those of before."""
+        place = self.folder / f"{of}_vars"
         place.mkdir(exist_ok=True)
-        (place / f"{group}.json").write_text(json.dumps(values, indent=1))
+        (place / f"{name}.json").write_text(json.dumps(values, indent=1))
 
     def play(
         self, playbook: str, *options: str, extra: Mapping[str, object] | None = None, check: bool = False
@@ -111,17 +113,32 @@ class Control:
             *(["-e", json.dumps(extra)] if extra else []),
         ]  # fmt: skip
         started = time.monotonic()
-        done = subprocess.run(
-            command, cwd=self.folder, env=self._environment(), stdin=subprocess.DEVNULL, timeout=PLAY_SECONDS,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-        )  # fmt: skip
-        text = done.stdout.decode(errors="replace")
-        played = Played(done.returncode, text)
+        played = self._played(command)
         shown = " ".join([playbook, *(["--check"] if check else []), *options])
-        log.write_text(text)
+        log.write_text(played.text)
         seconds = time.monotonic() - started
-        print(f"ansible {shown}: status {done.returncode}, {seconds:.0f} s, {played.recap}", flush=True)
+        print(f"ansible {shown}: status {played.status}, {seconds:.0f} s, {played.recap}", flush=True)
         return played
+
+    def _played(self, command: Sequence[str]) -> Played:
+        assert not self._stopped
+        with subprocess.Popen(
+            command, cwd=self.folder, env=self._environment(), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        ) as run:  # fmt: skip
+            self._running.append(run)
+            try:
+                text, _ = run.communicate(timeout=PLAY_SECONDS)
+            finally:
+                run.kill()
+                self._running.remove(run)
+        return Played(run.returncode, text.decode(errors="replace"))
+
+    def stop(self) -> None:
+        """End the plays that run, and begin none: the tests are over."""
+        self._stopped = True
+        for run in list(self._running):
+            run.terminate()
 
     def _environment(self) -> dict[str, str]:
         return {

@@ -1,7 +1,8 @@
 """The receiving side of the private network: an MX that keeps what arrives, and the DNS of the test domains.
 
-The MX is a systemd host with Debian's Postfix (TLS by the test authority, every recipient into one Maildir)
-and dnsmasq. Hosts that name it as their resolver find the MX of `DOMAIN` and the records that were published.
+The MX is a systemd host with Debian's Postfix (TLS by the test authority, every recipient into one Maildir;
+on port 587 a relay that wants a login) and dnsmasq. Hosts that name it as their resolver find the MX of
+`DOMAIN` and the records that were published.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ from tests.ansible.certificates import Authority
 from tests.ansible.hosts import Host, HostFailedError
 
 DOMAIN = "customers.test"
+# Taken for a host that relays it inside.
+INNER = "inner.test"
+# What port 587 wants, as a table of Postfix has it.
+LOGIN = "house:a-word-of-the-house"
 _MAILDIR = "/var/mail/arrived"
 _MAIN_CF = """
 compatibility_level = 3.6
@@ -30,7 +35,7 @@ mydestination =
 inet_interfaces = all
 inet_protocols = ipv4
 maillog_file =
-virtual_mailbox_domains = {domain}
+virtual_mailbox_domains = {domains}
 virtual_mailbox_maps = static:all/
 virtual_mailbox_base = {maildir}
 virtual_minimum_uid = 1
@@ -44,6 +49,14 @@ smtpd_tls_received_header = yes
 smtpd_client_connection_count_limit = 0
 smtpd_client_connection_rate_limit = 0
 """
+_RELAY = """
+587 inet n - n - - smtpd
+  -o smtpd_tls_security_level=encrypt
+  -o smtpd_sasl_auth_enable=yes
+  -o smtpd_sasl_authenticated_header=yes
+  -o smtpd_client_restrictions=permit_sasl_authenticated,reject
+"""
+_SASL = "pwcheck_method: auxprop\nauxprop_plugin: sasldb\nmech_list: PLAIN LOGIN\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,22 +90,26 @@ class Receiver:
 
     @classmethod
     def install(cls, host: Host, authority: Authority) -> Receiver:
-        """Make an MX and DNS server of a bare host."""
+        """Make an MX and DNS server of a host with the packages of a mail server."""
         host.wait_running()
-        install = "apt-get install -y -q --no-install-recommends postfix dnsmasq"
-        host.run(f"export DEBIAN_FRONTEND=noninteractive; {install} || {{ apt-get update -q && {install}; }}")
         key, certificate = authority.issue(host.full_name)
         host.put("/etc/postfix/mx.key", key, mode=0o600)
         host.put("/etc/postfix/mx.crt", certificate)
-        host.put(
-            "/etc/postfix/main.cf", _MAIN_CF.format(name=host.full_name, domain=DOMAIN, maildir=_MAILDIR)
-        )
+        domains = f"{DOMAIN}, {INNER}"
+        main = _MAIN_CF.format(name=host.full_name, domains=domains, maildir=_MAILDIR)
+        host.put("/etc/postfix/main.cf", main)
+        host.put("/etc/postfix/master.cf", host.get("/etc/postfix/master.cf") + _RELAY)
+        host.put("/etc/postfix/sasl/smtpd.conf", _SASL)
+        user, _, password = LOGIN.partition(":")
+        user_there = f"saslpasswd2 -p -c -u {host.full_name} {user} && chgrp postfix /etc/sasldb2"
+        host.run(user_there, stdin=password.encode())
         host.run(f"install -d -o mail -g mail {_MAILDIR}/all")
         host.put(
             "/etc/dnsmasq.d/base.conf",
-            f"no-resolv\nserver=127.0.0.11\nmx-host={DOMAIN},{host.full_name},10\n",
+            f"no-resolv\nserver=127.0.0.11\nmx-host={DOMAIN},{host.full_name},10\n"
+            f"mx-host={INNER},{host.full_name},10\n",
         )
-        host.run("systemctl restart postfix dnsmasq")
+        host.run("systemctl -q enable dnsmasq; systemctl restart postfix dnsmasq")
         return cls(host)
 
     def publish(self, records: Iterable[tuple[str, str, str]]) -> None:

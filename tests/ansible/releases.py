@@ -117,4 +117,6 @@ def _run(command: list[str | Path], folder: Path) -> None:
 def prepare(client: docker.DockerClient, release: str) -> None:
     """Everything that takes long for one Debian release: its image and the wheels of the dependencies."""
     images.image(client, release)
+    if release == images.MAIL_RELEASE:
+        images.image(client, release, images.MAIL)
     dependencies(release)

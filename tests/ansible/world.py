@@ -1,7 +1,8 @@
 """One deployment to test: gateway, client and receiving MX on a private network, and the control node.
 
 `World.converge` does what an administrator does, in that order, and keeps what each run printed: check mode
-on the bare hosts, site.yml, the DNS records published, smarthost.yml, both again, both in check mode.
+on the bare hosts, site.yml, the DNS records published, smarthost.yml, both again, both in check mode. One of
+the hosts is not bare: a mail server with work of its own, which goes on all the while.
 """
 
 from __future__ import annotations
@@ -11,16 +12,17 @@ import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import docker
 
-from tests.ansible import handmade, hosts, releases
+from tests.ansible import hosts, images, releases
 from tests.ansible.certificates import Authority
 from tests.ansible.hosts import Host
+from tests.ansible.house import House
 from tests.ansible.play import Control, Played
 from tests.ansible.receiving import Receiver
 
@@ -33,16 +35,20 @@ FEATURES = ["inlinecss", "feedbackid", "dkim"]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Which Debian release each host runs."""
+    """Which Debian release each host runs, and which of them was a mail server before."""
 
     gateway: str
     client: str
+    house: str
 
     def __str__(self) -> str:
         return f"gateway-{self.gateway}"
 
 
-PLANS = (Plan(gateway="bookworm", client="trixie"), Plan(gateway="trixie", client="bookworm"))
+PLANS = (
+    Plan(gateway="bookworm", client="trixie", house="gateway"),
+    Plan(gateway="trixie", client="bookworm", house="client"),
+)
 
 
 @dataclass(slots=True)
@@ -57,9 +63,9 @@ class World:
     control: Control
     authority: Authority
     wheelhouse: Path
+    house: House
     runs: dict[str, Played] = field(default_factory=dict)
     left_by_check: str = ""
-    client_before: dict[str, str] = field(default_factory=dict)
 
     def gateway_variables(self, **more: Any) -> dict[str, Any]:
         """The variables of group gatepost_gateways, with `more` on top."""
@@ -75,7 +81,8 @@ class World:
             "postfix_tls_mode": "files",
             "postfix_tls_key_file": str(key),
             "postfix_tls_cert_file": str(certificate),
-            "postfix_outbound_tls": "verify",
+            # A server with other work has partners without certificates, and keeps its own level.
+            "postfix_outbound_tls": "" if self.plan.house == "gateway" else "verify",
             **more,
         }
 
@@ -83,7 +90,8 @@ class World:
         """The variables of group gatepost_clients, with `more` on top."""
         return {
             "smarthost_client_gateway": self.gateway.full_name,
-            "smarthost_client_ca_file": str(self.control.folder / "authority.crt"),
+            # A path as the documentation has it, which begins where the inventory is.
+            "smarthost_client_ca_file": "authority.crt",
             "smarthost_client_account": ACCOUNT,
             "smarthost_client_features": FEATURES,
             **more,
@@ -100,18 +108,20 @@ class World:
 
     def converge(self) -> None:
         """Bring the bare hosts to what the variables say; each run is kept in `runs`."""
-        play = self.control.play
-        if self.plan is PLANS[1]:
-            self.client_before = handmade.postfix(self.client)
         self._both("bare check", "bare client check", check=True)
-        paths = "/opt/gatepost /etc/gatepost /var/lib/gatepost /etc/postfix /var/lib/gatepost-deploy"
-        self.left_by_check = self.gateway.run(f"ls -d {paths} 2>/dev/null", check=False).out
+        paths = "/opt/gatepost /etc/gatepost /var/lib/gatepost /var/lib/gatepost-deploy"
+        bare = "/etc/postfix" if self.plan.house != "gateway" else ""
+        self.left_by_check = self.gateway.run(f"ls -d {paths} {bare} 2>/dev/null", check=False).out
         # The keys are made here, and their records cannot be published before.
-        self.runs["site"] = play("site").passed()
+        self.runs["site"] = self._beside_other_mail("site", "gateway")
         self.publish()
-        self.runs["smarthost"] = play("smarthost").passed()
+        self.runs["smarthost"] = self._beside_other_mail("smarthost", "client")
         self._both("site again", "smarthost again")
         self._both("site check", "smarthost check", check=True)
+
+    def _beside_other_mail(self, playbook: str, name: str) -> Played:
+        with self.house.busy() if self.plan.house == name else nullcontext():
+            return self.control.play(playbook).passed()
 
     def _both(self, site: str, smarthost: str, *, check: bool = False) -> None:
         # At once: neither is to change anything, and each waits for its own hosts most of the time.
@@ -139,16 +149,21 @@ class World:
 def world(client: docker.DockerClient, plan: Plan, folder: Path) -> Iterator[World]:
     """The three hosts of a plan, bare and booted, and a control node in `folder`; gone afterwards."""
     authority = Authority()
-    wheelhouse = releases.make(folder, "0.1.0", {plan.gateway})
+    wheelhouse = releases.make(folder, "0.1.0", images.RELEASES)
     with hosts.PrivateNetwork.make(client, f"gatepost-{plan}-{os.getpid()}") as network:
-        machine = network.host("mx", "bookworm")
+        machine = network.host("mx", "bookworm", packages=images.MAIL)
+        gateway, sender = (
+            network.host(
+                name, release, dns=[machine.address], packages=images.MAIL if name == plan.house else ()
+            )
+            for name, release in (("gateway", plan.gateway), ("client", plan.client))
+        )
         receiver = Receiver.install(machine, authority)
-        gateway = network.host("gateway", plan.gateway, dns=[machine.address])
-        sender = network.host("client", plan.client, dns=[machine.address])
         trust(gateway.wait_running(), authority)
         sender.wait_running()
+        house = House.build(gateway if plan.house == "gateway" else sender, receiver)
         control = Control(folder, {"gatepost_gateways": [gateway], "gatepost_clients": [sender]})
-        made = World(plan, network, receiver, gateway, sender, control, authority, wheelhouse)
+        made = World(plan, network, receiver, gateway, sender, control, authority, wheelhouse, house)
         made.write_variables()
         try:
             yield made
