@@ -51,6 +51,7 @@ DOES_IO = {
 
 # Of one package's own folders and modules, what each may import; a module stands for itself.
 MODULES_MOST = 20
+DOCTOR_MOST = 3_000  # lines, its tests among them
 LAYERS = {
     "core": {
         "domain": set[str](),
@@ -266,6 +267,17 @@ def test_what_is_remembered_is_remembered_in_one_way() -> None:
         for path in source_files(root):
             found = set(re.findall(r"\b(?:lru_cache|OrderedDict)\b", path.read_text(encoding="utf-8")))
             assert found <= {REMEMBERING.get(module_name(path))}, path
+
+
+def test_doctor_stays_small_whatever_it_looks_at() -> None:
+    """New checks find room by tables and by what checks share."""
+    files = [
+        *(ROOT / "cli/gatepost_cli/checks").glob("*.py"),
+        ROOT / "cli/gatepost_cli/doctor.py",
+        *(ROOT / "tests/cli").glob("test_doctor*.py"),
+        ROOT / "tests/cli/test_outgoing.py",
+    ]
+    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in files) < DOCTOR_MOST
 
 
 def test_milter_is_pymilters_extension_also_when_python_starts_in_the_repository() -> None:

@@ -162,7 +162,7 @@ def test_a_port_that_is_missing_or_has_other_options_is_a_fault(place: Gatepost)
     entries = [one.entry for one in master_cf(settings) if one.role != "submissions"]
     entries[1] = entries[1].replace("smtpd_tls_security_level = encrypt", "smtpd_tls_security_level = may")
     (place.folder / "master.cf").write_text("\n".join(entries) + "\n")
-    found = [one for one in findings(place, postfix_master_cf) if one.status == "fault"]
+    found = faulty(place, postfix_master_cf)
     assert [one.looked_at for one in found] == [
         "master.cf, submission, smtpd_tls_security_level",
         "master.cf, submissions",
@@ -183,12 +183,12 @@ def test_a_certificate_out_of_its_time_or_soon_to_end_is_a_fault(
 def test_a_key_of_another_certificate_or_open_to_all_is_a_fault(place: Gatepost) -> None:
     tls: Path = place.folder / "tls"
     (tls / "server.key").chmod(0o644)
-    assert [one.found for one in findings(place, tls_certificate) if one.status == "fault"] == ["mode 0644"]
+    assert [one.found for one in faulty(place, tls_certificate)] == ["mode 0644"]
     before = (tls / "server.pem").read_bytes()
     certificate.make(tls, "mail.example.test")
     (tls / "server.pem").write_bytes(before)
     (tls / "server.key").chmod(0o600)
-    (found,) = [one for one in findings(place, tls_certificate) if one.status == "fault"]
+    (found,) = faulty(place, tls_certificate)
     assert found.found == "the key of another certificate"
 
 
