@@ -94,6 +94,14 @@ def test_two_features_that_want_one_place_leave_that_part_as_it_came() -> None:
     assert "HTML part 2 edits overlap" in plan.skipped["trackclicks"]
 
 
+def test_a_feature_whose_edits_could_not_be_written_is_not_on_record_as_one_that_acted() -> None:
+    text = b'<a href="https://shop.example.org/">\x1b$B$"\x1b(B\x1b(B</a>'  # not written so again
+    msg = message(b"From: a@b\nContent-Type: text/html; charset=iso-2022-jp\n\n" + text)
+    plan = asked(TrackClicks, text=msg)
+    assert (plan.body, plan.applied) == (None, ())
+    assert "does not come out the same" in plan.skipped["trackclicks"]
+
+
 def test_what_a_feature_changes_the_next_one_finds() -> None:
     class First(Feature):
         name = "first"

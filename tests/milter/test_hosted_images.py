@@ -150,6 +150,23 @@ def test_a_store_that_cannot_be_written_leaves_the_image_in_the_message() -> Non
     assert "No space left" in plan.notes[0]
 
 
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("a fault of ours")])
+def test_a_fault_after_the_first_image_of_a_part_leaves_that_one_in_the_message_too(error: Exception) -> None:
+    """Its reference stays as it was, in a way of writing that a search for its name does not find."""
+
+    def once(data: bytes, content_type: str) -> str:
+        if b"second" in data:
+            raise error
+        return host(data, content_type)
+
+    page = html('<img src="cid:a&copy=b"><img src="cid:c@d">')
+    msg = multipart(page, image("a&copy=b"), image("c@d", data=PNG + b"second"), kind="related")
+    plan = process(msg, Context(context(images="hosted").features, host=once))
+    assert isinstance(plan, Plan)
+    assert plan.body is None
+    assert "images" not in plan.applied
+
+
 def test_a_rule_that_is_inlined_refers_to_the_hosted_image() -> None:
     style = "<style>p{background:url(cid:a@b)}</style><p>x"
     msg = multipart(html(style), image(), kind="related")

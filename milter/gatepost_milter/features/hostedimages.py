@@ -58,7 +58,10 @@ class HostedImages(Feature):
                 if address:
                     edits.append((place, place + len(raw), address))
             page.rewrite_styles(self._in_style)
-        except OSError as error:
+        except Exception as error:
+            self._closed = "may be referred to where nothing was changed"
+            if not isinstance(error, OSError):
+                raise
             raise NotPossible("the image store cannot be written", note=str(error)) from error
         return Outcome(edits, "" if edits else "no reference to an embedded image")
 

@@ -112,6 +112,8 @@ _BOOKS: Recent[tuple[tuple[Source, ...], bool], Book] = Recent(
 )
 _COMPUTED: Recent[tuple[str, ...], _Computed] = Recent(32)
 _KEY_MOST = 65536
+# Characters written into one part that are kept with it. One rule may be long, and apply to all elements.
+_WRITTEN_MOST = 262_144
 
 
 class InlineCss(Feature):
@@ -143,7 +145,8 @@ def inline(part: HtmlPart, allowance: Allowance | None = None, calculate: Comput
     done: _Done | None = part.derived.get(inline) or _of_sample(part)
     if done is None:
         done = _inlined(part, allowance, calculate)
-        part.derived[inline] = done
+        if sum([len(new) for _, _, new in done.outcome.edits]) <= _WRITTEN_MOST:
+            part.derived[inline] = done
     elif not allowance.take(done.steps, done.part):
         raise _too_many(part.scan, done.rules, done.steps)
     return done.outcome
@@ -221,13 +224,14 @@ def _page(part: HtmlPart, sheets: tuple[Source, ...]) -> _Page:
     key = ["quirks" if quirks else "", str(len(sheets))]
     for source in sheets:
         key += source
-    key += ("\0".join(whole.pieces), whole.tail)
+    # No piece holds a line end: it ends a name, and ``bare`` writes a blank for it. A NUL may be in names.
+    key += ("\n".join(whole.pieces), whole.tail)
     for conditional in scan.conditionals:
         index = conditional.index
         gap = scan.tags[index][3] if index < len(scan.tags) else scan.tail
         own = skeleton(conditional.scan, book.view)
         key += (str(index), conditional.condition, book.view.bare(gap[: conditional.gap]))
-        key += ("\0".join(own.pieces), own.tail)
+        key += ("\n".join(own.pieces), own.tail)
     return _Page(scan, book, whole, quirks, tuple(key))
 
 

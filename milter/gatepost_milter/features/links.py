@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from gatepost_milter.features.shownurls import inner, shows_url
+from gatepost_milter.features.shownurls import TEXT_MOST, inner, shows_url
 from gatepost_milter.features.targets import Targets, targets
 from gatepost_milter.html.attributes import Finder
 from gatepost_milter.html.gaps import end_tags
@@ -89,7 +89,9 @@ def _changing_texts(sample: HtmlPart) -> list[tuple[int, bool]]:
         end = _text_end(scan, place, len(sample.text)) if own is scan else 0
         for number in template.within(scan.tags[place][0], end) if end else ():
             if template.slots[number].kind is Kind.TEXT:
-                found.append((number, _is_word(inner(scan, place))))
+                # Of a long text ``inner`` is the beginning: what is it of another one depends on the slots.
+                whole = end - scan.tags[place][0] <= TEXT_MOST
+                found.append((number, whole and _is_word(inner(scan, place))))
     return found
 
 

@@ -15,7 +15,7 @@ from gatepost_milter.html.gaps import text as gap_text
 from gatepost_milter.html.scanner import Scan
 
 # No URL that anybody shows is longer; what is longer is prose.
-_TEXT_MOST = 4000
+TEXT_MOST = 4000
 # Soft hyphen, zero-width space and joiners, word joiner, direction marks, BOM.
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff]"
@@ -49,7 +49,7 @@ def shows_url(scan: Scan, index: int) -> bool:
 def is_url(text: str) -> bool:
     """Say whether ``text`` is nothing but a URL or a host name."""
     word = _INVISIBLE.sub("", text).strip(_EDGE)
-    return 0 < len(word) < _TEXT_MOST and not any(map(str.isspace, word)) and _URL.fullmatch(word) is not None
+    return 0 < len(word) < TEXT_MOST and not any(map(str.isspace, word)) and _URL.fullmatch(word) is not None
 
 
 def inner(scan: Scan, index: int) -> str:
@@ -61,7 +61,7 @@ def inner(scan: Scan, index: int) -> str:
         size += len(gap)
         close = next((start for start, name in end_tags(gap) if name == "a"), None)
         pieces.append(gap_text(gap if close is None else gap[:close]))
-        if close is not None or size > _TEXT_MOST or (place < len(scan.tags) and scan.tags[place][1] == "a"):
+        if close is not None or size > TEXT_MOST or (place < len(scan.tags) and scan.tags[place][1] == "a"):
             break
         if place < len(scan.tags) and scan.tags[place][1] in _LINE_BREAKS:
             pieces.append(" ")

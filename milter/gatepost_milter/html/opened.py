@@ -78,6 +78,8 @@ def _opened(encoding: str, charset: str | None, raw: bytes, owner: object = None
     text, codec = decode(transfer.decoded, charset)
     if "-----BEGIN PGP" in text:
         raise TransferError("holds inline PGP")
+    if codec.startswith("utf-16") and not isinstance(transfer, Base64):
+        raise CharsetError("is UTF-16 and not in base64")  # its line ends are none to mail
     utf8 = bool(charset) and codec == "utf-8"
     like = _samples.like(owner, charset, text) if owner is not None else None
     if like is not None:
@@ -85,8 +87,6 @@ def _opened(encoding: str, charset: str | None, raw: bytes, owner: object = None
     foreign = _FOREIGN.search(text)
     if foreign and _AMBIGUOUS.search(text, foreign.end()):
         raise TransferError("holds SVG or MathML that is read in two ways")
-    if codec.startswith("utf-16") and not isinstance(transfer, Base64):
-        raise CharsetError("is UTF-16 and not in base64")  # its line ends are none to mail
     part = HtmlPart(text, codec, scan(text), utf8)
     if owner is not None:
         _samples.learn(owner, charset, part)

@@ -56,7 +56,8 @@ class Samples:
                 found = alike(read, Read(sample.part.text, sample.part.scan), sample.same)
                 if found is not None:
                     template = Template(part.text, found[0])
-                    if found[0] and template.sound and template.fits(sample.part.text) is not None:
+                    fit = found[0] and template.sound
+                    if fit and all(template.fits(text) for text in (part.text, sample.part.text)):
                         part.template = template
                         self._put(Sample(owner, charset, part, found[1]), sample)
                         return

@@ -95,7 +95,8 @@ class Template:
             return None
         addresses, words, texts = ([values[number] for number in numbers] for numbers in self._of)
         for value in texts:
-            if "<" in value or value != value.strip():
+            # Before a doctype a byte order mark is no text.
+            if "<" in value or "\ufeff" in value or value != value.strip():
                 return None
         joined = "\n".join(addresses)
         plain = joined.count("\n") == max(len(addresses) - 1, 0) and _PLAIN.fullmatch(joined) is not None

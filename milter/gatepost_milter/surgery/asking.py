@@ -50,14 +50,17 @@ def editors(kinds: Sequence[type[Feature]]) -> tuple[str, ...]:
 def _edit(page: Page, acting: list[Feature], letter: Letter) -> None:
     """Have one page edited by each feature, and written back."""
     record = letter.record
+    acted: list[Feature] = []
     for feature in acting if not page.fault else ():
         if feature.reads_html:
             outcome = _guarded(feature.name, feature.edits, page, record, feature.step)
             if outcome is not None:
                 page.edits += outcome.edits
-                feature.acted |= outcome.done or bool(outcome.edits)
+                acted += [feature] if outcome.done or outcome.edits else []
                 record.skip(feature.name, outcome.reason)
     letter.write(page)
+    for feature in acted if not page.fault else ():
+        feature.acted = True
 
 
 def _finish(acting: list[Feature], letter: Letter, headers: Headers | None) -> Plan:
