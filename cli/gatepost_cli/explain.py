@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,14 @@ _REFUSED = 1
 _FEW, _ALL = 5, 1_000_000  # edits of a feature in a part
 
 
+def _client_address(_ctx: click.Context, _param: click.Parameter, text: str | None) -> str:
+    """Return the IP address of ``--client``, empty without one."""
+    try:
+        return "" if text is None else str(ip_address(text))
+    except ValueError as error:
+        raise click.BadParameter(f"{error}; expected something like 192.0.2.7") from error
+
+
 @click.command("explain", help=NOUNS["explain"].help)
 @click.argument(
     "file", metavar="FILE|-", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
@@ -41,6 +51,12 @@ _FEW, _ALL = 5, 1_000_000  # edits of a feature in a part
     "--to", "recipients", multiple=True, metavar="ADDRESS", help="A recipient; default: those of To and Cc."
 )
 @click.option(
+    "--client",
+    metavar="ADDRESS",
+    callback=_client_address,
+    help="IP address that it comes from; default: one that the credential may log in from.",
+)
+@click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
@@ -55,6 +71,7 @@ def command(
     credential: str,
     sender: str | None,
     recipients: tuple[str, ...],
+    client: str,
     output: Path | None,
     everything: bool,
 ) -> int:
@@ -62,7 +79,7 @@ def command(
     explanation = importlib.import_module("gatepost_cli.explanation")
     rows = importlib.import_module("gatepost_core.store.credentials")
     raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-    mail = _mail(explanation, raw, credential, sender, recipients)
+    mail = replace(_mail(explanation, raw, credential, sender, recipients), client=client)
     with session.directory() as connection:
         rows.get(connection, credential)
     with session.reader() as reader:

@@ -45,12 +45,16 @@ from gatepost_policy.questions import Questions
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """What would be sent: the login, the envelope, the file's bytes."""
+    """What would be sent: the login, the envelope, the file's bytes.
+
+    ``client`` is the IP address that it comes from; empty: one that the credential may log in from.
+    """
 
     username: str
     sender: str
     recipients: tuple[str, ...]
     raw: bytes
+    client: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +177,7 @@ class Explainer:
         common = {
             "sasl_username": mail.username,
             "sender": mail.sender,
+            "client_address": self._client(mail),
             "encryption_protocol": "TLSv1.3",
             "server_port": "587",
         }
@@ -183,6 +188,12 @@ class Explainer:
         if not answers or any(isinstance(answer, Pass) for _, answer in answers):
             answers.append(("DATA", questions.decide({**common, "protocol_state": "DATA", "recipient": ""})))
         return answers
+
+    def _client(self, mail: Mail) -> str:
+        """Return the address that the message comes from."""
+        credential = self._reader.credential(mail.username)
+        networks = credential.rules.networks if credential is not None else ()
+        return mail.client or next((network.partition("/")[0] for network in networks), "")
 
     def _decide(
         self, mail: Mail, headers: tuple[Header, ...], body: bytes, features: FeatureValues | None
@@ -196,7 +207,7 @@ class Explainer:
             signing=Signing(settings.dkim, self._keyring, Limits.of(settings)),
             clock=lambda: self._now,
         )
-        transaction = Transaction(mail.username, mail.sender.encode())
+        transaction = Transaction(mail.username, mail.sender.encode(), address=mail.client or None)
         for recipient in mail.recipients:
             transaction.add_recipient(recipient.encode())
         for header in headers:

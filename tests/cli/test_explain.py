@@ -270,3 +270,20 @@ def test_a_file_is_read_as_postfix_would_hand_it_over() -> None:
     ]
     assert body == b"no field\r\nbody\r\n"
     assert eml.missing(headers) == ["Date", "Message-ID"]
+
+
+def test_a_credential_with_networks_is_explained_from_one_of_them_and_from_any_other_that_is_named(
+    gatepost: Gatepost,
+) -> None:
+    username = user(gatepost, "--network", "192.0.2.0/24")
+    assert explain(gatepost, NEWSLETTER, username)["accepted"]
+    assert explain(gatepost, NEWSLETTER, username, "--client", "192.0.2.9")["accepted"]
+    refused = explain(gatepost, NEWSLETTER, username, "--client", "198.51.100.1")
+    assert not refused["accepted"]
+    assert "may not be used from 198.51.100.1" in str(refused["answers"])
+
+
+def test_what_is_no_address_of_a_client_is_named(gatepost: Gatepost) -> None:
+    result = gatepost("explain", str(NEWSLETTER), "--credential", user(gatepost), "--client", "shop")
+    assert result.code == 2
+    assert "'shop' does not appear to be an IPv4 or IPv6 address; expected something like" in result.err
