@@ -208,6 +208,16 @@ def test_a_button_for_outlook_has_the_reader_s_own_link_too() -> None:
         assert derived(part) == derived(open_fresh(text))
 
 
+def test_a_link_with_an_address_of_the_reader_s_is_read_without_all_of_the_page() -> None:
+    """Dots and escapes ask for another look at the link, and for nothing else."""
+    readers = [f"{name}%40example.org" for name in ("ann.lee", "bo.x", "zoe.y")]
+    pages = [page(reader=reader) for reader in readers]
+    parts = [open_html("8bit", "utf-8", text.encode(), 1).html for text in pages]
+    assert list(map(derived, parts)) == [derived(open_fresh(text)) for text in pages]
+    assert parts[-1].sample is not None
+    assert parts[-1]._scan is None
+
+
 @pytest.mark.parametrize("where", ["name", "path", "reader", "thing"])
 def test_reading_by_a_template_is_linear_in_whatever_stands_in_its_slots(world: World, where: str) -> None:
     read = world.load("gatepost_milter.html.opened").open_html

@@ -16,7 +16,7 @@ from gatepost_milter.html.gaps import end_tags
 from gatepost_milter.html.part import HtmlPart
 from gatepost_milter.html.scanner import Scan
 from gatepost_milter.html.slots import Kind
-from gatepost_milter.html.template import Like, Spans
+from gatepost_milter.html.template import Like
 
 _HREF = Finder("href")
 _FOLLOWED = frozenset({"a", "area"})
@@ -68,15 +68,16 @@ class Shown(frozenset[int]):
     def moved(self, part: HtmlPart, like: Like) -> Shown | None:
         """Return those of a part that is like this one's; None where a link's text has to be looked at."""
         sample = part.sample
-        if sample is None or not part.once(links).same:
+        found = part.once(links)
+        if sample is None or not found.same:
             return None  # other links may be followed here: nobody has looked at their texts
         for number, plain in sample.once(_changing_texts):
             slot = like.template.slots[number]
             start, end = slot.start + like.shifts[number], slot.end + like.shifts[number + 1]
             if not plain or not _is_word(part.text[start:end]):
                 return None
-        shown = sorted(self)
-        return Shown(Spans(like.template, [(start, start) for start in shown]).columns(like)[0])
+        pairs = zip(sample.once(links).starts, found.starts, strict=True)
+        return Shown([here for there, here in pairs if there in self]) if self else self
 
 
 def _changing_texts(sample: HtmlPart) -> list[tuple[int, bool]]:

@@ -35,7 +35,8 @@ class Targets:
     """Those addresses that may be led elsewhere, in their order.
 
     From ``starts`` to ``ends`` stands ``scheme://authority``; ``rests`` are path and query. ``values``: where
-    all addresses stand, and what is written there. ``moves`` belongs to ``moved``. ``same``: they are
+    all addresses stand, and what is written there; ``followed`` are the numbers of those that may be led
+    elsewhere. ``moves`` belongs to ``moved``. ``same``: they are
     those of an earlier part, one for one.
     """
 
@@ -45,6 +46,7 @@ class Targets:
     authorities: list[str]
     rests: list[str]
     values: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
+    followed: list[int] = field(default_factory=list[int])
     moves: _Moves | None = None
     same: bool = False
 
@@ -60,7 +62,9 @@ class Targets:
         text = part.text
         if not (moves.plain and like.plain):
             values = moves.values.moved(like)
-            return targets([(start, text[start:end]) for start, end in values], utf8=part.utf8)
+            found = targets([(start, text[start:end]) for start, end in values], utf8=part.utf8)
+            found.same = found.followed == self.followed
+            return found
         rests = list(self.rests)
         for number, (start, end) in zip(moves.changing, moves.rests.moved(like), strict=True):
             rests[number] = text[start:end].replace("&amp;", "&")
@@ -70,10 +74,11 @@ class Targets:
 def targets(values: Iterable[tuple[int, str]], *, utf8: bool) -> Targets:
     """Return those of addresses (their places, and what is written there) that may be led elsewhere."""
     found = Targets([], [], [], [], [], list(values))
-    for place, raw in found.values:
+    for number, (place, raw) in enumerate(found.values):
         target = follows(raw, utf8=utf8)
         if target is not None:
             start, scheme, authority, rest = target
+            found.followed.append(number)
             found.starts.append(place + start)
             found.ends.append(place + start + len(scheme) + 3 + len(authority))
             found.schemes.append(scheme)
