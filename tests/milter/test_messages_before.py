@@ -16,6 +16,7 @@ from gatepost_milter.html import opened
 from gatepost_milter.html.opened import open_html
 from gatepost_milter.pipeline import process
 from tests.milter.making import context
+from tests.steps import World, assert_linear
 
 EVERY = ("inlinecss", "trackclicks", "trackopens", "preventscam")
 SHEET = "<!DOCTYPE html><style>b{color:red}.X{margin:0}</style>"
@@ -94,3 +95,22 @@ def test_a_long_rule_that_applies_to_all_elements_is_not_kept_for_each() -> None
     part = open_html("8bit", "utf-8", text.encode(), 1).html
     assert result(letter(text), 1) == plan, "it is the same the second time"
     assert inlinecss.inline not in part.derived
+
+
+def test_a_link_with_many_slots_is_looked_at_once(world: World) -> None:
+    """Each slot would otherwise have the link's whole text read."""
+    read = world.load("gatepost_milter.html.opened").open_html
+    links_of = world.load("gatepost_milter.features.links")
+
+    def texts(size: int) -> list[bytes]:
+        inner = "<b>%s</b>" * size
+        return [
+            f'<p><a href="https://shop.example.org/">{inner % ((word,) * size)}</a>'.encode()
+            for word in ("aa", "bb", "cc")
+        ]
+
+    def all_of(texts: list[bytes]) -> None:
+        for text in texts:
+            read("8bit", "utf-8", text, 1).html.once(links_of.showing_url)
+
+    assert_linear(world, texts, all_of, size=60)

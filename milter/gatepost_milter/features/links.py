@@ -88,11 +88,13 @@ def _changing_texts(sample: HtmlPart) -> list[tuple[int, bool]]:
     found: list[tuple[int, bool]] = []
     for _, own, place in sample.once(_anchors):
         end = _text_end(scan, place, len(sample.text)) if own is scan else 0
-        for number in template.within(scan.tags[place][0], end) if end else ():
-            if template.slots[number].kind is Kind.TEXT:
-                # Of a long text ``inner`` is the beginning: what is it of another one depends on the slots.
-                whole = end - scan.tags[place][0] <= TEXT_MOST
-                found.append((number, whole and _is_word(inner(scan, place))))
+        within = template.within(scan.tags[place][0], end) if end else ()
+        numbers = [number for number in within if template.slots[number].kind is Kind.TEXT]
+        if numbers:  # one text, however many slots it has
+            # Of a long text ``inner`` is the beginning: what is it of another one depends on the slots.
+            whole = end - scan.tags[place][0] <= TEXT_MOST
+            plain = whole and _is_word(inner(scan, place))
+            found += [(number, plain) for number in numbers]
     return found
 
 
