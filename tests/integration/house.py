@@ -136,8 +136,18 @@ class House:
         }
 
     def by_port(self, recipient: str, message: bytes, sender: str = OUTSIDER) -> None:
-        with smtplib.SMTP(HOST, self.port, timeout=_SECONDS) as connection:
+        """Bring a message as other servers do: where nobody greets, they come again.
+
+        An smtpd(8) that takes a connection just when Postfix reads its settings anew ends without a word.
+        """
+        with until(self._greeted, "a greeting", _SECONDS) as connection:
             connection.sendmail(sender, [recipient], message)
+
+    def _greeted(self) -> smtplib.SMTP | None:
+        try:
+            return smtplib.SMTP(HOST, self.port, timeout=_SECONDS)
+        except (smtplib.SMTPServerDisconnected, ConnectionResetError):
+            return None
 
     def by_program(self, recipient: str, message: bytes) -> None:
         words = ["/usr/sbin/sendmail", "-C", str(self.places.postfix), "-f", INSIDER, recipient]
