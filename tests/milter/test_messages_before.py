@@ -97,6 +97,15 @@ def test_a_long_rule_that_applies_to_all_elements_is_not_kept_for_each() -> None
     assert inlinecss.inline not in part.derived
 
 
+@pytest.mark.parametrize(
+    "page", ["<!--[if mso]>" + "<a>" * 5000 + "<![endif]-->", "<!--[if a]><b><![endif]-->" * 2000]
+)
+def test_pages_with_thousands_of_tags_in_conditional_comments_are_not_kept(page: str) -> None:
+    """Their scans take many times their size, and a dozen are kept."""
+    result(letter(page), 1)
+    assert (len(opened._samples), len(opened._kept)) == (0, 0)
+
+
 def test_a_link_with_many_slots_is_looked_at_once(world: World) -> None:
     """Each slot would otherwise have the link's whole text read."""
     read = world.load("gatepost_milter.html.opened").open_html

@@ -12,7 +12,7 @@ import re
 from gatepost_core.domain.memo import Recent
 from gatepost_milter.editing.edits import Edit, Range
 from gatepost_milter.html.part import HtmlPart
-from gatepost_milter.html.samples import Samples
+from gatepost_milter.html.samples import Samples, few_tags
 from gatepost_milter.html.scanner import scan
 from gatepost_milter.parts.charsets import CharsetError, byte_ranges, decode, insertions
 from gatepost_milter.parts.transfer import Base64, Places, Transfer, TransferError, open_part
@@ -21,7 +21,6 @@ from gatepost_milter.parts.transfer import Base64, Places, Transfer, TransferErr
 HTML_MOST = 1024 * 1024
 _KEPT_MOST = 4
 _SIZE_MOST = 65536
-_TAGS_MOST = 2000
 # Within foreign content CDATA sections are text, and raw-text elements hold markup (HTML sections 13.2.5.42
 # and 13.2.6.5); whether they stand within it takes a parser to say.
 _AMBIGUOUS = re.compile(
@@ -64,7 +63,7 @@ def open_html(encoding: str, charset: str | None, raw: bytes, owner: object = No
     known = _kept.get(key)
     if known is None:
         known = _opened(encoding, charset, raw, owner)
-        if known.html.sample is None and len(known.html.scan.tags) <= _TAGS_MOST:
+        if known.html.sample is None and few_tags(known.html.scan):
             _kept.put(key, known)
     return known
 

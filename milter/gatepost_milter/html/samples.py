@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from gatepost_milter.html.part import HtmlPart
+from gatepost_milter.html.scanner import Scan
 from gatepost_milter.html.slots import Read, Same, alike
 from gatepost_milter.html.template import Like, Template
 
@@ -17,6 +18,12 @@ SAMPLES_MOST = 8
 OWN_MOST = 4
 _TEXT_MOST = 65536
 _TAGS_MOST = 2000
+
+
+def few_tags(scan: Scan) -> bool:
+    """Say whether a scan is small enough to be kept, with those of its conditional comments."""
+    most = _TAGS_MOST - len(scan.tags) - len(scan.conditionals)
+    return most >= 0 and sum([len(conditional.scan.tags) for conditional in scan.conditionals]) <= most
 
 
 class Sample(NamedTuple):
@@ -48,7 +55,7 @@ class Samples:
 
     def learn(self, owner: object, charset: str | None, part: HtmlPart) -> None:
         """Keep a part that was read, and see what an earlier one of the same template shares with it."""
-        if len(part.text) > _TEXT_MOST or len(part.scan.tags) > _TAGS_MOST:
+        if len(part.text) > _TEXT_MOST or not few_tags(part.scan):
             return
         read = Read(part.text, part.scan)
         for sample in self._all:
