@@ -15,7 +15,8 @@ from typing import Any
 import click
 
 from gatepost_cli import connecting, credential_login, credential_options, domain_walls, values
-from gatepost_cli.complete import account_names, credential_names, feature_names
+from gatepost_cli import credential_fields as fields
+from gatepost_cli.complete import account_names
 from gatepost_cli.credential_view import credential_data, credential_facts, credential_table, own_use
 from gatepost_cli.group import Group
 from gatepost_cli.nouns import NOUNS
@@ -37,51 +38,7 @@ from gatepost_core.keys.passwords import derive, new_password, new_username
 from gatepost_core.store import credentials, domains, usage
 
 _LABEL = 255
-_label = click.option("--label", metavar="TEXT", help="What it is for, in your own words.")
-_feature = click.option(
-    "--feature",
-    "features",
-    metavar="NAME[=VALUE]",
-    multiple=True,
-    callback=values.features,
-    shell_complete=feature_names,
-    help="A feature and its value; a flag without a value is on. May be given several times.",
-)
-_sender = click.option(
-    "--sender",
-    "senders",
-    metavar="PATTERN",
-    multiple=True,
-    callback=values.senders,
-    help="Address, domain or *.domain that may stand in envelope and From; without any, all may. "
-    "May be given several times.",
-)
-_network = click.option(
-    "--network",
-    "networks",
-    metavar="CIDR",
-    multiple=True,
-    callback=values.networks,
-    help="Network to log in from, as 192.0.2.0/24, 2001:db8::/32 or one address; without any, all may. "
-    "May be given several times.",
-)
-_hash = click.option(
-    "--password-hash",
-    "password_hash",
-    metavar="HASH|-",
-    callback=values.password_hash,
-    help="A password hash from another system, $argon2id$...; - reads it from standard input.",
-)
 _STATES = (*(state.value for state in State), "expired")
-_MODES = click.Choice([mode.value for mode in Mode])
-_mode_help = "live, or sandbox: messages are accepted and recorded, and not delivered."
-_expires = click.option(
-    "--expires",
-    metavar="DATE|never",
-    callback=values.expiry,
-    help="When it ends: 2027-01-31T18:00 (UTC), 2027-01-31 (00:00 UTC, as that day begins), 90d, or never.",
-)
-_user = click.argument("user", shell_complete=credential_names)
 
 
 @click.group(cls=Group, help=NOUNS["credential"].help)
@@ -106,13 +63,13 @@ def command() -> None:
     show_default=True,
     help="Who knows the password: the store, or the PAM or LDAP back end.",
 )
-@_hash
-@_label
-@click.option("--mode", type=_MODES, default=Mode.LIVE.value, show_default=True, help=_mode_help)
-@_feature
-@_sender
-@_network
-@_expires
+@fields.password_hash
+@fields.label
+@click.option("--mode", type=fields.MODES, default=Mode.LIVE.value, show_default=True, help=fields.MODE_HELP)
+@fields.feature
+@fields.sender
+@fields.network
+@fields.expires
 @credential_options.options
 @json_option
 @pass_session
@@ -196,7 +153,7 @@ def _wanted(credential: Credential, label: str | None, state: str | None, now: d
 
 
 @command.command("show")
-@_user
+@fields.user
 @json_option
 @pass_session
 def show(session: CliSession, user: str) -> None:
@@ -205,16 +162,16 @@ def show(session: CliSession, user: str) -> None:
 
 
 @command.command("set")
-@_user
-@_label
-@click.option("--mode", type=_MODES, help=_mode_help)
-@_feature
-@_sender
+@fields.user
+@fields.label
+@click.option("--mode", type=fields.MODES, help=fields.MODE_HELP)
+@fields.feature
+@fields.sender
 @click.option("--no-senders", is_flag=True, help="Lift the restriction: any sender may be used.")
-@_network
+@fields.network
 @click.option("--no-networks", is_flag=True, help="Lift the restriction: log in from anywhere.")
-@_hash
-@_expires
+@fields.password_hash
+@fields.expires
 @credential_options.options
 @json_option
 @pass_session
@@ -282,7 +239,7 @@ def _folded(session: CliSession, source: Source, username: str) -> str:
 
 
 @command.command("disable")
-@_user
+@fields.user
 @json_option
 @pass_session
 def disable(session: CliSession, user: str) -> None:
@@ -291,7 +248,7 @@ def disable(session: CliSession, user: str) -> None:
 
 
 @command.command("enable")
-@_user
+@fields.user
 @json_option
 @pass_session
 def enable(session: CliSession, user: str) -> None:
@@ -300,7 +257,7 @@ def enable(session: CliSession, user: str) -> None:
 
 
 @command.command("rotate")
-@_user
+@fields.user
 @click.option(
     "--overlap",
     metavar="SPAN",
@@ -322,7 +279,7 @@ def rotate(session: CliSession, user: str, overlap: timedelta) -> None:
 
 
 @command.command("test")
-@_user
+@fields.user
 @click.option(
     "--password-stdin", is_flag=True, help="Read the password from standard input, to its line end."
 )
@@ -343,7 +300,7 @@ def test(session: CliSession, user: str, password_stdin: bool, address: str) -> 
 
 
 @command.command("remove")
-@_user
+@fields.user
 @json_option
 @pass_session
 def remove(session: CliSession, user: str) -> None:

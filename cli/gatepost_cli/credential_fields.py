@@ -1,0 +1,54 @@
+"""A credential's fields as options of ``credential add`` and ``set``, and its name as an argument."""
+
+from __future__ import annotations
+
+import click
+
+from gatepost_cli import values
+from gatepost_cli.complete import credential_names, feature_names
+from gatepost_core.domain import Mode
+
+label = click.option("--label", metavar="TEXT", help="What it is for, in your own words.")
+feature = click.option(
+    "--feature",
+    "features",
+    metavar="NAME[=VALUE]",
+    multiple=True,
+    callback=values.features,
+    shell_complete=feature_names,
+    help="A feature and its value; a flag without a value is on. May be given several times.",
+)
+sender = click.option(
+    "--sender",
+    "senders",
+    metavar="PATTERN",
+    multiple=True,
+    callback=values.senders,
+    help="Address, domain or *.domain that may stand in envelope and From; without any, all may. "
+    "May be given several times.",
+)
+network = click.option(
+    "--network",
+    "networks",
+    metavar="CIDR",
+    multiple=True,
+    callback=values.networks,
+    help="Network to log in from, as 192.0.2.0/24, 2001:db8::/32 or one address; without any, all may. "
+    "May be given several times.",
+)
+password_hash = click.option(
+    "--password-hash",
+    "password_hash",
+    metavar="HASH|-",
+    callback=values.password_hash,
+    help="A password hash from another system, $argon2id$...; - reads it from standard input.",
+)
+MODES = click.Choice([mode.value for mode in Mode])
+MODE_HELP = "live, or sandbox: messages are accepted and recorded, and not delivered."
+expires = click.option(
+    "--expires",
+    metavar="DATE|never",
+    callback=values.expiry,
+    help="When it ends: 2027-01-31T18:00 (UTC), 2027-01-31 (00:00 UTC, as that day begins), 90d, or never.",
+)
+user = click.argument("user", shell_complete=credential_names)
