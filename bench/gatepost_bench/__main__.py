@@ -6,7 +6,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from gatepost_bench import auth, mail
+from gatepost_bench import auth, ingest, mail
 from gatepost_bench.mail import DAEMONS, Figures
 from gatepost_bench.rows import ROWS, VARIANTS
 
@@ -30,8 +30,10 @@ def main(messages: int, rounds: int, logins: int, sessions: int, only: str) -> N
     with console.status("starting") as status:
         logged_in = auth.measure(logins, sessions) if logins else {}
         figures, memory = mail.measure(variants, messages, rounds, status.update)
+        status.update("spool to store")
+        taken = 0.0 if only else ingest.slowest()
     console.print(_mail_table(figures))
-    console.print(_ratios(figures, logged_in, memory))
+    console.print(_ratios(figures, logged_in, memory, taken))
 
 
 def _mail_table(figures: dict[str, Figures]) -> Table:
@@ -45,7 +47,10 @@ def _mail_table(figures: dict[str, Figures]) -> Table:
 
 
 def _ratios(
-    figures: dict[str, Figures], logged_in: dict[str, auth.AuthFigures], memory: dict[str, int]
+    figures: dict[str, Figures],
+    logged_in: dict[str, auth.AuthFigures],
+    memory: dict[str, int],
+    taken: float,
 ) -> Table:
     table = Table(title="Ratios, both sides of this run (CPU of whole process groups)")
     for heading in ("work", "measured", "reference", "ratio", "goal"):
@@ -56,9 +61,11 @@ def _ratios(
         if values is not None:
             rows.append((row.work, *values, row.unit, row.goal))
     for work, measured, reference, unit, goal in rows:
-        table.add_row(
-            work, f"{measured:.3g} {unit}", f"{reference:.3g} {unit}", f"{measured / reference:.2f}", goal
-        )
+        # Of very few, the kernel's clock of 10 ms may have seen none.
+        ratio = f"{measured / reference:.2f}" if reference else "too few"
+        table.add_row(work, f"{measured:.3g} {unit}", f"{reference:.3g} {unit}", ratio, goal)
+    if taken:
+        table.add_row("spool to store, entries a second of CPU", f"{taken:,.0f} /s", "", "", "≥ 15,000 /s")
     for name, size in memory.items():
         table.add_row(f"memory of {name}, PSS of the whole daemon", f"{size / 1e6:.0f} MB", "", "", "≤ 60 MB")
     return table

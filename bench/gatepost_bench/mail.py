@@ -25,10 +25,15 @@ from gatepost_bench.letters import Mailing
 from gatepost_bench.load import Order, Outcome
 from gatepost_core.domain import FeatureValues
 from gatepost_core.postfix import Parameter
+from gatepost_core.spool import ends
+from gatepost_core.store.ingest import lag
+from gatepost_core.store.opening import open_backend
 from gatepost_stack.instance import HOST
 from gatepost_stack.stack import Stack
 
-DAEMONS = ("sasl", "policy", "milter")
+# Those that Postfix asks, and the one that takes what they write.
+ASKED = ("sasl", "policy", "milter")
+DAEMONS = (*ASKED, "events")
 _ALONE = [
     Parameter("smtpd_sasl_auth_enable", "no", "benchmark"),
     Parameter("smtpd_relay_restrictions", "permit_mynetworks, reject", "benchmark"),
@@ -86,8 +91,13 @@ class Figures:
 
     @property
     def plugins_ms(self) -> float:
-        """Milliseconds of all daemons' CPU a message."""
-        return sum(self.daemon_ms(name) for name in DAEMONS)
+        """Milliseconds a message of the CPU of all daemons that Postfix asks."""
+        return sum(self.daemon_ms(name) for name in ASKED)
+
+    @property
+    def events_ms(self) -> float:
+        """Milliseconds of gatepost-events' CPU a message."""
+        return self.daemon_ms("events")
 
 
 def measure(
@@ -195,6 +205,7 @@ def _one(variant: Variant, target: Target, messages: int, figures: Figures) -> N
     before = accounting.cpu_seconds(roots)
     outcome = run_load(order)
     _wait_until_empty(stack.layout.queue)
+    _wait_until_taken(stack)
     _note(figures, outcome, before, accounting.cpu_seconds(roots))
 
 
@@ -219,6 +230,12 @@ def run_load(order: Order) -> Outcome:
     if run.returncode:
         raise RuntimeError(f"the load ended early: {run.stderr.strip()}")
     return Outcome(**json.loads(run.stdout))
+
+
+def _wait_until_taken(stack: Stack) -> None:
+    """Wait until the store has every record of what was accepted."""
+    with open_backend(stack.settings.store).journal() as connection:
+        lag.waited(connection, ends(stack.settings.spool.directory), _SETTLED_SECONDS)
 
 
 def _wait_until_empty(queue: Path) -> None:

@@ -61,7 +61,7 @@ VARIANTS = [
     Variant(_OPENDKIM_BASE64, _BASE64, None, "opendkim"),
     Variant(_PERSONAL_BASE64, _BASE64, _EVERY, "rsa"),
 ]
-Quantity = Literal["rate", "plugins_ms", "postfix_ms"]
+Quantity = Literal["rate", "plugins_ms", "events_ms", "postfix_ms"]
 
 
 class Row(NamedTuple):
@@ -96,10 +96,10 @@ def _dkim(variant: str, reference: str, goal: str = "") -> Row:
 _NOTHING = "the same, a milter and a policy that do nothing"
 _THROUGH_CPU = "pass-through, plug-ins' CPU, against Postfix's"
 ROWS = [
-    Row("pass-through, rate, against Postfix alone", _THROUGH, "rate", _ALONE, "rate", "≥ 0.75"),
-    Row(_NOTHING, _FLOOR, "rate", _ALONE, "rate", "floor"),
-    Row(_THROUGH_CPU, _THROUGH, "plugins_ms", _ALONE, "postfix_ms", "≤ 0.35"),
+    Row("pass-through, rate, against servers that do nothing", _THROUGH, "rate", _FLOOR, "rate", "≥ 0.9"),
+    Row(_THROUGH_CPU, _THROUGH, "plugins_ms", _ALONE, "postfix_ms", "≤ 0.30"),
     Row(_NOTHING, _FLOOR, "plugins_ms", _ALONE, "postfix_ms", "floor"),
+    Row("the same, gatepost-events: spool to store", _THROUGH, "events_ms", _ALONE, "postfix_ms", "≤ 0.10"),
     Row("features on HTML, rate, against Postfix alone", _HTML_FEATURES, "rate", _HTML_ALONE, "rate"),
     Row(
         "features on HTML, plug-ins' CPU, against Postfix's",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from gatepost_cli import values
 from gatepost_cli.complete import account_names
@@ -23,14 +24,27 @@ def command() -> None:
     """Hold the verbs."""
 
 
+_keep_days = click.option(
+    "--keep-days",
+    metavar="DAYS",
+    default="default",
+    callback=values.days,
+    help="How long its messages and their events are kept; 0: for good; default: what the setting "
+    "store.keep_days says.",
+)
+
+
 @command.command("add")
 @click.argument("name")
+@_keep_days
 @json_option
 @pass_session
-def add(session: CliSession, name: str) -> None:
+def add(session: CliSession, name: str, keep_days: int | None) -> None:
     """Make an account."""
     with session.directory(write=True) as connection:
         account = accounts.add(connection, name, session.now)
+        if keep_days is not None:
+            account = accounts.set_keep_days(connection, name, keep_days)
     emit(session, _data(account), f"Account {account.name} made.")
 
 
@@ -41,8 +55,11 @@ def list_(session: CliSession) -> None:
     """Show all accounts."""
     with session.directory() as connection:
         found = accounts.list_all(connection)
-    rows = [(account.name, stamp(account.created_at) or "") for account in found]
-    emit(session, [_data(account) for account in found], Table(("account", "created"), rows))
+    rows = [
+        (account.name, stamp(account.created_at) or "", _span(_days(session, account))) for account in found
+    ]
+    data = [_data(account) | _days_data(session, account) for account in found]
+    emit(session, data, Table(("account", "created", "messages kept"), rows))
 
 
 @command.command("show")
@@ -61,17 +78,29 @@ def show(session: CliSession, name: str) -> None:
 @click.option(
     "--image-quota",
     metavar="SIZE",
-    required=True,
+    default="default",
     callback=values.size,
     help="Bytes that its hosted images may have, such as 500M or 2G; 0: none is hosted; default: what the "
     "setting images.quota says.",
 )
+@_keep_days
 @json_option
 @pass_session
-def set_(session: CliSession, name: str, image_quota: int | None) -> None:
-    """Change an account. It counts from the next message on; what is hosted already stays."""
+@click.pass_context
+def set_(
+    ctx: click.Context, session: CliSession, name: str, image_quota: int | None, keep_days: int | None
+) -> None:
+    """Change an account. A quota counts from the next message on; what is hosted already stays."""
+    options = ("image_quota", "keep_days")
+    given = {one for one in options if ctx.get_parameter_source(one) is not ParameterSource.DEFAULT}
+    if not given:
+        raise click.UsageError("nothing to change; give --image-quota or --keep-days")
     with session.directory(write=True) as connection:
-        account = accounts.set_image_quota(connection, name, image_quota)
+        account = accounts.get(connection, name)
+        if "image_quota" in given:
+            account = accounts.set_image_quota(connection, name, image_quota)
+        if "keep_days" in given:
+            account = accounts.set_keep_days(connection, name, keep_days)
     _emit(session, account)
 
 
@@ -99,14 +128,33 @@ def _emit(session: CliSession, account: Account) -> None:
         ("account", account.name),
         ("created", stamp(account.created_at) or ""),
         ("hosted images", f"{used} bytes of {quota}, {origin}"),
+        ("messages kept", _kept(session, account)),
     ]
     data = {
         **_data(account),
         "image_bytes": used,
         "image_quota": quota,
         "image_quota_set": account.image_quota,
+        **_days_data(session, account),
     }
     emit(session, data, facts(rows))
+
+
+def _kept(session: CliSession, account: Account) -> str:
+    origin = "by store.keep_days" if account.keep_days is None else "set for this account"
+    return f"{_span(_days(session, account))}, {origin}"
+
+
+def _days(session: CliSession, account: Account) -> int:
+    return session.settings.store.keep_days if account.keep_days is None else account.keep_days
+
+
+def _span(days: int) -> str:
+    return f"for {days} days" if days else "for good"
+
+
+def _days_data(session: CliSession, account: Account) -> dict[str, Any]:
+    return {"keep_days": _days(session, account), "keep_days_set": account.keep_days}
 
 
 def _data(account: Account) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import IO
 
 import click
 
-from gatepost_cli.archives import backup, restore
+from gatepost_cli.archives import backup, restore, spooled
 from gatepost_cli.archives.backup import Manifest, Part
 from gatepost_cli.group import Group
 from gatepost_cli.nouns import NOUNS
@@ -22,9 +22,10 @@ from gatepost_cli.output import emit, facts
 from gatepost_cli.owner import as_owner_of
 from gatepost_cli.restoring import Restoring
 from gatepost_cli.session import CliSession, json_option, pass_session
+from gatepost_core import spool
 from gatepost_core.serving import scratch
 from gatepost_core.settings import file_of
-from gatepost_core.store import database_file, migrate
+from gatepost_core.store.backend import DATABASES
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -45,19 +46,23 @@ def command() -> None:
 @json_option
 @pass_session
 def create(session: CliSession, file: Path, without: tuple[Part, ...]) -> None:
-    """Write databases, keys, hosted images, settings, secrets and certificates into one archive.
+    """Write databases, spool, keys, hosted images, settings, secrets and certificates into one archive.
 
     A gzipped tar file that only its owner can read. The daemons go on meanwhile: each database is copied
-    as it is at one moment, and the copy checked. Keep it as safe as the gateway: it holds the keys.
+    as it is at one moment, and the copy checked; then the files of the spool that it has not all of, so that
+    nothing that was accepted before is missing. Keep it as safe as the gateway: it holds the keys.
     """
     settings = session.settings
     parts: list[Part] = [part for part in backup.PARTS if part not in without]
     schemas = {
-        str(database): schema for database in migrate.DATABASES if (schema := _schema(session, database))
+        str(database): schema for database in DATABASES if (schema := session.store.revision(database))
     }
     kept = backup.trees(settings, file_of(session.config), parts)
-    with _stoppable(), _copies(session) as copies:
-        manifest = backup.create(file.absolute(), copies, kept, schemas, session.now)
+    with _stoppable(), _spool_kept(settings.spool.directory), _copies(session) as copies:
+        segments = spooled.segments(
+            settings.spool.directory, session.store.finished_in(copies[backup.JOURNAL])
+        )
+        manifest = backup.create(file.absolute(), copies, kept, schemas, session.now, segments)
     _show(session, file, manifest)
 
 
@@ -78,7 +83,7 @@ def verify(session: CliSession, file: Path) -> None:
         for part in ("databases", "keys", "etc"):
             (folder / part).mkdir()
             restore.unpack(archive, manifest, part, folder / part)
-        restore.check_databases(folder / "databases", manifest)
+        restore.check_databases(folder / "databases", manifest, session.store)
         restore.check_keys(folder / "keys")
         if any(name.startswith("etc/") for name in manifest.files):
             restore.settings_of(folder / "etc", file_of(session.config), session.overrides)
@@ -129,23 +134,27 @@ def _stoppable() -> Iterator[None]:
 
 
 @contextmanager
+def _spool_kept(directory: Path) -> Iterator[None]:
+    """Have no file of the spool make room until it is copied."""
+    with ExitStack() as stack:
+        with as_owner_of(directory):
+            stack.enter_context(spool.kept(spool.streams(directory)))
+        yield
+
+
+@contextmanager
 def _copies(session: CliSession) -> Iterator[dict[str, Path]]:
     """Copy the databases beside themselves, as their owner; the copies are gone at the end."""
     with ExitStack() as stack:
         copies: dict[str, Path] = {}
-        for name, url in backup.databases(session.settings).items():
-            file = database_file(url)
-            with as_owner_of(file.parent):
-                folder = stack.enter_context(scratch.folder(file.parent))
-                copies[name] = folder / file.name
-                backup.copy_database(url, copies[name])
+        for name, database in backup.databases().items():
+            file = session.store.file(database)
+            place = session.store.home if file is None else file.parent
+            with as_owner_of(place):
+                folder = stack.enter_context(scratch.folder(place))
+                copies[name] = folder / f"{database}.db"
+                session.store.copy(database, copies[name])
         yield copies
-
-
-def _schema(session: CliSession, database: migrate.Database) -> str | None:
-    store = session.settings.store
-    with as_owner_of(database_file(migrate.url_of(store, database)).parent):
-        return migrate.revision(store, database)
 
 
 def _show(session: CliSession, file: Path, manifest: Manifest) -> None:

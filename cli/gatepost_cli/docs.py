@@ -56,7 +56,9 @@ def _cli() -> Iterator[str]:
     yield "first line names them."
     yield ""
     yield "Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 bad configuration, 5 a check found faults."
-    yield 'With `--json` an error is `{"error": "..."}` on standard error.'
+    yield 'With `--json` an error is `{"error": "..."}` on standard error. What a list has to say beside'
+    yield 'itself is `{"note": "..."}` there, on one line: with `after` where it goes on (`--after`), with'
+    yield "`behind` (`entries`, `bytes`, `seconds`) what was accepted and is not in the store yet."
     yield ""
     yield "Run by root, it uses databases and key directory as the user who owns them, so that no file of"
     yield "root's gets in the daemons' way; files that it reads or writes for the caller stay the caller's."
@@ -136,6 +138,9 @@ def _kind(info: Any) -> str:
 _LEFT_ALONE = """\
 * HTML that is a file: every `Content-Disposition` but `inline` (one that is not known means an attachment,
   RFC 2183), and a page with a file name beside the text.
+* HTML beyond 1,048,576 bytes, 100,000 tags (end tags count) or 10,000 conditional comments over all parts of
+  a message: a part for which there is no room left. Large newsletters have a twentieth of the bytes and a
+  hundredth of the tags.
 * Links with a mark of a template language that is filled in later: `{{name}}`, `%name%`, `{name}` and others.
 * Links of which it is not known what a browser will ask for: with dot segments or backslashes, or with other
   than ASCII characters, also as references like `&eacute;`, in a part that is not declared to be UTF-8.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import click
 from sqlalchemy import literal, select
 
+from gatepost_cli import behind
 from gatepost_cli.session import CliSession
 from gatepost_core.keys import KeyringError
 from gatepost_core.settings import SettingsError
@@ -55,6 +56,7 @@ def _done(session: CliSession) -> int:
             for number, table in enumerate((schema.accounts, schema.sender_domains, schema.credentials), 1):
                 if connection.execute(select(literal(1)).select_from(table).limit(1)).first() is None:
                     return number
+        behind.look(session)  # what was just sent counts
         with session.journal() as connection:
             sent = connection.execute(select(literal(1)).select_from(schema.messages).limit(1)).first()
     except (StoreUnavailable, SettingsError, KeyringError):
@@ -64,9 +66,7 @@ def _done(session: CliSession) -> int:
 
 def _missing(session: CliSession) -> bool:
     """Say whether there is no store yet, which is where everybody begins."""
-    from gatepost_core.store import database_file  # noqa: PLC0415 - for this case alone
-
     try:
-        return not database_file(session.settings.store.url).exists()
-    except (OSError, SettingsError):
+        return session.store.revision("directory") is None
+    except (OSError, SettingsError, StoreUnavailable):
         return False

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import click
 
+from gatepost_cli import behind, listing
 from gatepost_cli.complete import credential_names
+from gatepost_cli.event_view import account_names, data_of
 from gatepost_cli.group import Group
 from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import Table, emit, emit_each, facts, on_terminal, stamp
 from gatepost_cli.session import CliSession, json_option, pass_session
-from gatepost_core.domain import MessageRecord, Mode
+from gatepost_core.domain import MessageRecord, Mode, NotFound, outcomes
 from gatepost_core.domain.walls import RECORDED
-from gatepost_core.store import journal
+from gatepost_core.store import events, messages
+from gatepost_core.store.events import Event
+from gatepost_core.store.messages import Recipient
 
-_COLUMNS = ("time", "id", "queue id", "credential", "mode", "sender", "recipients", "size", "applied")
+_COLUMNS = (
+    "time", "id", "queue id", "credential", "mode", "status", "sender", "recipients", "size", "applied",
+)  # fmt: skip
 _FIELDS = tuple(field.name for field in fields(MessageRecord))
 _MODES = {Mode.LIVE: "live", Mode.SANDBOX: "sandbox: not delivered"}
+# Of one message; the newest are shown.
+_EVENTS_MOST = 1_000
 
 
 @click.group(cls=Group, help=NOUNS["message"].help)
@@ -28,40 +36,66 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option(
-    "--limit",
-    metavar="N",
-    type=click.IntRange(1, 100_000),
-    default=20,
-    show_default=True,
-    help="How many, newest first.",
-)
+@click.option("--from", "sender", metavar="ADDRESS|DOMAIN", help="Whose author (From) is that, or of there.")
+@click.option("--to", metavar="ADDRESS|DOMAIN", help="That had a recipient of that address, or there.")
+@click.option("--subject", metavar="TEXT", help="With that in their subject, in any case.")
+@click.option("--tag", metavar="TAG", help="With that tag.")
 @click.option("--credential", metavar="USER", shell_complete=credential_names, help="Only this credential's.")
+@click.option("--status", type=click.Choice(outcomes.STATES), help="Of which this became, at worst.")
+@listing.since_option
+@listing.until_option
+@listing.limit_option
+@listing.after_option
 @click.option("--probes", is_flag=True, help="Those of doctor's probes as well.")
 @json_option
 @pass_session
-def list_(session: CliSession, limit: int, credential: str | None, probes: bool) -> None:
-    """Show the newest messages, without those of 'gatepost doctor' unless --credential names theirs."""
+def list_(session: CliSession, /, limit: int, after: str, **asked: Any) -> None:
+    """Show the newest messages, without those of 'gatepost doctor' unless --credential names theirs.
+
+    What is asked for with several options has to meet all of them. A search that has to look at very many
+    messages stops after a moment, and says how to go on.
+    """
+    wanted = messages.Wanted(**{name: value for name, value in asked.items() if value is not None})
+    if wanted.credential:
+        wanted = replace(wanted, probes=True)
+    missing = behind.look(session)
     with session.journal() as connection:
-        found = journal.newest_first(
-            connection, limit=limit, username=credential, probes=probes or credential is not None
-        )
-        if not on_terminal(session):
-            emit_each(session, _COLUMNS, found, _data, _row)
-            return
-        rows = [_row(record) for record in found]
-    emit(session, None, Table(_COLUMNS, rows, prose=("recipients", "applied"), flow=True))
+        walk = messages.walk(connection, wanted, limit, after)
+        if on_terminal(session):
+            rows = [_row(record) for record in walk]
+            emit(session, None, Table(_COLUMNS, rows, prose=("recipients", "applied"), flow=True))
+        else:
+            emit_each(session, _COLUMNS, walk, _data, _row)
+    listing.tell(session, walk)
+    behind.tell(session, missing)
 
 
 @command.command("show")
-@click.argument("name", metavar="ID|QUEUEID")
+@click.argument("name", metavar="ID|QUEUE-ID|MESSAGE-ID")
 @json_option
 @pass_session
 def show(session: CliSession, name: str) -> None:
-    """Show one message: envelope, tags, metadata, features applied, and why one was not."""
-    with session.journal() as connection:
-        record = journal.get(connection, name)
-    emit(session, _data(record), facts(_pairs(record)))
+    """Show one message: envelope, tags, metadata, features applied, why one was not, and what became of it.
+
+    It is named by its own id, by Postfix's queue id or by its field Message-ID; of several the newest is
+    shown.
+    """
+    missing = behind.look(session)
+    try:
+        with session.journal() as connection:
+            record = messages.get(connection, name)
+            recipients = messages.recipients_of(connection, record)
+            told = list(events.each(connection, events.Wanted(message=record.id), _EVENTS_MOST))[::-1]
+    except NotFound as error:
+        raise NotFound(f"{error}; {missing}" if missing else str(error)) from error
+    accounts = account_names(session)
+    data = {
+        **_data(record),
+        "recipient_states": [_state(one) for one in recipients],
+        "events": [data_of(one, accounts) for one in told],
+    }
+    emit(session, data, facts([*_pairs(record), *_outcomes(recipients, told)]))
+    behind.tell(session, missing)
 
 
 def _row(record: MessageRecord) -> tuple[str, ...]:
@@ -71,6 +105,7 @@ def _row(record: MessageRecord) -> tuple[str, ...]:
         record.queue_id,
         record.username,
         record.mode.value,
+        record.status,
         f"<{record.sender}>",
         " ".join(record.recipients),
         str(record.size),
@@ -85,10 +120,12 @@ def _pairs(record: MessageRecord) -> list[tuple[str, str]]:
         ("time", stamp(record.created_at) or ""),
         ("credential", record.username),
         ("mode", _MODES[record.mode]),
+        ("status", record.status),
         ("sender", f"<{record.sender}>"),
         ("recipients", " ".join(record.recipients)),
         ("From", record.header_from),
         ("Subject", record.subject),
+        ("Message-ID", record.message_id),
         ("size", f"{record.size} bytes, {record.size_after} after edits"),
         ("tags", ", ".join(record.tags)),
         ("metadata", json.dumps(record.metadata) if record.metadata else ""),
@@ -105,3 +142,12 @@ def _skipped(name: str) -> str:
 
 def _data(record: MessageRecord) -> dict[str, Any]:
     return {name: getattr(record, name) for name in _FIELDS} | {"created_at": stamp(record.created_at)}
+
+
+def _outcomes(recipients: list[Recipient], told: list[Event]) -> list[tuple[str, str]]:
+    states = [(f"<{one.address}>", f"{one.state}, {stamp(one.since)}") for one in recipients if one.since]
+    return states + [(stamp(one.time) or "", f"{one.type} {one.recipient}".strip()) for one in told]
+
+
+def _state(one: Recipient) -> dict[str, Any]:
+    return {"recipient": one.address, "state": one.state, "since": stamp(one.since)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
@@ -13,10 +14,22 @@ from typing import Any, TypeAlias, TypeVar
 import click
 
 from gatepost_cli.session import CliSession
-from gatepost_cli.table import FACTS, Table, clean
+from gatepost_cli.table import FACTS, Table, clean, wrapped
 from gatepost_core.domain import moments
 
-__all__ = ["FACTS", "Table", "clean", "emit", "emit_each", "facts", "note", "on_terminal", "stamp"]
+__all__ = [
+    "FACTS",
+    "Table",
+    "clean",
+    "emit",
+    "emit_each",
+    "emit_lines",
+    "facts",
+    "note",
+    "on_terminal",
+    "remark",
+    "stamp",
+]
 
 T = TypeVar("T")
 Row: TypeAlias = Sequence[str]
@@ -57,6 +70,23 @@ def on_terminal(session: CliSession) -> bool:
     return not session.as_json and sys.stdout.isatty()
 
 
+def emit_lines(
+    session: CliSession, found: Iterable[T], data: Callable[[T], Any], row: Callable[[T], Row]
+) -> None:
+    """Print things at once, a line each: an object with ``--json``, else cells parted by tabs.
+
+    On a terminal empty cells are left out.
+    """
+    if session.as_json:
+        lines = [json.dumps(data(one)) + "\n" for one in found]
+    elif sys.stdout.isatty():
+        lines = ["  ".join(filter(None, map(clean, row(one)))) + "\n" for one in found]
+    else:
+        lines = [_line(row(one)) for one in found]
+    if lines:
+        click.echo("".join(lines), nl=False)
+
+
 def _array(items: Iterable[Any]) -> Iterator[str]:
     """Yield the pieces of one JSON array."""
     before = "["
@@ -88,6 +118,15 @@ def note(session: CliSession, text: str) -> None:
     """Say something to a person on standard error, beside what is printed; silent with ``--json``."""
     if not session.as_json:
         click.echo(text, err=True)
+
+
+def remark(session: CliSession, text: str, **data: Any) -> None:
+    """Say on standard error what a program has to know as well: with ``--json`` as an object of one line."""
+    if session.as_json:
+        text = json.dumps({"note": text, **data})
+    elif sys.stderr.isatty():
+        text = "\n".join(wrapped(text, shutil.get_terminal_size().columns, 0))
+    click.echo(text, err=True)
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> Table:

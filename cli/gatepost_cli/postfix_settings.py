@@ -22,7 +22,7 @@ from gatepost_cli.postfix_apply import apply, held_against, undo
 from gatepost_cli.postfix_here import KEPT, carrier, concerns
 from gatepost_cli.session import CliSession, json_option, pass_session
 from gatepost_core.postfix import Parameter, Service, main_cf, master_cf
-from gatepost_core.store import database_file, domains
+from gatepost_core.store import domains
 
 _WIDTH = 100
 
@@ -142,9 +142,9 @@ def _comment(text: str) -> Iterator[str]:
 
 
 def _bounce_domains(session: CliSession) -> list[str]:
-    file = database_file(session.settings.store.url)
-    if not file.exists():
-        note(session, f"{file} does not exist yet, so relay_domains names no bounce domain.")
+    if session.store.revision("directory") is None:
+        where = session.store.where("directory")
+        note(session, f"{where} does not exist yet, so relay_domains names no bounce domain.")
         return []
     with session.directory() as connection:
         return domains.bounce_domains(connection)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import grp
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO
 
-from gatepost_cli.archives import restore
+from gatepost_cli.archives import restore, spooled
 from gatepost_cli.archives.archive import Manifest, Part
 from gatepost_cli.archives.moves import Moves
 from gatepost_cli.archives.restore import Places
 from gatepost_cli.owner import as_owner_of
 from gatepost_cli.session import CliSession
+from gatepost_cli.sharing import Shared, settle
 from gatepost_core.serving import scratch
 from gatepost_core.settings import Settings, SettingsError, file_of
-from gatepost_core.store import migrate
+from gatepost_core.store.backend import DATABASES
 
 
 class Restoring:
@@ -38,25 +39,31 @@ class Restoring:
         if etc is not None:
             there = Places.of(restore.settings_of(etc, self._config, self._session.overrides), self._config)
         restore.only_own(here, there)
+        spooled.unused(there.spool)
         databases = {
-            line: self._unpacked("databases", place, here) for line, place in there.databases.items()
+            line: self._unpacked("databases", files[0], here) for line, files in there.databases.items()
         }
         for folder in databases.values():
-            restore.check_databases(folder, self._manifest)
+            restore.check_databases(folder, self._manifest, there.store)
         keys = self._unpacked("keys", there.keys, here)
         restore.check_keys(keys)
         images = self._unpacked("images", there.images, here)
+        streams = spooled.streams(self._manifest, there.spool)
+        segments = self._unpacked("spool", there.spool / "any", here, streams) if streams else there.spool
         moves = Moves(self._session.now, as_owner_of)
         try:
             if etc is not None:
                 moves.fill(etc, self._config.parent, replace=True)
-            for line, place in there.databases.items():
-                moves.replace(databases[line] / f"{line}.db", place, *_beside(place))
+            for line, files in there.databases.items():
+                moves.replace(databases[line] / f"{line}.db", *files)
             moves.replace(keys, there.keys)
+            for stream in streams:
+                moves.replace(segments / stream, there.spool / stream)
             if there.images.exists():
                 moves.fill(images, there.images, replace=False)
             elif any(images.iterdir()):
                 moves.replace(images, there.images)
+            settle(Shared(there.keys, there.images, there.spool))
         except BaseException:
             moves.undo()
             raise
@@ -71,17 +78,21 @@ class Restoring:
                 raise
             return Places.of(Settings(), self._config)
 
-    def _unpacked(self, part: Part, place: Path, here: Places) -> Path:
-        """Unpack a part into a folder beside its place, which is renamed there without being copied."""
+    def _unpacked(self, part: Part, place: Path, here: Places, folders: Sequence[str] = ()) -> Path:
+        """Unpack a part into a folder beside its place, which is renamed there without being copied.
+
+        ``folders`` are in it in any case.
+        """
         beside = place.parent
         with as_owner_of(beside):
             beside.mkdir(mode=0o750, parents=True, exist_ok=True)
             folder = self._stack.enter_context(scratch.folder(beside)) / part
-            folder.mkdir(mode=0o750)
+            for name in ("", *folders):
+                (folder / name).mkdir(mode=0o750)
             groups = set(_groups(beside, here)) if part == "etc" else set[str]()
             restore.unpack(self._archive, self._manifest, part, folder, groups)
         if part != "etc":
-            _give(folder.parent, place if place.exists() else here.databases[migrate.DATABASES[0]].parent)
+            _give(folder.parent, place if place.exists() else here.databases[DATABASES[0]][0].parent)
         return folder
 
 
@@ -93,13 +104,8 @@ def _give(unpacked: Path, like: Path) -> None:
             os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
-def _beside(place: Path) -> Iterator[Path]:
-    """Yield what SQLite keeps beside a database."""
-    return (Path(f"{place}{suffix}") for suffix in ("-wal", "-shm"))
-
-
 def _groups(etc: Path, here: Places) -> Iterator[str]:
     """Yield the groups that settings and secrets may be given to: those of this gateway."""
-    for place in (etc, etc / "secrets", here.keys, here.databases[migrate.DATABASES[0]].parent):
+    for place in (etc, etc / "secrets", here.keys, here.databases[DATABASES[0]][0].parent):
         with suppress(OSError, KeyError):
             yield grp.getgrgid(place.stat().st_gid).gr_name

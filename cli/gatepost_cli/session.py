@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from gatepost_cli.owner import as_owner_of
+from gatepost_cli.owned import OwnedStore
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -52,27 +52,33 @@ class CliSession:
         """The time, UTC."""
         return datetime.now(UTC)
 
+    @cached_property
+    def store(self) -> OwnedStore:
+        """The store, worked with as its owner."""
+        return owned(self.settings)
+
     @contextmanager
     def directory(self, *, write: bool = False) -> Iterator[Connection]:
         """Open the database of accounts, credentials and domains; ``write`` commits at the end."""
-        with opened(self.settings.store.url, write=write) as connection:
+        with self.store.directory(write=write) as connection:
             yield connection
 
     @contextmanager
     def journal(self) -> Iterator[Connection]:
         """Open the database of messages and last use, for reading."""
-        with opened(self.settings.store.journal) as connection:
+        with self.store.journal() as connection:
             yield connection
 
     @contextmanager
     def reader(self) -> Iterator[Reader]:
         """Open the daemons' own view of credentials and domains. Raises StoreUnavailable."""
-        url = self.settings.store.url
-        directory = _core("store.engine").database_file(url).parent
-        with closing(_core("store.reader").Reader(url)) as reader:
-            with as_owner_of(directory):
-                reader.credential("")  # the connection is made now, and kept
+        with closing(self.store.reader()) as reader:
             yield reader
+
+
+def owned(settings: Settings) -> OwnedStore:
+    """Return the store that settings name, worked with as its owner. Nothing is opened before it is used."""
+    return OwnedStore(_core("store.opening").open_backend(settings.store))
 
 
 pass_session = click.make_pass_decorator(CliSession)
@@ -102,24 +108,6 @@ def _remember(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     session = ctx.find_object(CliSession)
     if session is not None:
         session.as_json = value
-
-
-@contextmanager
-def opened(url: str, *, write: bool = False) -> Iterator[Connection]:
-    """Open a database as its owner; ``write`` commits at the end. Raises StoreUnavailable."""
-    engines, errors = _core("store.engine"), _core("domain.errors")
-    file = engines.database_file(url)
-    with engines.faults(url):
-        missing = not file.exists()
-    if missing:  # SQLite would make an empty one
-        raise errors.StoreUnavailable(f"{file}: does not exist; run 'gatepost store upgrade' to make it")
-    engine = engines.open_engine(url, reading=not write)
-    with as_owner_of(file.parent):
-        try:
-            with engines.faults(url), engine.begin() if write else engine.connect() as connection:
-                yield connection
-        finally:
-            engine.dispose()
 
 
 def _core(module: str) -> Any:

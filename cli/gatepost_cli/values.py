@@ -19,6 +19,7 @@ from gatepost_core.domain import FeatureError, FeatureValue, shown
 from gatepost_core.domain.features import parse_options
 from gatepost_core.domain.rules import normal_address, normal_network
 from gatepost_core.store import StoreError
+from gatepost_core.store.accounts import KEEP_DAYS_MOST
 from gatepost_core.store.domains import checked
 
 _NAME_MOST = 255
@@ -45,6 +46,20 @@ def size(_ctx: click.Context, _param: click.Parameter, text: str) -> int | None:
             f"{shown(text)} is no size; expected bytes, or something like 500M or 2G, or default"
         )
     return int(match[1]) * _SIZES[match[2]] if match else None
+
+
+def days(_ctx: click.Context, _param: click.Parameter, text: str) -> int | None:
+    """Return the days that a number means; None for ``default``. An option callback."""
+    if text.strip().lower() == "default":
+        return None
+    number = (
+        int(text) if text.isascii() and text.isdecimal() and len(text) <= len(str(KEEP_DAYS_MOST)) else -1
+    )
+    if not 0 <= number <= KEEP_DAYS_MOST:
+        raise click.BadParameter(
+            f"{shown(text)} is no number of days; expected 0 (for good) to {KEEP_DAYS_MOST}, or default"
+        )
+    return number
 
 
 class Never:
@@ -110,10 +125,25 @@ def expiry(_ctx: click.Context, _param: click.Parameter, text: str | None) -> da
     return when
 
 
-def _moment(text: str, now: datetime) -> datetime:
+def moment(_ctx: click.Context, _param: click.Parameter, text: str | None) -> datetime | None:
+    """Return the time (UTC) of ``--since`` and ``--until``: a date, a time, a span up to now. A callback."""
+    if text is None:
+        return None
+    now = datetime.now(UTC)
+    try:
+        return _moment(text.strip(), now, -1)
+    except (ValueError, OverflowError) as error:
+        raise click.BadParameter(
+            f"{shown(text)} is not a time; "
+            "expected 2027-01-31, 2027-01-31T18:00 (UTC unless it says otherwise), or 90m, 24h, 7d ago"
+        ) from error
+
+
+def _moment(text: str, now: datetime, way: int = 1) -> datetime:
+    """Return a time; a span counts from now: into the future, or for a ``way`` of -1 into the past."""
     span = duration(text)
     if span is not None:
-        return now + span
+        return now + way * span
     when = datetime.fromisoformat(text)
     return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
 

@@ -40,7 +40,7 @@ _OFF = "the feature is off"
 
 
 class Domains(Protocol):
-    """What is read of the store: ``gatepost_core.store.reader.Reader``."""
+    """What is read of the store: ``gatepost_core.store.sqlite.reader.Reader``."""
 
     def domain(self, name: str) -> SenderDomain | None:
         """Return a registered sender domain."""

@@ -56,13 +56,13 @@ _TOO_MANY_EDITS = Reject(
 )
 # Characters of a record's fields, so that nobody fills the journal by what a message says of itself. Postfix
 # bounds the number of recipients, the catalogue that of tags and features.
-_SUBJECT_KEPT, _TEXT_KEPT, _ADDRESS_KEPT, _AUTHORS_KEPT = 500, 1_000, 1_000, 50
+_SUBJECT_KEPT, _TEXT_KEPT, _ADDRESS_KEPT, _AUTHORS_KEPT, _MESSAGE_ID_KEPT = 500, 1_000, 1_000, 50, 250
 _NO_OPTIONS = Options()
 _NAME = itemgetter(0)
 
 
 class Directory(Protocol):
-    """What is read of the store: ``gatepost_core.store.reader.Reader``."""
+    """What is read of the store: ``gatepost_core.store.sqlite.reader.Reader``."""
 
     def credential(self, username: str) -> Credential | None:
         """Return a credential as it is now."""
@@ -160,7 +160,10 @@ class Judge:
                 plan = replace(
                     plan, skipped={**plan.skipped, RECORDED: f"would be refused: {strange.reason}"}
                 )
-            record = _record(message_id, now, credential, transaction, queue_id, message, authors, plan)
+            said = _said(message, fields, authors)
+            size = transaction.size
+            sizes = size, size + size_change(message, plan)
+            record = _record(message_id, now, credential, transaction, queue_id, said, sizes, plan)
             return Accepted(plan, record, header_calls)
 
         def conclude() -> Verdict:
@@ -216,11 +219,12 @@ def _record(
     credential: Credential,
     transaction: Transaction,
     queue_id: str,
-    message: Message,
-    authors: list[str],
+    said: tuple[str, str, str],
+    sizes: tuple[int, int],
     plan: Plan,
 ) -> MessageRecord:
-    size = transaction.size
+    header_from, subject, reference = said
+    size, size_after = sizes
     return MessageRecord(
         id=message_id,
         created_at=now,
@@ -229,10 +233,10 @@ def _record(
         queue_id=queue_id,
         sender=bounded(transaction.sender, _ADDRESS_KEPT),
         recipients=tuple([bounded(address, _ADDRESS_KEPT) for address in transaction.recipients]),
-        header_from=bounded(", ".join(authors[:_AUTHORS_KEPT]), _TEXT_KEPT),
-        subject=_subject(message),
+        header_from=header_from,
+        subject=subject,
         size=size,
-        size_after=size + size_change(message, plan),
+        size_after=size_after,
         tags=plan.tags,
         features=_in_force(plan.features),
         applied=plan.applied,
@@ -240,6 +244,21 @@ def _record(
         seconds=plan.seconds,
         mode=credential.mode,
         metadata=metadata.as_object(plan.metadata),
+        account_id=credential.account_id,
+        message_id=reference,
+    )
+
+
+def _said(message: Message, fields: bytes, authors: list[str]) -> tuple[str, str, str]:
+    """Return what a message says of itself, for its record: From, Subject, Message-ID.
+
+    ``fields`` has the names of its fields, in lower case, a line each.
+    """
+    names = fields.split(b"\n")
+    return (
+        bounded(", ".join(authors[:_AUTHORS_KEPT]), _TEXT_KEPT),
+        _text(message, names, b"subject", _SUBJECT_KEPT),
+        _text(message, names, b"message-id", _MESSAGE_ID_KEPT),
     )
 
 
@@ -249,9 +268,9 @@ def _in_force(features: FeatureValues) -> tuple[str, ...]:
     return tuple([name for name, value in features.items() if value != DEFAULTS[name]])
 
 
-def _subject(message: Message) -> str:
-    for header in message.headers:
-        if header.name.lower() == b"subject":
-            text = header.value.decode("utf-8", "replace")
-            return bounded(" ".join(text.split()), _SUBJECT_KEPT)
-    return ""
+def _text(message: Message, names: list[bytes], name: bytes, most: int) -> str:
+    """Return the value of the first field of a name, on one line; empty when there is none."""
+    if name not in names:
+        return ""
+    text = message.headers[names.index(name)].value.decode("utf-8", "replace")
+    return bounded(" ".join(text.split()), most)

@@ -12,7 +12,6 @@ from gatepost_core.serving.boot import Boot, command
 from gatepost_core.serving.prefork import WorkerContext
 from gatepost_core.settings import MilterSettings
 from gatepost_core.store.images import FileImageStore
-from gatepost_core.store.journal import JournalWriter
 from gatepost_milter.contexts import ContextMaker, SizeLimits, Tracking
 from gatepost_milter.css.calculators import Calculators
 from gatepost_milter.dkim.signing import Limits, Signing
@@ -22,6 +21,7 @@ from gatepost_milter.libmilter.crew import Crew
 from gatepost_milter.libmilter.heap import spare_memory
 from gatepost_milter.libmilter.holdings import Holdings, share
 from gatepost_milter.libmilter.loop import Loop
+from gatepost_milter.libmilter.records import STREAM, Records
 from gatepost_milter.libmilter.report import Reporter
 from gatepost_milter.libmilter.service import Service
 
@@ -44,20 +44,21 @@ def serve(boot: Boot[MilterSettings]) -> int:
     tracking, limits = Tracking.of(settings), SizeLimits.of(settings)
     reader = boot.reader()
     walls = Walls(reader, settings.own_names, settings.accounts.wall_mode)
-    journal = JournalWriter(settings.store.journal, synchronous=settings.store.synchronous)
+    folder = boot.stream(STREAM)
 
     def work(context: WorkerContext) -> None:
+        records = Records(folder, settings.spool)
         with Crew(section.threads) as crew, Calculators(crew.away) as calculators:
             contexts = ContextMaker(reader, boot.keyring, images, tracking, limits, calculate=calculators)
             judge = Judge(reader, contexts, walls=walls, signing=signing)
-            service = Service(judge.at_once, journal, crew, report, holdings)
+            service = Service(judge.at_once, records, crew, report, holdings)
             Loop(
                 service,
                 hang_seconds=section.hang_seconds,
                 drain_seconds=section.drain_seconds,
                 hung=boot.metrics.hung,
             ).serve(context)
-        journal.close()
+        records.close()
 
     return boot.run(work, extra_seconds=_STOP_SECONDS, process_group=True)
 
@@ -67,6 +68,7 @@ main = command(
     "Apply each credential's features to its messages, as Postfix's milter.",
     lambda settings: settings.milter,
     serve,
+    keys=("click", "unsubscribe", "bounce", "seal"),
 )
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def serve(boot: Boot[PolicySettings]) -> int:
         questions = Questions(reader, tokens, policy.bounce_ports, utc_now, walls, logins)
         LineServer(
             boot.listener,
-            lambda: PolicySession(questions, report),
+            lambda _: PolicySession(questions, report),
             limits=Limits(join_seconds=0.8 * policy.drain_seconds),
             observe=observe,
         ).serve(context)
@@ -50,6 +50,7 @@ main = command(
     "Tells Postfix what a login may send (policy delegation protocol).",
     lambda settings: settings.policy,
     serve,
+    keys=("bounce",),
 )
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ from gatepost_core.serving.lineserver import Limits, LineServer
 from gatepost_core.serving.login_table import LoginTable
 from gatepost_core.serving.prefork import WorkerContext
 from gatepost_core.settings import SaslSettings, Settings
-from gatepost_core.store.usage import LastUsed
 from gatepost_sasl.backends import build
+from gatepost_sasl.backends.last_used import STREAM, LastUsed
 from gatepost_sasl.backends.turns import Turns
 from gatepost_sasl.counters import guards
 from gatepost_sasl.noting import Noting
@@ -46,13 +46,14 @@ def serve(boot: Boot[SaslSettings]) -> int:
         "stuck_calls", "Calls of a back end left behind after their deadline.", ("backend",)
     )
     observe = boot.observer("Time that an answer took, without the failure delay.")
+    folder = boot.stream(STREAM)
     reader = boot.reader()
     guard_of = guards(sasl)
     slowest = build.slowest_of(reader, sasl.failure_delay)
     outside = {name: Slowest() for name in sasl.backends if name != "store"}
 
     def work(context: WorkerContext) -> None:
-        last_used = LastUsed(settings.store.journal)
+        last_used = LastUsed(folder, settings.spool)
         parts = build.Parts(
             reader,
             boot.keyring,
@@ -79,7 +80,7 @@ def serve(boot: Boot[SaslSettings]) -> int:
         numbers = itertools.count(1)
         LineServer(
             boot.listener,
-            lambda: AuthSession(configuration, next(numbers)),
+            lambda _: AuthSession(configuration, next(numbers)),
             limits=Limits(join_seconds=0.8 * sasl.drain_seconds, threads=_BLOCKING_LOGINS),
             observe=observe,
             unfit=lambda: backends.stuck_for(sasl.hang_seconds),
@@ -95,6 +96,7 @@ main = command(
     lambda settings: settings.sasl,
     serve,
     check=check,
+    keys=("password",),
 )
 
 if __name__ == "__main__":

@@ -34,6 +34,8 @@ class Daemon:
     arguments: Sequence[str]
     log: Path
     listener: socket.socket | None = None
+    # It ends once the others have: it takes what they leave.
+    last: bool = False
     child: subprocess.Popen[bytes] | None = field(default=None, init=False)
     ready: threading.Event = field(default_factory=threading.Event, init=False)
     starts: int = field(default=0, init=False)
@@ -181,12 +183,14 @@ class Supervisor:
                     daemon.ready.set()
 
     def _end(self) -> None:
-        running = [daemon.child for daemon in self._daemons if daemon.child and daemon.child.poll() is None]
-        for child in running:
-            with suppress(ProcessLookupError):
-                child.terminate()
-        for child in running:
-            process.stop(child)
+        for last in (False, True):
+            children = [daemon.child for daemon in self._daemons if daemon.child and daemon.last is last]
+            running = [child for child in children if child.poll() is None]
+            for child in running:
+                with suppress(ProcessLookupError):
+                    child.terminate()
+            for child in running:
+                process.stop(child)
         for key in list(self._selector.get_map().values()):
             if isinstance(key.fileobj, int):
                 os.close(key.fileobj)

@@ -19,7 +19,7 @@ from gatepost_core.domain import FeatureValues, Mode, Rules, SenderDomain, Sourc
 from gatepost_core.keys import dkim_keys, keyring, passwords
 from gatepost_core.settings import Settings
 from gatepost_core.store import accounts, credentials, domains, grants, migrate, schema
-from gatepost_core.store.engine import open_engine
+from gatepost_core.store.opening import open_backend
 
 ACCOUNT = "demo"
 DOMAIN = "example.test"
@@ -201,12 +201,8 @@ class Provision:
 
     @contextmanager
     def _directory(self) -> Iterator[Connection]:
-        engine = open_engine(self._settings.store.url)
-        try:
-            with engine.begin() as connection:
-                yield connection
-        finally:
-            engine.dispose()
+        with open_backend(self._settings.store).directory(write=True) as connection:
+            yield connection
 
 
 def write_settings(path: Path, tables: Mapping[str, Mapping[str, Value]]) -> None:

@@ -31,7 +31,7 @@ USUAL_PORTS = (2525, 2587, 2465)
 
 
 class Stack:
-    """Postfix, the three daemons and the sink. Use as a context manager.
+    """Postfix, the daemons and the sink. Use as a context manager.
 
     ``ports`` are those of port 25's, 587's and 465's role, in this order; None takes free ones.
     ``extra`` main.cf parameters and ``tables`` of settings win over the stack's own. ``at_end`` gets the
@@ -114,6 +114,8 @@ class Stack:
             },
             "policy": {"listen": f"unix:{place.sockets}/policy", "bounce_ports": [self.ports[0]]},
             "milter": {"listen": f"unix:{place.sockets}/milter"},
+            "events": {"listen": f"unix:{place.sockets}/events"},
+            "spool": {"directory": str(place.store / "spool")},
             "images": {"directory": str(place.store / "images")},
             "postfix": {
                 "config_directory": str(place.postfix),
@@ -135,8 +137,9 @@ class Stack:
         place = self.layout
         module = ["gatepost_stack.sink", str(place.delivered), *self._sink_options]
         daemons = [self._daemon("sink", module, sink)]
-        for name in ("sasl", "policy", *(["milter"] if self._milter else [])):
-            listener = self._exit.enter_context(bind(UnixAddress(str(place.sockets / name))))
+        for name in ("events", "sasl", "policy", *(["milter"] if self._milter else [])):
+            group = "" if name == "events" else "postfix"  # Postfix has no business with that one
+            listener = self._exit.enter_context(bind(UnixAddress(str(place.sockets / name)), group=group))
             daemons.append(self._daemon(name, self._module(name), listener))
         return daemons
 
@@ -144,7 +147,8 @@ class Stack:
         return [f"gatepost_{name}.main", "--config", str(self.layout.settings_file)]
 
     def _daemon(self, name: str, module: list[str], listener: socket.socket) -> Daemon:
-        return Daemon(name, [sys.executable, "-P", "-m", *module], self.layout.logs / f"{name}.log", listener)
+        command = [sys.executable, "-P", "-m", *module]
+        return Daemon(name, command, self.layout.logs / f"{name}.log", listener, last=name == "events")
 
     def _own_parameters(self) -> list[Parameter]:
         without = [] if self._milter else [Parameter("smtpd_milters", "", "baseline: no milter")]

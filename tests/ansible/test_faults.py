@@ -11,6 +11,7 @@ import pytest
 
 from tests.ansible.conftest import only
 from tests.ansible.world import PLANS, World
+from tests.waiting import until
 
 pytestmark = only(PLANS[0])
 
@@ -49,6 +50,9 @@ def expired_certificate(deployment: World) -> Iterator[None]:
         yield
     finally:
         host.put(path, before)
+        # An smtpd that waits for its next client goes on with the certificate that it has read.
+        host.run("postfix reload")
+        until(lambda: doctor(deployment) == (0, []), "every smtpd presents the certificate that is in force")
 
 
 @contextmanager
@@ -67,14 +71,23 @@ FAULTS: dict[str, tuple[Callable[[World], Any], str]] = {
         by_commands("systemctl stop gatepost-milter", "systemctl start gatepost-milter"),
         "milter",
     ),
+    "stopped daemon that takes the spool": (
+        by_commands(
+            "systemctl stop gatepost-events.socket gatepost-events.service",
+            "systemctl start gatepost-events.socket gatepost-events.service",
+        ),
+        "gatepost-events.service: inactive",
+    ),
+    "mode of the spool": (
+        by_commands("chmod 757 /var/lib/gatepost/spool", "chmod 750 /var/lib/gatepost/spool"),
+        "spool: /var/lib/gatepost/spool",
+    ),
     "parameter of main.cf": (
         by_commands("postconf -e gatepost_milters=", "postconf -e gatepost_milters=unix:gatepost/milter"),
         "gatepost_milters",
     ),
     "owner of the keys": (
-        by_commands(
-            "chown -R nobody /var/lib/gatepost/keys", "chown -R gatepost:gatepost /var/lib/gatepost/keys"
-        ),
+        by_commands("chown -R nobody /var/lib/gatepost/keys", "chown -R gatepost /var/lib/gatepost/keys"),
         "/var/lib/gatepost/keys",
     ),
     "expired certificate": (expired_certificate, "certificate"),

@@ -74,6 +74,7 @@ def make(folder: Path, *, upgraded: bool = True) -> Gatepost:
     gatepost = Gatepost(folder)
     gatepost.config.write_text(
         f'[store]\nurl = "sqlite:///{folder}/store/directory.db"\n[keys]\ndirectory = "{folder}/keys"\n'
+        f'[spool]\ndirectory = "{folder}/spool"\n'
     )
     if upgraded:
         assert gatepost("store", "upgrade").code == 0

@@ -13,8 +13,8 @@ from gatepost_core.domain import Credential
 from gatepost_core.keys import Keyring
 from gatepost_core.keys.passwords import matching
 from gatepost_core.store import credentials
-from gatepost_core.store.engine import open_engine
-from gatepost_core.store.usage import LastUsed
+from gatepost_core.store.sqlite.engine import open_engine
+from tests.core.journals import use
 
 from .command import Gatepost
 
@@ -73,9 +73,7 @@ def test_list_shows_label_state_features_and_last_use(gatepost: Gatepost) -> Non
         "username"
     ]
     now = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
-    last_used = LastUsed(f"sqlite:///{gatepost.folder}/store/journal.db")
-    last_used.record(stored(gatepost, user).id, "192.0.2.7", now)
-    last_used.close()
+    use(f"sqlite:///{gatepost.folder}/store/journal.db", [stored(gatepost, user).id], "192.0.2.7", now)
     [shown] = gatepost("credential", "list", "--json").data
     assert shown["username"] == user
     assert shown["label"] == "shop"
@@ -103,9 +101,7 @@ def test_list_shows_label_state_features_and_last_use(gatepost: Gatepost) -> Non
 def test_the_last_use_of_a_removed_credential_is_not_the_next_one_s(gatepost: Gatepost) -> None:
     first = gatepost.add_credential()["username"]
     number = stored(gatepost, first).id
-    last_used = LastUsed(f"sqlite:///{gatepost.folder}/store/journal.db")
-    last_used.record(number, "192.0.2.7", datetime.now(UTC))
-    last_used.close()
+    use(f"sqlite:///{gatepost.folder}/store/journal.db", [number], "192.0.2.7", datetime.now(UTC))
     assert gatepost("credential", "show", first, "--json").data["last_used_ip"] == "192.0.2.7"
     gatepost("credential", "remove", first)
     second = gatepost.add_credential()["username"]

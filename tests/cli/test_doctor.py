@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,15 @@ import pytest
 from gatepost_cli.checks import CHECKS
 from gatepost_cli.checks.base import Context
 from gatepost_cli.checks.certificate import tls_certificate
+from gatepost_cli.checks.daemons import NAMES
 from gatepost_cli.checks.parameters import postfix_main_cf, postfix_master_cf
+from gatepost_core import spool
+from gatepost_core.domain import ids
 from gatepost_core.keys import PURPOSES
 from gatepost_core.postfix import main_cf, master_cf
 from gatepost_core.settings import load
 from gatepost_stack import certificate
+from tests.core.ingest.world import RECORD, accepted
 from tests.core.running import Running
 from tests.sasl import pki, slapd
 
@@ -51,9 +56,10 @@ def place(gatepost: Gatepost) -> Gatepost:
     """Add to the settings file: sockets, a certificate, a Postfix configuration as it should be."""
     folder = gatepost.folder
     (folder / "tls").mkdir()
+    (folder / "spool").mkdir(0o750)
     certificate.make(folder / "tls", "mail.example.test")
     text = gatepost.config.read_text()
-    for daemon in ("sasl", "policy", "milter"):
+    for daemon in NAMES:
         text += f'[{daemon}]\nlisten = "unix:{folder}/{daemon}"\n'
     text += '[postfix]\nscope = "host"\nhostname = "mail.example.test"\n'
     text += f'tls_certificate_file = "{folder}/tls/server.pem"\n'
@@ -75,10 +81,10 @@ def doctor(place: Gatepost, *words: str) -> Result:
 
 @pytest.fixture
 def running(place: Gatepost) -> Iterator[Gatepost]:
-    """The same with all three daemons on their sockets."""
+    """The same with all daemons on their sockets."""
     daemons = [
         Running(["-m", f"gatepost_{daemon}.main", "--config", str(place.config)], place.folder)
-        for daemon in ("sasl", "policy", "milter")
+        for daemon in NAMES
     ]
     try:
         for daemon in daemons:
@@ -99,7 +105,7 @@ def test_nothing_is_found_where_nothing_is_wrong(running: Gatepost) -> None:
 def test_a_daemon_that_does_not_run_is_a_fault_of_its_socket(place: Gatepost) -> None:
     result = doctor(place)
     assert result.code == 5
-    for daemon in ("sasl", "policy", "milter"):
+    for daemon in NAMES:
         (found,) = faults(result, f"{daemon}-socket")
         assert found["found"] == "no such socket"
         assert f"gatepost-{daemon}.socket" in found["advice"]
@@ -114,6 +120,23 @@ def test_a_socket_that_speaks_another_protocol_or_is_open_to_all_is_a_fault(runn
     (wrong,) = [one for one in faults(result, "policy-socket") if "no answer" in one["found"]]
     assert "it said" in wrong["found"]
     assert any("mode 0666" in one["found"] for one in faults(result, "sasl-socket"))
+
+
+@pytest.mark.parametrize("said", ["mode 0777", "records wait, the first for 2 hours", "bytes taken"])
+def test_a_spool_that_is_open_to_others_or_is_not_taken_is_a_fault(place: Gatepost, said: str) -> None:
+    folder = spool.stream(place.folder / "spool", "milter")
+    old = NOW.timestamp() - 7200
+    writer = spool.Writer(folder, size=1 << 20, most=1 << 21)
+    writer.append(accepted(replace(RECORD, id=ids.new(int(old * 1000)))))
+    (segment,) = spool.segments(folder)
+    os.utime(segment.path, (old, old))
+    with (folder / "0.spare").open("wb") as spare:
+        spare.truncate(1_900_000_000)
+    folder.chmod(0o777)
+    found = faults(doctor(place, "--only", "spool"), "spool")
+    assert any(said in one["found"] for one in found)
+    assert str(segment.path) in [one["looked_at"] for one in found]
+    writer.close()
 
 
 def test_a_database_that_is_missing_is_a_fault(place: Gatepost) -> None:
@@ -218,7 +241,7 @@ def test_a_person_reads_what_to_mend_and_a_count(place: Gatepost) -> None:
     assert len(headings) == len(set(headings))
     assert "\n  good " not in text
     assert re.search(rf"{len(CHECKS) - 1} checks, \d+ findings, \d+ faults", done.stderr)
-    assert "The first hop that fails: sasl-socket, " in done.stderr
+    assert "The first hop that fails: events-socket, " in done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -226,50 +249,41 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> pki.Authority:
     return pki.make(tmp_path_factory.mktemp("pki") / "own")
 
 
-def with_ldap(place: Gatepost, authority: pki.Authority, *servers: str, password: str) -> None:
-    text = place.config.read_text().replace("[sasl]", '[sasl]\nbackends = ["ldap"]')
-    text += f'[ldap]\nservers = {json.dumps(servers)}\nca_file = "{authority.ca_file}"\n'
-    text += f'base = "{slapd.BASE}"\nbind_dn = "{slapd.READER}"\nbind_password = "{password}"\n'
-    place.config.write_text(text)
+def amended(text: str, sasl: str, more: str = "") -> str:
+    return text.replace("[sasl]", f"[sasl]\n{sasl}") + more
 
 
-def test_each_directory_server_is_asked_on_its_own(
+def with_ldap(place: Gatepost, text: str, authority: pki.Authority, *servers: str, password: str) -> None:
+    ldap = f'[ldap]\nservers = {json.dumps(servers)}\nca_file = "{authority.ca_file}"\n'
+    ldap += f'base = "{slapd.BASE}"\nbind_dn = "{slapd.READER}"\nbind_password = "{password}"\n'
+    place.config.write_text(amended(text, 'backends = ["ldap"]', ldap))
+
+
+def test_each_directory_server_is_asked_on_its_own_and_by_the_service_account(
     place: Gatepost, authority: pki.Authority, tmp_path: Path
 ) -> None:
-    with (
-        slapd.running(tmp_path / "good", authority) as up,
-        slapd.running(tmp_path / "old", authority, "expired") as old,
-    ):
-        with_ldap(place, authority, up.uri, old.uri, password=slapd.READER_PASSWORD)
-        found = faults(doctor(place), "backends")
-    assert [one["looked_at"] for one in found] == [old.uri]
-    assert "expired" in found[0]["found"]
-
-
-def test_a_service_account_that_is_not_let_in_is_named(
-    place: Gatepost, authority: pki.Authority, tmp_path: Path
-) -> None:
-    with slapd.running(tmp_path / "good", authority) as up:
-        with_ldap(place, authority, up.uri, "ldap://127.0.0.1:1", password="wrong")
+    own = place.config.read_text()
+    good, expired = (slapd.running(tmp_path / name, authority, name) for name in ("server", "expired"))
+    with good as up, expired as old:
+        with_ldap(place, own, authority, up.uri, old.uri, password=slapd.READER_PASSWORD)
+        (ended,) = faults(doctor(place), "backends")
+        with_ldap(place, own, authority, up.uri, "ldap://127.0.0.1:1", password="wrong")
         refused, down = faults(doctor(place), "backends")
+    assert (ended["looked_at"], "expired" in ended["found"]) == (old.uri, True)
     assert slapd.READER in refused["found"]
     assert "127.0.0.1:1" in down["found"]
 
 
 def test_a_mechanism_that_some_users_cannot_use_is_noted(place: Gatepost) -> None:
-    changed = (
-        '[sasl]\nbackends = ["store", "pam"]\nstore_names = ["gp*"]\nmechanisms = ["PLAIN", "SCRAM-SHA-256"]'
-    )
-    place.config.write_text(
-        place.config.read_text().replace("[sasl]", changed) + '[pam]\nservice = "login"\n'
-    )
+    sasl = 'backends = ["store", "pam"]\nstore_names = ["gp*"]\nmechanisms = ["PLAIN", "SCRAM-SHA-256"]'
+    place.config.write_text(amended(place.config.read_text(), sasl, '[pam]\nservice = "login"\n'))
     found = doctor(place, "--only", "backends").data["findings"]
     (note,) = [one for one in found if one["status"] == "note"]
     assert "which users of pam cannot use" in note["found"]
 
 
 def test_back_ends_that_cannot_work_are_a_fault(place: Gatepost) -> None:
-    place.config.write_text(place.config.read_text().replace("[sasl]", '[sasl]\nbackends = ["ldap"]'))
+    place.config.write_text(amended(place.config.read_text(), 'backends = ["ldap"]'))
     (found,) = faults(doctor(place), "backends")
     assert "ldap.servers" in found["found"]
 
@@ -334,8 +348,7 @@ def test_a_way_to_the_sockets_that_is_closed_to_postfix_is_a_fault(running: Gate
 def test_a_socket_that_nobody_listens_on_is_told_from_none(place: Gatepost) -> None:
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(place.folder / "policy"))
-    found = [one.found for one in faulty(place, CHECKS["policy-socket"])]
-    assert any("nobody listens" in one for one in found)
+    assert any("nobody listens" in one.found for one in faulty(place, CHECKS["policy-socket"]))
 
 
 def test_settings_that_hold_a_password_are_not_for_everybody(place: Gatepost) -> None:
@@ -387,5 +400,4 @@ def test_the_days_that_a_certificate_has_to_last_are_a_setting(place: Gatepost) 
 
 
 def test_a_postfix_that_does_not_run_is_a_fault(place: Gatepost) -> None:
-    found = {one.looked_at for one in faulty(place, CHECKS["postfix"])}
-    assert "master(8)" in found
+    assert "master(8)" in {one.looked_at for one in faulty(place, CHECKS["postfix"])}

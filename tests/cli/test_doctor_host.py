@@ -14,7 +14,7 @@ def installed_release(folder: Path, version: str) -> Path:
     """Make a release as the roles do: programs below releases/, and a link to it."""
     prefix = folder / "releases" / version
     (prefix / "bin").mkdir(parents=True)
-    for name in ("gatepost", "gatepost-sasl", "gatepost-policy", "gatepost-milter"):
+    for name in ("gatepost", "gatepost-events", "gatepost-sasl", "gatepost-policy", "gatepost-milter"):
         (prefix / "bin" / name).touch(0o755)
     return prefix
 

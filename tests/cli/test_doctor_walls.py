@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from gatepost_core.domain import MessageRecord
 from gatepost_core.settings import load
-from gatepost_core.store.engine import open_engine
-from gatepost_core.store.journal import JournalWriter
 from gatepost_core.store.schema import sender_domains
-from tests.core.stores import submit
+from gatepost_core.store.sqlite.engine import open_engine
+from tests.core.ingest.world import RECORD
+from tests.core.journals import keep
 
 from .command import Gatepost
 
@@ -39,29 +39,12 @@ def told(gatepost: Gatepost, about: str) -> list[str]:
 
 
 def sent(gatepost: Gatepost, username: str, *records: dict[str, Any]) -> None:
-    settings = load(gatepost.config, environ={})
-    writer = JournalWriter(settings.store.journal)
-    now = datetime.now(UTC)
-    for number, one in enumerate(records):
-        values: dict[str, Any] = {
-            "id": f"{number:021}",
-            "created_at": now,
-            "credential_id": 1,
-            "username": username,
-            "queue_id": f"Q{number}",
-            "sender": "",
-            "recipients": ("r@example.org",),
-            "header_from": "",
-            "subject": "",
-            "size": 1,
-            "size_after": 1,
-            "tags": (),
-            "features": (),
-            "applied": (),
-            "skipped": {},
-        }
-        submit(writer, MessageRecord(**(values | one))).result(30)
-    writer.close()
+    own = {"created_at": datetime.now(UTC), "credential_id": 1, "username": username}
+    kept = [
+        replace(RECORD, **{"id": f"{n:021}", "sender": "", "header_from": "", **own, **one})
+        for n, one in enumerate(records)
+    ]
+    keep(load(gatepost.config, environ={}).store.journal, kept)
 
 
 def test_a_new_store_has_nothing_to_tell(gatepost: Gatepost) -> None:

@@ -17,7 +17,7 @@ from gatepost_core.domain import DkimKey, SenderDomain
 from gatepost_core.keys import Keyring
 from gatepost_core.keys.sealing import unseal
 from gatepost_core.store import domains
-from gatepost_core.store.engine import open_engine
+from gatepost_core.store.sqlite.engine import open_engine
 
 from .command import Gatepost
 
@@ -40,7 +40,7 @@ def add(gatepost: Gatepost, *words: str) -> Any:
 def test_accounts_are_made_listed_and_removed(gatepost: Gatepost) -> None:
     assert gatepost("account", "add", "beta", "--json").data["name"] == "beta"
     assert [account["name"] for account in gatepost("account", "list", "--json").data] == ["acme", "beta"]
-    assert gatepost("account", "list").out.splitlines()[0] == "account\tcreated"
+    assert gatepost("account", "list").out.splitlines()[0] == "account\tcreated\tmessages kept"
     assert gatepost("account", "remove", "beta", "--json").data == {"removed": "beta"}
     assert [account["name"] for account in gatepost("account", "list", "--json").data] == ["acme"]
 

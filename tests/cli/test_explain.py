@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from gatepost_cli.maildiff import changes, within
 from gatepost_core.keys.dkim_keys import txt_record
 from gatepost_core.store import domains
-from gatepost_core.store.engine import open_engine
+from gatepost_core.store.sqlite.engine import open_engine
 from gatepost_milter.editing.message import Message, Plan, render
 from gatepost_milter.parts import eml
 from tests.milter.dkim.judges import BOTH, by_dkimpy

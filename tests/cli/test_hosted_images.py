@@ -113,10 +113,11 @@ def test_prune_removes_what_no_message_uses_any_more(hosting: Gatepost) -> None:
     store.put(1, PNG + b"new", "image/png", 10_000)
     then = time.time() - 31 * 86_400
     os.utime(old, (then, then))
-    assert hosting("store", "prune", "--json").data == {"images": 1, "bytes": len(PNG), "keep_days": 30}
+    pruned = hosting("store", "prune", "--json").data
+    assert (pruned["images"], pruned["bytes"], pruned["keep_days"]) == (1, len(PNG), 30)
     assert hosting("account", "show", "acme", "--json").data["image_bytes"] == len(PNG) + 3
     told = hosting("--set", "images.keep_days=0", "store", "prune").out
-    assert told == "no image removed: images.keep_days is 0\n"
+    assert told.endswith("; no image removed: images.keep_days is 0\n")
 
 
 def test_an_account_s_images_go_with_it(hosting: Gatepost) -> None:

@@ -79,7 +79,7 @@ HOSTILE: dict[str, tuple[Callable[[Members], Members], str]] = {
     "empty database": (with_content({"databases/journal.db": b""}), "journal database of the backup"),
     "other schema": (
         other_database("UPDATE alembic_version SET version_num = '0001'"),
-        "journal database of the backup: has schema [('0001',)]",
+        "journal database of the backup: has schema 0001, not",
     ),
     "no schema": (
         other_database("DROP TABLE alembic_version"),

@@ -15,10 +15,9 @@ from typing import Any
 import pytest
 
 from gatepost_core.domain import MessageRecord, Mode, ids
-from gatepost_core.store import journal
-from gatepost_core.store.engine import open_engine
-from gatepost_core.store.journal import JournalWriter
-from tests.core.stores import submit
+from gatepost_core.store import messages
+from gatepost_core.store.sqlite.engine import open_engine
+from tests.core.journals import keep
 
 from .command import Gatepost
 
@@ -48,10 +47,7 @@ def record(number: int, subject: str = "Hello") -> MessageRecord:
 @pytest.fixture
 def records(gatepost: Gatepost) -> list[MessageRecord]:
     made = [record(number) for number in range(30)]
-    writer = JournalWriter(f"sqlite:///{gatepost.folder}/store/journal.db")
-    for one in made:
-        submit(writer, one).result(timeout=10)
-    writer.close()
+    keep(f"sqlite:///{gatepost.folder}/store/journal.db", made)
     return made
 
 
@@ -97,10 +93,8 @@ def test_an_unknown_message_is_not_found(gatepost: Gatepost) -> None:
 
 
 def test_a_subject_cannot_move_the_terminals_cursor_nor_add_a_row(gatepost: Gatepost) -> None:
-    writer = JournalWriter(f"sqlite:///{gatepost.folder}/store/journal.db")
     bad = record(1, subject="\x1b[2J\r\nid\tforged\u202e\x9b")
-    submit(writer, bad).result(timeout=10)
-    writer.close()
+    keep(f"sqlite:///{gatepost.folder}/store/journal.db", [bad])
     shown = gatepost("message", "show", bad.id).out
     assert "Subject\t\\x1b[2J\\r\\nid\\tforged\\u202e\\x9b\n" in shown
     assert gatepost("message", "show", bad.id, "--json").data["subject"] == bad.subject
@@ -172,31 +166,25 @@ def test_the_list_of_one_credential_looks_at_its_messages_alone(many: Gatepost) 
     with engine.connect() as connection:
         driver: Any = connection.connection.driver_connection
         driver.set_progress_handler(count, 100)
-        assert len(journal.recent(connection, limit=20, username="rare")) == 10
-        assert len(journal.recent(connection, limit=20)) == 20
-        assert journal.get(connection, "4X77").queue_id == "4X77"
+        assert len(messages.recent(connection, limit=20, username="rare")) == 10
+        assert len(messages.recent(connection, limit=20)) == 20
+        assert messages.get(connection, "4X77").queue_id == "4X77"
     engine.dispose()
     assert steps[0] < 5_000
 
 
 def test_an_array_is_one_document_however_many_are_in_it(gatepost: Gatepost) -> None:
     assert gatepost("message", "list", "--json").out == "[]\n"
-    writer = JournalWriter(f"sqlite:///{gatepost.folder}/store/journal.db")
-    for number in range(3):
-        submit(writer, record(number)).result(timeout=10)
-    writer.close()
+    keep(f"sqlite:///{gatepost.folder}/store/journal.db", map(record, range(3)))
     for limit in ("1", "3"):
         text = gatepost("message", "list", "--json", "--limit", limit).out
         assert text == json.dumps(json.loads(text), indent=2) + "\n"
 
 
 def test_doctor_s_probes_are_shown_to_those_who_ask(gatepost: Gatepost) -> None:
-    writer = JournalWriter(f"sqlite:///{gatepost.folder}/store/journal.db")
-    probe = replace(record(3), username="gpprobe", tags=(journal.PROBE_TAG,), mode=Mode.SANDBOX)
-    alike = [replace(record(1), mode=Mode.SANDBOX), replace(record(2), tags=(journal.PROBE_TAG,))]
-    for one in (*alike, probe):
-        submit(writer, one).result(timeout=10)
-    writer.close()
+    probe = replace(record(3), username="gpprobe", tags=(messages.PROBE_TAG,), mode=Mode.SANDBOX)
+    alike = [replace(record(1), mode=Mode.SANDBOX), replace(record(2), tags=(messages.PROBE_TAG,))]
+    keep(f"sqlite:///{gatepost.folder}/store/journal.db", [*alike, probe])
 
     def listed(*words: str) -> list[str]:
         return [one["queue_id"] for one in gatepost("message", "list", "--json", *words).data]

@@ -64,7 +64,7 @@ def main() -> int:
     workers, drain_seconds, connections = int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
     log.configure("logfmt", "info", "echo")
     (listener,) = inherited()
-    server = LineServer(listener, Echo, limits=Limits(connections=connections))
+    server = LineServer(listener, lambda _: Echo(), limits=Limits(connections=connections))
     hang_seconds = float(sys.argv[4]) if len(sys.argv) > 4 else 0.0
     supervisor = Supervisor(
         "echo", workers, server.serve, drain_seconds=drain_seconds, hang_seconds=hang_seconds

@@ -127,6 +127,20 @@ class Running:
         return status
 
 
+def events(
+    config: Path,
+    folder: Path,
+    *settings: str,
+    listener: socket.socket | None = None,
+    environ: dict[str, str] | None = None,
+) -> Running:
+    """Return gatepost-events; without ``listener`` it binds ``events.listen``."""
+    arguments = ["-m", "gatepost_events.main", "--config", str(config)]
+    for setting in settings:
+        arguments += ["--set", setting]
+    return Running(arguments, folder, listener=listener, environ=environ)
+
+
 def connect(path: Path) -> socket.socket:
     """Return a client's connection with a time limit on every read."""
     client = socket.socket(socket.AF_UNIX)

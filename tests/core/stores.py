@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,13 +10,12 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine
 
-from gatepost_core.domain import MessageRecord, Rules, Source, State, WallMode
+from gatepost_core.domain import Rules, Source, State, WallMode
 from gatepost_core.keys import Keyring, passwords
 from gatepost_core.keys.keyring import create_missing
 from gatepost_core.settings import Settings, load
 from gatepost_core.store import accounts, credentials, domains, grants, migrate
-from gatepost_core.store.engine import open_engine
-from gatepost_core.store.journal import JournalWriter
+from gatepost_core.store.sqlite.engine import open_engine
 
 PASSWORD = "correct horse"
 BOUNCES = "bounces.example.test"
@@ -88,16 +86,11 @@ class Store:
             credentials.change(connection, username, state=state)
 
 
-def submit(writer: JournalWriter, record: MessageRecord) -> Future[None]:
-    """Give a record to the writer; the future is done once it is on disk, or has the reason why not."""
-    future: Future[None] = Future()
-    writer.put(record, lambda error: future.set_exception(error) if error else future.set_result(None))
-    return future
-
-
 def make_store(folder: Path) -> Store:
     """Make credentials: ``alice``, ``jörg``; ``bob`` held to bob.test; ``off`` disabled; ``old`` expired."""
     toml = f'[store]\nurl = "sqlite:///{folder}/directory.db"\n[keys]\ndirectory = "{folder}/keys"\n'
+    toml += f'[spool]\ndirectory = "{folder}/spool"\n'
+    toml += f'[events]\nlisten = "unix:{folder}/orders"\n'
     (folder / "gatepost.toml").write_text(toml, encoding="utf-8")
     settings = load(folder / "gatepost.toml", environ={})
     migrate.upgrade(settings.store)

@@ -14,7 +14,7 @@ from gatepost_core.domain import ImportedSecret, Rules, Source
 from gatepost_core.keys import argon2id
 from gatepost_core.keys.passwords import derive, matching
 from gatepost_core.store import StoreError, accounts, credentials
-from gatepost_core.store.engine import open_engine
+from gatepost_core.store.sqlite.engine import open_engine
 from tests.core.stores import PASSWORD, Store, make_store
 
 SMALL = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)

@@ -39,6 +39,18 @@ def test_keys_are_not_for_everybody(tmp_path: Path) -> None:
     assert (tmp_path / "keys").stat().st_mode & 0o007 == 0
 
 
+def test_a_daemon_does_without_the_keys_that_others_need(tmp_path: Path) -> None:
+    """One who may not read them is not told of them; his own are missed in words."""
+    create_missing(tmp_path)
+    for purpose in ("password", "seal"):
+        (tmp_path / f"{purpose}-a.key").chmod(0o644)  # refused where it is read
+    keyring = Keyring.load(tmp_path, ("bounce", "click"))
+    assert set(keyring.keys) == {"bounce", "click"}
+    (tmp_path / "click-a.key").unlink()
+    with pytest.raises(KeyringError, match="no click key; run 'gatepost store upgrade' to make it"):
+        Keyring.load(tmp_path, ("bounce", "click"))
+
+
 def test_every_key_is_32_bytes_and_its_own(tmp_path: Path) -> None:
     create_missing(tmp_path)
     keyring = Keyring.load(tmp_path)

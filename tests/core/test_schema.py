@@ -15,9 +15,9 @@ from sqlalchemy import inspect, text
 from sqlalchemy.exc import StatementError
 
 from gatepost_core.settings import StoreSettings
-from gatepost_core.store import StoreUnavailable, accounts, database_file, migrate
-from gatepost_core.store.engine import faults, open_engine
+from gatepost_core.store import StoreError, StoreUnavailable, accounts, database_file, migrate
 from gatepost_core.store.schema import directory, journal
+from gatepost_core.store.sqlite.engine import faults, open_engine
 
 METADATA = {"directory": directory, "journal": journal}
 
@@ -138,4 +138,38 @@ def test_times_come_back_in_utc_and_naive_ones_are_refused(settings: StoreSettin
         assert read.tzinfo is UTC
         with pytest.raises(StatementError, match="without a zone"):
             accounts.add(connection, "other", datetime(2026, 1, 1))  # noqa: DTZ001 - that is the point
+    engine.dispose()
+
+
+# What the release before the spool writes for each message, and what it reads of it.
+_BEFORE_THE_SPOOL = (
+    "INSERT INTO messages (id, created_at, credential_id, username, queue_id, sender, recipients, "
+    "header_from, subject, size, size_after, tags, features, applied, skipped, seconds, mode, metadata) "
+    "VALUES ('a', '2026-05-01 12:30:15.123456', 7, 'gpx', '4Xy', 'a@a.test', '[]', '', '', 1, 1, "
+    "'[]', '[]', '[]', '{}', '{}', 'live', '{}')"
+)
+
+
+def test_the_release_before_goes_on_recording_while_the_next_one_is_put_in(settings: StoreSettings) -> None:
+    """Its records are there too, and still there when the new release is taken back."""
+    migrate.upgrade(settings)
+    with closing(sqlite3.connect(database_file(settings.journal))) as connection, connection:
+        connection.execute(_BEFORE_THE_SPOOL)
+    migrate.downgrade_one(settings, "journal", "0004")
+    with closing(sqlite3.connect(database_file(settings.journal))) as connection:
+        assert connection.execute("SELECT id, queue_id FROM messages").fetchall() == [("a", "4Xy")]
+
+
+def test_accounts_survive_the_way_to_the_next_schema_and_back(settings: StoreSettings) -> None:
+    migrate.upgrade(settings)
+    migrate.downgrade_one(settings, "directory", "0009")
+    with closing(sqlite3.connect(database_file(settings.url))) as connection, connection:
+        connection.execute("INSERT INTO accounts (name, created_at) VALUES ('acme', '2026-05-01 12:30:15.0')")
+    migrate.upgrade(settings)
+    engine = open_engine(settings.url)
+    with engine.begin() as connection_:
+        assert accounts.get(connection_, "acme").keep_days is None
+        assert accounts.set_keep_days(connection_, "acme", 30) == accounts.get(connection_, "acme")
+        with pytest.raises(StoreError, match="36501 days cannot be kept; expected 0"):
+            accounts.set_keep_days(connection_, "acme", 36_501)
     engine.dispose()

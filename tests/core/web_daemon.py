@@ -49,7 +49,14 @@ def serve(boot: Boot[PolicySettings]) -> int:
     return boot.run(work)
 
 
-main = command("web", "Answers in capitals.", lambda settings: settings.policy, serve, check=check)
+main = command(
+    "web",
+    "Answers in capitals.",
+    lambda settings: settings.policy,
+    serve,
+    check=check,
+    keys=("click",),
+)
 
 if __name__ == "__main__":
     main()

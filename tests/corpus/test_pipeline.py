@@ -231,6 +231,6 @@ def test_empty_and_huge_messages_pass_untouched_in_little_time() -> None:
     assert isinstance(whole, Plan)
     assert (plan.body, whole.body) == (None, None)
     assert plan.skipped["trackclicks"] == "the message has more than 10000000 bytes"
-    assert whole.skipped["trackclicks"] == "the HTML body is larger than 1048576 bytes"
+    assert whole.skipped["trackclicks"] == "the HTML body has more than 1048576 bytes"
     assert peak < 2 * len(huge.body)
     assert spent < 5

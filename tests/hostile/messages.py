@@ -144,10 +144,13 @@ HTML: dict[str, Make] = {
     ),
     "HTML: end tags in a link": page("<a href='https://x.test/'>x.|</a |"),
     "HTML: a link's text of digits": lambda: html(f"<a href='https://x.test/'>.&#{'9' * 900_000}</a>"),
+    "HTML: links without a text": page("\n|<a href=http://a.b>|"),
+    "HTML: links in conditional comments": page("\n|<!--[if a]><a href=http://a.b><![endif]-->|"),
+    "HTML: tags": page("\n|<i>|"),
     "HTML: links": page("|<a href='https://x.test/aaaaaaaaaa'>https://x.test/</a>|"),
     "HTML: attributes": page("<a |a=b |href='https://x.test/'>"),
     "HTML: attributes in nine parts": parts(
-        lambda: [html_part("<a " + filled("a=b\n", 990_000) + "href='https://x.test/'>")] * 9, head=_OVERRIDES
+        lambda: [html_part("<a " + filled("a=b\n", 800_000) + "href='https://x.test/'>")] * 9, head=_OVERRIDES
     ),
     "HTML: links in nine parts": parts(
         lambda: [html_part(filled("<a href='https://x.test/a'>x.y</a>\n", 990_000))] * 9, head=_OVERRIDES

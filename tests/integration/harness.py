@@ -14,6 +14,13 @@ from itertools import count
 from pathlib import Path
 from typing import Literal
 
+from sqlalchemy import Connection
+
+from gatepost_core.domain import MessageRecord
+from gatepost_core.spool import ends
+from gatepost_core.store import messages
+from gatepost_core.store.ingest import lag
+from gatepost_core.store.sqlite.engine import open_engine
 from gatepost_stack import client, delivery
 from gatepost_stack.delivery import Delivered
 from gatepost_stack.instance import HOST
@@ -108,8 +115,40 @@ class Gateway:
         """Return everything that is in the sink."""
         return list(delivery.delivered(self.stack.layout.delivered))
 
+    def caught_up(self) -> None:
+        """Wait until the store has all that was accepted by now."""
+        before = ends(self.stack.settings.spool.directory)
+
+        def taken() -> bool:
+            with self.journal() as connection:
+                return lag.reaches(lag.taken(connection, before), before)
+
+        until(taken, lambda: f"the store to have what was accepted; events says:\n{self.log('events')}")
+
+    def records(self, username: str, limit: int = 100) -> list[MessageRecord]:
+        """Return the newest records of a credential's messages, all that were accepted by now among them."""
+        self.caught_up()
+        with self.journal() as connection:
+            return messages.recent(connection, limit=limit, username=username)
+
+    def recorded(self, number: str) -> MessageRecord:
+        """Return the record of a message that was accepted; ``number``: its id or queue id."""
+        self.caught_up()
+        with self.journal() as connection:
+            return messages.get(connection, number)
+
+    @contextmanager
+    def journal(self) -> Iterator[Connection]:
+        """Read the journal; each statement sees what is committed by then."""
+        engine = open_engine(self.stack.settings.store.journal, reading=True)
+        try:
+            with engine.connect() as connection:
+                yield connection
+        finally:
+            engine.dispose()
+
     def log(self, name: str) -> str:
-        """Return the log of ``postfix``, ``sasl``, ``policy``, ``milter`` or ``sink``."""
+        """Return the log of ``postfix``, ``events``, ``sasl``, ``policy``, ``milter`` or ``sink``."""
         return (self.stack.layout.logs / f"{name}.log").read_text(encoding="utf-8", errors="replace")
 
     def logged(self, name: str, pattern: str, seconds: float = 30.0) -> str:

@@ -63,6 +63,7 @@ def lone_milter(folder: Path, tables: Mapping[str, Mapping[str, Any]] | None = N
     values: dict[str, dict[str, Value]] = {
         "store": {"url": f"sqlite:///{folder}/directory.db"},
         "keys": {"directory": str(folder / "keys")},
+        "spool": {"directory": str(folder / "spool")},
         "images": {"directory": str(folder / "images")},
         "milter": {"listen": f"unix:{folder}/milter"},
     }

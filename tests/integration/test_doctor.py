@@ -22,9 +22,8 @@ from sqlalchemy import insert
 from gatepost_cli.checks.probemail import LABEL
 from gatepost_core.domain import Mode
 from gatepost_core.keys import keyring
-from gatepost_core.store import journal
-from gatepost_core.store.engine import open_engine
-from gatepost_core.store.schema import messages
+from gatepost_core.store import messages, schema
+from gatepost_core.store.sqlite.engine import open_engine
 from gatepost_stack.instance import HOST
 from gatepost_stack.stack import HOSTNAME, Stack
 from tests.cli.nameserver import nameserver
@@ -73,10 +72,7 @@ def test_nothing_is_found_where_nothing_is_wrong(doctor: Doctor) -> None:
 
 def test_the_probe_is_recorded_signed_and_never_delivered(doctor: Doctor) -> None:
     assert doctor("--only", "probe")["faults"] == 0
-    engine = open_engine(doctor.gateway.stack.settings.store.journal, reading=True)
-    with engine.connect() as connection:
-        (newest,) = journal.recent(connection, limit=1)
-    engine.dispose()
+    (newest,) = doctor.gateway.records("", limit=1)
     assert newest.mode is Mode.SANDBOX
     assert set(newest.applied) == {"dkim", "inlinecss", "tags"}
     assert newest.recipients == ("probe@gatepost-doctor.invalid",)
@@ -148,6 +144,27 @@ def test_a_daemon_that_is_stopped_is_named_by_its_socket_and_by_the_probe(
     # Postfix waits for its milter before it says anything.
     assert f"{daemon}-socket" in at_probe["advice"]
     wait_until_served(doctor)
+
+
+def test_a_probe_whose_record_the_store_does_not_take_says_so(doctor: Doctor) -> None:
+    """The message passed all of the gateway; nothing but its record is missing, and that is not lost."""
+    supervisor = doctor.gateway.stack.supervisor
+    starts = supervisor.starts("events")
+    supervisor.hold("events")
+    try:
+        down, found = doctor.faults(
+            "--only", "events-socket", "--only", "probe", overrides=("doctor.timeout=2",)
+        )
+    finally:
+        supervisor.release("events")
+        supervisor.wait_ready("events", starts + 1)
+    assert down["check"] == "events-socket"
+    assert "gatepost-events" in down["expected"]
+    assert found["looked_at"].startswith("record")
+    assert "was accepted, and the store is behind the spool by" in found["found"]
+    assert "see whether gatepost-events runs" in found["found"]
+    assert "gatepost-events" in found["advice"]
+    assert doctor.faults("--only", "probe") == []
 
 
 def test_a_milter_that_postfix_does_not_ask_is_found_by_the_missing_record(doctor: Doctor) -> None:
@@ -310,18 +327,21 @@ def test_a_disk_without_room_is_a_fault(doctor: Doctor) -> None:
 
 def test_a_clock_that_went_back_is_a_fault(doctor: Doctor) -> None:
     settings = doctor.gateway.stack.settings
+    doctor.gateway.caught_up()
     engine = open_engine(settings.store.journal)
     with engine.begin() as connection:
-        newest = journal.recent(connection, limit=1)[0]
+        newest = messages.recent(connection, limit=1)[0]
         ahead = replace(newest, id="zzzzzzzzzzzzzzzzzzzzz", created_at=datetime.now(UTC) + timedelta(days=1))
         connection.execute(
-            insert(messages).values({name: getattr(ahead, name) for name in messages.c.keys()})  # noqa: SIM118
+            insert(schema.messages).values(
+                {name: getattr(ahead, name) for name in schema.messages.c.keys() if hasattr(ahead, name)}  # noqa: SIM118
+            )
         )
     try:
         (found,) = doctor.faults("--only", "clock")
     finally:
         with engine.begin() as connection:
-            connection.execute(messages.delete().where(messages.c.id == ahead.id))
+            connection.execute(schema.messages.delete().where(schema.messages.c.id == ahead.id))
         engine.dispose()
     assert "does not go back" in found["expected"]
 

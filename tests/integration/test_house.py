@@ -89,14 +89,15 @@ class ByHand:
     def waiting(self) -> str:
         """What is in the queue, once what was just taken in has had its time to be delivered.
 
-        What was being delivered at a reload is looked at again when qmgr(8) is woken, which is here.
+        What was being delivered at a reload is looked at again when qmgr(8) is woken, which is here. A reload
+        ends qmgr(8) too, and postkick(1) may meet its FIFO with no reader (SIGPIPE): it is woken again then.
         """
         where = ["-c", str(self.house.places.postfix)]
         deadline = time.monotonic() + PATIENCE
         while left := subprocess.check_output(["/usr/sbin/postqueue", *where, "-j"], text=True):
             if time.monotonic() > deadline:
                 break
-            subprocess.run(["/usr/sbin/postkick", *where, "public", "qmgr", "I"], check=True)
+            subprocess.run(["/usr/sbin/postkick", *where, "public", "qmgr", "I"], check=False)
             time.sleep(0.1)
         return left
 

@@ -14,8 +14,6 @@ import pytest
 from gatepost_core.domain import FeatureValue
 from gatepost_core.keys.dkim_keys import txt_record
 from gatepost_core.postfix import Parameter
-from gatepost_core.store import journal
-from gatepost_core.store.engine import open_engine
 from gatepost_stack.sink import WITHOUT_8BITMIME
 from gatepost_stack.stack import Stack
 from tests.corpus.letters import letter
@@ -129,10 +127,7 @@ def test_the_record_of_each_letter_says_that_every_feature_was_applied(letters_g
     with gateway.logged_in(login) as connection:
         for number in LETTERS:
             connection.sendmail(SENDER, [f"record.{number}@example.org"], letter(number), ["body=8bitmime"])
-    engine = open_engine(gateway.stack.settings.store.journal, reading=True)
-    with engine.connect() as connection_:
-        found = journal.recent(connection_, limit=100, username=login.username)
-    engine.dispose()
+    found = gateway.records(login.username)
     assert len(found) == len(LETTERS)
     for record in found:
         assert set(record.applied) == set(ALL), record.skipped

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from gatepost_core.store import usage
 from gatepost_stack import client
 from gatepost_stack.instance import HOST
 from gatepost_stack.provision import ClientLogin
 from gatepost_stack.stack import Stack, free_ports
 from tests.cli.nameserver import nameserver
+from tests.core.journals import use
 from tests.integration.doctored import Doctor, zones
 from tests.integration.harness import SENDER, Gateway, fresh_recipient, refusal, text_message
 from tests.waiting import until
@@ -129,12 +129,9 @@ def test_doctor_speaks_first_where_a_load_balancer_would(balanced: Balanced, tmp
 
 def test_doctor_notes_an_address_that_carries_most_logins(balanced: Balanced) -> None:
     doctor = Doctor(balanced.gateway, "127.0.0.1")
-    writer = usage.LastUsed(balanced.gateway.stack.settings.store.journal)
-    for number in range(12):
-        writer.record(1000 + number, "198.51.100.7", datetime.now(UTC))
-    for number in range(20):  # long ago
-        writer.record(2000 + number, "203.0.113.9", datetime.now(UTC) - timedelta(days=30))
-    writer.close()
+    journal, now = balanced.gateway.stack.settings.store.journal, datetime.now(UTC)
+    use(journal, range(1000, 1012), "198.51.100.7", now)
+    use(journal, range(2000, 2020), "203.0.113.9", now - timedelta(days=30))
     (found,) = doctor("--only", "clients")["findings"]
     assert found["status"] == "note"
     assert "from 198.51.100.7" in found["found"]

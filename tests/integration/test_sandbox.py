@@ -4,20 +4,10 @@ from __future__ import annotations
 
 import base64
 
-from gatepost_core.domain import MessageRecord, Mode
-from gatepost_core.store import journal
-from gatepost_core.store.engine import open_engine
+from gatepost_core.domain import Mode
 from gatepost_stack.provision import ClientLogin
 from tests.integration.harness import SENDER, Gateway, fresh_recipient, text_message
 from tests.integration.test_surgery import HTML
-
-
-def records(gateway: Gateway, username: str) -> list[MessageRecord]:
-    engine = open_engine(gateway.stack.settings.store.journal, reading=True)
-    with engine.connect() as connection:
-        found = journal.recent(connection, limit=10, username=username)
-    engine.dispose()
-    return found
 
 
 def test_a_message_is_accepted_and_recorded_with_its_features_and_not_delivered(gateway: Gateway) -> None:
@@ -35,7 +25,7 @@ def test_a_message_is_accepted_and_recorded_with_its_features_and_not_delivered(
     with gateway.logged_in(live) as connection:
         connection.sendmail(SENDER, [last], text_message())
     gateway.delivered(last)
-    third, second, first = records(gateway, sandbox.username)
+    third, second, first = gateway.records(sandbox.username)
     assert [one.mode for one in (first, second, third)] == [Mode.SANDBOX, Mode.SANDBOX, Mode.LIVE]
     assert first.recipients == (recipients[0],)
     assert set(first.applied) == {"dkim", "trackbounces"}
@@ -55,7 +45,7 @@ def test_what_is_refused_live_is_refused_in_the_sandbox_too(gateway: Gateway) ->
     with gateway.logged_in(ClientLogin(made.username, made.password)) as connection:
         connection.mail(SENDER)
         assert connection.rcpt(fresh_recipient())[0] == 550
-    assert records(gateway, made.username) == []
+    assert gateway.records(made.username) == []
 
 
 def test_no_image_of_a_sandbox_is_kept_though_its_record_says_what_a_live_one_would_get(
@@ -68,6 +58,6 @@ def test_no_image_of_a_sandbox_is_kept_though_its_record_says_what_a_live_one_wo
     data = head + between + base64.b64encode(b"\x89PNG\r\n\x1a\nnobody else's") + b"\r\n--b--\r\n"
     with gateway.logged_in(sandbox) as connection:
         connection.sendmail(SENDER, [fresh_recipient()], data)
-    (record,) = records(gateway, sandbox.username)
+    (record,) = gateway.records(sandbox.username)
     assert (record.mode, record.applied, record.skipped) == (Mode.SANDBOX, ("images",), {})
     assert sorted(folder.rglob("*")) == before

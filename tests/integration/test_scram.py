@@ -13,7 +13,7 @@ from scramp import ScramClient
 
 from gatepost_core.keys import Keyring, passwords
 from gatepost_core.store import credentials
-from gatepost_core.store.engine import open_engine
+from gatepost_core.store.sqlite.engine import open_engine
 from gatepost_stack.instance import HOST
 from gatepost_stack.provision import ClientLogin
 from gatepost_stack.stack import Stack

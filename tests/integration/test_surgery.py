@@ -14,8 +14,6 @@ from gatepost_core.domain import FeatureValue
 from gatepost_core.keys import Keyring
 from gatepost_core.keys.tokens import BounceTokens, PixelTokens, UnsubscribeTokens
 from gatepost_core.postfix import Parameter
-from gatepost_core.store import journal
-from gatepost_core.store.engine import open_engine
 from gatepost_stack.stack import Stack
 from tests.integration.harness import SENDER, Gateway, fresh_recipient
 from tests.waiting import until
@@ -73,10 +71,7 @@ def test_dsn_parameters_survive_a_changed_sender_and_the_original_one_is_on_reco
     for line in ("ret_flags=2", "envelope_id=QQ314159", "dsn_orig_rcpt=rfc822;Bob@example.com"):
         assert f"named_attribute: {line}\n" in text, f"{line}\n{text}"
     assert re.findall(r"notify_flags=(\d+)", text) == ["10", "1"], text
-    engine = open_engine(held.stack.settings.store.journal, reading=True)
-    with engine.connect() as connection_:
-        record = journal.get(connection_, queue_id)
-    engine.dispose()
+    record = held.recorded(queue_id)
     assert (record.id, record.sender) == (origin.message_id, SENDER)
 
 
@@ -90,10 +85,7 @@ def test_metadata_is_kept_logged_and_does_not_leave(gateway: Gateway) -> None:
         )
     assert code == 250
     assert b"x-gatepost" not in gateway.delivered(recipient).message.lower()
-    engine = open_engine(gateway.stack.settings.store.journal, reading=True)
-    with engine.connect() as connection_:
-        record = journal.get(connection_, reply.decode().rpartition(" ")[2])
-    engine.dispose()
+    record = gateway.recorded(reply.decode().rpartition(" ")[2])
     assert record.metadata == {"order": "1234", "lines": [1, 2]}
     logged = gateway.logged("milter", f"message_id={record.id} .*metadata=")
     assert r'metadata="{\"order\":\"1234\",\"lines\":[1,2]}"' in logged

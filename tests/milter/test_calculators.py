@@ -186,9 +186,9 @@ def test_mail_of_others_is_worked_on_while_calculations_are_waited_for(tmp_path:
             except CalculatorError as error:
                 ticket.fail(error)
 
-        waiting = [put(crew, hostile) for _ in range(8)]
+        waiting = [put(crew, "hostile", hostile) for _ in range(8)]
         for _ in range(3):
-            assert put(crew, lambda ticket: ticket.fill("done")).wait(DEADLINE) == "done"
+            assert put(crew, "other", lambda ticket: ticket.fill("done")).wait(DEADLINE) == "done"
         done.touch()
         for ticket in waiting:
             with pytest.raises(CalculatorError, match="the calculator ended"):
@@ -196,7 +196,7 @@ def test_mail_of_others_is_worked_on_while_calculations_are_waited_for(tmp_path:
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("crew")]
 
 
-def put(crew: Crew, job: Callable[[Ticket[str]], None]) -> Ticket[str]:
+def put(crew: Crew, owner: str, job: Callable[[Ticket[str]], None]) -> Ticket[str]:
     ticket: Ticket[str] = Ticket()
-    crew.put(lambda: job(ticket))
+    crew.put(owner, lambda: job(ticket))
     return ticket

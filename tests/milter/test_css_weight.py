@@ -141,7 +141,7 @@ def never(html: str, css: str, steps: int) -> str:
         "<style>" + "".join(f"p{{a{n}:b}}" for n in range(9000)) + "</style>" + "<p></p>" * 100,
         "<style>" + "div div div b{a:b}" * 500 + "</style>" + "<div>" * 900 + "<b></b>" * 9000,
         "<style>" + "*:nth-child(2n) *:nth-last-child(3n){a:b}" * 50 + "</style>" + "<p></p>" * 19_000,
-        "<style>p{a:b}</style>" + "<div>" * 900 + "</p>" * 100_000,
+        "<style>p{a:b}</style>" + "<div>" * 900 + "</p>" * 90_000,
         "<style>p{a:b}</style>" + "<b><i><u>" * 100 + "<p>x" * 1500 + "<section>" * 100,
         "<style>" + "*{a:b}" * 5000 + "</style>" + "<p></p>" * 5000,
         "<style>p ~ p{a:b}</style><!--[if mso]>" + "<p></p>" * 15_000 + "<![endif]-->",

@@ -17,6 +17,7 @@ from gatepost_core.keys.tokens import ClickTokens
 from gatepost_core.store import Reader, StoreUnavailable
 from gatepost_core.store.images import FileImageStore
 from gatepost_milter.contexts import ContextMaker, SizeLimits, Tracking
+from gatepost_milter.html.room import TAGS_MOST
 from gatepost_milter.judge import Accepted, Judge
 from gatepost_milter.transaction import Transaction
 from tests.core.stores import Store, make_store
@@ -72,6 +73,7 @@ def test_a_record_says_who_sent_what_to_whom(store: Store) -> None:
         "alice",
         ("From", b" Ann <ann@example.test>"),
         ("Subject", b" Gr\xc3\xbc\xc3\x9fe\n an alle"),
+        ("Message-ID", b"\n <1@example.test>"),
         ("X-Gatepost-Tags", b" spring, news"),
     )
     verdict = judge(store).decide(sent, "4Q1")
@@ -80,6 +82,10 @@ def test_a_record_says_who_sent_what_to_whom(store: Store) -> None:
     assert (record.username, record.queue_id) == ("alice", "4Q1")
     assert (record.sender, record.recipients) == ("sender@bob.test", ("reader@example.org",))
     assert (record.header_from, record.subject) == ("ann@example.test", "Grüße an alle")
+    assert record.message_id == "<1@example.test>"
+    credential = reader_of(store).credential("alice")
+    assert credential is not None
+    assert (record.credential_id, record.account_id) == (credential.id, credential.account_id)
     assert record.tags == ("spring", "news")
     assert record.applied == ("tags",)
     assert record.size - record.size_after == len("X-Gatepost-Tags: spring, news\r\n")
@@ -97,6 +103,7 @@ def test_no_message_fills_the_journal_by_what_it_says_of_itself(store: Store) ->
     for name, value in (
         ("From", b" " + authors),
         ("Subject", b" " + b"word " * 20_000),
+        ("Message-ID", b" <%s@example.test>" % (b"m" * 2_000)),
         ("Content-Type", b" multipart/mixed; boundary=b"),
         ("X-Gatepost-InlineCSS", b" on"),
         ("X-Gatepost-Tags", b" " + b",".join(b"%02d" % number + b"t" * 62 for number in range(20))),
@@ -108,6 +115,7 @@ def test_no_message_fills_the_journal_by_what_it_says_of_itself(store: Store) ->
     record = verdict.record
     assert len(json.dumps(asdict(record), default=str)) < 10_000
     assert record.header_from.startswith("a0xxx")
+    assert len(record.message_id) == 250
     for text in (record.header_from, record.subject, record.sender, *record.recipients):
         assert text.endswith("…")
         assert len(text) <= 1_000
@@ -173,6 +181,16 @@ def test_a_restricted_credential_is_held_to_every_author(
     assert isinstance(verdict, Reject)
     assert (verdict.code, verdict.enhanced) == (550, "5.7.1")
     assert named in verdict.text
+
+
+def test_html_beyond_what_is_read_is_held_to_its_author_and_its_overrides_all_the_same(store: Store) -> None:
+    body, override = LINK + b"<b>\r\n" * TAGS_MOST, ("X-Gatepost-TrackClicks", b" on")
+    boss, own = ("From", b" boss@example.test"), ("From", b" b@bob.test")
+    assert isinstance(judge(store).decide(transaction("bob", boss, override, body=body), "4Q1"), Reject)
+    verdict = judge(store, fallback="c.test").decide(transaction("bob", own, override, body=body), "4Q2")
+    assert isinstance(verdict, Accepted)
+    assert (verdict.plan.body, len(verdict.header_calls)) == (None, 1)
+    assert verdict.record.skipped == {"trackclicks": f"the HTML body has more than {TAGS_MOST} tags"}
 
 
 def test_its_own_author_passes(store: Store) -> None:

@@ -27,6 +27,10 @@ def multipart(parts: Callable[[int], list[str]], kind: str = "related") -> Make:
 # Where what might be quadratic is cheap, it shows only beyond these.
 _LARGER = {
     "conditional comments and text between them": 4000,
+    "links with an element in their text": 12000,
+    "links with an element, in a conditional comment": 12000,
+    "links to another host each time": 8000,
+    "links of which each is written otherwise": 8000,
 }
 HTML = {
     "tags that never end": "|<a |",
@@ -48,6 +52,10 @@ HTML = {
     "a long label": "<a href='https://x.test/'>|a_|.</a>",
     "elements in a link": "<a href='https://x.test/'>|<b>|",
     "links never closed": "|<a href='https://x.test/'>|",
+    "links with an element in their text": "|<a href='https://x.test/'><b>x.y</b></a>|",
+    "links with an element, in a conditional comment": "<!--[if a]>|<a href='https://x.test/'><b>x.y</b></a>|<![endif]-->",
+    "links to another host each time": "|<a href='https://x.test/'>x</a><a href='http://y.test/?a&amp;b'>y</a>|",
+    "links of which each is written otherwise": "|<a href='https://x.test/'>x</a><a href='https://x.test/&#65;'>y</a>|",
     "references": "<a href='https://x.test/?|&#65;&copy=&|'>x</a>",
     "a number without end": "<a href='https://x.test/?&#|0|'>&#0</a>",
     "a number in a link's text": "<a href='https://x.test/'>.&#|9|</a>",

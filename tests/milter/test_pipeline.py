@@ -201,7 +201,7 @@ def test_a_thousand_broken_parts_make_a_short_reason() -> None:
 
 def test_html_beyond_a_megabyte_is_left_alone() -> None:
     plan = plan_of(html_message(LINK + "x" * 1024 * 1024), "trackclicks")
-    assert (plan.body, plan.skipped) == (None, {"trackclicks": "the HTML body is larger than 1048576 bytes"})
+    assert (plan.body, plan.skipped) == (None, {"trackclicks": "the HTML body has more than 1048576 bytes"})
 
 
 def test_nesting_and_part_counts_beyond_reason_leave_the_rest_untouched() -> None:

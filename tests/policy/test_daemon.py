@@ -121,7 +121,7 @@ def test_a_question_asked_again_of_the_next_process_gets_the_same_answer(
     [
         ("policy.listen=inet:25", "'inet:25' ends in no port"),
         ("policy.bounce_ports=0", "policy.bounce_ports"),
-        ("keys.directory=/nonexistent", "no password key"),
+        ("keys.directory=/nonexistent", "no bounce key"),
     ],
 )
 def test_a_bad_configuration_ends_with_status_4_and_a_text_that_names_it(

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,10 +22,11 @@ from gatepost_sasl.authenticator import BackendUnavailable, Denied, Granted, Pee
 from gatepost_sasl.backends.breaker import Breaker
 from gatepost_sasl.backends.cache import GrantedLogins
 from gatepost_sasl.backends.external import ExternalAuthenticator
-from gatepost_sasl.backends.maker import TemplateMaker
+from gatepost_sasl.backends.maker import OrderingMaker
 from gatepost_sasl.backends.template import Template, TemplateError, VerifiedUser
 from gatepost_sasl.session import AuthSession, Configuration
 from gatepost_sasl.slowest import Slowest
+from tests.core.running import PATIENCE, Running, events, listening
 from tests.core.stores import Store, make_store
 
 from .guards import HOLDS_NOBODY_OFF
@@ -101,9 +105,16 @@ def reader(store: Store) -> Iterator[Reader]:
     opened.close()
 
 
+@pytest.fixture
+def orders(store: Store) -> Iterator[Running]:
+    """gatepost-events, which makes credentials."""
+    with events(store.config, store.folder) as daemon:
+        yield daemon
+
+
 def made(store: Store, reader: Reader, template: Template | None = None, cache: float = 0) -> Login:
     directory, uses, slowest = Directory(), Uses(), Slowest()
-    maker = TemplateMaker(store.settings.store.url, Source.LDAP, template, lambda: NOW) if template else None
+    maker = ordering(store, reader, template) if template else None
     authenticator = ExternalAuthenticator(
         Source.LDAP,
         directory,
@@ -117,6 +128,10 @@ def made(store: Store, reader: Reader, template: Template | None = None, cache: 
         slowest=slowest,
     )
     return Login(authenticator, directory, store, uses, slowest)
+
+
+def ordering(store: Store, reader: Reader, template: Template) -> OrderingMaker:
+    return OrderingMaker(store.settings.events.listen, Source.LDAP, template, reader)
 
 
 @pytest.fixture
@@ -167,6 +182,7 @@ def test_an_empty_password_or_an_impossible_name_never_reaches_the_directory(
     assert login.directory.asked == []
 
 
+@pytest.mark.usefixtures("orders")
 def test_the_first_login_makes_a_credential_from_the_template_and_later_ones_leave_it(
     store: Store, reader: Reader
 ) -> None:
@@ -200,25 +216,114 @@ def test_a_wrong_password_makes_no_credential(store: Store, reader: Reader) -> N
     assert reader.credential("lena") is None
 
 
-def test_two_workers_at_once_make_one_credential(store: Store) -> None:
-    maker = TemplateMaker(store.settings.store.url, Source.LDAP, Template("acme"), lambda: NOW)
-    first, second = maker.make(VerifiedUser("lena")), maker.make(VerifiedUser("lena"))
-    assert first == second
+@pytest.mark.usefixtures("orders")
+def test_two_workers_at_once_make_one_credential(store: Store, reader: Reader) -> None:
+    maker = ordering(store, reader, Template("acme"))
+    with ThreadPoolExecutor(8) as workers:
+        found = list(workers.map(lambda _: maker.make(VerifiedUser("lena"), soon()), range(16)))
+    assert isinstance(found[0], Credential)
+    assert found == [found[0]] * 16
 
 
+@pytest.mark.usefixtures("orders")
 def test_a_template_for_an_account_that_is_not_there_is_our_fault(store: Store, reader: Reader) -> None:
     login = made(store, reader, Template("nobody"))
     with pytest.raises(BackendUnavailable, match="no account 'nobody'"):
         login()
+    assert reader.credential("lena") is None
+
+
+def test_while_nobody_takes_orders_only_those_without_a_credential_are_told_to_come_back(
+    store: Store, reader: Reader
+) -> None:
+    login = made(store, reader, Template("acme"))
+    login.add("lars")
+    assert login("lars") == Granted("lars", "ldap")
+    assert login("lars", "wrong") == Denied("ldap: wrong password")
+    with pytest.raises(
+        BackendUnavailable, match=r"no credential for lena: gatepost-events: .*nobody listens there"
+    ):
+        login()
+    with events(store.config, store.folder):
+        assert login() == Granted("lena", "ldap")
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (b"", "closed without an answer"),
+        (b"nonsense\n", "no JSON"),
+        (b'[2,"made",""]\n', "version 2"),
+        (b'[1,"unavailable","locked"]\n', "locked"),
+        (b'[1,"here",""]\n', "here"),
+        (b'[1,"made",""]\n', "not in the store that is read here"),
+        (b"x" * 1_000_000, "more than 65536 bytes"),
+    ],
+)
+def test_whatever_else_answers_an_order_is_no_wrong_password(
+    store: Store, reader: Reader, said: bytes, words: str
+) -> None:
+    login = made(store, reader, Template("acme"))
+    with answering(store.folder / "orders", said), pytest.raises(BackendUnavailable, match=words):
+        login()
+
+
+def test_an_order_that_is_not_answered_is_given_up_before_postfix_gives_up(
+    store: Store, reader: Reader
+) -> None:
+    maker = ordering(store, reader, Template("acme"))
+    with listening(store.folder / "orders"), pytest.raises(BackendUnavailable, match="no answer in time"):
+        maker.make(VerifiedUser("lena"), time.monotonic() + 0.05)
+
+
+@pytest.mark.parametrize("name", ["le\u202ena", "x" * 300])
+def test_a_name_of_the_directorys_that_no_credential_can_have_is_refused_and_not_asked_for(
+    store: Store, reader: Reader, name: str
+) -> None:
+    maker = ordering(store, reader, Template("acme"))
+    denied = maker.make(VerifiedUser(name), soon())
+    assert isinstance(denied, Denied)
+    assert "no user name" in denied.reason
+
+
+@contextmanager
+def answering(path: Path, said: bytes) -> Iterator[None]:
+    """Have somebody say the same to whoever gives an order, and hang up."""
+
+    def serve() -> None:
+        with listener:
+            client, _ = listener.accept()
+            with client, suppress(OSError):
+                client.recv(65_536)
+                client.sendall(said)
+
+    listener = listening(path)
+    listener.settimeout(PATIENCE)
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield
+    thread.join()
+
+
+def soon() -> float:
+    return time.monotonic() + PATIENCE
 
 
 def test_senders_that_come_to_nothing_do_not_mean_any_sender() -> None:
     template = Template("acme", senders=["{otherMailbox}"])
     with pytest.raises(TemplateError, match="no sender results"):
         template.fill(VerifiedUser("lena"))
-    odd = VerifiedUser(
-        "lena", {"otherMailbox": ("not an address", "a@b@c", "*@x", "example.com", "*.com", "")}
+    values = (
+        "not an address",
+        "a@b@c",
+        "*@x",
+        "example.com",
+        "*.com",
+        "",
+        "a\u202e@b.test",
+        f"{'a' * 400}@b.test",
     )
+    odd = VerifiedUser("lena", {"otherMailbox": values})
     with pytest.raises(TemplateError):
         template.fill(odd)
 

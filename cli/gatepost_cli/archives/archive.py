@@ -19,8 +19,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import IO, Any, Literal, cast
 
-Part = Literal["databases", "keys", "images", "etc"]
-PARTS: tuple[Part, ...] = ("databases", "keys", "images", "etc")
+Part = Literal["databases", "keys", "images", "etc", "spool"]
+PARTS: tuple[Part, ...] = ("databases", "keys", "images", "etc", "spool")
 MANIFEST = "manifest.json"
 _FORMAT = 1
 _BLOCK = 1 << 20

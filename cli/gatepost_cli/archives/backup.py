@@ -1,7 +1,8 @@
 """Backups: everything that a gateway cannot make again, in one archive.
 
 A gzipped tar file (``archive``), mode 0600, of databases (SQLite's backup API, so that it is one moment's
-state while the daemons write), keys, hosted images, and settings with ``secrets`` and ``tls`` beside them.
+state while the daemons write), keys, hosted images, settings with ``secrets`` and ``tls`` beside them, and
+the spool (``spooled``), which is copied after the databases: what was accepted is in the one or the other.
 
 Restoring is ``restore``'s business. Raises BackupError, OSError, StoreUnavailable.
 """
@@ -11,11 +12,10 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import sqlite3
 import stat
 import tarfile
-from collections.abc import Iterator, Sequence
-from contextlib import closing, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import IO
@@ -24,16 +24,16 @@ from gatepost_cli.archives.archive import MANIFEST, PARTS, BackupError, Manifest
 from gatepost_core import __version__
 from gatepost_core.serving import scratch
 from gatepost_core.settings import Settings
-from gatepost_core.store import database_file, migrate
-from gatepost_core.store.engine import unavailable
+from gatepost_core.store.backend import DATABASES, Database
 
+JOURNAL = "databases/journal.db"
 __all__ = [
+    "JOURNAL",
     "PARTS",
     "BackupError",
     "Manifest",
     "Member",
     "Part",
-    "copy_database",
     "create",
     "databases",
     "trees",
@@ -55,42 +55,15 @@ class _Hashing(io.RawIOBase):
         return data
 
 
-def copy_database(url: str, target: Path) -> None:
-    """Copy a database as it is at this moment to ``target``, and see that the copy is sound.
-
-    Raises StoreUnavailable.
-    """
-    source_path = database_file(url)
-    try:
-        with (
-            closing(sqlite3.connect(f"file:{source_path}?mode=rw", uri=True)) as source,
-            closing(sqlite3.connect(target)) as copy,
-        ):
-            source.backup(copy)
-            copy.execute("PRAGMA journal_mode = DELETE")
-            check_database(copy)
-    except (sqlite3.Error, OSError) as error:
-        raise unavailable(url, error) from error
-
-
-def check_database(connection: sqlite3.Connection) -> None:
-    """Raise sqlite3.DatabaseError for a database that is damaged."""
-    (said,) = connection.execute("PRAGMA integrity_check").fetchone()
-    if said != "ok":
-        raise sqlite3.DatabaseError(f"damaged: {said}")
-
-
-def databases(settings: Settings) -> dict[str, str]:
-    """Return the member's name and the URL of each database."""
-    return {
-        f"databases/{database}.db": migrate.url_of(settings.store, database) for database in migrate.DATABASES
-    }
+def databases() -> dict[str, Database]:
+    """Return each database by its member's name."""
+    return {f"databases/{database}.db": database for database in DATABASES}
 
 
 def trees(settings: Settings, config: Path, parts: Sequence[Part] = PARTS) -> dict[str, Path]:
     """Return files and folders that are kept as they are, by their member's name or its beginning.
 
-    ``config`` is the settings file. A daemon's spool is one entry more.
+    ``config`` is the settings file.
     """
     etc = [config, config.with_suffix(".d"), config.parent / "secrets", config.parent / "tls"]
     known = {
@@ -102,9 +75,16 @@ def trees(settings: Settings, config: Path, parts: Sequence[Part] = PARTS) -> di
 
 
 def create(
-    target: Path, copies: dict[str, Path], kept: dict[str, Path], schemas: dict[str, str], now: datetime
+    target: Path,
+    copies: dict[str, Path],
+    kept: dict[str, Path],
+    schemas: dict[str, str],
+    now: datetime,
+    spooled: Iterable[tuple[str, Path, int]] = (),
 ) -> Manifest:
     """Write the archive: ``copies`` of databases by member's name, and the files of ``trees()``.
+
+    ``spooled``: the spool's files by member's name, and how many of their first bytes are kept.
 
     It gets its name when it is complete and on disk; of one that was killed nothing is left once the next is
     made. Raises OSError.
@@ -117,6 +97,8 @@ def create(
             for name, path in _files(kept):
                 with suppress(FileNotFoundError):  # an image that went meanwhile
                     files[name] = _add(archive, name, path, follow=name.startswith("etc/"))
+            for name, path, size in spooled:
+                files[name] = _add(archive, name, path, size=size)
             manifest = Manifest(__version__, now.isoformat(timespec="seconds"), schemas, files)
             _add_bytes(archive, MANIFEST, manifest.to_json(), now)
         raw.flush()
@@ -138,7 +120,9 @@ def _files(kept: dict[str, Path]) -> Iterator[tuple[str, Path]]:
                 yield f"{name}/{below}".removesuffix("/."), path
 
 
-def _add(archive: tarfile.TarFile, name: str, path: Path, *, follow: bool = False) -> Member:
+def _add(
+    archive: tarfile.TarFile, name: str, path: Path, *, follow: bool = False, size: int | None = None
+) -> Member:
     # The daemons' user may put a link, or what blocks, in a file's place at any time.
     flags = os.O_RDONLY | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(os.open(path, flags), "rb") as source:
@@ -146,7 +130,7 @@ def _add(archive: tarfile.TarFile, name: str, path: Path, *, follow: bool = Fals
             raise OSError(f"{path}: is no file any more")
         info = archive.gettarinfo(arcname=name, fileobj=source)
         info.type, info.linkname = tarfile.REGTYPE, ""  # a second link to a file is a file as well
-        info.size = os.fstat(source.fileno()).st_size
+        info.size = os.fstat(source.fileno()).st_size if size is None else size
         hashing = _Hashing(source)
         archive.addfile(info, hashing)
     return Member(info.size, hashing.sha256.hexdigest())

@@ -14,13 +14,12 @@ from __future__ import annotations
 import base64
 import os
 import re
-import sqlite3
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
+from gatepost_cli.archives import spooled
 from gatepost_cli.archives.archive import (
     BackupError,
     Manifest,
@@ -34,41 +33,58 @@ from gatepost_cli.archives.archive import (
 from gatepost_cli.archives.moves import give
 from gatepost_core.domain.images import is_name
 from gatepost_core.settings import KeysSettings, Settings, SettingsError, load
-from gatepost_core.store import database_file, migrate
+from gatepost_core.store import StoreUnavailable, migrate
+from gatepost_core.store.backend import DATABASES, Database
 from gatepost_core.store.images import SALT
+from gatepost_core.store.opening import open_backend
 
 _KEY_SIZE = 32  # as keyring makes them
 _KEY = re.compile(r"[a-z]+-[a-z]\.key")
 _ETC = re.compile(r"[^/]+\.toml|(?:[^/]+\.d|secrets|tls)/.+", re.DOTALL)
 
 
+class Copies(Protocol):
+    """What looks into copied databases: ``store.backend.Backend``."""
+
+    def schema_of(self, copy: Path) -> str:
+        """Return the schema of a copy. Raises StoreUnavailable for a damaged one."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where a gateway's files are: its databases by name, keys, hosted images, and the settings file."""
+    """Where a gateway's files are: keys, images, spool, the settings file, and each database's files.
 
-    databases: Mapping[migrate.Database, Path]
+    The first of these holds it; the others are what stands beside it.
+    """
+
+    databases: Mapping[Database, tuple[Path, ...]]
     keys: Path
     images: Path
+    spool: Path
     config: Path
+    store: Copies
 
     @classmethod
     def of(cls, settings: Settings, config: Path) -> Places:
         """Return those that settings name."""
-        databases: dict[migrate.Database, Path] = {
-            database: database_file(migrate.url_of(settings.store, database))
-            for database in migrate.DATABASES
-        }
-        return cls(databases, settings.keys.directory, settings.images.directory, config)
+        backend = open_backend(settings.store)
+        databases = {database: backend.files(database) for database in DATABASES}
+        keys, images, spool = settings.keys, settings.images, settings.spool
+        return cls(databases, keys.directory, images.directory, spool.directory, config, backend)
 
     def named(self) -> Iterator[tuple[str, Path]]:
         """Yield each place with the setting that names it."""
-        yield from zip(("store.url", "store.journal_url"), self.databases.values(), strict=True)
+        yield from zip(
+            ("store.url", "store.journal_url"), (files[0] for files in self.databases.values()), strict=True
+        )
         yield from (("keys.directory", self.keys), ("images.directory", self.images))
+        yield "spool.directory", self.spool
 
 
 def fits(manifest: Manifest) -> None:
     """Raise BackupError for an archive of schemas that this release does not know, or that lacks a part."""
-    for database in migrate.DATABASES:
+    for database in DATABASES:
         schema = manifest.schemas.get(database)
         if schema is None or f"databases/{database}.db" not in manifest.files:
             raise BackupError(f"it holds no {database} database: use another backup")
@@ -78,9 +94,10 @@ def fits(manifest: Manifest) -> None:
         part, _, rest = name.partition("/")
         if part == "etc" and not _ETC.fullmatch(rest):
             raise BackupError(f"it holds {shown(name)}, which no backup of Gatepost's does")
+    spooled.check(manifest)
 
 
-def _stranger(database: migrate.Database, schema: str, version: str) -> str:
+def _stranger(database: Database, schema: str, version: str) -> str:
     if migrate.older(database, schema):
         return (
             f"has schema {schema} of a version before the first release: restore it with commit "
@@ -140,22 +157,15 @@ def _room(manifest: Manifest, part: Part, into: Path) -> None:
         raise BackupError(f"{into.parent}: {needed} bytes are needed for {part}, {free} are free")
 
 
-def check_databases(folder: Path, manifest: Manifest) -> None:
+def check_databases(folder: Path, manifest: Manifest, store: Copies) -> None:
     """Raise BackupError unless both databases are sound and have the schemas that the manifest says."""
-    for database in migrate.DATABASES:
+    for database in DATABASES:
         try:
-            url = f"file:{folder / database}.db?mode=ro&immutable=1"
-            with closing(sqlite3.connect(url, uri=True)) as connection:
-                (said,) = connection.execute("PRAGMA integrity_check").fetchone()
-                schemas = connection.execute("SELECT version_num FROM alembic_version").fetchall()
-        except (sqlite3.Error, TypeError) as error:
+            schema = store.schema_of(folder / f"{database}.db")
+        except StoreUnavailable as error:
             raise BackupError(f"{database} database of the backup: {error}; use another backup") from error
-        if said != "ok" or schemas != [(manifest.schemas[database],)]:
-            why = (
-                f"damaged: {said}"
-                if said != "ok"
-                else f"has schema {schemas}, not {manifest.schemas[database]}"
-            )
+        if schema != manifest.schemas[database]:
+            why = f"has schema {schema}, not {manifest.schemas[database]}"
             raise BackupError(f"{database} database of the backup: {why}; use another backup")
 
 

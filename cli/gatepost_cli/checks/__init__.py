@@ -24,7 +24,8 @@ from gatepost_cli.checks.probe import probe
 from gatepost_cli.checks.records import dns
 from gatepost_cli.checks.release import release
 from gatepost_cli.checks.shared import postfix_shared
-from gatepost_cli.checks.sockets import milter_socket, policy_socket, sasl_socket
+from gatepost_cli.checks.sockets import events_socket, milter_socket, policy_socket, sasl_socket
+from gatepost_cli.checks.spool import spool
 from gatepost_cli.checks.stores import store
 from gatepost_cli.checks.walls import walls
 
@@ -40,6 +41,8 @@ _IN_ORDER: tuple[Check, ...] = (
     backends,
     clients,
     daemons,
+    spool,
+    events_socket,
     sasl_socket,
     policy_socket,
     milter_socket,

@@ -10,7 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from gatepost_cli.session import opened
+from gatepost_cli.owned import OwnedStore
+from gatepost_cli.session import owned
 from gatepost_core.settings import Settings
 
 if TYPE_CHECKING:
@@ -44,16 +45,21 @@ class Context:
         name = self.settings.postfix.hostname or self.postconf("-xh", "myhostname").strip()
         return name.rstrip(".").lower()
 
+    @property
+    def store(self) -> OwnedStore:
+        """The store, worked with as its owner."""
+        return self.once("store", lambda: owned(self.settings))
+
     @contextmanager
     def directory(self, *, write: bool = False) -> Iterator[Connection]:
         """Open the database of accounts, credentials and domains. Raises StoreUnavailable."""
-        with opened(self.settings.store.url, write=write) as connection:
+        with self.store.directory(write=write) as connection:
             yield connection
 
     @contextmanager
     def journal(self) -> Iterator[Connection]:
         """Open the database of messages. Raises StoreUnavailable."""
-        with opened(self.settings.store.journal) as connection:
+        with self.store.journal() as connection:
             yield connection
 
     def postconf(self, *words: str) -> str:

@@ -13,7 +13,7 @@ from datetime import timedelta
 
 from gatepost_cli.checks.base import Context, Finding, fault, good, note
 from gatepost_core.domain import stamp
-from gatepost_core.store import journal
+from gatepost_core.store import messages
 
 _SLACK = timedelta(minutes=2)
 _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
@@ -23,7 +23,7 @@ _TIMEX_SIZE = 512  # struct timex has 208 bytes on 64-bit machines
 def clock(context: Context) -> Iterator[Finding]:
     """Hold the clock against the newest record, then ask the kernel."""
     with context.journal() as connection:
-        newest = journal.recent(connection, limit=1)
+        newest = messages.recent(connection, limit=1)
     if newest and newest[0].created_at > context.now + _SLACK:
         yield fault(
             "clock",

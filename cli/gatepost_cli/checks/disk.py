@@ -8,9 +8,10 @@ from pathlib import Path
 
 from gatepost_cli.checks.base import Context, Finding, fault, good
 from gatepost_core.postfix import queue_size_limit
-from gatepost_core.store import database_file
+from gatepost_core.store.backend import Database
 
 _INODES = 1_000  # a message in the queue is a file
+_KEPT: tuple[tuple[Database, str], ...] = (("directory", "databases"), ("journal", "records of messages"))
 
 
 def disk(context: Context) -> Iterator[Finding]:
@@ -22,8 +23,7 @@ def disk(context: Context) -> Iterator[Finding]:
     seen: dict[int, tuple[str, Path, int]] = {}
     for what, place, needed in (
         ("Postfix's queue", settings.postfix.queue_directory, queue),
-        ("databases", database_file(settings.store.url).parent, least),
-        ("records of messages", database_file(settings.store.journal).parent, least),
+        *((what, file.parent, least) for database, what in _KEPT for file in context.store.files(database)),
         ("hosted images", settings.images.directory, least),
     ):
         existing = next(one for one in (place, *place.parents) if one.exists())

@@ -10,8 +10,9 @@ from sqlalchemy import select
 from gatepost_cli.checks.base import Context, Finding, fault, good
 from gatepost_cli.checks.stores import user_name
 from gatepost_cli.owner import as_owner_of
+from gatepost_cli.sharing import Shared, astray
 from gatepost_core.keys import Keyring, KeyringError, dkim_keys
-from gatepost_core.store import database_file, domains
+from gatepost_core.store import domains
 from gatepost_core.store.schema import secrets
 
 _RESTORE = "restore the key directory from the backup that goes with the database"
@@ -21,8 +22,7 @@ def keys(context: Context) -> Iterator[Finding]:
     """Look at the directory's mode, then read every key, as the daemons' user and against the store."""
     directory = context.settings.keys.directory
     if directory.is_dir():
-        mode = directory.stat().st_mode & 0o777
-        if mode & 0o007:
+        if (mode := directory.stat().st_mode & 0o777) & 0o007:
             advice = f"run 'chmod 0750 {directory}'"
             yield fault(str(directory), f"mode {mode:04o}", "0750: no access for others", advice)
         else:
@@ -36,14 +36,16 @@ def keys(context: Context) -> Iterator[Finding]:
     count = sum(len(ids) for ids in keyring.keys.values())
     yield good(str(directory), f"{count} keys, for {', '.join(keyring.keys)}")
     yield from _theirs(context)
-    if database_file(context.settings.store.url).exists():
+    yield from (fault(*one) for one in astray(Shared.of(context.settings)))
+    file = context.store.file("directory")
+    if file is None or file.exists():
         yield from _passwords(context, keyring)
         yield from _sealed(context, keyring)
 
 
 def _theirs(context: Context) -> Iterator[Finding]:
     """Say which keys are not the daemons' user's, who owns the store, or are out of his reach."""
-    place = database_file(context.settings.store.url).parent
+    place = context.store.home
     if not place.exists():
         return
     yield from _strangers(context, place.stat().st_uid)

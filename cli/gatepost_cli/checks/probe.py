@@ -9,11 +9,12 @@ that cannot exist (RFC 2606), and it asks for no bounce (RFC 3461).
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from gatepost_cli import smtp
+from gatepost_cli import behind, smtp
 from gatepost_cli.checks import probemail
 from gatepost_cli.checks.base import Context, Finding, fault, good
 from gatepost_cli.checks.services import endpoint, entries, serving
@@ -21,10 +22,13 @@ from gatepost_cli.checks.tls import no_trust, own_trust, said
 from gatepost_core.domain import MessageRecord, Mode
 from gatepost_core.keys import KeyringError
 from gatepost_core.postfix import Role, master_cf
-from gatepost_core.store import StoreError, StoreUnavailable, journal
+from gatepost_core.spool import Ends
+from gatepost_core.store import StoreError, StoreUnavailable, messages
 
+_LOOK_SECONDS = 0.05
 # The port to submit to: the first of these that master.cf serves.
 _ROLES: tuple[Role, ...] = ("submission", "submissions", "mx")
+_SILENT = "look whether Postfix runs (the check postfix, its log), and at the check milter-socket"
 
 
 def probe(context: Context) -> Iterator[Finding]:
@@ -61,6 +65,10 @@ def _advice(hop: str, refused: smtp.Refused, advice: str) -> str:
     return advice
 
 
+def _log_of(daemon: str) -> str:
+    return f"look at the log of gatepost-{daemon}, and the check {daemon}-socket"
+
+
 class _Stopped(Exception):  # noqa: N818 - a hop's own finding
     """A hop failed: what was found, what was expected."""
 
@@ -85,33 +93,15 @@ class _Session:
     def hops(self) -> Iterator[Finding]:
         """Take one hop after the other, up to the first that fails."""
         hops: tuple[tuple[str, Callable[[], str], str], ...] = (
-            (
-                "connect",
-                self._connect,
-                "look whether Postfix runs: the check postfix, and its log. It says nothing while it "
-                "waits for a milter: the check milter-socket",
-            ),
-            (
-                "TLS",
-                self._encrypt,
-                "look at the checks tls-certificate and ports. An smtpd that is new says nothing after it "
-                "while it waits for gatepost-sasl: the check sasl-socket",
-            ),
+            ("connect", self._connect, _SILENT),
+            ("TLS", self._encrypt, "look at the checks tls-certificate, ports, and sasl-socket"),
             ("credential", self._make, "look at the checks store and keys"),
-            (
-                "AUTH",
-                self._authenticate,
-                "look at the log of gatepost-sasl, and the checks sasl-socket and keys",
-            ),
+            ("AUTH", self._authenticate, f"{_log_of('sasl')}, and the check keys"),
             ("MAIL", self._mail, "look at Postfix's log"),
-            ("RCPT", self._recipient, "look at the log of gatepost-policy, and the check policy-socket"),
-            ("DATA", self._data, "look at the log of gatepost-policy, and the check policy-socket"),
-            (
-                "end of message",
-                self._message,
-                "look at the log of gatepost-milter, and the check milter-socket",
-            ),
-            ("record", self._recorded, "look at smtpd_milters in Postfix, and the log of gatepost-milter"),
+            ("RCPT", self._recipient, _log_of("policy")),
+            ("DATA", self._data, _log_of("policy")),
+            ("end of message", self._message, _log_of("milter")),
+            ("record", self._recorded, "look at smtpd_milters in Postfix; gatepost-events: the check spool"),
             ("features", self._applied, "'gatepost message show' has the reasons; look at the milter's log"),
         )
         where = f"{self._address[0]}:{self._address[1]}"
@@ -194,7 +184,11 @@ class _Session:
         return reply
 
     def _recorded(self) -> str:
-        record = self._record()
+        until = behind.reached(self._context)
+        record = self._awaited(until)
+        missing = behind.missing(self._context, until) if until and record is None else None
+        if missing:
+            raise _Stopped(f"message {self._queue_id} was accepted, and {missing}", "a record in the store")
         if record is None:
             raise _Stopped(
                 f"message {self._queue_id} was accepted and is not recorded: it passed no milter of "
@@ -219,7 +213,16 @@ class _Session:
             raise _Stopped(f"not applied: {why}", ", ".join(self._known.features))
         return ", ".join(sorted(record.applied))
 
+    def _awaited(self, until: Ends | None) -> MessageRecord | None:
+        """Return the record once the store has it; None when it has all of the spool, or never has."""
+        over = time.monotonic() + self._context.settings.doctor.timeout
+        while (record := self._record()) is None and time.monotonic() < over:
+            if until is not None and behind.missing(self._context, until) is None:
+                return self._record()
+            time.sleep(_LOOK_SECONDS)
+        return record
+
     def _record(self) -> MessageRecord | None:
         with self._context.journal() as connection:
-            found = journal.recent(connection, limit=1, username=self._known.username)
+            found = messages.recent(connection, limit=1, username=self._known.username)
         return found[0] if found else None

@@ -18,7 +18,7 @@ from gatepost_core.keys import Keyring
 from gatepost_core.keys.dkim_keys import active_keys
 from gatepost_core.keys.passwords import derive, new_password, new_username
 from gatepost_core.store import Conflict, accounts, credentials, domains
-from gatepost_core.store.journal import PROBE_TAG
+from gatepost_core.store.messages import PROBE_TAG
 
 LABEL = "gatepost doctor: probe"
 _ACCOUNT = "gatepost-doctor"

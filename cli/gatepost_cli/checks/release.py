@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gatepost_cli.checks.base import Context, Finding, fault, good
+from gatepost_cli.checks.daemons import NAMES
 from gatepost_cli.checks.stores import user_name
 from gatepost_cli.owner import as_owner_of
 from gatepost_core import __version__
 from gatepost_core.settings import Settings, fields, is_secret
-from gatepost_core.store import database_file
 
-_PROGRAMS = ("gatepost", "gatepost-sasl", "gatepost-policy", "gatepost-milter")
+_PROGRAMS = ("gatepost", *(f"gatepost-{name}" for name in NAMES))
 
 
 def release(context: Context) -> Iterator[Finding]:
@@ -59,7 +59,7 @@ def _current(prefix: Path) -> Finding:
 
 def _settings(context: Context) -> Iterator[Finding]:
     """Look at the files of settings: closed to others where they hold a secret, open to the daemons' user."""
-    place = database_file(context.settings.store.url).parent
+    place = context.store.home
     for file, secret in sorted(_files(context.settings).items()):
         mode = file.stat().st_mode & 0o777
         if secret and mode & 0o007:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from gatepost_cli.checks.base import Context, Finding, fault, good
+from gatepost_core.domain.orders import Answer, Ping, Result, write_answer, write_order
 from gatepost_core.serving.listen import UnixAddress, parse_address
 
 _USER = "postfix"
@@ -19,6 +20,12 @@ _MODE = 0o660
 # sendmail's libmilter/mfdef.h: SMFIC_OPTNEG with protocol version 6, all actions, no steps; SMFIC_QUIT.
 _NEGOTIATE = struct.pack(">IcIII", 13, b"O", 6, 0x1FF, 0)
 _QUIT = struct.pack(">Ic", 1, b"Q")
+
+
+def events_socket(context: Context) -> Iterator[Finding]:
+    """Ask gatepost-events whether it is there. Its socket is Gatepost's own."""
+    own = context.store.home.stat().st_gid
+    yield from _daemon(context, "events", context.settings.events.listen, _ping, _group(own))
 
 
 def sasl_socket(context: Context) -> Iterator[Finding]:
@@ -37,7 +44,7 @@ def milter_socket(context: Context) -> Iterator[Finding]:
 
 
 def _daemon(
-    context: Context, name: str, listen: str, talk: Callable[[socket.socket], str]
+    context: Context, name: str, listen: str, talk: Callable[[socket.socket], str], group: str = _GROUP
 ) -> Iterator[Finding]:
     address = parse_address(listen)
     start = f"run 'systemctl start gatepost-{name}.socket gatepost-{name}.service', and look at its log"
@@ -48,13 +55,16 @@ def _daemon(
         except FileNotFoundError:
             yield fault(listen, "no such socket", f"gatepost-{name} listening", start)
             return
-        yield _owner(path, status.st_mode, status.st_gid)
-        yield from _way(path)
+        yield _owner(path, status.st_mode, _group(status.st_gid), group)
+        if group == _GROUP:
+            yield from _way(path)
     try:
         with _connect(address, context.settings.doctor.timeout) as connection:
             yield good(listen, talk(connection))
     except PermissionError:
-        yield fault(listen, "may not connect", "a connection", "run as root, or as a member of group postfix")
+        yield fault(
+            listen, "may not connect", "a connection", f"run as root, or as a member of group {group}"
+        )
     except ConnectionRefusedError:
         found = "nobody listens: it was left by a daemon that ended"
         yield fault(listen, found, f"gatepost-{name} listening", start)
@@ -75,20 +85,19 @@ def _way(path: Path) -> Iterator[Finding]:
             yield fault(str(place), found, expected, f"run 'chgrp {_GROUP} {place}' and 'chmod g+x {place}'")
 
 
-def _owner(path: Path, mode: int, gid: int) -> Finding:
+def _group(gid: int) -> str:
     try:
-        group = grp.getgrgid(gid).gr_name
+        return grp.getgrgid(gid).gr_name
     except KeyError:
-        group = str(gid)
-    found = f"group {group}, mode {stat.S_IMODE(mode):04o}"
-    if stat.S_ISSOCK(mode) and group == _GROUP and stat.S_IMODE(mode) == _MODE:
+        return str(gid)
+
+
+def _owner(path: Path, mode: int, group: str, wanted: str) -> Finding:
+    found = f"group {group}, mode {stat.S_IMODE(mode):04o}" if stat.S_ISSOCK(mode) else "not a socket"
+    if found == (right := f"group {wanted}, mode {_MODE:04o}"):
         return good(str(path), found)
-    return fault(
-        str(path),
-        found if stat.S_ISSOCK(mode) else "not a socket",
-        f"a socket of group {_GROUP}, mode {_MODE:04o}: Postfix may connect, others may not",
-        "restart its .socket unit, which makes it anew",
-    )
+    expected = f"a socket of {right}: its members may connect, others may not"
+    return fault(str(path), found, expected, "restart its .socket unit, which makes it anew")
 
 
 def _connect(address: object, seconds: float) -> socket.socket:
@@ -115,6 +124,12 @@ def _greet(connection: socket.socket) -> str:
 def _ask(connection: socket.socket) -> str:
     connection.sendall(b"request=smtpd_access_policy\nprotocol_state=CONNECT\n\n")
     _until(connection, b"action=DUNNO\n\n", b"\n\n")
+    return "answers"
+
+
+def _ping(connection: socket.socket) -> str:
+    connection.sendall(write_order(Ping()))
+    _until(connection, write_answer(Answer(Result.HERE)), b"\n")
     return "answers"
 
 

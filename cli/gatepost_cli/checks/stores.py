@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from gatepost_cli.checks.base import Context, Finding, fault, good
 from gatepost_cli.owner import as_owner_of
-from gatepost_core.store import StoreUnavailable, database_file, migrate
+from gatepost_core.store import StoreUnavailable, migrate
+from gatepost_core.store.backend import DATABASES, Database
 
 _UPGRADE = "run 'gatepost store upgrade'"
 
 
 def store(context: Context) -> Iterator[Finding]:
     """Look at both databases."""
-    for database in migrate.DATABASES:
-        file = database_file(migrate.url_of(context.settings.store, database))
-        if not file.exists():
-            yield fault(str(file), "missing", "a database", _UPGRADE)
+    for database in DATABASES:
+        where, files = context.store.where(database), context.store.files(database)
+        if files and not files[0].exists():
+            yield fault(where, "missing", "a database", _UPGRADE)
             continue
-        yield from _files(file)
-        yield _schema(context, database, file)
+        yield from _files(files)
+        yield _schema(context, database, where)
 
 
 def user_name(uid: int) -> str:
@@ -33,14 +34,13 @@ def user_name(uid: int) -> str:
         return str(uid)
 
 
-def _files(file: Path) -> Iterator[Finding]:
+def _files(files: Iterable[Path]) -> Iterator[Finding]:
     """Hold a database's files against the owner of their directory, who is the daemons' user."""
-    uid = file.parent.stat().st_uid
-    owner = user_name(uid)
-    for one in (file, *(file.with_name(f"{file.name}{end}") for end in ("-wal", "-shm"))):
-        if not one.exists():  # SQLite makes and removes the other two
+    for one in files:
+        if not one.exists():  # some come and go
             continue
-        status = one.stat()
+        status, uid = one.stat(), one.parent.stat().st_uid
+        owner = user_name(uid)
         if status.st_uid != uid:
             found = f"belongs to {user_name(status.st_uid)}"
             yield fault(str(one), found, f"as its directory: {owner}", f"run 'chown {owner} {one}'")
@@ -63,13 +63,12 @@ def _usable(file: Path) -> bool:
         return mine and os.access(file.parent, os.W_OK | os.X_OK, effective_ids=True)
 
 
-def _schema(context: Context, database: migrate.Database, file: Path) -> Finding:
+def _schema(context: Context, database: Database, where: str) -> Finding:
     try:
-        with as_owner_of(file.parent):
-            behind = migrate.behind(context.settings.store, database)
+        schema = context.store.revision(database)
     except StoreUnavailable as error:
-        text = str(error).removeprefix(f"{file}: ")
-        return fault(str(file), text, "a database that can be read", "run as root, or restore it")
-    if behind:
-        return fault(str(file), "another schema", "this release's schema", _UPGRADE)
-    return good(str(file), "readable, at this release's schema")
+        text = str(error).removeprefix(f"{where}: ")
+        return fault(where, text, "a database that can be read", "run as root, or restore it")
+    if schema != migrate.head(database):
+        return fault(where, "another schema", "this release's schema", _UPGRADE)
+    return good(where, "readable, at this release's schema")

@@ -245,6 +245,17 @@ def parse_options(options: Iterable[str]) -> dict[str, FeatureValue]:
     return values
 
 
+def spell_options(values: FeatureValues) -> list[str]:
+    """Return the texts of which ``parse_options`` makes these values."""
+    return [f"{name}={_spelled(value)}" for name, value in values.items()]
+
+
+def _spelled(value: FeatureValue) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return value if isinstance(value, str) else ",".join(value)
+
+
 def in_force(*layers: FeatureValues) -> dict[str, FeatureValue]:
     """Return a value for every feature: the catalogue's default, then each layer over it.
 

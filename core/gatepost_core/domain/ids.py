@@ -6,21 +6,20 @@ that an id survives as part of an address whose local part a host lower-cased on
 
 from __future__ import annotations
 
-import base64
 import secrets
 
 from gatepost_core.domain.memo import memo
 
 LENGTH = 21
 _BYTES = 13
-_STANDARD = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 # RFC 4648's base 32 characters, handed out in ASCII order, so that ids sort as their bytes do.
 _SORTED = b"234567abcdefghijklmnopqrstuvwxyz"
 _ALPHABET = _SORTED.decode("ascii")
 # Two characters at a time: the standard library's encoder takes as long again.
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 _SHIFTS = range(95, 0, -10)
-_DECODE = bytes.maketrans(_SORTED, _STANDARD)
+# As int() writes base 32: base64.b32decode takes twenty times the steps, for each message.
+_DIGITS = bytes.maketrans(_SORTED, b"0123456789abcdefghijklmnopqrstuv")
 
 
 def new(milliseconds: int) -> str:
@@ -48,7 +47,7 @@ def _to_bytes(text: str) -> bytes:
     raw = text.lower().encode("ascii", "replace")
     if len(raw) != LENGTH or raw.translate(None, _SORTED):
         raise ValueError(f"not a message id: {text!r}; expected {LENGTH} characters of 2-7 and a-z")
-    value = base64.b32decode(raw.translate(_DECODE) + b"===")
-    if from_bytes(value) != text.lower():
+    number = int(raw.translate(_DIGITS), 32)
+    if number & 1:
         raise ValueError(f"not a message id: {text!r}")  # the 105th bit is not ours
-    return value
+    return (number >> 1).to_bytes(_BYTES, "big")

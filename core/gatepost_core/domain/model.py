@@ -49,13 +49,15 @@ class Source(StrEnum):
 class Account:
     """The owner of credentials and sender domains. ``name`` is unique.
 
-    ``image_quota``: bytes that its hosted images may have; None: what the setting says.
+    ``image_quota``: bytes that its hosted images may have; ``keep_days``: how long its messages are kept
+    (0: for good); None: what the setting says.
     """
 
     id: int
     name: str
     created_at: datetime
     image_quota: int | None = None
+    keep_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,11 +192,13 @@ class SenderDomain:
 
 @dataclass(frozen=True, slots=True)
 class MessageRecord:
-    """What is kept of an accepted message: committed before the client hears 250.
+    """What is kept of an accepted message: on disk before the client hears 250.
 
     ``id`` is the message's own id (``gatepost_core.domain.ids``), ``skipped`` maps a feature that was
     asked for and not applied to the reason why. ``mode`` ``sandbox``: it was accepted and not delivered.
-    ``metadata`` is what its sender gave it (``gatepost_core.domain.metadata``).
+    ``metadata`` is what its sender gave it (``gatepost_core.domain.metadata``), ``message_id`` the value of
+    its field Message-ID. ``account_id`` is 0 where it is not known: in records of earlier releases.
+    ``status`` is what became of it so far: ``gatepost_core.domain.outcomes``.
     """
 
     id: str
@@ -215,3 +219,6 @@ class MessageRecord:
     seconds: Mapping[str, float] = field(default_factory=dict)
     mode: Mode = Mode.LIVE
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    account_id: int = 0
+    message_id: str = ""
+    status: str = "accepted"

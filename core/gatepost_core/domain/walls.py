@@ -35,7 +35,7 @@ TOO_MANY = Reject(
 
 
 class Claims(Protocol):
-    """What is read of the store: ``gatepost_core.store.reader.Reader``. Both raise StoreUnavailable."""
+    """What is read of the store (``store.sqlite.reader.Reader``). Both raise StoreUnavailable."""
 
     def claims(self, name: str) -> tuple[Claim, ...]:
         """Return the claims to a name in A-labels and to names above it, the longest name first."""

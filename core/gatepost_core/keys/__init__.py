@@ -6,6 +6,6 @@ carry, ``passwords`` are generated and verified ones, ``argon2id`` those that pe
 here.
 """
 
-from gatepost_core.keys.keyring import PURPOSES, Keyring, KeyringError
+from gatepost_core.keys.keyring import PURPOSES, Keyring, KeyringError, Purpose
 
-__all__ = ["PURPOSES", "Keyring", "KeyringError"]
+__all__ = ["PURPOSES", "Keyring", "KeyringError", "Purpose"]

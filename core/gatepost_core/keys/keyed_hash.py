@@ -7,9 +7,8 @@ than the hash. ``hmac.digest`` gives the same values; a test holds that.
 
 from __future__ import annotations
 
-import functools
 import hashlib
-from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Any
 
 _BLOCK = 64  # of SHA-256, in bytes
@@ -47,16 +46,29 @@ class KeyedHash:
         digest: bytes = outer.digest()
         return digest
 
-    def beginning(self, first: bytes) -> Callable[[bytes], bytes]:
+    def beginning(self, first: bytes) -> Begun:
         """Return what gives the 32 bytes of ``first`` and what follows: many messages begin alike."""
-        begun = self._inner.copy()
-        begun.update(first)
-        return functools.partial(_ended, begun, self._outer)
+        inner = self._inner.copy()
+        inner.update(first)
+        return Begun(inner, self._outer)
 
 
-def _ended(begun: Any, outer: Any, rest: bytes) -> bytes:
-    inner, outer = begun.copy(), outer.copy()
-    inner.update(rest)
-    outer.update(inner.digest())
-    digest: bytes = outer.digest()
-    return digest
+class Begun:
+    """HMAC-SHA-256 of many messages that begin alike."""
+
+    __slots__ = ("_inner", "_outer")
+
+    def __init__(self, inner: Any, outer: Any) -> None:
+        self._inner = inner
+        self._outer = outer
+
+    def each(self, rests: Iterable[bytes]) -> list[bytes]:
+        """Return the 32 bytes for each message, of which these are what follows the beginning."""
+        begun, ended = self._inner.copy, self._outer.copy
+        found: list[bytes] = []
+        for rest in rests:
+            inner, outer = begun(), ended()
+            inner.update(rest)
+            outer.update(inner.digest())
+            found.append(outer.digest())
+        return found

@@ -3,6 +3,9 @@
 A purpose has one or several keys, told apart by a letter; the last in the alphabet makes
 new values, all of them check old ones, so a key is rotated by adding a file. Each holds 32
 random bytes in base64. Files that others may read are refused with ``KeyringError``.
+
+A daemon reads the keys of the purposes that it needs, and on a host where each purpose has a group of its own
+(``gatepost-key-<purpose>``) it can read no others: a key belongs to its purpose's group, which may read it.
 """
 
 from __future__ import annotations
@@ -10,10 +13,13 @@ from __future__ import annotations
 import base64
 import os
 import secrets
+from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from gatepost_core.keys.groups import group_of
 from gatepost_core.keys.keyed_hash import KeyedHash
 
 # Links and images, unsubscribing, bounces: apart, so that who answers one can forge no other.
@@ -29,20 +35,20 @@ class KeyringError(Exception):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Keyring:
-    """All keys of one directory, read once: ``{purpose: {id: 32 bytes}}``."""
+    """Keys of one directory, read once: ``{purpose: {id: 32 bytes}}``; none of a purpose not asked for."""
 
     keys: dict[Purpose, dict[str, bytes]]
     _hashes: dict[tuple[Purpose, str], KeyedHash] = field(default_factory=dict, init=False, compare=False)
 
     @classmethod
-    def load(cls, directory: Path) -> Keyring:
-        """Read every key of ``directory``. Raises KeyringError when a purpose has none."""
+    def load(cls, directory: Path, purposes: Collection[Purpose] = PURPOSES) -> Keyring:
+        """Read the keys of ``purposes``. Raises KeyringError when one has none, or none that can be read."""
         if directory.is_dir() and not os.access(directory, os.R_OK | os.X_OK):
             raise KeyringError(
                 f"{directory}: cannot be read by this user; run the command as root, or as the daemons' user"
             )
         keys: dict[Purpose, dict[str, bytes]] = {}
-        for purpose in PURPOSES:
+        for purpose in purposes:
             found = {
                 path.stem.rpartition("-")[2]: _read(path)
                 for path in sorted(directory.glob(f"{purpose}-?.key"))
@@ -73,7 +79,7 @@ class Keyring:
 def create_missing(directory: Path) -> list[Path]:
     """Make the directory (0750) and a first key (0640) for each purpose that has none.
 
-    Owner and group of new files are those of the directory. Returns the files that were made.
+    New files have the directory's owner, and their purpose's group (see ``shared``). Returns what was made.
     """
     directory.mkdir(mode=0o750, parents=True, exist_ok=True)
     made = []
@@ -97,10 +103,28 @@ def add(directory: Path, purpose: Purpose) -> Path:
     with os.fdopen(descriptor, "wb") as file:
         if os.geteuid() == 0:
             os.fchown(descriptor, owner.st_uid, owner.st_gid)
+        group = group_of(f"key-{purpose}", owner.st_uid)
+        if group is not None:
+            os.fchown(descriptor, -1, group)
         file.write(base64.b64encode(secrets.token_bytes(_SIZE)) + b"\n")
         file.flush()
         os.fsync(descriptor)
     return path
+
+
+def shared(directory: Path) -> Iterator[tuple[Path, int]]:
+    """Yield each key with the number of the group that is to read it, for purposes that have one here."""
+    owner = directory.stat().st_uid if directory.exists() else 0
+    for purpose in PURPOSES:
+        group = group_of(f"key-{purpose}", owner)
+        if group is not None:
+            yield from ((path, group) for path in sorted(directory.glob(f"{purpose}-?.key")))
+
+
+def _group_of(path: Path) -> str:
+    with suppress(OSError, KeyError):
+        return path.group()
+    return "that it has"
 
 
 def _read(path: Path) -> bytes:
@@ -109,7 +133,10 @@ def _read(path: Path) -> bytes:
             raise KeyringError(f"{path}: may be read by everybody; run 'chmod 0640 {path}'")
         key = base64.b64decode(path.read_bytes().strip(), validate=True)
     except OSError as error:
-        raise KeyringError(f"{path}: cannot be read: {error.strerror}") from error
+        raise KeyringError(
+            f"{path}: cannot be read: {error.strerror}; it is for its owner and the group "
+            f"{_group_of(path)}: see 'gatepost doctor --only keys'"
+        ) from error
     except ValueError as error:
         raise KeyringError(f"{path}: is not base64; restore it from a backup") from error
     if len(key) != _SIZE:

@@ -22,14 +22,15 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import ClassVar
+from itertools import groupby, islice
+from operator import itemgetter
+from typing import ClassVar, NamedTuple
 
 from gatepost_core.domain import ids
 from gatepost_core.domain.memo import memo
-from gatepost_core.keys.keyed_hash import KeyedHash
+from gatepost_core.keys.keyed_hash import Begun, KeyedHash
 from gatepost_core.keys.keyring import Keyring, Purpose
 from gatepost_core.keys.urlpaths import PathError, normal_path, normal_paths
 
@@ -59,6 +60,7 @@ _KEY_A = ord("a")
 _BOUNCE_PREFIX = "bounce-"
 _BOUNCE_SIZE, _BOUNCE_LENGTH = 25, 40  # bytes, and as characters of base 32
 
+_ORIGIN = itemgetter(0, 1)
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
@@ -187,49 +189,60 @@ class _Tokens:
         return raw[1], origin, data
 
 
+class _Series(NamedTuple):
+    """What tokens of one message for one scheme and authority begin with, and their MACs."""
+
+    head: bytes
+    macs: Begun
+
+    def tokens(self, paths: list[bytes]) -> list[str]:
+        """Return the token of each path; all are encoded in one go."""
+        size = len(self.head) + _MAC
+        filled = b"\0" * (
+            -size % 3
+        )  # base64 has no part of its own for less; what it makes of that is cut off
+        macs = [mac[:_MAC] for mac in self.macs.each(paths)]
+        text = _encoded(self.head + (filled + self.head).join(macs) + filled)
+        width, kept = (size + 2) // 3 * 4, (size * 4 + 2) // 3
+        return [text[place : place + kept] for place in range(0, width * len(paths), width)]
+
+
 class LinkIssuer:
     """Issues the tokens of one message's links, which begin alike but for what they led to."""
 
     def __init__(self, head: bytes, keyed: KeyedHash) -> None:
         self._heads = {"http": head, "https": bytes((head[0], head[1] | _HTTPS)) + head[2:]}
         self._keyed = keyed
-        # Most links of a message lead to one or two hosts.
-        self._begun: dict[tuple[str, str], tuple[bytes, Callable[[bytes], bytes]]] = {}
 
     def __call__(self, scheme: str, authority: str, path_and_query: str) -> str:
         """Return the token of one link. Raises TokenError."""
-        head, mac = self._begun.get((scheme, authority)) or self._begin(scheme, authority)
+        series = self._series(scheme, authority)
         try:
-            return _encoded(head + mac(normal_path(path_and_query))[:_MAC])
+            return series.tokens([normal_path(path_and_query)])[0]
         except PathError as error:
             raise TokenError(str(error)) from error
 
     def many(self, links: list[tuple[str, str, str]]) -> list[str | None]:
-        """Return the tokens of links (scheme, authority, path and query); None where one would be refused."""
-        found: list[str | None] = []
-        get, encode, keep = self._begun.get, binascii.b2a_base64, found.append
-        paths = normal_paths([path for _, _, path in links])
-        for (scheme, authority, _), path in zip(links, paths, strict=True):
-            begun = get((scheme, authority)) or self._begun_or_none(scheme, authority)
-            if path is None or begun is None:
-                keep(None)
-            else:
-                token = encode(begun[0] + begun[1](path)[:_MAC], newline=False)
-                keep(token.translate(_URL_SAFE, b"=").decode("ascii"))
-        return found
+        """Return the tokens of links (scheme, authority, path and query); None where one would be refused.
 
-    def _begun_or_none(self, scheme: str, authority: str) -> tuple[bytes, Callable[[bytes], bytes]] | None:
-        try:
-            return self._begin(scheme, authority)
-        except TokenError:
-            return None
+        Most links of a message lead to one or two hosts, and several of them to one address.
+        """
+        made: list[str | None] = []
+        paths = iter(normal_paths([path for _, _, path in links]))
+        for (scheme, authority), alike in groupby(links, _ORIGIN):
+            own = list(islice(paths, len(list(alike))))
+            asked = list(filter(None, dict.fromkeys(own)))
+            known = scheme in self._heads and authority
+            tokens = self._series(scheme, authority).tokens(asked) if known else ()
+            found = dict(zip(asked, tokens, strict=False))
+            made += [None if path is None else found.get(path) for path in own]
+        return made
 
-    def _begin(self, scheme: str, authority: str) -> tuple[bytes, Callable[[bytes], bytes]]:
+    def _series(self, scheme: str, authority: str) -> _Series:
         if scheme not in self._heads or not authority:
             raise TokenError(f"not a web address: {scheme}://{authority}")
         head = self._heads[scheme] + authority.encode("utf-8", "replace")
-        self._begun[scheme, authority] = known = (head, self._keyed.beginning(head + b"\0"))
-        return known
+        return _Series(head, self._keyed.beginning(head + b"\0"))
 
 
 class _LinkTokens(_Tokens):

@@ -9,13 +9,15 @@ what it needs, in the parent, and hands ``run`` the work of a worker, whatever l
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Generic, TypeVar
 
 import click
 
 from gatepost_core.domain.errors import StoreUnavailable
-from gatepost_core.keys.keyring import Keyring, KeyringError
+from gatepost_core.keys.keyring import Keyring, KeyringError, Purpose
 from gatepost_core.serving import log, scratch
 from gatepost_core.serving.lineserver import Observer
 from gatepost_core.serving.listen import ListenError, open_listener, parse_address
@@ -23,8 +25,8 @@ from gatepost_core.serving.metrics import Metrics, observing
 from gatepost_core.serving.prefork import Hooks, Supervisor, Work, WorkerContext
 from gatepost_core.settings import Settings, SettingsError, load
 from gatepost_core.settings.base import Daemon
-from gatepost_core.store.locate import database_file
-from gatepost_core.store.reader import Reader
+from gatepost_core.spool import SpoolFolderError, stream
+from gatepost_core.store import Reader, home
 
 BAD_CONFIGURATION = 4
 D = TypeVar("D", bound=Daemon)
@@ -36,14 +38,29 @@ class Boot(Generic[D]):
     Raises KeyringError or ListenError for what cannot be used.
     """
 
-    def __init__(self, name: str, settings: Settings, section: D) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        section: D,
+        *,
+        keys: Collection[Purpose] = (),
+        group: str = "postfix",
+    ) -> None:
         self._name = name
         self.settings = settings
         self.section = section
-        self.keyring = Keyring.load(settings.keys.directory)
-        self.listener = open_listener(parse_address(section.listen))
+        self._keyring = Keyring.load(settings.keys.directory, keys) if keys else None
+        self.listener = open_listener(parse_address(section.listen), group=group)
         self.metrics = Metrics(name, section.metrics_listen)
         self._at_end: list[Callable[[], object]] = [self.metrics.flush]
+
+    @property
+    def keyring(self) -> Keyring:
+        """The keys of the purposes that the daemon needs. Raises KeyringError for one that needs none."""
+        if self._keyring is None:
+            raise KeyringError(f"gatepost-{self._name} has no keys")
+        return self._keyring
 
     def reader(self) -> Reader:
         """Return a reader of the store for the workers, used once and closed again before they are forked.
@@ -61,6 +78,16 @@ class Boot(Generic[D]):
             reader.close()
         self._at_end.append(reader.close)
         return reader
+
+    def stream(self, name: str) -> Path:
+        """Return the folder of the stream that this daemon writes. Raises SpoolFolderError.
+
+        It may be the user's who owns the store: he reads it.
+        """
+        owner = 0
+        with suppress(OSError):
+            owner = home(self.settings.store).stat().st_uid
+        return stream(self.settings.spool.directory, name, owner)
 
     def observer(self, answered: str) -> Observer:
         """Return what a line server tells of itself; ``answered`` is the help text of its request times."""
@@ -99,11 +126,15 @@ def command(
     serve: Callable[[Boot[D]], int],
     *,
     check: Callable[[Settings], object] = lambda _: None,
+    keys: tuple[Purpose, ...] = (),
+    group: str = "postfix",
 ) -> click.Command:
     """Return ``gatepost-<name>``, which serves by ``section`` of the settings.
 
     ``serve`` runs until the daemon is told to stop, and returns the exit status. ``check`` raises
-    SettingsError for what this daemon cannot use; addresses and keys are looked at here.
+    SettingsError for what this daemon cannot use; addresses and keys are looked at here. ``keys``: the
+    purposes of those that it needs; ``group`` may use the socket, if the daemon binds it itself (empty: the
+    daemon's own).
     """
 
     def start(settings: Settings, *, only_check: bool) -> int:
@@ -113,12 +144,13 @@ def command(
         parse_address(own.listen)
         if own.metrics_listen:
             parse_address(own.metrics_listen)
-        Keyring.load(settings.keys.directory)
+        if keys:
+            Keyring.load(settings.keys.directory, keys)
         if only_check:
             click.echo(f"gatepost-{name}: the configuration is good")
             return 0
         _sweep(settings)
-        return serve(Boot(name, settings, own))
+        return serve(Boot(name, settings, own, keys=keys, group=group))
 
     @click.command(name=f"gatepost-{name}", help=text)
     @click.option("--config", "config", metavar="FILE", help="Settings file (TOML).")
@@ -127,7 +159,7 @@ def command(
     def run(config: str | None, assignments: tuple[str, ...], only_check: bool) -> None:
         try:
             sys.exit(start(load(config, _overrides(assignments)), only_check=only_check))
-        except (SettingsError, ListenError, KeyringError) as error:
+        except (SettingsError, ListenError, KeyringError, SpoolFolderError) as error:
             click.echo(f"gatepost-{name}: {error}", err=True)
             sys.exit(BAD_CONFIGURATION)
 
@@ -135,9 +167,9 @@ def command(
 
 
 def _sweep(settings: Settings) -> None:
-    """Remove what a killed backup or restore left beside databases, keys and images."""
-    store = database_file(settings.store.url).parent
-    for place in {store, settings.keys.directory.parent, settings.images.directory.parent}:
+    """Remove what a killed backup or restore left beside databases, keys and images, and in the spool."""
+    others = (settings.keys.directory.parent, settings.images.directory.parent, settings.spool.directory)
+    for place in {home(settings.store), *others}:
         scratch.sweep(place)
 
 

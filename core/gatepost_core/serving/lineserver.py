@@ -101,14 +101,14 @@ class _Connection:
 class LineServer:
     """A worker's part: accepts on a listening socket shared with the other workers and serves.
 
-    ``session`` makes the logic of a new connection; ``observe`` is told of connections and seconds;
-    ``unfit`` says why the worker can serve no more, the empty text while it can.
+    ``session`` makes the logic of a new connection, whose socket tells who is there; ``observe`` is told of
+    connections and seconds; ``unfit`` says why the worker can serve no more, the empty text while it can.
     """
 
     def __init__(
         self,
         listener: socket.socket,
-        session: Callable[[], LineSession],
+        session: Callable[[socket.socket], LineSession],
         *,
         limits: Limits | None = None,
         observe: Observer | None = None,
@@ -232,7 +232,7 @@ class LineServer:
         accepted.setblocking(False)
         if accepted.family != socket.AF_UNIX:
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection = _Connection(accepted, self._session(), deque())
+        connection = _Connection(accepted, self._session(accepted), deque())
         self._open[accepted.fileno()] = connection
         self._poll.register(accepted, _READ)
         self._observe.connected(1)

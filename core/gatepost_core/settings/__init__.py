@@ -4,7 +4,7 @@ Sections are defined in ``storage``, ``daemons``, ``external``, ``mail`` and ``d
 together, ``loading`` reads files, variables and flags, and raises ``SettingsError`` for what it cannot use.
 """
 
-from gatepost_core.settings.daemons import MilterSettings, PolicySettings, SaslSettings
+from gatepost_core.settings.daemons import EventsSettings, MilterSettings, PolicySettings, SaslSettings
 from gatepost_core.settings.doctor import DoctorSettings
 from gatepost_core.settings.external import LdapSettings, PamSettings
 from gatepost_core.settings.loading import DEFAULT_FILE, SettingsError, file_of, load
@@ -14,6 +14,7 @@ from gatepost_core.settings.storage import (
     ImagesSettings,
     KeysSettings,
     LogSettings,
+    SpoolSettings,
     StoreSettings,
 )
 from gatepost_core.settings.tree import Settings, fields, is_secret, sections, variable
@@ -24,6 +25,7 @@ __all__ = [
     "ClientsSettings",
     "DkimSettings",
     "DoctorSettings",
+    "EventsSettings",
     "ImagesSettings",
     "KeysSettings",
     "LdapSettings",
@@ -35,6 +37,7 @@ __all__ = [
     "SaslSettings",
     "Settings",
     "SettingsError",
+    "SpoolSettings",
     "StoreSettings",
     "TrackingSettings",
     "fields",

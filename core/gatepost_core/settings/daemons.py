@@ -1,4 +1,4 @@
-"""Sections of the daemons that Postfix talks to: sasl, policy, milter."""
+"""Sections of the daemons: sasl, policy and milter, which Postfix talks to, and events."""
 
 from __future__ import annotations
 
@@ -135,4 +135,34 @@ class MilterSettings(Daemon):
         default=10_000_000,
         description="Messages with more bytes than this pass without changes to their HTML, "
         "and the log says so.",
+    )
+
+
+class EventsSettings(Daemon):
+    """gatepost-events: moves what the spool holds into the store, and takes orders of the other daemons."""
+
+    workers: Annotated[int, Field(ge=1, le=1)] = Field(
+        default=1, description="Always 1: one process of a node writes to the store."
+    )
+    listen: Listen = "unix:/run/gatepost-events/orders"
+    users: tuple[str, ...] = Field(
+        default=("gatepost", "gatepost-sasl"),
+        description="System users whose processes may give orders (a credential at a first login), beside "
+        "root and the daemon's own. A name that the system does not know counts for nothing.",
+    )
+    interval: Annotated[float, Field(ge=0.02, le=60)] = Field(
+        default=0.25,
+        description="Most seconds from one look into the spool to the next. While mail flows, it is looked "
+        "at up to fifty times a second.",
+    )
+    prune_interval: Annotated[float, Field(ge=1, le=86_400)] = Field(
+        default=3600.0,
+        description="Seconds from one look for what is older than store.keep_days, or its account's own "
+        "number, to the next.",
+    )
+    node: str = Field(
+        default="",
+        max_length=255,
+        description="Name of this node in the store, by which it knows how far it has taken the spool; "
+        "empty: the host's name. It must not change while something waits in the spool.",
     )

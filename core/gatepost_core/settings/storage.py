@@ -1,11 +1,11 @@
-"""Sections of what is kept on disk: the store, the keys, hosted images; and of the log."""
+"""Sections of what is kept on disk: the store, the spool, the keys, hosted images; and of the log."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from gatepost_core.domain.model import WallMode
 from gatepost_core.settings.base import SECRET, Section
@@ -27,8 +27,14 @@ class StoreSettings(Section):
     )
     synchronous: Literal["full", "normal"] = Field(
         default="full",
-        description="SQLite: 'full' has a message record on disk before the client hears 250, as Postfix "
-        "has the message; 'normal' may lose the last records, never messages, in a power cut.",
+        description="SQLite: 'full' has on disk what was committed; 'normal' may lose the last commits in a "
+        "power cut, and takes them from the spool again. Message records are on disk in the spool before the "
+        "client hears 250, either way.",
+    )
+    keep_days: Annotated[int, Field(ge=0, le=36_500)] = Field(
+        default=0,
+        description="Days that messages and their events are kept; 0: for good. gatepost account set "
+        "--keep-days sets another number for one account.",
     )
 
     @field_validator("url", "journal_url")
@@ -43,6 +49,45 @@ class StoreSettings(Section):
     def journal(self) -> str:
         """The URL of the second database in force."""
         return self.journal_url or self.url.rpartition("/")[0] + "/journal.db"
+
+
+class SpoolSettings(Section):
+    """The spool: what must not be lost is on disk there before the store has it."""
+
+    directory: Path = Field(
+        default=Path("/var/lib/gatepost/spool"),
+        description="Directory of the spool, with a folder for each daemon that writes to it. On this "
+        "machine's own disk, and part of every backup.",
+    )
+    segment_size: Annotated[int, Field(ge=2 * 1024**2, le=1024**3)] = Field(
+        default=8 * 1024**2,
+        description="Bytes of one file. Each worker has two, the one that it writes to and the next one.",
+    )
+    keep: Annotated[float, Field(ge=0, le=24 * 365)] = Field(
+        default=24.0,
+        description="Hours that a file stays once the store has all of it. Longer than from one backup to "
+        "the next, so that what a restored store has not yet is taken from the spool. Files go earlier where "
+        "they take half of what the spool may have: new mail needs the room more.",
+    )
+    messages_limit: Annotated[int, Field(ge=1)] = Field(
+        default=2_000_000_000,
+        description="Bytes that records of messages may take. Once the store has not taken that much, "
+        "messages get 451.",
+    )
+    usage_limit: Annotated[int, Field(ge=1)] = Field(
+        default=200_000_000,
+        description="Bytes that last uses of credentials may take. What does not fit is not noted; nobody's "
+        "login is refused for it.",
+    )
+
+    @model_validator(mode="after")
+    def _room(self) -> SpoolSettings:
+        for name, limit in (("messages_limit", self.messages_limit), ("usage_limit", self.usage_limit)):
+            if limit < 4 * self.segment_size:
+                raise ValueError(
+                    f"{name}: expected at least four times segment_size, {4 * self.segment_size}"
+                )
+        return self
 
 
 class KeysSettings(Section):

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, PrivateAttr
 from pydantic.fields import FieldInfo
 
 from gatepost_core.settings.base import SECRET, Section
-from gatepost_core.settings.daemons import MilterSettings, PolicySettings, SaslSettings
+from gatepost_core.settings.daemons import EventsSettings, MilterSettings, PolicySettings, SaslSettings
 from gatepost_core.settings.doctor import DoctorSettings
 from gatepost_core.settings.external import LdapSettings, PamSettings
 from gatepost_core.settings.mail import ClientsSettings, DkimSettings, PostfixSettings, TrackingSettings
@@ -17,6 +17,7 @@ from gatepost_core.settings.storage import (
     ImagesSettings,
     KeysSettings,
     LogSettings,
+    SpoolSettings,
     StoreSettings,
 )
 
@@ -27,6 +28,7 @@ class Settings(Section):
     """All settings, a section each. ``origin`` tells where a value came from."""
 
     store: StoreSettings = Field(default_factory=StoreSettings)
+    spool: SpoolSettings = Field(default_factory=SpoolSettings)
     accounts: AccountsSettings = Field(default_factory=AccountsSettings)
     keys: KeysSettings = Field(default_factory=KeysSettings)
     log: LogSettings = Field(default_factory=LogSettings)
@@ -35,6 +37,7 @@ class Settings(Section):
     ldap: LdapSettings = Field(default_factory=LdapSettings)
     policy: PolicySettings = Field(default_factory=PolicySettings)
     milter: MilterSettings = Field(default_factory=MilterSettings)
+    events: EventsSettings = Field(default_factory=EventsSettings)
     tracking: TrackingSettings = Field(default_factory=TrackingSettings)
     images: ImagesSettings = Field(default_factory=ImagesSettings)
     dkim: DkimSettings = Field(default_factory=DkimSettings)

@@ -3,11 +3,12 @@
 SQLAlchemy 2 Core over SQLite in WAL mode. Two databases, because SQLite tells of a change anywhere in a
 file, and every message writes to the journal: credentials read through the cache must not be forgotten for
 that. Faults raise ``StoreUnavailable``. Daemons read with ``reader``, which does without SQLAlchemy, and
-find the file by ``locate``; what is offered here does without it. ``images`` keeps hosted images, as files.
+find the file by ``locate``; what is offered here does without it. Whoever else works with the store is given
+a ``backend``, which ``opening`` opens. ``images`` keeps hosted images, as files.
 """
 
 from gatepost_core.domain.errors import Conflict, NotFound, StoreError, StoreUnavailable
-from gatepost_core.store.locate import database_file
-from gatepost_core.store.reader import Reader
+from gatepost_core.store.sqlite.locate import database_file, home
+from gatepost_core.store.sqlite.reader import Reader
 
-__all__ = ["Conflict", "NotFound", "Reader", "StoreError", "StoreUnavailable", "database_file"]
+__all__ = ["Conflict", "NotFound", "Reader", "StoreError", "StoreUnavailable", "database_file", "home"]

@@ -17,6 +17,7 @@ from gatepost_core.domain.errors import Conflict, NotFound, StoreError, shown
 from gatepost_core.domain.model import Account
 from gatepost_core.store.schema import accounts, credentials, sender_domains
 
+KEEP_DAYS_MOST = 36_500
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -55,6 +56,18 @@ def set_image_quota(connection: Connection, name: str, quota: int | None) -> Acc
     return replace(account, image_quota=quota)
 
 
+def set_keep_days(connection: Connection, name: str, days: int | None) -> Account:
+    """Set how many days an account's messages are kept; 0: for good, None: as the setting says.
+
+    Raises NotFound, StoreError for a number that cannot be used.
+    """
+    if days is not None and not 0 <= days <= KEEP_DAYS_MOST:
+        raise StoreError(f"{days} days cannot be kept; expected 0 (for good) to {KEEP_DAYS_MOST}")
+    account = get(connection, name)
+    connection.execute(update(accounts).where(accounts.c.id == account.id).values(keep_days=days))
+    return replace(account, keep_days=days)
+
+
 def remove(connection: Connection, name: str) -> Account:
     """Remove an account that owns nothing any more, and return it. Raises NotFound, Conflict."""
     account = get(connection, name)
@@ -66,7 +79,7 @@ def remove(connection: Connection, name: str) -> Account:
 
 
 def _account(row: Row[Any]) -> Account:
-    return Account(row.id, row.name, row.created_at, row.image_quota)
+    return Account(row.id, row.name, row.created_at, row.image_quota, row.keep_days)
 
 
 def _new_id(key: object) -> int:

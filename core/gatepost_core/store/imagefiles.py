@@ -10,11 +10,14 @@ import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 USAGE = "usage"
+# For the group as far as the umask lets it, and for what mkstemp(3) makes as far as its folder does: where
+# the milter has a user of its own, who prunes is another one.
+FOLDER, FILE = 0o770, 0o660
 
 
 @dataclass(slots=True)
@@ -35,12 +38,14 @@ class Usage:
 @contextmanager
 def locked(folder: Path) -> Iterator[Usage]:
     """Keep out everybody else who changes what an account has; counted once, where it is not known."""
-    descriptor = os.open(folder / USAGE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    descriptor = os.open(folder / USAGE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         text = os.pread(descriptor, 32, 0).strip()
         usage = Usage(descriptor, int(text) if text.isdigit() else 0)
         if not text.isdigit():
+            with suppress(PermissionError):  # another user's, who has seen to it
+                os.fchmod(descriptor, FILE & folder.stat().st_mode)
             usage.set(counted(folder))
         yield usage
     finally:
@@ -68,7 +73,7 @@ def written(folder: Path, data: bytes) -> Iterator[Path]:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
-            os.fchmod(descriptor, 0o640)
+            os.fchmod(descriptor, FILE & folder.stat().st_mode)
             os.fsync(descriptor)
         yield Path(temporary)
     finally:

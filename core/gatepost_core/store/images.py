@@ -23,7 +23,7 @@ from pathlib import Path
 
 from gatepost_core.domain.images import ImageStore, QuotaError, image_name, is_name
 from gatepost_core.domain.memo import Recent
-from gatepost_core.store.imagefiles import USAGE, counted, locked, size_of, sync, written
+from gatepost_core.store.imagefiles import FOLDER, USAGE, counted, locked, size_of, sync, written
 
 _REMEMBERED = 10_000
 SALT = "salt"
@@ -82,7 +82,7 @@ class FileImageStore:
         if found is None:
             found = self.salt(account)
             if found is None:
-                self.folder(account).mkdir(mode=0o750, parents=True, exist_ok=True)
+                self.folder(account).mkdir(mode=FOLDER, parents=True, exist_ok=True)
                 with locked(self.folder(account)):
                     found = self.salt(account) or self._new_salt(account)
             self._salts.put(account, found)
@@ -118,12 +118,12 @@ class FileImageStore:
 
     def _place(self, path: Path, data: bytes, *, replace: bool) -> bool:
         """Give the image's file its name; False when another thread or process was first."""
-        path.parent.mkdir(mode=0o750, exist_ok=True)
+        path.parent.mkdir(mode=FOLDER, exist_ok=True)
         digest = hashlib.sha256(data).hexdigest()
         content = self._directory / _CONTENT / digest[:2] / digest
         if not replace and _linked(content, path, len(data)):
             return True
-        content.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+        content.parent.mkdir(mode=FOLDER, parents=True, exist_ok=True)
         with written(path.parent, data) as temporary:
             with suppress(OSError):  # there already, or as many links as the file system takes
                 os.link(temporary, content)

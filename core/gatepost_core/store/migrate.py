@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
 
 from alembic import command, util
 from alembic.config import Config
@@ -21,18 +20,29 @@ from sqlalchemy import Engine
 
 from gatepost_core.domain.errors import NotFound, StoreError, StoreUnavailable
 from gatepost_core.settings import StoreSettings
-from gatepost_core.store.engine import database_file, faults, open_engine
+from gatepost_core.store.backend import DATABASES, Database
+from gatepost_core.store.sqlite.engine import database_file, faults, open_engine
+from gatepost_core.store.sqlite.locate import url_of
 
-Database = Literal["directory", "journal"]
-DATABASES: tuple[Database, ...] = ("directory", "journal")
+__all__ = [
+    "DATABASES",
+    "LAST_BEFORE_RELEASE",
+    "MIGRATIONS",
+    "Database",
+    "behind",
+    "downgrade_one",
+    "head",
+    "knows",
+    "older",
+    "revision",
+    "upgrade",
+    "upgrade_one",
+    "url_of",
+]
+
 # The last version of Gatepost that knows the schemas from before the first release.
 LAST_BEFORE_RELEASE = "d95cc4a"
 MIGRATIONS = Path(__file__).parent / "migrations"
-
-
-def url_of(settings: StoreSettings, database: Database) -> str:
-    """Return the URL of one of the two databases."""
-    return settings.url if database == "directory" else settings.journal
 
 
 def upgrade(settings: StoreSettings) -> dict[Database, tuple[str | None, str | None]]:
@@ -146,7 +156,10 @@ def _create_file(path: Path) -> None:
     path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
     owner = path.parent.stat()
     if not path.exists():
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o640))
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o640)
+        # Whatever the caller's umask: daemons of other users read it by its group.
+        os.fchmod(descriptor, 0o640)
+        os.close(descriptor)
         if os.geteuid() == 0:
             os.chown(path, owner.st_uid, owner.st_gid)
 

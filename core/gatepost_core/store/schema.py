@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Dialect,
@@ -68,6 +69,8 @@ accounts = Table(
     Column("created_at", UtcDateTime, nullable=False),
     # Bytes of hosted images; without one the setting's counts.
     Column("image_quota", BigInteger),
+    # Days that messages and their events are kept (0: for good); without them the setting's count.
+    Column("keep_days", Integer),
 )
 
 credentials = Table(
@@ -166,8 +169,9 @@ store_facts = Table(
 messages = Table(
     "messages",
     journal,
+    # In the order of time, which every list of messages is in.
     Column("id", String(21), primary_key=True),
-    Column("created_at", UtcDateTime, nullable=False, index=True),
+    Column("created_at", UtcDateTime, nullable=False),
     # No foreign key: the credential is in the other database, and its messages outlive it.
     Column("credential_id", Integer, nullable=False),
     Column("username", String(255), nullable=False),
@@ -185,8 +189,127 @@ messages = Table(
     Column("seconds", JSON, nullable=False),
     Column("mode", String(16), nullable=False, server_default="live"),
     Column("metadata", JSON, nullable=False, server_default="{}"),
-    # Ids are in the order of time.
+    # Without one the row is of a release before the spool, and what is looked up of it is not indexed yet.
+    Column("account_id", Integer),
+    # The field Message-ID, with its brackets.
+    Column("message_id", String(250), nullable=False, server_default=""),
+    # The address in From, or else the envelope sender, in lower case.
+    Column("from_address", String(320), nullable=False, server_default=""),
+    # What became of it: accepted, or the worst of what became of its recipients.
+    Column("status", String(16), nullable=False, server_default="accepted"),
     Index("ix_messages_username", "username", "id"),
+    Index("ix_messages_account_id", "account_id", "id"),
+)
+_REFERRED = messages.c.message_id != ""
+Index("ix_messages_message_id", messages.c.message_id, sqlite_where=_REFERRED, postgresql_where=_REFERRED)
+_FROM = messages.c.from_address != ""
+Index(
+    "ix_messages_from_address",
+    messages.c.from_address,
+    messages.c.id,
+    sqlite_where=_FROM,
+    postgresql_where=_FROM,
+)
+# Most messages have the status that is left out, or one of few others.
+_MOVED = messages.c.status != "accepted"
+Index("ix_messages_status", messages.c.status, messages.c.id, sqlite_where=_MOVED, postgresql_where=_MOVED)
+
+# A row for each recipient; the address is in lower case, and cut at 320 characters.
+recipients = Table(
+    "recipients",
+    journal,
+    Column("message_id", String(21), primary_key=True),
+    Column("address", String(320), primary_key=True),
+    Column("domain", String(253), nullable=False),
+    # The newest of what became of it, and when.
+    Column("state", String(16), nullable=False, server_default="accepted"),
+    Column("state_at", UtcDateTime),
+    Index("ix_recipients_address", "address", "message_id"),
+    Index("ix_recipients_domain", "domain", "message_id"),
+    sqlite_with_rowid=False,
+)
+
+# The tags of messages, to find messages by them.
+tags = Table(
+    "tags",
+    journal,
+    Column("tag", String(255), primary_key=True),
+    Column("message_id", String(21), primary_key=True),
+    Index("ix_tags_message_id", "message_id"),
+    sqlite_with_rowid=False,
+)
+
+# Nodes by number: their names would be in every event.
+nodes = Table(
+    "nodes",
+    journal,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(255), nullable=False, unique=True),
+)
+
+# A node numbers its own events, in the order in which it commits them: whoever follows misses none.
+events = Table(
+    "events",
+    journal,
+    Column("node", Integer, primary_key=True, autoincrement=False),
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    # Its own id, in the order of time; of the event that a message was accepted, the message's.
+    Column("id", String(21), nullable=False),
+    Column("time", UtcDateTime, nullable=False),
+    Column("type", String(32), nullable=False),
+    Column("message_id", String(21), nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("credential_id", Integer, nullable=False),
+    Column("account_id", Integer, nullable=False),
+    Column("detail", JSON, nullable=False),
+    UniqueConstraint("id"),
+    Index("ix_events_type", "type", "id"),
+    Index("ix_events_message_id", "message_id", "id"),
+    sqlite_with_rowid=False,
+)
+
+# Events of messages that are not known yet; ``kept_at`` is when they were read.
+pending_events = Table(
+    "pending_events",
+    journal,
+    Column("id", String(21), primary_key=True),
+    Column("message_id", String(21), nullable=False, index=True),
+    Column("type", String(32), nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("time", UtcDateTime, nullable=False),
+    Column("detail", JSON, nullable=False),
+    Column("kept_at", UtcDateTime, nullable=False, index=True),
+)
+
+# What happened, counted by the hour (hours since 1970): by ``kind`` credential, tag and domain (of
+# recipients). A credential's keys of one hour are bounded; what goes beyond is counted under the key ''.
+rollups = Table(
+    "rollups",
+    journal,
+    Column("hour", Integer, primary_key=True, autoincrement=False),
+    Column("node", Integer, primary_key=True, autoincrement=False),
+    Column("credential_id", Integer, primary_key=True, autoincrement=False),
+    Column("kind", String(16), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("type", String(32), primary_key=True),
+    Column("account_id", Integer, nullable=False),
+    # Events, and the recipients that they tell of: one, but of a message that was accepted all.
+    Column("count", BigInteger, nullable=False),
+    Column("recipients", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# How far a segment of a node's spool was taken; ``gone_at``: when it was used up there.
+positions = Table(
+    "positions",
+    journal,
+    Column("node", Integer, primary_key=True, autoincrement=False),
+    Column("stream", String(32), primary_key=True),
+    Column("segment", String(32), primary_key=True),
+    Column("offset", BigInteger, nullable=False),
+    Column("finished", Boolean, nullable=False),
+    Column("gone_at", UtcDateTime),
+    sqlite_with_rowid=False,
 )
 
 credential_usage = Table(

@@ -6,10 +6,10 @@ which addresses). Both depend on the part alone, so ``HtmlPart.once`` keeps them
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from itertools import compress, groupby
 from typing import NamedTuple
 
-from gatepost_milter.features.shownurls import TEXT_MOST, inner, shows_url
+from gatepost_milter.features.shownurls import TEXT_MOST, inner, show_urls
 from gatepost_milter.features.targets import Targets, targets
 from gatepost_milter.html.attributes import Finder
 from gatepost_milter.html.gaps import end_tags
@@ -22,20 +22,39 @@ _HREF = Finder("href")
 _FOLLOWED = frozenset({"a", "area"})
 
 
+class _Hrefs(NamedTuple):
+    """Where values of ``href`` start, what they are, and whose: a scan and the tag's place there."""
+
+    values: list[tuple[int, str]]
+    tags: list[tuple[Scan, int]]
+
+
+def _hrefs(part: HtmlPart) -> _Hrefs:
+    """Return what ``href`` of each element is that may be followed."""
+    found = _Hrefs([], [])
+    _of_scan(part.scan, found, vml=False)
+    for conditional in part.scan.conditionals:
+        _of_scan(conditional.scan, found, vml=True)
+    return found
+
+
+def _of_scan(scan: Scan, found: _Hrefs, *, vml: bool) -> None:
+    tags = scan.tags
+    places = [
+        place
+        for place, (_, name, _, _) in enumerate(tags)
+        if name in _FOLLOWED or (vml and name.startswith("v:"))
+    ]
+    for place, href in zip(places, _HREF.starts([tags[place][2] for place in places]), strict=True):
+        if href is not None:
+            start, name, _, _ = tags[place]
+            found.values.append((start + 1 + len(name) + href[0], href[1]))
+            found.tags.append((scan, place))
+
+
 def links(part: HtmlPart) -> Targets:
     """Return the links of a part, those in conditional comments included."""
-    found = list(_of_scan(part.scan, vml=False))
-    for conditional in part.scan.conditionals:
-        found += _of_scan(conditional.scan, vml=True)
-    return targets(found, utf8=part.utf8)
-
-
-def _of_scan(scan: Scan, *, vml: bool) -> Iterator[tuple[int, str]]:
-    for start, name, attributes, _ in scan.tags:
-        if name in _FOLLOWED or (vml and name.startswith("v:")):
-            href = _HREF(attributes)
-            if href is not None:
-                yield start + 1 + len(name) + href.start, href.raw
+    return targets(part.once(_hrefs).values, utf8=part.utf8)
 
 
 class _Anchor(NamedTuple):
@@ -48,16 +67,9 @@ class _Anchor(NamedTuple):
 
 def _anchors(part: HtmlPart) -> list[_Anchor]:
     """Return the ``<a>`` elements of a part whose links are followed."""
-    starts = iter(part.once(links).starts)
-    start = next(starts, -1)
-    found: list[_Anchor] = []
-    for scan in (part.scan, *(conditional.scan for conditional in part.scan.conditionals)):
-        for place, (at, name, attributes, _) in enumerate(scan.tags):
-            if at < start < at + len(name) + len(attributes) + 2:
-                if name == "a":
-                    found.append(_Anchor(start, scan, place))
-                start = next(starts, -1)
-    return found
+    found, tags = part.once(links), part.once(_hrefs).tags
+    pairs = zip(found.starts, [tags[number] for number in found.followed], strict=True)
+    return [_Anchor(start, scan, place) for start, (scan, place) in pairs if scan.tags[place][1] == "a"]
 
 
 class Shown(frozenset[int]):
@@ -113,4 +125,9 @@ def _is_word(text: str) -> bool:
 
 def showing_url(part: HtmlPart) -> Shown:
     """Return the starts of those links whose text is a URL."""
-    return Shown(link for link, scan, place in part.once(_anchors) if shows_url(scan, place))
+    found: list[int] = []
+    for _, alike in groupby(part.once(_anchors), lambda anchor: id(anchor.scan)):
+        anchors = list(alike)
+        shown = show_urls(anchors[0].scan, [anchor.place for anchor in anchors])
+        found += compress([anchor.link for anchor in anchors], shown)
+    return Shown(found)

@@ -8,10 +8,10 @@ Never raises.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 
 from gatepost_milter.html.attributes import unescaped
-from gatepost_milter.html.gaps import end_tags
-from gatepost_milter.html.gaps import text as gap_text
+from gatepost_milter.html.gaps import text_until
 from gatepost_milter.html.scanner import Scan
 
 # No URL that anybody shows is longer; what is longer is prose.
@@ -32,37 +32,40 @@ _EDGE = " \t\n\f\r\u00a0()[]{}<>\"'`«»‹›“”‘’„‚.,;:!?→›…*
 _LINE_BREAKS = frozenset({"br", "p", "div", "td", "tr", "table", "li", "h1", "h2", "h3", "hr"})
 
 
-def shows_url(scan: Scan, index: int) -> bool:
-    """Say whether the ``<a>`` at ``scan.tags[index]`` has a URL or a host name as its text."""
-    following = scan.tags[index + 1][3] if index + 1 < len(scan.tags) else scan.tail
-    end = following.find("</a>")
-    if end >= 0 and "<" not in following[:end]:
-        text = following[:end]
+def show_urls(scan: Scan, places: Iterable[int]) -> Iterator[bool]:
+    """Say of each ``<a>``, which stands at ``scan.tags[place]``, whether its text is a URL or a host name."""
+    tags, last = scan.tags, len(scan.tags) - 1
+    known: dict[str, bool] = {}
+    for place in places:
+        text, closed = text_until(tags[place + 1][3] if place < last else scan.tail, "a")
+        if not closed and place < last and tags[place + 1][1] != "a":
+            text = inner(scan, place)
         if "." not in text and "&" not in text and text.isascii():
-            return False
-    text = inner(scan, index)
-    if "." not in text and "&" not in text and text.isascii():
-        return False
-    return is_url(unescaped(text))
+            yield False
+            continue
+        if text not in known:
+            known[text] = is_url(unescaped(text))
+        yield known[text]
 
 
 def is_url(text: str) -> bool:
     """Say whether ``text`` is nothing but a URL or a host name."""
-    word = _INVISIBLE.sub("", text).strip(_EDGE)
-    return 0 < len(word) < TEXT_MOST and not any(map(str.isspace, word)) and _URL.fullmatch(word) is not None
+    word = (text if text.isascii() else _INVISIBLE.sub("", text)).strip(_EDGE)
+    return len(word) < TEXT_MOST and _URL.fullmatch(word) is not None
 
 
 def inner(scan: Scan, index: int) -> str:
     """Return the link's text, character references as they are."""
     pieces: list[str] = []
     size = 0
-    for place in range(index + 1, len(scan.tags) + 1):
-        gap = scan.tags[place][3] if place < len(scan.tags) else scan.tail
+    tags, count = scan.tags, len(scan.tags)
+    for place in range(index + 1, count + 1):
+        name, gap = (tags[place][1], tags[place][3]) if place < count else ("", scan.tail)
+        text, closed = text_until(gap, "a")
+        pieces.append(text)
         size += len(gap)
-        close = next((start for start, name in end_tags(gap) if name == "a"), None)
-        pieces.append(gap_text(gap if close is None else gap[:close]))
-        if close is not None or size > TEXT_MOST or (place < len(scan.tags) and scan.tags[place][1] == "a"):
+        if closed or size > TEXT_MOST or name == "a":
             break
-        if place < len(scan.tags) and scan.tags[place][1] in _LINE_BREAKS:
+        if name in _LINE_BREAKS:
             pieces.append(" ")
     return "".join(pieces)

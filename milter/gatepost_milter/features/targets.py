@@ -1,4 +1,4 @@
-"""The addresses of a part that may be led elsewhere, as columns; each is read once, by ``urls.follows``.
+"""The addresses of a part that may be led elsewhere, as columns; each is read once, by ``urls.follow``.
 
 Of a part that is like an earlier one (``html.template``) most is known: where a slot is in the path or query,
 and holds nothing unusual, what stands there is the new path and query. Otherwise addresses are read anew.
@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from operator import add
 from typing import NamedTuple
 
-from gatepost_milter.features.urls import follows, is_plain
+from gatepost_milter.features.urls import follow, is_plain
 from gatepost_milter.html.part import HtmlPart
 from gatepost_milter.html.slots import Slot
 from gatepost_milter.html.template import Like, Spans
@@ -68,23 +69,28 @@ class Targets:
         rests = list(self.rests)
         for number, (start, end) in zip(moves.changing, moves.rests.moved(like), strict=True):
             rests[number] = text[start:end].replace("&amp;", "&")
-        return Targets(*moves.places.columns(like), self.schemes, self.authorities, rests, same=True)
+        return Targets(
+            *moves.places.columns(like),
+            self.schemes,
+            self.authorities,
+            rests,
+            followed=self.followed,
+            same=True,
+        )
 
 
 def targets(values: Iterable[tuple[int, str]], *, utf8: bool) -> Targets:
     """Return those of addresses (their places, and what is written there) that may be led elsewhere."""
-    found = Targets([], [], [], [], [], list(values))
-    for number, (place, raw) in enumerate(found.values):
-        target = follows(raw, utf8=utf8)
-        if target is not None:
-            start, scheme, authority, rest = target
-            found.followed.append(number)
-            found.starts.append(place + start)
-            found.ends.append(place + start + len(scheme) + 3 + len(authority))
-            found.schemes.append(scheme)
-            found.authorities.append(authority)
-            found.rests.append(rest)
-    return found
+    written = list(values)
+    found = follow([raw for _, raw in written], utf8=utf8)
+    followed = [number for number, target in enumerate(found) if target is not None]
+    good = list(filter(None, found))
+    starts = [written[number][0] + target[0] for number, target in zip(followed, good, strict=True)]
+    schemes, authorities = [target[1] for target in good], [target[2] for target in good]
+    sizes = map(add, map(len, schemes), map(len, authorities))
+    ends = [start + size + 3 for start, size in zip(starts, sizes, strict=True)]
+    rests = [target[3] for target in good]
+    return Targets(starts, ends, schemes, authorities, rests, written, followed)
 
 
 def _moves(found: Targets, like: Like) -> _Moves:

@@ -8,7 +8,7 @@ alone, as are marks of template languages. Errors of the rewriter are its caller
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable
+from collections.abc import Collection, Iterable
 from typing import TypeAlias
 
 from gatepost_milter.editing.edits import Edit
@@ -18,14 +18,19 @@ from gatepost_milter.surgery.context import ClickRewriter, Many
 
 # Where ``scheme://authority`` starts and ends, scheme, authority, path and query.
 Found: TypeAlias = tuple[int, int, str, str, str]
+# The same without its end.
+Target: TypeAlias = tuple[int, str, str, str]
 
 _ABSOLUTE = re.compile(
     r"[ \t\n\f\r]*+((https?)://([^\x00-\x20\x7f/?#\\<>\"'`{}|^&]++))(?=[/?#]|[ \t\n\f\r]*+\Z)", re.IGNORECASE
 )
 # Most addresses: nothing in them asks for a second look, but "&" for its references.
-_PLAIN = re.compile(
-    r"((https?)://([A-Za-z0-9.:-]++))((?:[/?](?:[A-Za-z0-9_~+,:@!=;&?.-]++|/(?!\.))*)?)(?:#[\w-]*+)?"
+_PLAIN_ADDRESS = (
+    r"(https?)://([A-Za-z0-9.:-]++)((?:(?!/\.)[/?](?:[A-Za-z0-9_~+,:@!=;&?.-]++|/(?!\.))*)?)(?:#[\w-]*+)?"
 )
+_PLAIN = re.compile(_PLAIN_ADDRESS)
+# A line of addresses: the parts of such a one, or the line.
+_EACH = re.compile(rf"(?:{_PLAIN_ADDRESS}|([^\n]*+))\n")
 # Marks of the template languages that senders fill in later. A name between percent signs is one unless
 # these are escapes: "%recipient.id%", not "%E4%BD%A0".
 _PLACEHOLDER = re.compile(
@@ -42,16 +47,27 @@ _SAFE_PREFIXES = re.compile(r"(?:https?://[A-Za-z0-9.:_-]++/[A-Za-z0-9._~/-]++(?
 _AUTHORITIES_MOST = 8  # each is sought in all prefixes
 
 
-def follows(raw: str, *, utf8: bool) -> tuple[int, str, str, str] | None:
-    """Return where an address to follow begins in ``raw``, its scheme, authority, path and query.
+def follow(raws: list[str], *, utf8: bool) -> list[Target | None]:
+    """Return ``follows`` of each address; most are plain, and are read in one go."""
+    joined = "\n".join([*raws, ""])
+    if joined.count("\n") != len(raws):
+        return [follows(raw, utf8=utf8) for raw in raws]
+    meant = joined.count("&") == joined.count("&amp;")
+    if meant:
+        joined = joined.replace("&amp;", "&")
+    return [
+        (0, scheme, authority, rest)
+        if scheme and (rest := path if meant or "&" not in path else _meant(path)) is not None
+        else follows(raw, utf8=utf8)
+        for raw, (scheme, authority, path, _) in zip(raws, _EACH.findall(joined), strict=True)
+    ]
+
+
+def follows(raw: str, *, utf8: bool) -> Target | None:
+    """Return where what is to be followed begins in an address, its scheme, authority, path and query.
 
     ``utf8``: the document is declared to be UTF-8. None for what is left alone.
     """
-    plain = _PLAIN.fullmatch(raw)
-    if plain is not None:
-        rest = _meant(plain[4])
-        if rest is not None and not rest.startswith("/."):
-            return 0, plain[2], plain[3], rest
     found = _ABSOLUTE.match(raw)
     if found is None or _PLACEHOLDER.search(raw):
         return None
@@ -69,7 +85,7 @@ def follows(raw: str, *, utf8: bool) -> tuple[int, str, str, str] | None:
 def is_plain(raw: str) -> bool:
     """Say whether an address asks for no second look, whatever other words stand in its path and query."""
     plain = _PLAIN.fullmatch(raw)
-    return plain is not None and plain[4].count("&") == plain[4].count("&amp;") and plain[4][:2] != "/."
+    return plain is not None and plain[3].count("&") == plain[3].count("&amp;")
 
 
 def _meant(rest: str) -> str | None:
@@ -98,41 +114,43 @@ class Redirector:
         self.utf8 = utf8
         self._located = located
 
-    def edits(self, targets: Iterable[Found], kept: Container[int] = ()) -> list[Edit[str]]:
+    def edits(self, targets: Iterable[Found], kept: Collection[int] = ()) -> list[Edit[str]]:
         """Return the edits of addresses that ``follows`` read, but for those that start at ``kept``.
 
         Raises ValueError for a prefix that needs escaping.
         """
         located = self._located
-        wanted = [
-            target
-            for target in targets
-            if target[0] not in kept and not (located and comparable(*target[2:]) in located)
-        ]
+        wanted = list(targets)
+        if kept or located:
+            wanted = [
+                target
+                for target in wanted
+                if target[0] not in kept and not (located and comparable(*target[2:]) in located)
+            ]
         if not wanted:
             return []
-        links = [(scheme.lower(), authority, rest) for _, _, scheme, authority, rest in wanted]
+        starts, ends, schemes, authorities, rests = zip(*wanted, strict=True)
+        links = list(zip(map(str.lower, schemes), authorities, rests, strict=True))
         many = self._many
         prefixes = [self._rewrite(*link) for link in links] if many is None else many(links)
-        if not _all_fit(links, prefixes):
+        if not _all_fit(set(authorities), prefixes):
             prefixes = [
-                prefix if prefix and _fits(link[1], prefix) else None
-                for link, prefix in zip(links, prefixes, strict=True)
+                prefix if prefix and _fits(authority, prefix) else None
+                for authority, prefix in zip(authorities, prefixes, strict=True)
             ]
-        return [(one[0], one[1], new) for one, new in zip(wanted, prefixes, strict=True) if new]
+        return [(start, end, new) for start, end, new in zip(starts, ends, prefixes, strict=True) if new]
 
 
-def _all_fit(links: list[tuple[str, str, str]], prefixes: list[str | None]) -> bool:
+def _all_fit(authorities: set[str], prefixes: list[str | None]) -> bool:
     """Say whether all prefixes can be written as they are, and none leads where its link leads anyway.
 
     Where it says no, each is looked at.
     """
-    joined = "\n".join(filter(None, prefixes))
-    authorities = {authority.lower() for _, authority, _ in links}
+    joined = "\n".join(filter(None, set(prefixes)))
     if len(authorities) > _AUTHORITIES_MOST or not _SAFE_PREFIXES.fullmatch(joined):
         return False
     lowered = joined.lower()
-    return not any(f"//{authority}/" in lowered for authority in authorities)
+    return not any(f"//{authority.lower()}/" in lowered for authority in authorities)
 
 
 def _fits(authority: str, prefix: str) -> bool:

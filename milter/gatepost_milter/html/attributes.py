@@ -7,6 +7,7 @@ gives its meaning. Nothing here fails.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from html import unescape
 from html.entities import html5
 from typing import NamedTuple
@@ -44,6 +45,13 @@ class Finder:
             return None
         start, end = found.span(group)
         return Value(start, end, found[group], ('"', "'", "")[group - 1])
+
+    def starts(self, tags: Iterable[str]) -> list[tuple[int, str] | None]:
+        """Return for the attributes of each tag where the value starts, and what it is; None as above."""
+        return [
+            (found.start(group), found[group]) if found and (group := found.lastindex) else None
+            for found in map(self._find.match, tags)
+        ]
 
 
 def decode(raw: str) -> str:

@@ -26,9 +26,22 @@ def end_tags_alone(gap: str) -> str:
     return _PIECE.sub(lambda piece: f"</{piece[2]}>" if piece[2] else "", gap)
 
 
-def text(gap: str) -> str:
-    """Return the text of a gap, character references as they are."""
-    return _PIECE.sub("", gap) if "<" in gap else gap
+def text_until(gap: str, name: str) -> tuple[str, bool]:
+    """Return the text of a gap, and whether an end tag of this name ends it.
+
+    Character references stay as they are.
+    """
+    text, closed, _ = gap.partition(f"</{name}>")
+    if "<" not in text:
+        return text, bool(closed)
+    pieces: list[str] = []
+    end = 0
+    for piece in _PIECE.finditer(gap):
+        pieces.append(gap[end : piece.start()])
+        end = piece.end()
+        if piece[2] and piece[2].lower() == name:
+            return "".join(pieces), True
+    return "".join(pieces) + gap[end:], False
 
 
 def end_tags(gap: str) -> Iterator[tuple[int, str]]:

@@ -12,13 +12,12 @@ import re
 from gatepost_core.domain.memo import Recent
 from gatepost_milter.editing.edits import Edit, Range
 from gatepost_milter.html.part import HtmlPart
+from gatepost_milter.html.room import Room
 from gatepost_milter.html.samples import Samples, few_tags
 from gatepost_milter.html.scanner import scan
 from gatepost_milter.parts.charsets import CharsetError, byte_ranges, decode, insertions
 from gatepost_milter.parts.transfer import Base64, Places, Transfer, TransferError, open_part
 
-# Ten times what any mail program shows whole; the scan takes up to 160 bytes for each byte of hostile text.
-HTML_MOST = 1024 * 1024
 _KEPT_MOST = 4
 _SIZE_MOST = 65536
 # Within foreign content CDATA sections are text, and raw-text elements hold markup (HTML sections 13.2.5.42
@@ -52,29 +51,33 @@ _kept: Recent[tuple[str, str | None, bytes], Opened] = Recent(_KEPT_MOST)
 _samples = Samples()
 
 
-def open_html(encoding: str, charset: str | None, raw: bytes, owner: object = None) -> Opened:
+def open_html(
+    encoding: str, charset: str | None, raw: bytes, owner: object = None, room: Room | None = None
+) -> Opened:
     """Return the part of these encoded bytes. Raises TransferError, CharsetError.
 
     ``owner``: whose message it is, so that it can be read as others of the same template; None: nobody's.
+    ``room``: what is left of the message's; None: it is the message's only part.
     """
+    room = room or Room(len(raw))
     if len(raw) > _SIZE_MOST:
-        return _opened(encoding, charset, raw)
+        return _opened(encoding, charset, raw, room)
     key = (encoding, charset, raw)
     known = _kept.get(key)
     if known is None:
-        known = _opened(encoding, charset, raw, owner)
+        known = _opened(encoding, charset, raw, room, owner)
         if known.html.sample is None and few_tags(known.html.scan):
             _kept.put(key, known)
+    else:
+        room.take(len(known.transfer.decoded), known.html.text)
     return known
 
 
-def _opened(encoding: str, charset: str | None, raw: bytes, owner: object = None) -> Opened:
-    if len(raw) > 3 * HTML_MOST:
-        raise TransferError(f"is larger than {HTML_MOST} bytes")
+def _opened(encoding: str, charset: str | None, raw: bytes, room: Room, owner: object = None) -> Opened:
+    room.expect(len(raw))
     transfer = open_part(encoding, raw)
-    if len(transfer.decoded) > HTML_MOST:
-        raise TransferError(f"is larger than {HTML_MOST} bytes")
     text, codec = decode(transfer.decoded, charset)
+    room.take(len(transfer.decoded), text)
     if "-----BEGIN PGP" in text:
         raise TransferError("holds inline PGP")
     if codec.startswith("utf-16") and not isinstance(transfer, Base64):

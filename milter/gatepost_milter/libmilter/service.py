@@ -1,4 +1,4 @@
-"""What the callbacks of one process share: who decides, the journal, the threads, and what is under way.
+"""What the callbacks of one process share: who decides, the spool, the threads, and what is under way.
 
 A verdict is waited for; an accepted message's record is on disk by then. Draining begins no new message
 and waits for those that were begun.
@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from typing import Protocol
 
-from gatepost_core.domain import MessageRecord, StoreUnavailable
+from gatepost_core.domain import MessageRecord
 from gatepost_milter.judge import Accepted, Later, Verdict
 from gatepost_milter.libmilter.crew import Crew, Ticket
 from gatepost_milter.libmilter.holdings import Holdings
+from gatepost_milter.libmilter.turns import PATIENCE, Task
 from gatepost_milter.transaction import Transaction
 
 # Below Postfix's milter_content_timeout (120 s in our main.cf): what takes this long is not coming.
@@ -29,21 +29,11 @@ class DecideFunction(Protocol):
         ...
 
 
-class Journal(Protocol):
-    """Where records go: ``gatepost_core.store.journal.JournalWriter``."""
+class KeepFunction(Protocol):
+    """Where records go: ``gatepost_milter.libmilter.records.Records``."""
 
-    def expect(self, sender: object) -> None:
-        """Note that a record may come soon."""
-        ...
-
-    def expect_no_more(self, sender: object) -> None:
-        """Note that it has come, or does not."""
-        ...
-
-    def put(
-        self, record: MessageRecord, done: Callable[[StoreUnavailable | None], None], *, here: bool
-    ) -> None:
-        """Commit soon, ``here`` in this thread; ``done`` is called then, with the reason when it failed."""
+    def __call__(self, record: MessageRecord) -> None:
+        """Have a record on disk. Raises SpoolError."""
         ...
 
 
@@ -56,19 +46,19 @@ class Report(Protocol):
 
 
 class Service:
-    """What the callbacks of one process share: judge, journal, threads, and what is under way."""
+    """What the callbacks of one process share: judge, spool, threads, and what is under way."""
 
     def __init__(
         self,
         decide: DecideFunction,
-        journal: Journal,
+        keep: KeepFunction,
         crew: Crew,
         report: Report,
         holdings: Holdings,
     ) -> None:
         self._decide = decide
         self.holdings = holdings
-        self.journal = journal
+        self._keep = keep
         self._crew = crew
         self.report = report
         # Taken by itself: a Condition's own way to do so is two more Python functions, for each message.
@@ -81,36 +71,31 @@ class Service:
     def verdict(self, transaction: Transaction, queue_id: str) -> Verdict:
         """Return the verdict on a message; an accepted one's record is on disk by then.
 
-        Raises StoreUnavailable, TimeoutError, or what went wrong in the crew's thread.
+        Raises StoreUnavailable, SpoolError, TimeoutError, or what went wrong in the crew's thread.
         """
-        verdict = self._decide(transaction, queue_id)
-        ticket: Ticket[Verdict] = Ticket()
-        if callable(verdict):
-            later = verdict
-            self._crew.put(lambda: self._work(later, ticket))
-        else:
-            self._conclude(verdict, ticket)
-        return ticket.wait(_VERDICT_SECONDS)
+        decided = self._decide(transaction, queue_id)
+        if callable(decided):
+            ticket: Ticket[Verdict] = Ticket()
+            later = decided
+            task = self._crew.put(transaction.username, lambda: _work(later, ticket))
+            decided = ticket.result() if ticket.within(PATIENCE) else self._pressed_for(ticket, task)
+        if isinstance(decided, Accepted):
+            # In the callback's own thread: the crew is for what computes, and a disk is waited for together.
+            self._keep(decided.record)
+        return decided
 
-    def _work(self, later: Later, ticket: Ticket[Verdict]) -> None:
-        try:
-            self._conclude(later(), ticket)
-        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
-            ticket.fail(error)
+    def _pressed_for(self, ticket: Ticket[Verdict], task: Task) -> Verdict:
+        """Return a verdict that is long in coming.
 
-    def _conclude(self, verdict: Verdict, ticket: Ticket[Verdict]) -> None:
-        """Fill a ticket, once the record of an accepted message is on disk."""
-        if not isinstance(verdict, Accepted):
-            ticket.fill(verdict)
-            return
-
-        def written(error: StoreUnavailable | None) -> None:
-            if error is None:
-                ticket.fill(verdict)
-            else:
-                ticket.fail(error)
-
-        self.journal.put(verdict.record, written, here=True)
+        The crew is asked to begin its message, ever less often, until it has.
+        """
+        until, seconds = time.monotonic() + _VERDICT_SECONDS, PATIENCE
+        while (left := until - time.monotonic()) > 0:
+            waits = self._crew.relieve(task)
+            if ticket.within(min(seconds, left) if waits else left):
+                return ticket.result()
+            seconds *= 1.5
+        raise TimeoutError(f"no result within {_VERDICT_SECONDS:g} s")
 
     def begin(self) -> bool:
         """Count a message at its end as under way; False when no new one is begun any more."""
@@ -146,3 +131,12 @@ class Service:
         with self._changed:
             self._draining = True
             return self._changed.wait_for(lambda: not self._under_way, seconds)
+
+
+def _work(later: Later, ticket: Ticket[Verdict]) -> None:
+    try:
+        verdict = later()
+    except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+        ticket.fail(error)
+    else:
+        ticket.fill(verdict)

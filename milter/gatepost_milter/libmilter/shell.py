@@ -21,6 +21,7 @@ import milter
 
 from gatepost_core.domain import Defer, Mode, Reject, StoreUnavailable
 from gatepost_core.serving import log
+from gatepost_core.spool import SpoolError
 from gatepost_milter.editing.headers import AddHeader, Call, ChangeHeader
 from gatepost_milter.judge import Accepted, Verdict
 from gatepost_milter.libmilter.service import Service
@@ -29,6 +30,7 @@ from gatepost_milter.transaction import FIELD, FIELDS_MOST, Transaction
 _STORE_DOWN = Defer(
     451, "4.3.0", "The mail gateway's store is not available; try again later", "store unavailable"
 )
+_SPOOL_DOWN = "The mail gateway cannot record the message; try again later"
 _INTERNAL = Defer(451, "4.3.0", "Internal error in the mail gateway; try again later", "internal error")
 _DRAINING = Defer(451, "4.3.2", "The mail gateway is restarting; try again later", "draining")
 _CROWDED = Defer(
@@ -81,7 +83,6 @@ class MilterSession(Milter.Base):
                     self.since = time.time()
                     self.address = self._ctx.getsymval("{client_addr}")
                 self.transaction = Transaction(username, sender, self.since, self.address)
-                self.service.journal.expect(self)
         except BaseException as error:  # noqa: BLE001 - see the module's text
             self.broken = error
         return self.collected
@@ -110,7 +111,7 @@ class MilterSession(Milter.Base):
     # -- answering -----------------------------------------------------------------------------
 
     def eom(self) -> int:
-        """End of message: decide, edit, commit, answer."""
+        """End of message: decide, record, edit, answer."""
         began = time.monotonic()
         transaction, self.transaction = self.transaction, None
         if transaction is None:
@@ -124,7 +125,6 @@ class MilterSession(Milter.Base):
             return self._answer(transaction, queue_id, verdict, time.monotonic() - began)
         finally:
             self.service.holdings.give_back(transaction)
-            self.service.journal.expect_no_more(self)
             if go:
                 self.service.end()
 
@@ -144,6 +144,8 @@ class MilterSession(Milter.Base):
             verdict = self.service.verdict(transaction, queue_id)
             if isinstance(verdict, Accepted) and verdict.record.mode is Mode.LIVE:
                 self._apply(verdict)
+        except SpoolError as error:
+            return Defer(451, "4.3.0", _SPOOL_DOWN, f"spool: {error}")
         except (StoreUnavailable, TimeoutError) as error:
             return Defer(451, "4.3.0", _STORE_DOWN.text, f"store: {error}")
         except Exception as error:  # noqa: BLE001 - see the module's text
@@ -159,13 +161,11 @@ class MilterSession(Milter.Base):
     def abort(self) -> int:
         """Forget a transaction that was given up."""
         self._forget()
-        self.service.journal.expect_no_more(self)
         return Milter.CONTINUE
 
     def close(self) -> int:
         """Forget the session."""
         self._forget()
-        self.service.journal.expect_no_more(self)
         return Milter.CONTINUE
 
     def _forget(self) -> None:

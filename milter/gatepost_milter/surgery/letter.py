@@ -17,6 +17,7 @@ from gatepost_milter.editing.headers import Headers
 from gatepost_milter.editing.message import Message
 from gatepost_milter.html.opened import Opened, open_html
 from gatepost_milter.html.part import HtmlPart
+from gatepost_milter.html.room import Room
 from gatepost_milter.parts import bodies
 from gatepost_milter.parts.charsets import CharsetError
 from gatepost_milter.parts.labels import labelled
@@ -101,7 +102,8 @@ class Letter:
     def pages(self) -> list[Page]:
         """The HTML parts that may be edited; the others' reasons go on record."""
         root, began = self.root, perf_counter()
-        pages = [self._opened(part) for part in self._html_parts(root)]
+        room = Room(len(self.message.body))
+        pages = [self._opened(part, room) for part in self._html_parts(root)]
         self.record.spend("view", began)
         return pages
 
@@ -147,12 +149,12 @@ class Letter:
             page.fault = "internal error"
             self.record.notes.append(f"{label}: {type(error).__name__}: {error}")
 
-    def _opened(self, part: Part) -> Page:
+    def _opened(self, part: Part, room: Room) -> Page:
         page = Page(part, None)
         try:
             raw = self.message.body[part.start : part.end]
             charset = part.parameters.get("charset")
-            page.opened = open_html(part.encoding, charset, raw, self.context.owner)
+            page.opened = open_html(part.encoding, charset, raw, self.context.owner, room)
         except Exception as error:  # noqa: BLE001  # the other parts are still worth editing
             self._close(page, error)
         return page

@@ -38,7 +38,7 @@ def _untimed(seconds: float) -> None:
 
 
 class ImportedHashes(Protocol):
-    """What is read of the store before the fork: ``gatepost_core.store.reader.Reader``."""
+    """What is read of the store before the fork: ``gatepost_core.store.sqlite.reader.Reader``."""
 
     def imported_hashes(self) -> list[str]:
         """Return all password hashes of other systems. Raises StoreUnavailable."""
@@ -174,9 +174,9 @@ def _external(
 
 
 def _maker(source: Source, section: PamSettings | LdapSettings, settings: Settings, parts: Parts) -> Maker:
-    from gatepost_sasl.backends.maker import TemplateMaker  # noqa: PLC0415 - loads SQLAlchemy
+    from gatepost_sasl.backends.maker import OrderingMaker  # noqa: PLC0415 - the store's users need none
 
-    return TemplateMaker(settings.store.url, source, _template(section), parts.now)
+    return OrderingMaker(settings.events.listen, source, _template(section), parts.credentials)
 
 
 def _template(section: PamSettings | LdapSettings) -> Template:

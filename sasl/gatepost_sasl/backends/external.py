@@ -24,6 +24,9 @@ from gatepost_sasl.backends.template import VerifiedUser
 from gatepost_sasl.slowest import Slowest
 
 NAME_MOST = 255
+# Seconds: Postfix waits 10 in all; a credential that is made after that is there for the next attempt.
+_LOGIN_MOST = 9.0
+_MAKING_LEAST = 0.5
 
 
 class PasswordCheck(Protocol):
@@ -45,8 +48,8 @@ class PasswordCheck(Protocol):
 class Maker(Protocol):
     """Makes a credential at the first login of a name."""
 
-    def make(self, who: VerifiedUser) -> Credential | Denied:
-        """Return the credential. Raises StoreUnavailable or BackendUnavailable."""
+    def make(self, who: VerifiedUser, until: float) -> Credential | Denied:
+        """Return the credential, by ``until`` (monotonic). Raises StoreUnavailable or BackendUnavailable."""
         ...
 
 
@@ -99,7 +102,7 @@ class ExternalAuthenticator:
             return self._denied(who.reason)
         credential = self._rows.credential(who.name)
         if credential is None and self._maker is not None:
-            made = self._maker.make(who)
+            made = self._maker.make(who, max(began + _LOGIN_MOST, time.monotonic() + _MAKING_LEAST))
             if isinstance(made, Denied):
                 return self._denied(made.reason)
             credential = made

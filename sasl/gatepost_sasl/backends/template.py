@@ -13,13 +13,11 @@ from itertools import islice, product
 
 from gatepost_core.domain import FeatureError, FeatureValue, Rules
 from gatepost_core.domain.features import parse_options
+from gatepost_core.domain.orders import SENDERS_MOST, is_sender
 from gatepost_core.domain.rules import normal_address, normal_network
 
 _PLACE = re.compile(r"\{([A-Za-z][A-Za-z0-9;-]*)\}")
-_ADDRESS = re.compile(r"[^\s@*]+@[^\s@*]+")
-_PATTERN = re.compile(r"[^\s@*]+@[^\s@*]+|(\*\.)?[^\s@*]+")
 _USER = "user"
-_SENDERS_MOST = 50
 _FILLED_MOST = 1000
 
 
@@ -72,12 +70,12 @@ class Template:
     def fill(self, who: VerifiedUser) -> NewCredential:
         """Return the credential for a user. Raises TemplateError when no sender results from attributes."""
         # Several places with many values each would make their product: no more of it than is of use.
-        senders = tuple(islice(dict.fromkeys(islice(self._filled(who), _FILLED_MOST)), _SENDERS_MOST + 1))
+        senders = tuple(islice(dict.fromkeys(islice(self._filled(who), _FILLED_MOST)), SENDERS_MOST + 1))
         if self._senders and not senders:
             # An empty list would mean any sender.
             raise TemplateError(f"no sender results from {', '.join(self._senders)} for {who.name}")
-        if len(senders) > _SENDERS_MOST:
-            raise TemplateError(f"too many senders for {who.name}; at most {_SENDERS_MOST}")
+        if len(senders) > SENDERS_MOST:
+            raise TemplateError(f"too many senders for {who.name}; at most {SENDERS_MOST}")
         features = dict(self._features)
         groups = {key for group in who.groups for key in _keys(group)}
         for group, values in self._groups:
@@ -95,7 +93,7 @@ class Template:
                 for place, value in zip(places, values, strict=True):
                     sender = sender.replace(f"{{{place}}}", value)
                 # What the directory fills in is an address: a domain would open all of its addresses.
-                if (_ADDRESS if places else _PATTERN).fullmatch(sender):
+                if is_sender(sender) and ("@" in sender or not places):
                     yield normal_address(sender)
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
+
+if TYPE_CHECKING:
+    from gatepost_core.settings import StoreSettings
 
 _SCHEME = "sqlite:///"
 
@@ -14,6 +18,16 @@ def database_file(url: str) -> Path:
     if not url.startswith(_SCHEME) or not file:
         raise ValueError(f"no file in the database URL {url}")
     return Path(unquote(file))
+
+
+def url_of(settings: StoreSettings, database: str) -> str:
+    """Return the URL of one of the two databases: directory or journal."""
+    return settings.url if database == "directory" else settings.journal
+
+
+def home(settings: StoreSettings) -> Path:
+    """Return the folder of this host whose owner the daemons run as, and works with the store."""
+    return database_file(settings.url).parent
 
 
 def file_identity(url: str) -> tuple[int, int]:

@@ -17,8 +17,8 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import QueuePool
 
 from gatepost_core.domain.errors import StoreUnavailable
-from gatepost_core.store.locate import database_file, file_identity
-from gatepost_core.store.sqlite import BUSY_SECONDS, PRAGMAS
+from gatepost_core.store.sqlite.driver import BUSY_SECONDS, PRAGMAS
+from gatepost_core.store.sqlite.locate import database_file, file_identity
 
 __all__ = ["FAULTS", "database_file", "faults", "file_identity", "open_engine", "unavailable"]
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gatepost_core.domain.errors import StoreUnavailable
-from gatepost_core.store.locate import database_file
+from gatepost_core.store.sqlite.locate import database_file
 
 BUSY_SECONDS = 5
 # What the driver, or the file system, raises when the database cannot be used.

@@ -22,8 +22,8 @@ from gatepost_core.domain.model import Claim, Credential, SenderDomain, WallMode
 from gatepost_core.domain.rules import normal_domain
 from gatepost_core.domain.walls import covering
 from gatepost_core.store import rows
-from gatepost_core.store.locate import database_file, file_identity
-from gatepost_core.store.sqlite import connect, row_factory
+from gatepost_core.store.sqlite.driver import connect, row_factory
+from gatepost_core.store.sqlite.locate import database_file, file_identity
 
 # Ten times the kernel's clock tick, by which files are stamped.
 RACY_NANOSECONDS = 100_000_000

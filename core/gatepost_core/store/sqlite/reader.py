@@ -14,8 +14,8 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from gatepost_core.domain.model import Claim, Credential, SenderDomain, WallMode
-from gatepost_core.store.lookups import Lookups, Stamp
-from gatepost_core.store.sqlite import FAULTS, faults, unavailable
+from gatepost_core.store.sqlite.driver import FAULTS, faults, unavailable
+from gatepost_core.store.sqlite.lookups import Lookups, Stamp
 
 # About 1.3 kB each: 7 MB in each worker when it is full. A look-up that misses takes 0.05 to 0.1 ms.
 _ENTRIES = 5_000

@@ -1,0 +1,129 @@
+"""``python -m gatepost_bench.ingest``: entries from the spool into the store, a second of CPU.
+
+Messages, messages and an event for each (it was delivered), and logins, in a spool and a store of their own
+in a temporary folder; reading the spool is part of what is measured.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from gatepost_core.domain import MessageRecord, ids, spooled
+from gatepost_core.settings import StoreSettings
+from gatepost_core.spool import Entry, Writer, reader
+from gatepost_core.store import migrate
+from gatepost_core.store.opening import open_backend
+
+_SEGMENT = 8 * 1024**2
+_ROOM = 1 << 40
+_AT_ONCE = 200
+_WORK = ("messages", "messages and deliveries", "logins")
+
+
+@click.command()
+@click.option("--entries", default=50_000, show_default=True, help="Of each kind of work.")
+@click.option("--batch", default=2_000, show_default=True, help="Entries of a transaction.")
+@click.option("--credentials", default=100, show_default=True, help="How many send.")
+def main(entries: int, batch: int, credentials: int) -> None:
+    """Measure how many entries the store takes in a second of CPU."""
+    for work in _WORK:
+        with tempfile.TemporaryDirectory() as folder:
+            rate = measure(Path(folder), work, entries, batch, credentials)
+        click.echo(f"{work}: {rate:,.0f} entries/s of CPU")
+
+
+def slowest(entries: int = 50_000, batch: int = 2_000, credentials: int = 100) -> float:
+    """Return the entries a second of CPU of the kind of work that takes longest."""
+    rates = []
+    for work in _WORK:
+        with tempfile.TemporaryDirectory() as folder:
+            rates.append(measure(Path(folder), work, entries, batch, credentials))
+    return min(rates)
+
+
+def measure(folder: Path, work: str, entries: int, batch: int, credentials: int) -> float:
+    """Return the entries that are taken in a second of CPU time."""
+    settings = StoreSettings(url=f"sqlite:///{folder}/directory.db")
+    migrate.upgrade(settings)
+    stream = folder / "stream"
+    stream.mkdir()
+    written = write(stream, work, entries, credentials)
+    ingester = open_backend(settings).ingester("bench")
+    ingester.positions()
+    began = time.process_time()
+    positions: dict[bytes, int] = {}
+    taken = 0
+    while taken < written:
+        batches = list(reader.read(stream, positions, batch))
+        ingester.take([("stream", one) for one in batches])
+        positions |= {one.segment: one.end for one in batches}
+        taken += sum(len(one.entries) for one in batches)
+    seconds = time.process_time() - began
+    ingester.close()
+    return written / seconds
+
+
+def write(stream: Path, work: str, entries: int, credentials: int) -> int:
+    """Write entries to a stream; return how many."""
+    writer = Writer(stream, size=_SEGMENT, most=_ROOM)
+    count = 0
+    for first in range(0, entries, _AT_ONCE):
+        some: list[Entry] = []
+        for number in range(first, first + _AT_ONCE):
+            some += _entries(work, number, credentials)
+        writer.append(*some[: entries - count])
+        count += len(some[: entries - count])
+        if count == entries:
+            break
+    writer.close()
+    return count
+
+
+def _entries(work: str, number: int, credentials: int) -> list[Entry]:
+    now = time.time_ns() // 1_000_000
+    at = datetime.fromtimestamp(now / 1000, UTC)
+    credential = number % credentials + 1
+    if work == "logins":
+        content = spooled.used(credential, at, "192.0.2.1")
+        return [Entry(ids.to_bytes(ids.new(now)), spooled.VERSION, spooled.USED, content)]
+    record = _record(number, credential, ids.new(now), at)
+    found = [Entry(ids.to_bytes(record.id), spooled.VERSION, spooled.ACCEPTED, spooled.accepted(record))]
+    if work != "messages":
+        content = spooled.event(
+            "delivered", record.id, record.recipients[0], at, {"text": "250 2.0.0 Ok: queued"}
+        )
+        found.append(Entry(ids.to_bytes(ids.new(now)), spooled.VERSION, spooled.EVENT, content))
+    return found
+
+
+def _record(number: int, credential: int, name: str, at: datetime) -> MessageRecord:
+    return MessageRecord(
+        id=name,
+        created_at=at,
+        credential_id=credential,
+        username=f"gp{credential:06}",
+        queue_id=f"4Xy{number:08}",
+        sender=f"bounce+{credential}@example.test",
+        recipients=(f"reader{number * 7919 % 100_000}@domain{number % 500}.example.net",),
+        header_from=f"shop{credential}@example.test",
+        subject=f"Your order {number} has been sent",
+        size=19_000,
+        size_after=21_000,
+        tags=("orders", f"campaign-{credential % 10}"),
+        features=("inlinecss", "trackclicks", "trackopens"),
+        applied=("inlinecss", "trackclicks", "trackopens"),
+        skipped={},
+        seconds={"inlinecss": 0.00123, "dkim": 0.00101},
+        metadata={"order": str(number)},
+        account_id=credential % 20 + 1,
+        message_id=f"<{number}.{name}@example.test>",
+    )
+
+
+if __name__ == "__main__":
+    main()

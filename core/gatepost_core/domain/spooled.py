@@ -1,0 +1,234 @@
+"""What an entry of the spool holds: compact JSON arrays (RFC 8259), in UTF-8. Pure.
+
+Written with every message and login, read in batches: so there is one array an entry, in a fixed order, and
+what is read is what the store's columns take. ``KNOWN`` has the versions and kinds that this release can
+read; each reader raises ValueError for contents that no release wrote like that.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+from gatepost_core.domain import ids
+from gatepost_core.domain.memo import memo
+from gatepost_core.domain.model import MessageRecord, Mode
+from gatepost_core.domain.texts import bounded
+
+VERSION: Final = 1
+# A message was accepted; a credential was used; something happened to a message.
+ACCEPTED: Final = 1
+USED: Final = 2
+EVENT: Final = 3
+KNOWN: Final = frozenset((VERSION, kind) for kind in (ACCEPTED, USED, EVENT))
+
+# Below the spool's own limit for an entry (1 MiB). RFC 5321 section 4.5.3.1 has 256 for a path.
+_CONTENT_MOST = 1_000_000
+_ADDRESS_KEPT = 256
+_TYPE_MOST, _RECIPIENT_MOST, _DETAIL_MOST = 32, 1_000, 8_192
+_INTEGER_MOST = 2**63 - 1
+
+_compact = json.JSONEncoder(
+    ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":")
+).encode
+
+
+class Row(NamedTuple):
+    """A message's values for the journal's columns of the same names.
+
+    ``created_at`` is UTC, as ``2026-11-27 14:55:59.123456``; from ``recipients`` on all are JSON.
+    """
+
+    id: str
+    created_at: str
+    account_id: int
+    credential_id: int
+    username: str
+    queue_id: str
+    sender: str
+    header_from: str
+    subject: str
+    message_id: str
+    size: int
+    size_after: int
+    mode: str
+    recipients: str
+    tags: str
+    features: str
+    applied: str
+    skipped: str
+    seconds: str
+    metadata: str
+
+
+class Accepted(NamedTuple):
+    """A message that was accepted: its row, and what of it is counted by itself."""
+
+    row: Row
+    recipients: list[str]
+    tags: list[str]
+
+
+class Used(NamedTuple):
+    """A login: of which credential, when (as in ``Row``), from which address."""
+
+    credential_id: int
+    at: str
+    ip: str
+
+
+class Event(NamedTuple):
+    """What happened to a message, or to one recipient of it (else ''); ``detail`` is a JSON object."""
+
+    type: str
+    message: str
+    recipient: str
+    at: str
+    detail: str
+
+
+_TEXT, _NUMBER, _LIST, _OBJECT = str, int, list, dict
+_SCALARS = (_TEXT, _NUMBER, _NUMBER, *[_TEXT] * 6, _NUMBER, _NUMBER, _TEXT)
+_COLLECTIONS = (_LIST, _LIST, _LIST, _LIST, _OBJECT, _OBJECT, _OBJECT)
+_RECORD = (*_SCALARS, *_COLLECTIONS)
+_USED = (_NUMBER, _TEXT, _TEXT)
+_EVENT = (_TEXT, _TEXT, _TEXT, _TEXT, _OBJECT)
+_TEXTS = {str}
+_MODES = frozenset(mode.value for mode in Mode)
+
+
+def accepted(record: MessageRecord) -> bytes:
+    """Return a record as an entry's content. Its id is the entry's, and not in there."""
+    content = _accepted(record)
+    return content if len(content) <= _CONTENT_MOST else _accepted(_shorter(record))
+
+
+def used(credential_id: int, at: datetime, ip: str) -> bytes:
+    """Return a login as an entry's content. Raises ValueError for a time without a zone."""
+    return _encoded([credential_id, _time_out(at), ip])
+
+
+def event(type_: str, message: str, recipient: str, at: datetime, detail: Mapping[str, Any]) -> bytes:
+    """Return an event as an entry's content. Raises ValueError for what is larger than an event may be."""
+    content = _encoded([type_, message, recipient, _time_out(at), dict(detail)])
+    read_event(content)
+    return content
+
+
+def read_accepted(number: bytes, content: bytes) -> Accepted:
+    """Return the message that ``accepted`` wrote; ``number`` is the entry's id. Raises ValueError."""
+    values = _decoded(content, _RECORD)
+    _check_time(values[0])
+    if values[11] not in _MODES:
+        raise ValueError(f"a message's mode {values[11]!r} that this release does not know")
+    recipients, tags, features, applied = values[12:16]
+    if not {*map(type, recipients), *map(type, tags), *map(type, features), *map(type, applied)} <= _TEXTS:
+        raise ValueError("a list of a message's record holds what is no text")
+    columns = [
+        _compact(recipients),
+        *[_list_out(*texts) for texts in (tags, features, applied)],
+        *[_compact(value) if value else "{}" for value in values[16:]],
+    ]
+    return Accepted(Row(ids.from_bytes(number), *values[:12], *columns), recipients, tags)
+
+
+def read_used(content: bytes) -> Used:
+    """Return the login that ``used`` wrote. Raises ValueError."""
+    login = Used(*_decoded(content, _USED))
+    _check_time(login.at)
+    return login
+
+
+def read_event(content: bytes) -> Event:
+    """Return the event that ``event`` wrote. Raises ValueError."""
+    type_, message, recipient, at, detail = _decoded(content, _EVENT)
+    _check_time(at)
+    ids.to_bytes(message)
+    text = _compact(detail)
+    if not 0 < len(type_) <= _TYPE_MOST or len(recipient) > _RECIPIENT_MOST or len(text) > _DETAIL_MOST:
+        raise ValueError(
+            f"an event with a type of {len(type_)} characters, a recipient of {len(recipient)}, a detail of "
+            f"{len(text)}; expected at most {_TYPE_MOST}, {_RECIPIENT_MOST} and {_DETAIL_MOST}"
+        )
+    return Event(type_, message, recipient, at, text)
+
+
+def _accepted(record: MessageRecord) -> bytes:
+    return _encoded(
+        [
+            _time_out(record.created_at),
+            record.account_id,
+            record.credential_id,
+            record.username,
+            record.queue_id,
+            record.sender,
+            record.header_from,
+            record.subject,
+            record.message_id,
+            record.size,
+            record.size_after,
+            record.mode,
+            record.recipients,
+            record.tags,
+            record.features,
+            record.applied,
+            record.skipped,
+            record.seconds,
+            record.metadata,
+        ]
+    )
+
+
+def _shorter(record: MessageRecord) -> MessageRecord:
+    """Return a record that has room in an entry: of very many recipients, or very long ones, not all."""
+    room = _CONTENT_MOST - len(_accepted(replace(record, recipients=()))) - 200
+    kept = []
+    for address in record.recipients:
+        text = bounded(address, _ADDRESS_KEPT)
+        room -= len(_encoded(text)) + 1
+        if room < 0:
+            break
+        kept.append(text)
+    why = f"{len(kept)} of {len(record.recipients)} are kept: they are too many, or too long"
+    return replace(record, recipients=tuple(kept), skipped={**record.skipped, "recipients": why})
+
+
+@memo(512, longest=2_000)  # a credential's messages have mostly the same tags and features
+def _list_out(*texts: str) -> str:
+    return _compact(texts)
+
+
+def _encoded(value: object) -> bytes:
+    # Half of a surrogate pair, which no database keeps, becomes a question mark.
+    return _compact(value).encode("utf-8", "replace")
+
+
+def _decoded(content: bytes, kinds: tuple[type, ...]) -> list[Any]:
+    """Return the values of an array of these types. Raises ValueError."""
+    try:
+        values = json.loads(content.decode("utf-8"))
+        if b"\\ud" in content.lower():
+            _compact(values).encode("utf-8")  # raises where half of a surrogate pair is spelled out
+    except RecursionError:
+        raise ValueError("contents nested too deep") from None
+    if values.__class__ is not list or tuple([value.__class__ for value in values]) != kinds:
+        raise ValueError(f"contents that no release writes: {content[:60]!r}…")
+    for value in values:
+        if value.__class__ is int and not 0 <= value <= _INTEGER_MOST:
+            raise ValueError(f"the number {str(value)[:30]}, which no column takes")
+    return values
+
+
+def _time_out(value: datetime) -> str:
+    if value.tzinfo is None:
+        raise ValueError(f"a time without a zone: {value}")
+    text = (value if value.tzinfo is UTC else value.astimezone(UTC)).isoformat(" ", "microseconds")
+    return text[:-6]  # without +00:00
+
+
+def _check_time(text: str) -> None:
+    if len(text) != 26 or datetime.fromisoformat(text).tzinfo is not None or text[10] != " ":
+        raise ValueError(f"{text[:40]!r} is no time")

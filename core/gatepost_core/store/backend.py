@@ -1,0 +1,173 @@
+"""The seam between the store and what it is kept in: what an engine offers to whoever works with the store.
+
+``opening.open_backend`` gives the one that the settings name, and it is passed in from there: nothing beyond
+it knows files of databases, drivers or locks. Tables and queries are SQLAlchemy's and the same on every
+engine. The daemons that Postfix asks read one local file whatever the engine, by ``Reader``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
+
+if TYPE_CHECKING:  # settings are told without SQLAlchemy, which takes a tenth of a second to load
+    from sqlalchemy import Connection
+
+    from gatepost_core.spool import Batch
+    from gatepost_core.store.sqlite.reader import Reader
+
+# Opens a connection in a transaction, which is committed at the end.
+Begin: TypeAlias = "Callable[[], AbstractContextManager[Connection]]"
+
+# What changes rarely, and what every message adds to.
+Database = Literal["directory", "journal"]
+DATABASES: Final[tuple[Database, ...]] = ("directory", "journal")
+
+
+class Took(Protocol):
+    """What one commit of an ingester took: new messages and events, credentials that were used.
+
+    ``pending``: events whose message is not known yet; ``moved``: those whose message has come;
+    ``expired``: those whose message never came.
+    """
+
+    @property
+    def messages(self) -> int: ...  # noqa: D102 - told above
+
+    @property
+    def logins(self) -> int: ...  # noqa: D102
+
+    @property
+    def events(self) -> int: ...  # noqa: D102
+
+    @property
+    def pending(self) -> int: ...  # noqa: D102
+
+    @property
+    def moved(self) -> int: ...  # noqa: D102
+
+    @property
+    def expired(self) -> int: ...  # noqa: D102
+
+    @property
+    def stopped(self) -> Mapping[tuple[str, bytes], str]:
+        """Return segments with something that cannot be read, by stream and id, and what it is."""
+        ...
+
+
+class Ingester(Protocol):
+    """A node's way from its spool into the journal, for one thread. Everything raises StoreUnavailable."""
+
+    def positions(self) -> dict[str, dict[bytes, int]]:
+        """Return how far each segment is taken, by stream and the segment's id."""
+        ...
+
+    def finished(self) -> dict[str, set[bytes]]:
+        """Return the segments that are taken to their ends and not gone yet, by stream."""
+        ...
+
+    def take(self, batches: Iterable[tuple[str, Batch]]) -> Took:
+        """Commit entries, each batch with its stream's name, and positions, in one transaction."""
+        ...
+
+    def forget(self, stream: str, segments: Iterable[bytes]) -> None:
+        """Note that segments are gone."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what it has open."""
+        ...
+
+
+class Keeper(Protocol):
+    """Has open what others can only read while somebody who may write has it open. For one thread."""
+
+    def keep(self) -> str:
+        """See that it is open, and still the same; return why it cannot be, else ''."""
+        ...
+
+    def settle(self) -> None:
+        """At the end: have everything where somebody who copies it looks, unless somebody hinders it."""
+        ...
+
+
+class Backend(Protocol):
+    """A store. Nothing is open but within what it gives; what is used then raises StoreUnavailable."""
+
+    def directory(self, *, write: bool = False) -> AbstractContextManager[Connection]:
+        """Open the directory; ``write``: one transaction, committed at the end unless that raises.
+
+        Without it each statement sees what is committed at that moment. Raises StoreUnavailable, also for a
+        database that is not there: none is made in its place.
+        """
+        ...
+
+    def journal(self, *, write: bool = False) -> AbstractContextManager[Connection]:
+        """Open the journal, as ``directory`` does."""
+        ...
+
+    def transactions(self) -> AbstractContextManager[Begin]:
+        """Open the journal for many short transactions, each of which commits as it ends."""
+        ...
+
+    def reader(self) -> Reader:
+        """Return what the daemons that Postfix asks read the directory with. Nothing is open yet."""
+        ...
+
+    def ingester(self, node: str) -> Ingester:
+        """Return a node's way into the journal. Nothing is open yet."""
+        ...
+
+    def keeper(self) -> Keeper:
+        """Return what has open what readers of this host need. Nothing is open yet."""
+        ...
+
+    def keeps_for_good(self) -> bool:
+        """Say whether nothing is ever to be let go of, by settings and accounts. Raises StoreUnavailable."""
+        ...
+
+    def revision(self, database: Database) -> str | None:
+        """Return the schema that a database has, None when there is none. Raises StoreUnavailable."""
+        ...
+
+    def upgrade(self, database: Database) -> tuple[str | None, str | None]:
+        """Make a database, or bring it to this release's schema; return its schema before and after.
+
+        Raises StoreUnavailable, also for a schema from which there is no way; nothing is changed then.
+        """
+        ...
+
+    def downgrade(self, database: Database, target: str) -> tuple[str, str]:
+        """Take a database back to an older schema; return its schema before and after.
+
+        Raises NotFound for a schema that this release does not know, StoreError for one that is not older,
+        StoreUnavailable.
+        """
+        ...
+
+    def copy(self, database: Database, target: Path) -> None:
+        """Write a database, as it is at one moment, to a file for a backup. Raises StoreUnavailable."""
+        ...
+
+    def schema_of(self, copy: Path) -> str:
+        """Return the schema of a database that ``copy`` wrote. Raises StoreUnavailable for a damaged one."""
+        ...
+
+    def finished_in(self, copy: Path) -> set[bytes]:
+        """Return the spool's segments that a copied journal has all of. Raises StoreUnavailable."""
+        ...
+
+    def where(self, database: Database) -> str:
+        """Return for people where a database is: its file, or host and name. No password is in it."""
+        ...
+
+    def files(self, database: Database) -> tuple[Path, ...]:
+        """Return the files of this host that a database consists of, there or not; the first holds it."""
+        ...
+
+    @property
+    def home(self) -> Path:
+        """The folder of this host whose owner the daemons run as, and works with the store."""
+        ...

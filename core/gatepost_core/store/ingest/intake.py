@@ -1,0 +1,111 @@
+"""What entries of the spool become in the journal: rows, and how far each segment was taken. Pure.
+
+Messages go first, whatever stream they are in, then logins, then events, so that an event finds its message.
+An entry that this release cannot read ends its segment there: it is never skipped, since another release may
+know what it is. The position stays before it, and other segments go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, TypeAlias
+
+from gatepost_core.domain import ids, spooled
+from gatepost_core.domain.spooled import Accepted, Event, Used
+from gatepost_core.spool import Batch, Entry
+from gatepost_core.spool.entry import size
+
+# A stream's name and a segment's id.
+Segment: TypeAlias = tuple[str, bytes]
+# Of an address, and of its domain, what is looked up.
+ADDRESS_MOST: Final = 320
+DOMAIN_MOST: Final = 253
+
+
+class Position(NamedTuple):
+    """How far a segment is taken; ``finished``: nothing more will ever be in it."""
+
+    stream: str
+    segment: bytes
+    offset: int
+    finished: bool
+
+
+class Noted(NamedTuple):
+    """An event and its own id."""
+
+    id: str
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What some batches hold. ``used`` has each credential's newest; ``stopped``, in words, why a segment
+    is not read on."""
+
+    accepted: dict[str, Accepted] = field(default_factory=dict)
+    used: dict[int, Used] = field(default_factory=dict)
+    events: dict[str, Noted] = field(default_factory=dict)
+    positions: list[Position] = field(default_factory=list)
+    stopped: dict[Segment, str] = field(default_factory=dict)
+
+    def add(self, entry: Entry) -> None:
+        """Note what an entry holds. Raises ValueError for what this release cannot read."""
+        if (entry.version, entry.kind) not in spooled.KNOWN:
+            raise ValueError(
+                f"an entry of version {entry.version} and kind {entry.kind}, which this release does not know"
+            )
+        if entry.kind == spooled.ACCEPTED:
+            message = spooled.read_accepted(entry.id, entry.content)
+            self.accepted.setdefault(message.row.id, message)
+        elif entry.kind == spooled.USED:
+            used = spooled.read_used(entry.content)
+            before = self.used.get(used.credential_id)
+            if before is None or before.at < used.at:
+                self.used[used.credential_id] = used
+        else:
+            number = ids.from_bytes(entry.id)
+            self.events.setdefault(number, Noted(number, spooled.read_event(entry.content)))
+
+
+def intake(batches: Iterable[tuple[str, Batch]]) -> Intake:
+    """Return what batches hold, each with the name of its stream. Never raises for what is in them."""
+    found = Intake()
+    for stream, batch in batches:
+        if batch.fault:
+            found.stopped[stream, batch.segment] = batch.fault
+        offset, finished = batch.end, batch.finished
+        for number, entry in enumerate(batch.entries):
+            try:
+                found.add(entry)
+            except ValueError as error:
+                offset -= sum(size(one) for one in batch.entries[number:])
+                finished = False
+                found.stopped[stream, batch.segment] = f"at byte {offset}: {error}"
+                break
+        found.positions.append(Position(stream, batch.segment, offset, finished))
+    return found
+
+
+def from_address(header_from: str, sender: str) -> str:
+    """Return the address that a message is from: the first in From, or else the envelope sender."""
+    first = header_from.partition(", ")[0]
+    address = first.rpartition("<")[2].partition(">")[0].strip()
+    return lookup_address(address if "@" in address else sender)
+
+
+def lookup_address(address: str) -> str:
+    """Return an address as it is looked up."""
+    return address.lower()[:ADDRESS_MOST]
+
+
+def domain_of(address: str) -> str:
+    """Return the domain of an address as it is looked up, '' of one without."""
+    return address.rpartition("@")[2].lower()[:DOMAIN_MOST] if "@" in address else ""
+
+
+def recipient_rows(message: str, recipients: Iterable[str]) -> Iterator[tuple[str, str, str]]:
+    """Yield message id, address and domain of each recipient."""
+    for address in recipients:
+        yield message, lookup_address(address), domain_of(address)

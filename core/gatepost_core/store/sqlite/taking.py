@@ -1,0 +1,238 @@
+"""Writing what entries hold, within one transaction that somebody else begins and ends.
+
+Statements run over whole batches, in the driver: for each message by itself they would cost as much again.
+What is counted is counted for new rows only. Times come in the form of the columns.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from gatepost_core.domain import outcomes
+from gatepost_core.domain.spooled import Accepted, Event, Row
+from gatepost_core.store.ingest.hours import Hours
+from gatepost_core.store.ingest.intake import (
+    Intake,
+    Noted,
+    Segment,
+    domain_of,
+    from_address,
+    lookup_address,
+    recipient_rows,
+)
+from gatepost_core.store.sqlite.driver import time_out
+
+# An event waits so long for its message, whose record may stand in another stream.
+PENDING: Final = timedelta(hours=24)
+_EXPIRED_AT_ONCE: Final = 1_000
+
+
+def _insert(table: str, columns: Sequence[str], how: str = "INSERT") -> str:
+    places = ", ".join("?" * len(columns))
+    return f"{how} INTO {table} ({', '.join(columns)}) VALUES ({places})"
+
+
+_NEW: Final = "INSERT OR IGNORE"
+_MESSAGE = _insert("messages", (*Row._fields, "from_address"))
+_RECIPIENT = _insert("recipients", ("message_id", "address", "domain"), _NEW)
+_TAG = _insert("tags", ("tag", "message_id"), _NEW)
+_TOLD = ("id", "type", "message_id", "recipient", "time", "detail")
+_EVENT = _insert("events", ("node", "sequence", *_TOLD, "credential_id", "account_id"), _NEW)
+_PENDING = _insert("pending_events", (*_TOLD, "kept_at"), _NEW)
+_USED = (
+    _insert("credential_usage", ("credential_id", "last_used_at", "last_used_ip"))
+    + " ON CONFLICT (credential_id) DO UPDATE SET last_used_at = excluded.last_used_at, last_used_ip = "
+    "excluded.last_used_ip WHERE excluded.last_used_at > last_used_at"
+)
+_COUNTED = ("hour", "node", "credential_id", "kind", "key", "type")
+_COUNT = (
+    _insert("rollups", (*_COUNTED, "account_id", "count", "recipients"))
+    + f" ON CONFLICT ({', '.join(_COUNTED)}) DO UPDATE SET count = count + excluded.count, recipients = "
+    "recipients + excluded.recipients"
+)
+_POSITION = (
+    _insert("positions", ("node", "stream", "segment", "offset", "finished"))
+    + " ON CONFLICT (node, stream, segment) DO UPDATE SET offset = max(offset, excluded.offset), finished = "
+    "max(finished, excluded.finished)"
+)
+_STATE = (
+    "UPDATE recipients SET state = ?1, state_at = ?2 WHERE message_id = ?3 AND (state_at IS NULL OR state_at "
+    "<= ?2)"
+)
+_STATE_OF_ONE = f"{_STATE} AND address = ?4"
+# A list of any length, as one value of one prepared statement.
+_AMONG = "IN (SELECT value FROM json_each(?))"
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What one transaction took. ``messages``, ``events``: new ones; ``logins``: credentials that were used.
+
+    ``pending``: events whose message is not known yet; ``moved``: those whose message has come;
+    ``expired``: those whose message never came. ``stopped``: segments, by stream and id, with something
+    that cannot be read, and what it is.
+    """
+
+    messages: int
+    logins: int
+    events: int
+    pending: int
+    moved: int
+    expired: int
+    stopped: dict[Segment, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Whose:
+    """Of an event's message, what is kept with the event and counted."""
+
+    credential_id: int
+    account_id: int
+    tags: list[str]
+
+
+class Taking:
+    """One transaction's work for one node."""
+
+    def __init__(self, connection: sqlite3.Connection, node: int, hours: Hours, now: datetime) -> None:
+        self._connection = connection
+        self._node = node
+        self._hours = hours
+        self._now = now
+        newest = self._first("SELECT max(sequence) FROM events WHERE node = ?", node)
+        # Never one that was given before, not even by a database that an older one took the place of:
+        # whoever follows begins after the last that he has seen.
+        self._sequence = max(newest or 0, int(now.timestamp() * 1000))
+
+    def take(self, found: Intake) -> Taken:
+        """Write all of it. Raises the driver's errors."""
+        run = self._connection.executemany
+        messages = self._messages(found.accepted)
+        run(_USED, found.used.values())
+        waiting = self._first("SELECT EXISTS (SELECT 1 FROM pending_events)")
+        moved = self._moved(messages) if waiting else {}
+        events, pending = self._events(found.events, moved)
+        expired = self._expire() if waiting else 0
+        run(_COUNT, self._counts())
+        run(
+            _POSITION,
+            [
+                (self._node, one.stream, one.segment.hex(), one.offset, one.finished)
+                for one in found.positions
+            ],
+        )
+        return Taken(len(messages), len(found.used), events, pending, len(moved), expired, found.stopped)
+
+    def _messages(self, accepted: dict[str, Accepted]) -> list[str]:
+        """Insert those that are new, and what is found and counted by them; return their ids."""
+        known = self._known("messages", accepted)
+        new = [one for number, one in accepted.items() if number not in known]
+        run = self._connection.executemany
+        run(_MESSAGE, [(*one.row, from_address(one.row.header_from, one.row.sender)) for one in new])
+        run(_RECIPIENT, [row for one in new for row in recipient_rows(one.row.id, one.recipients)])
+        run(_TAG, [(tag, one.row.id) for one in new for tag in one.tags])
+        run(_EVENT, [self._accepted(one.row) for one in new])
+        for one in new:
+            whose = (one.row.credential_id, one.row.account_id)
+            self._hours.add(
+                one.row.created_at, whose, outcomes.ACCEPTED, one.tags, map(domain_of, one.recipients)
+            )
+        return [one.row.id for one in new]
+
+    def _accepted(self, row: Row) -> tuple[object, ...]:
+        what = (row.id, outcomes.ACCEPTED, row.id, "", row.created_at, "{}")
+        return (self._node, self._next(), *what, row.credential_id, row.account_id)
+
+    def _events(self, noted: dict[str, Noted], moved: dict[str, Noted]) -> tuple[int, int]:
+        """Insert events that are new; return how many, and how many wait for their message."""
+        known = self._known("events", noted)
+        new = [one for one in (moved | noted).values() if one.id not in known]
+        messages = self._whose({one.event.message for one in new}) if new else {}
+        here = [one for one in new if one.event.message in messages]
+        self._connection.executemany(_EVENT, [self._event(one, messages[one.event.message]) for one in here])
+        for one in here:
+            event, whose = one.event, messages[one.event.message]
+            of = (whose.credential_id, whose.account_id)
+            domains = (domain_of(event.recipient),) if event.recipient else ()
+            self._hours.add(event.at, of, event.type, whose.tags, domains)
+        self._change_states([one.event for one in here])
+        return len(here), self._keep([one for one in new if one.event.message not in messages])
+
+    def _event(self, one: Noted, whose: _Whose) -> tuple[object, ...]:
+        return (self._node, self._next(), one.id, *one.event, whose.credential_id, whose.account_id)
+
+    def _whose(self, messages: Iterable[str]) -> dict[str, _Whose]:
+        query = f"SELECT id, credential_id, account_id, tags FROM messages WHERE id {_AMONG}"  # noqa: S608
+        rows = self._among(query, messages)
+        return {
+            number: _Whose(credential, account or 0, json.loads(tags))
+            for number, credential, account, tags in rows
+        }
+
+    def _keep(self, unknown: list[Noted]) -> int:
+        """Keep events whose message is not known; return how many are new."""
+        before = self._connection.total_changes
+        kept_at = time_out(self._now)
+        self._connection.executemany(_PENDING, [(one.id, *one.event, kept_at) for one in unknown])
+        return self._connection.total_changes - before
+
+    def _moved(self, messages: list[str]) -> dict[str, Noted]:
+        """Take out the events that waited for these messages, the oldest first."""
+        columns = ", ".join(_TOLD)
+        query = f"SELECT {columns} FROM pending_events WHERE message_id {_AMONG}"  # noqa: S608
+        rows = sorted(self._among(query, messages))
+        found = {number: Noted(number, Event(*values)) for number, *values in rows}
+        self._among(f"DELETE FROM pending_events WHERE id {_AMONG}", found)  # noqa: S608
+        return found
+
+    def _expire(self) -> int:
+        """Let go what has waited too long; return how many."""
+        query = (
+            "DELETE FROM pending_events WHERE id IN (SELECT id FROM pending_events WHERE kept_at < ? LIMIT ?)"
+        )
+        return self._connection.execute(query, (time_out(self._now - PENDING), _EXPIRED_AT_ONCE)).rowcount
+
+    def _change_states(self, events: list[Event]) -> None:
+        """Put recipients in the states that events tell of, and give their messages their status."""
+        telling = [event for event in events if event.type in outcomes.STATE_AFTER]
+        if not telling:
+            return
+        for event in telling:
+            state = (outcomes.STATE_AFTER[event.type], event.at, event.message)
+            if event.recipient:
+                self._connection.execute(_STATE_OF_ONE, (*state, lookup_address(event.recipient)))
+            else:
+                self._connection.execute(_STATE, state)
+        states: dict[str, list[str]] = {}
+        query = f"SELECT DISTINCT message_id, state FROM recipients WHERE message_id {_AMONG}"  # noqa: S608
+        for message, state in self._among(query, {event.message for event in telling}):
+            states.setdefault(message, []).append(state)
+        self._connection.executemany(
+            "UPDATE messages SET status = ?1 WHERE id = ?2 AND status != ?1",
+            [(outcomes.status(found), message) for message, found in states.items()],
+        )
+
+    def _counts(self) -> Iterator[tuple[object, ...]]:
+        for what, (count, recipients) in self._hours.taken():
+            hour, *rest, account_id = what
+            yield hour, self._node, *rest, account_id, count, recipients
+
+    def _next(self) -> int:
+        self._sequence += 1
+        return self._sequence
+
+    def _known(self, table: str, numbers: Iterable[str]) -> set[str]:
+        if not numbers:
+            return set()
+        return {number for (number,) in self._among(f"SELECT id FROM {table} WHERE id {_AMONG}", numbers)}  # noqa: S608
+
+    def _among(self, query: str, values: Iterable[str]) -> list[Any]:
+        return self._connection.execute(query, (json.dumps(list(values)),)).fetchall()
+
+    def _first(self, query: str, *values: object) -> Any:
+        return self._connection.execute(query, values).fetchone()[0]

@@ -1,0 +1,91 @@
+"""gatepost-events: moves what the spool holds into the store, exactly once, and takes orders.
+
+What is wired to what, from settings to socket. One worker: its main thread answers on the order socket, one
+thread takes the spool, one lets go of what is old. A store that cannot be opened does not stop the daemon:
+what was accepted waits in the spool.
+"""
+
+from __future__ import annotations
+
+import socket
+
+from gatepost_core.domain import utc_now
+from gatepost_core.serving.boot import Boot, command
+from gatepost_core.serving.lineserver import Limits, LineServer
+from gatepost_core.serving.listen import UnixAddress, parse_address
+from gatepost_core.serving.prefork import WorkerContext
+from gatepost_core.settings import EventsSettings, Settings, SettingsError
+from gatepost_core.spool import check as check_folders
+from gatepost_core.store.opening import open_backend
+from gatepost_events.ingesting import Ingesting
+from gatepost_events.making import Making
+from gatepost_events.peers import Peers
+from gatepost_events.report import OrderReporter, Reporter
+from gatepost_events.retention import Retention
+from gatepost_events.rounds import Rounds
+from gatepost_events.session import OrderSession
+from gatepost_events.single import Single
+
+# Of the time that a drain may take, for what is in the spool then.
+_LAST_SHARE = 0.8
+# Credentials made at once; SQLite has one writer at a time.
+_MAKING = 2
+
+
+def check(settings: Settings) -> None:
+    """Raise SettingsError for an address at which nobody's orders could be taken."""
+    if not isinstance(parse_address(settings.events.listen), UnixAddress):
+        raise SettingsError(
+            f"events.listen = {settings.events.listen!r}: expected a UNIX socket, as unix:/PATH, since only "
+            "there the system tells whose orders they are"
+        )
+
+
+def serve(boot: Boot[EventsSettings]) -> int:
+    """Serve until SIGTERM; return the exit status."""
+    settings, events = boot.settings, boot.section
+    spool, store = settings.spool, open_backend(settings.store)
+    check_folders(spool.directory)
+    report, report_order = Reporter(boot.metrics), OrderReporter(boot.metrics)
+    observe = boot.observer("Time that an order took.")
+
+    def work(context: WorkerContext) -> None:
+        node = events.node or socket.gethostname()
+        ingester = store.ingester(node)
+        rounds = Rounds(
+            spool.directory,
+            ingester,
+            keep=spool.keep * 3600,
+            most={"milter": spool.messages_limit, "sasl": spool.usage_limit},
+        )
+        keeper, peers, making = store.keeper(), Peers(events.users), Making(store, utc_now)
+        last_seconds = _LAST_SHARE * events.drain_seconds
+        ingesting = Ingesting(rounds, Single(spool.directory), keeper, report, events.interval, last_seconds)
+        retention = Retention(
+            store, settings.store.keep_days, events.prune_interval, report, lambda: ingesting.busy
+        )
+        with ingesting, retention:
+            LineServer(
+                boot.listener,
+                lambda peer: OrderSession(making.make, report_order, peers.refusal(peer)),
+                limits=Limits(join_seconds=0.1 * events.drain_seconds, threads=_MAKING),
+                observe=observe,
+                unfit=lambda: ingesting.stuck_for(events.hang_seconds),
+            ).serve(context)
+        ingester.close()
+        keeper.settle()
+
+    return boot.run(work)
+
+
+main = command(
+    "events",
+    "Moves what the spool holds into the store, and takes orders of the other daemons.",
+    lambda settings: settings.events,
+    serve,
+    check=check,
+    group="",
+)
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""What becomes known of ingestion: metrics, and a log line where something is amiss, or is well again."""
+
+from __future__ import annotations
+
+import time
+
+from gatepost_core.domain.orders import Answer, CredentialOrder, Result
+from gatepost_core.serving import log
+from gatepost_core.serving.metrics import Metrics
+from gatepost_core.store.backend import Took
+from gatepost_events.rounds import Round, Segment
+
+_SAY_SECONDS = 60.0
+
+
+class Reporter:
+    """Called with each round. Made before the fork."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        taken = metrics.counter("taken_total", "What was taken from the spool and was new.", ("kind",))
+        self._messages, self._logins, self._events = (
+            taken.labels(kind) for kind in ("message", "login", "event")
+        )
+        pending = metrics.counter("pending_total", "Events whose message was not known yet.", ("what",))
+        self._kept, self._moved, self._expired = (
+            pending.labels(what) for what in ("kept", "moved", "expired")
+        )
+        self._faults = metrics.counter("faults_total", "Looks into the spool that failed.")
+        self._behind = metrics.gauge(
+            "behind_seconds", "Seconds since all that the spool had was in the store."
+        )
+        self._stopped = metrics.gauge("stopped_segments", "Files of the spool that are not read on.")
+        self._aside = metrics.counter("set_aside_total", "Files of the spool with something unreadable.")
+        self._retired = metrics.counter("retired_total", "Files of the spool that made room.")
+        pruned = metrics.counter("pruned_total", "What was older than it is kept.", ("kind",))
+        self._old_messages, self._old_events = (pruned.labels(kind) for kind in ("message", "event"))
+        self._all_taken = time.monotonic()
+        self._fault = self._not_kept = ""
+        self._said = 0.0
+        self._told: set[Segment] = set()
+
+    def took(self, done: Round, stopped: int) -> None:
+        """Note a round that the store took; ``stopped``: how many segments are not read on."""
+        now = time.monotonic()
+        if self._fault:
+            log.info("the spool is taken again", was=self._fault)
+            self._fault = ""
+        if not done.more:
+            self._all_taken = now
+        self._behind.set(now - self._all_taken)
+        self._stopped.set(stopped)
+        for path, why in done.aside.items():
+            self._aside.inc()
+            log.error("something in the spool cannot be read; it was set aside", file=str(path), reason=why)
+        for (stream, number), why in done.stopped.items():
+            if (stream, number) not in self._told:
+                self._told.add((stream, number))
+                log.error(
+                    "a file of the spool is not read on", stream=stream, segment=number.hex(), reason=why
+                )
+        if done.taken is not None:
+            self._count(done.taken)
+
+    def _count(self, taken: Took) -> None:
+        for counter, number in (
+            (self._messages, taken.messages), (self._logins, taken.logins), (self._events, taken.events),
+            (self._kept, taken.pending), (self._moved, taken.moved), (self._expired, taken.expired),
+        ):  # fmt: skip
+            if number:
+                counter.inc(number)
+
+    def retired(self, number: int) -> None:
+        """Note how many segments made room."""
+        if number:
+            self._retired.inc(number)
+
+    def pruned(self, messages: int, events: int) -> None:
+        """Note what was let go of."""
+        self._old_messages.inc(messages)
+        self._old_events.inc(events)
+
+    def kept(self, why: str) -> None:
+        """Note why the directory cannot be kept open for those who only read it; empty while it is."""
+        if why and not self._not_kept:
+            log.error("the directory cannot be kept open for readers", error=why)
+        elif self._not_kept and not why:
+            log.info("the directory is kept open again", was=self._not_kept)
+        self._not_kept = why
+
+    def failed(self, why: str) -> None:
+        """Note a round that failed: told at once, and each minute while it lasts."""
+        now = time.monotonic()
+        self._faults.inc()
+        self._behind.set(now - self._all_taken)
+        if why != self._fault or now - self._said >= _SAY_SECONDS:
+            self._fault, self._said = why, now
+            log.error("the spool is not taken; what was accepted waits there", error=why)
+
+
+class OrderReporter:
+    """Called with each order of a credential, and its answer."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._orders = metrics.counter("orders_total", "Orders of credentials answered.", ("result",))
+
+    def __call__(self, order: CredentialOrder, answer: Answer) -> None:
+        """Log and count. Rare: one at the first login of a name."""
+        self._orders.labels(answer.result.value).inc()
+        done = answer.result in (Result.MADE, Result.KNOWN)
+        log.now(
+            "info" if done else "error",
+            "order",
+            result=answer.result.value,
+            user=order.username,
+            account=order.account,
+            source=order.source.value,
+            reason=answer.text or None,
+        )

@@ -1,0 +1,1 @@
+"""The spool: what was kept is read once, in its order, whatever happens to the process or its files."""

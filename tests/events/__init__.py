@@ -1,0 +1,1 @@
+"""gatepost-events: from the spool into the store, whatever fails."""
