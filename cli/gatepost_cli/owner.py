@@ -27,14 +27,12 @@ def as_owner_of(directory: Path) -> Iterator[None]:
     if os.geteuid() != 0 or status.st_uid == 0:
         yield
         return
-    from sqlalchemy.exc import NoSuchModuleError  # noqa: PLC0415 - `gatepost --help` does without
-
     groups, gid = os.getgroups(), os.getegid()
     try:
         _become(status.st_uid, status.st_gid)
         yield
-    except (ImportError, NoSuchModuleError) as error:
-        if os.access(__file__, os.R_OK, effective_ids=True):
+    except Exception as error:
+        if os.access(__file__, os.R_OK, effective_ids=True) or not _of_the_program(error):
             raise
         raise PermissionError(
             errno.EACCES,
@@ -45,6 +43,20 @@ def as_owner_of(directory: Path) -> Iterator[None]:
         os.seteuid(0)
         os.setegid(gid)
         os.setgroups(groups)
+
+
+def _of_the_program(error: BaseException | None) -> bool:
+    """Say whether an error, or one that it was made of, tells of a part of the program that is loaded late."""
+    from sqlalchemy.exc import NoSuchModuleError  # noqa: PLC0415 - `gatepost --help` does without
+
+    while error is not None:
+        if isinstance(error, ImportError | NoSuchModuleError):
+            return True
+        # What another library loads by a file's name: the scripts of the migrations.
+        if isinstance(error, PermissionError) and str(error.filename).endswith(".py"):
+            return True
+        error = error.__cause__
+    return False
 
 
 def _closed() -> Path:

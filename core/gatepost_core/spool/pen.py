@@ -11,9 +11,12 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from gatepost_core.spool import segment
 from gatepost_core.spool.segment import HEAD_SIZE, SpoolError
+
+_APART: Final = 0.002
 
 
 class Pen:
@@ -30,6 +33,8 @@ class Pen:
         self.room = 0
         self._most = most
         self._clock = clock
+        # When the newest segment was begun, in seconds since 1970; each is later than the one before.
+        self._begun = 0.0
         self._file: int | None = None
         self._next: segment.Blank | None = None
         self._maker: threading.Thread | None = None
@@ -43,7 +48,10 @@ class Pen:
         blank, self._next = self._next, None
         try:
             blank = blank or segment.blank(self.folder, self.size, self._most)
-            begun = segment.begin(self.folder, blank, self._clock())
+            # Segments are read in the order of their names, whose times are milliseconds: two within one, or
+            # with the clock set back between them, would else be read in any order.
+            self._begun = max(self._clock(), self._begun + _APART)
+            begun = segment.begin(self.folder, blank, self._begun)
         except OSError as error:
             why = error.strerror or error
             raise SpoolError(f"no segment can be begun in {self.folder}: {why}") from error

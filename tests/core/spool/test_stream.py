@@ -45,6 +45,24 @@ def test_a_new_writer_never_appends_to_an_old_segment(stream: Path) -> None:
     assert sorted(Store(stream).take().numbers) == [0, 1, 2]
 
 
+@pytest.mark.parametrize("step", [0.0, -5.0], ids=["stands still", "goes back"])
+def test_what_one_writer_appends_is_read_in_its_order_whatever_the_clock_does(
+    stream: Path, step: float
+) -> None:
+    now = 1_800_000_000.0
+
+    def clock() -> float:
+        nonlocal now
+        now += step
+        return now
+
+    writer = Writer(stream, size=SIZE, most=MOST, clock=clock)
+    for number in range(12):
+        writer.append(some(number, bytes(SIZE // 2)))
+    assert len(segment.segments(stream)) == 12
+    assert Store(stream).take().numbers == list(range(12))
+
+
 def test_many_threads_share_flushes_and_lose_nothing(stream: Path) -> None:
     writer = Writer(stream, size=SIZE, most=MOST)
 
