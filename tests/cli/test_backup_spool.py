@@ -47,14 +47,15 @@ class Gateway:
     def stream(self) -> Path:
         return spool.stream(self.settings.spool.directory, "milter")
 
-    def rounds(self) -> Rounds:
-        ingester = Ingester(self.settings.store.journal, self.node, synchronous="normal")
-        return Rounds(self.settings.spool.directory, ingester, keep=0, most={"milter": MOST})
+    @contextmanager
+    def rounds(self) -> Iterator[Rounds]:
+        with closing(Ingester(self.settings.store.journal, self.node, synchronous="normal")) as ingester:
+            yield Rounds(self.settings.spool.directory, ingester, keep=0, most={"milter": MOST})
 
     def take_all(self) -> None:
-        rounds = self.rounds()
-        while (done := rounds()).entries or done.more:
-            pass
+        with self.rounds() as rounds:
+            while (done := rounds()).entries or done.more:
+                pass
         assert not done.stopped
 
     @contextmanager
@@ -91,11 +92,11 @@ class Gateway:
         writer.close()
 
     def _take(self, over: threading.Event) -> None:
-        rounds = self.rounds()
-        while not over.is_set():
-            with suppress(StoreUnavailable):  # locked for a moment: the same is read again
-                rounds()
-                rounds.retire()
+        with self.rounds() as rounds:
+            while not over.is_set():
+                with suppress(StoreUnavailable):  # locked for a moment: the same is read again
+                    rounds()
+                    rounds.retire()
 
     def rows(self, query: str) -> list[Any]:
         with closing(sqlite3.connect(self.settings.store.journal.removeprefix("sqlite:///"))) as connection:
@@ -173,12 +174,12 @@ def test_no_file_of_the_spool_makes_room_while_a_backup_copies(gateway: Gateway)
     writer = Writer(gateway.stream, size=SIZE, most=MOST)
     writer.append(accepted(numbered(1)))
     writer.close()
-    rounds = gateway.rounds()
-    while rounds().taken is not None:
-        pass
-    with spool.kept([gateway.stream]), spool.kept([gateway.stream]):
-        assert rounds.retire() == 0
-    assert rounds.retire() == 1
+    with gateway.rounds() as rounds:
+        while rounds().taken is not None:
+            pass
+        with spool.kept([gateway.stream]), spool.kept([gateway.stream]):
+            assert rounds.retire() == 0
+        assert rounds.retire() == 1
 
 
 def test_a_restore_is_refused_while_somebody_writes_to_the_spool(gateway: Gateway, tmp_path: Path) -> None:
