@@ -211,6 +211,7 @@ def test_what_is_no_record_is_refused(old: bytes, new: bytes) -> None:
         ("x", RECORD.id, "y" * 1_001, 1),
         ("x", RECORD.id, "", 9_000),
     ],
+    ids=["no type", "type", "id", "recipient", "detail"],
 )
 def test_an_event_that_is_too_large_is_never_written(type_: str, message: str, to: str, size: int) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - each has words of its own

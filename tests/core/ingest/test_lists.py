@@ -55,6 +55,10 @@ def none(_number: int) -> bool:
     return False
 
 
+def _named(value: object) -> str:
+    return getattr(value, "__name__", str(value))  # a function's text is another one in each process
+
+
 def numbers(found: list[MessageRecord]) -> list[int]:
     return [int(record.queue_id[1:]) for record in found]
 
@@ -89,7 +93,7 @@ def numbers(found: list[MessageRecord]) -> list[int]:
         ),
         (Wanted(tag="odd", sender="' OR 1=1 --@x"), none),
     ],
-    ids=str,
+    ids=_named,
 )
 def test_what_is_asked_for_comes_newest_first_in_pages_of_any_size(
     connection: Connection, wanted: Wanted, meets: object
