@@ -16,7 +16,7 @@ from gatepost_events.rounds import STREAMS
 from tests.daemon_table import ROWS
 
 ROOT = Path(__file__).parents[1]
-DAEMONS = ("events", "sasl", "policy", "milter")
+DAEMONS = ("events", "sasl", "policy", "milter", "bounces")
 SYSUSERS = ROOT / "core" / "sysusers.d" / "gatepost.conf"
 SETTINGS = load(ROOT / "docs" / "gatepost.toml", environ={})
 # Who may connect. Postfix has no business with gatepost-events.

@@ -101,15 +101,19 @@ def as_commands(main: list[Parameter], master: list[Service]) -> Iterator[str]:
     """
     entries = ((f"{one.name}/{one.type}", " ".join(one.entry.split())) for one in master)
     yield _joined("postconf -M", (f"{name}={entry}" for name, entry in entries))
-    yield _joined("postconf -e", (one.line for one in main if not _added(one) and one.match != "at_least"))
+    named = {one.value[1:] for one in main if _added(one)}
+    plain = (one for one in main if one.match != "at_least" and not _added(one) and one.name not in named)
+    yield _joined("postconf -e", (one.line for one in plain))
     for parameter in main:
         if parameter.match == "at_least":
             yield _at_least(parameter)
         elif _added(parameter):
-            # A list that others are in charge of too: what is there stays.
+            # A list that others are in charge of too: what is there stays. In one command with what it names.
             name, value = parameter.name, shlex.quote(parameter.value)
-            there = f"postconf -h {name} | grep -qF {value}"
-            yield f'{there} || postconf -e {name}="$(postconf -h {name}) "{value}'
+            own = " ".join(shlex.quote(one.line) for one in main if one.name == parameter.value[1:])
+            yield f"there=$(postconf -h {name})"
+            yield f'case $there in *{value}*) ;; *) there="$there "{value} ;; esac'
+            yield f'postconf -e {name}="$there" {own}'.rstrip()
 
 
 def _at_least(parameter: Parameter) -> str:

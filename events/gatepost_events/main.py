@@ -56,7 +56,7 @@ def serve(boot: Boot[EventsSettings]) -> int:
             spool.directory,
             ingester,
             keep=spool.keep * 3600,
-            most={"milter": spool.messages_limit, "sasl": spool.usage_limit},
+            most=spool.limits,
         )
         keeper, peers, making = store.keeper(), Peers(events.users), Making(store, utc_now)
         last_seconds = _LAST_SHARE * events.drain_seconds

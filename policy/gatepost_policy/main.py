@@ -34,7 +34,9 @@ def serve(boot: Boot[PolicySettings]) -> int:
 
     def work(context: WorkerContext) -> None:
         logins = KnownLogins(LoginTable(settings.sasl.logins_file), unknown.inc)
-        questions = Questions(reader, tokens, policy.bounce_ports, utc_now, walls, logins)
+        questions = Questions(
+            reader, tokens, policy.bounce_ports, utc_now, walls, logins, feedback=settings.bounces.feedback
+        )
         LineServer(
             boot.listener,
             lambda _: PolicySession(questions, report),

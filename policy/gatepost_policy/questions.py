@@ -3,7 +3,7 @@
 | state | login | decision |
 |---|---|---|
 | RCPT | yes | TLS, the credential's state, the session's login and network, envelope sender and whose it is |
-| RCPT | no | a bounce domain's address with a valid token, on a port that takes bounces; else refused |
+| RCPT | no | a bounce domain's valid token, or feedback address, on a port that takes bounces; else refused |
 | DATA | yes | the same once more |
 | DATA | no | the same once more, and so one recipient only |
 | any other | | none: END-OF-MESSAGE above all, where a refusal breaks Postfix 3.7's transaction |
@@ -80,7 +80,8 @@ class BounceTokens(Protocol):
 class Questions:
     """Decides. ``bounce_ports`` are the SMTP ports that take bounces; ``now`` gives the time in UTC.
 
-    ``walls`` stand between accounts. Without ``logins`` nobody's is known.
+    ``walls`` stand between accounts. Without ``logins`` nobody's is known. ``feedback``: the local part
+    at each bounce domain that takes complaints; '' for none.
     """
 
     def __init__(
@@ -91,6 +92,8 @@ class Questions:
         now: Callable[[], datetime],
         walls: Walls,
         logins: Logins | None = None,
+        *,
+        feedback: str = "",
     ) -> None:
         self._directory = directory
         self._bounce_tokens = bounce_tokens
@@ -98,6 +101,7 @@ class Questions:
         self._now = now
         self._walls = walls
         self._logins = logins or _NoLogins()
+        self._feedback = feedback.lower()
 
     def decide(self, request: Request) -> Decision:
         """Return what to answer. Raises StoreUnavailable."""
@@ -134,16 +138,18 @@ class Questions:
             recipient = request.get("recipient", "")
             if not recipient and request["protocol_state"] == "DATA":
                 return _ONE_RECIPIENT
-            message_id = self._bounce(recipient)
-            if message_id is not None:
-                return Pass(f"bounce of message {message_id}")
+            what = self._bounce(recipient)
+            if what:
+                return Pass(what)
         return AUTHENTICATION_REQUIRED if request.get("encryption_protocol") else TLS_REQUIRED
 
-    def _bounce(self, recipient: str) -> str | None:
-        """Return the id of the message that ``recipient`` takes bounces of, else None."""
+    def _bounce(self, recipient: str) -> str:
+        """Return what mail to ``recipient`` is, for the log; '' where none is taken without a login."""
         local_part, _, domain = recipient.rpartition("@")
         host = normal_domain(domain)
+        if self._feedback and local_part.lower() == self._feedback:
+            return "feedback loop" if self._directory.bounce_domain(host) else ""
         origin = self._bounce_tokens.verify(local_part, host)
         if origin is None or not self._directory.bounce_domain(host):
-            return None
-        return origin.message_id
+            return ""
+        return f"bounce of message {origin.message_id}"

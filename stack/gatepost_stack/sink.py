@@ -6,8 +6,8 @@ One file a transaction, written under tmp/ and renamed into new/ before the clie
 into LF. Announces 8BITMIME (RFC 6152) and SMTPUTF8 (RFC 6531), unless told not to. A message that cannot be
 written is answered with 451, so that Postfix keeps it.
 
-Run as ``python -m gatepost_stack.sink MAILDIR [without-8bitmime]``, with a listening socket handed over
-(sd_listen_fds(3)).
+Run as ``python -m gatepost_stack.sink MAILDIR [return-to=PORT] [without-8bitmime]``, with a listening socket
+handed over (sd_listen_fds(3)). With a port, what ``returns`` says goes back there.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import smtplib
 import socket
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 
@@ -25,8 +27,10 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from gatepost_core.serving.listen import inherited
 from gatepost_core.serving.notify import ready
+from gatepost_stack.returns import Return, returned
 
 WITHOUT_8BITMIME = "without-8bitmime"
+RETURN = "return-to="
 # SMTPUTF8 alone would do for Postfix: it includes 8BITMIME (RFC 6531 section 3.1).
 _EIGHT_BIT = ("8BITMIME", "SMTPUTF8")
 # Not the name of the Postfix that talks to it: Postfix takes that for a mail loop.
@@ -37,9 +41,11 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 class Sink:
     """aiosmtpd's handler: stores what DATA brought."""
 
-    def __init__(self, maildir: Path, hidden: tuple[str, ...] = ()) -> None:
+    def __init__(self, maildir: Path, hidden: tuple[str, ...] = (), port: int = 0) -> None:
         self._tmp, self._new = maildir / "tmp", maildir / "new"
         self._hidden = hidden
+        self._port = port
+        self._sending = ThreadPoolExecutor(4)
         self._numbers = count(1)
 
     async def handle_EHLO(  # noqa: N802
@@ -59,7 +65,26 @@ class Sink:
         except OSError as error:
             print(f"sink: {name} cannot be written: {error}", file=sys.stderr, flush=True)
             return "451 4.3.0 Cannot be stored now"
+        if self._port:
+            self._send_back(envelope)
         return f"250 2.0.0 Stored as {name}"
+
+    def _send_back(self, envelope: Envelope) -> None:
+        """Send what goes back for each recipient, in a thread; Postfix hears its 250 meanwhile."""
+        sender = (envelope.mail_from or "").removeprefix("<>")
+        for recipient in envelope.rcpt_tos:
+            mail = returned(sender, recipient, envelope.original_content or b"")
+            if mail is not None:
+                self._sending.submit(_post, self._port, mail)
+
+
+def _post(port: int, mail: Return) -> None:
+    """Send a message to a port on loopback. Why it is not taken stands in the log."""
+    try:
+        with smtplib.SMTP("127.0.0.1", port, _HOSTNAME, timeout=30) as client:
+            client.sendmail(mail.sender, [mail.recipient], mail.content)
+    except (OSError, smtplib.SMTPException) as error:
+        print(f"sink: {mail.recipient} was sent nothing back: {error}", file=sys.stderr, flush=True)
 
 
 def stored(envelope: Envelope) -> bytes:
@@ -95,13 +120,13 @@ def _session(sink: Sink) -> SMTP:
     )
 
 
-async def serve(maildir: Path, listener: socket.socket, hidden: tuple[str, ...] = ()) -> None:
+async def serve(maildir: Path, listener: socket.socket, hidden: tuple[str, ...] = (), port: int = 0) -> None:
     """Accept messages on ``listener`` until SIGTERM."""
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     for number in _SIGNALS:
         loop.add_signal_handler(number, stopped.set)
-    sink = Sink(maildir, hidden)
+    sink = Sink(maildir, hidden, port)
     server = await loop.create_server(lambda: _session(sink), sock=listener)
     ready()
     await stopped.wait()
@@ -113,10 +138,13 @@ async def serve(maildir: Path, listener: socket.socket, hidden: tuple[str, ...] 
 def main() -> None:
     """Serve the Maildir that the command line names."""
     handed_over = inherited()
-    if len(sys.argv) < 2 or sys.argv[2:] not in ([], [WITHOUT_8BITMIME]) or len(handed_over) != 1:
-        usage = f"python -m gatepost_stack.sink MAILDIR [{WITHOUT_8BITMIME}]"
+    options = [one for one in sys.argv[2:] if not one.startswith(RETURN)]
+    ports = [one.removeprefix(RETURN) for one in sys.argv[2:] if one.startswith(RETURN)]
+    if len(sys.argv) < 2 or options not in ([], [WITHOUT_8BITMIME]) or len(handed_over) != 1:
+        usage = f"python -m gatepost_stack.sink MAILDIR [{RETURN}PORT] [{WITHOUT_8BITMIME}]"
         sys.exit(f"usage: {usage}, with a listening socket handed over")
-    asyncio.run(serve(Path(sys.argv[1]), handed_over[0], _EIGHT_BIT if sys.argv[2:] else ()))
+    port = int(ports[0]) if ports else 0
+    asyncio.run(serve(Path(sys.argv[1]), handed_over[0], _EIGHT_BIT if options else (), port))
 
 
 if __name__ == "__main__":

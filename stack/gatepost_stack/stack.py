@@ -23,6 +23,7 @@ from gatepost_stack.daemons import Daemon, Supervisor
 from gatepost_stack.instance import HOST, Postfix, end_left_over
 from gatepost_stack.process import StackError
 from gatepost_stack.provision import Provision, Value
+from gatepost_stack.sink import RETURN
 
 HOSTNAME = "mail.example.test"
 # The roles that the ports of a private stack play; the names are those of core's services.
@@ -114,6 +115,10 @@ class Stack:
             },
             "policy": {"listen": f"unix:{place.sockets}/policy", "bounce_ports": [self.ports[0]]},
             "milter": {"listen": f"unix:{place.sockets}/milter"},
+            "bounces": {
+                "listen": f"unix:{place.sockets}/bounces",
+                "directory": str(place.store / "bounces"),
+            },
             "events": {"listen": f"unix:{place.sockets}/events"},
             "spool": {"directory": str(place.store / "spool")},
             "images": {"directory": str(place.store / "images")},
@@ -135,9 +140,10 @@ class Stack:
 
     def _daemons(self, sink: socket.socket) -> list[Daemon]:
         place = self.layout
-        module = ["gatepost_stack.sink", str(place.delivered), *self._sink_options]
+        back = f"{RETURN}{self.ports[0]}"
+        module = ["gatepost_stack.sink", str(place.delivered), back, *self._sink_options]
         daemons = [self._daemon("sink", module, sink)]
-        for name in ("events", "sasl", "policy", *(["milter"] if self._milter else [])):
+        for name in ("events", "sasl", "policy", "bounces", *(["milter"] if self._milter else [])):
             group = "" if name == "events" else "postfix"  # Postfix has no business with that one
             listener = self._exit.enter_context(bind(UnixAddress(str(place.sockets / name)), group=group))
             daemons.append(self._daemon(name, self._module(name), listener))

@@ -104,6 +104,22 @@ def test_a_list_that_others_add_to_loses_only_our_item(run: Run, house: House) -
     )
 
 
+def test_several_who_add_to_one_list_come_and_go_each_by_itself(run: Run, house: House) -> None:
+    before = house.postconf("-h", "transport_maps")
+    first = parameter("transport_maps", "$gatepost_transport", "include")
+    second = parameter("transport_maps", "texthash:/etc/ours", "include")
+    table = parameter("gatepost_transport", "inline:{ b.example=error:no }")
+    apply(run, house, parameters=[table, first, second])
+    assert house.postconf("-h", "transport_maps") == f"{before}, $gatepost_transport, texthash:/etc/ours"
+    assert not apply(run, house, parameters=[table, first, second])["changed"]
+    apply(run, house, parameters=[table, first])
+    assert house.postconf("-h", "transport_maps") == f"{before}, $gatepost_transport"
+    apply(run, house, parameters=[second])
+    assert house.postconf("-h", "transport_maps") == f"{before}, texthash:/etc/ours"
+    apply(run, house, state="absent")
+    assert house.postconf("-h", "transport_maps") == before
+
+
 def test_check_mode_says_what_would_change_and_changes_nothing(run: Run, house: House) -> None:
     before = house.files
     result = apply(run, house, check=True, **wanted())

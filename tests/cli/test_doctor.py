@@ -61,6 +61,7 @@ def place(gatepost: Gatepost) -> Gatepost:
     text = gatepost.config.read_text()
     for daemon in NAMES:
         text += f'[{daemon}]\nlisten = "unix:{folder}/{daemon}"\n'
+    text += f'directory = "{folder}/returned"\n'  # of bounces, the last
     text += '[postfix]\nscope = "host"\nhostname = "mail.example.test"\n'
     text += f'tls_certificate_file = "{folder}/tls/server.pem"\n'
     text += f'tls_key_file = "{folder}/tls/server.key"\n'

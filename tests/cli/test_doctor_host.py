@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_cli.checks.daemons import service
+from gatepost_cli.checks.daemons import NAMES, service
 from gatepost_cli.checks.release import installed
 
 
@@ -14,7 +14,7 @@ def installed_release(folder: Path, version: str) -> Path:
     """Make a release as the roles do: programs below releases/, and a link to it."""
     prefix = folder / "releases" / version
     (prefix / "bin").mkdir(parents=True)
-    for name in ("gatepost", "gatepost-events", "gatepost-sasl", "gatepost-policy", "gatepost-milter"):
+    for name in ("gatepost", *(f"gatepost-{daemon}" for daemon in NAMES)):
         (prefix / "bin" / name).touch(0o755)
     return prefix
 

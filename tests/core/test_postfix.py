@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_core.postfix import Parameter, endpoint, main_cf, master_cf
+from gatepost_core.postfix import Parameter, Service, endpoint, main_cf, master_cf
 from gatepost_core.settings import Settings, load
 
 DOMAINS = ("bounces.example.test", "b.example.org")
@@ -64,7 +64,7 @@ def test_postfix_reads_each_value_back_as_it_was_meant(settings: Settings, tmp_p
     }
     options, _ = postconf(tmp_path, [p.line for p in main], [s.entry for s in services], "-P")
     expected = {
-        f"{service.name}/inet/{option.name} = {option.value}"
+        f"{service.name}/{service.type}/{option.name} = {option.value}"
         for service in services
         for option in service.options
     }
@@ -78,15 +78,32 @@ def test_every_parameter_has_a_reason_and_is_named_once(settings: Settings) -> N
     assert len({row.name for row in rows}) == len(rows)
 
 
+def ports(settings: Settings) -> list[Service]:
+    """Return the services that clients connect to."""
+    return [service for service in master_cf(settings) if service.type == "inet"]
+
+
+def test_the_bounce_domains_mail_and_no_other_goes_to_gatepost_bounces(settings: Settings) -> None:
+    found = values(settings)
+    assert found["transport_maps"] == "$gatepost_transport"
+    table = found["gatepost_transport"].removeprefix("inline:{").removesuffix("}").split(",")
+    assert [one.strip().partition("=")[0] for one in table] == sorted(DOMAINS)
+    assert {one.partition("=")[2].strip() for one in table} == {
+        f"gatepost-bounces:{endpoint(settings.bounces.listen, settings.postfix.queue_directory)}"
+    }
+    assert found["gatepost-bounces_destination_recipient_limit"] == "1"
+    assert "transport_maps" not in {one.name for one in main_cf(settings, ())}
+
+
 def test_edits_have_head_room_above_what_a_client_may_send(settings: Settings) -> None:
     limit = settings.postfix.message_size_limit
     assert int(values(settings)["message_size_limit"]) >= 2 * limit
-    for service in master_cf(settings):
+    for service in ports(settings):
         assert ("message_size_limit", str(limit)) in {(o.name, o.value) for o in service.options}
 
 
 def test_every_port_but_the_one_for_bounces_demands_tls_and_a_login(settings: Settings) -> None:
-    for service in master_cf(settings):
+    for service in ports(settings):
         options = {option.name: option.value for option in service.options}
         if service.role != "mx":
             assert options["smtpd_tls_security_level"] == "encrypt"
@@ -123,7 +140,7 @@ def test_a_host_that_hides_its_clients_does_so_in_a_cleanup_of_the_ports_own(tmp
     out, err = postconf(tmp_path, [one.line for one in main], [one.entry for one in services], "-P")
     assert err == ""
     assert "gatepost-cleanup/unix/header_checks = $gatepost_header_checks" in out.splitlines()
-    assert out.count("/inet/cleanup_service_name = gatepost-cleanup") == len(services) - 1
+    assert out.count("/inet/cleanup_service_name = gatepost-cleanup") == len(services) - 2
 
 
 def test_only_the_ports_that_are_named_are_served() -> None:
@@ -131,4 +148,5 @@ def test_only_the_ports_that_are_named_are_served() -> None:
     assert [(one.name, one.role) for one in master_cf(settings)] == [
         ("submission", "submission"),
         ("10587", "submission"),
+        ("gatepost-bounces", "transport"),
     ]

@@ -11,7 +11,11 @@ from gatepost_core.postfix import main_cf, master_cf
 from gatepost_core.settings import Settings, SettingsError, load
 
 DOMAINS = ("bounces.example.test",)
-QUEUE_WIDE = {"disable_mime_output_conversion", "enable_long_queue_ids", "relay_domains"}
+BOUNCES = "gatepost-bounces_destination"
+QUEUE_WIDE = {
+    "disable_mime_output_conversion", "enable_long_queue_ids", "relay_domains", "transport_maps",
+    f"{BOUNCES}_concurrency_limit", f"{BOUNCES}_recipient_limit",
+}  # fmt: skip
 
 
 def scoped(**postfix: str) -> Settings:
@@ -69,6 +73,7 @@ def test_every_parameter_of_scope_host_that_smtpd_or_cleanup_reads_is_an_option(
         "smtpd_tls_cert_file",  # smtpd_tls_chain_files has it
         "smtpd_tls_key_file",
         "gatepost_policy",
+        "gatepost_transport",
         *QUEUE_WIDE,
     }
     wanted = {
@@ -86,7 +91,7 @@ def test_only_submission_is_added_unless_port_25_is_named() -> None:
         ("submissions", "submissions"),
         ("gatepost-cleanup", "cleanup"),
     ]
-    assert [one.role for one in master_cf(scoped(ports="25"))] == ["mx", "cleanup"]
+    assert [one.role for one in master_cf(scoped(ports="25"))] == ["mx", "transport", "cleanup"]
 
 
 def test_every_submission_port_demands_tls_and_a_login() -> None:

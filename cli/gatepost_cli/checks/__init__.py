@@ -24,7 +24,13 @@ from gatepost_cli.checks.probe import probe
 from gatepost_cli.checks.records import dns
 from gatepost_cli.checks.release import release
 from gatepost_cli.checks.shared import postfix_shared
-from gatepost_cli.checks.sockets import events_socket, milter_socket, policy_socket, sasl_socket
+from gatepost_cli.checks.sockets import (
+    bounces_socket,
+    events_socket,
+    milter_socket,
+    policy_socket,
+    sasl_socket,
+)
 from gatepost_cli.checks.spool import spool
 from gatepost_cli.checks.stores import store
 from gatepost_cli.checks.walls import walls
@@ -46,6 +52,7 @@ _IN_ORDER: tuple[Check, ...] = (
     sasl_socket,
     policy_socket,
     milter_socket,
+    bounces_socket,
     postfix,
     postfix_main_cf,
     postfix_master_cf,

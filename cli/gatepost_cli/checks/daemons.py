@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gatepost_cli.checks.base import Context, Finding, fault, good, note
 
-NAMES = ("events", "sasl", "policy", "milter")
+NAMES = ("events", "sasl", "policy", "milter", "bounces")
 _CURRENT = Path("/opt/gatepost/current")
 _RUNNING = Path("/run/systemd/system")  # sd_booted(3)
 _SECONDS = 20

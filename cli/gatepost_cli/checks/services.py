@@ -11,7 +11,7 @@ from gatepost_core.postfix import Parameter, Service
 from gatepost_core.postfix.cf_plan import version
 
 _SEPARATORS = re.compile(r"[,\s]+")
-_PROGRAMS = ("smtpd", "cleanup")
+_PROGRAMS = ("smtpd", "cleanup", "lmtp")
 _LOOPBACK = ("all", "loopback-only", "localhost", "127.0.0.1")
 
 
@@ -30,7 +30,7 @@ class Entry:
 
 
 def entries(context: Context) -> list[Entry]:
-    """Return the smtpd(8) and cleanup(8) services. Raises OSError when postconf(1) cannot say."""
+    """Return the smtpd(8), cleanup(8) and lmtp(8) services. Raises OSError when postconf(1) cannot say."""
     found: dict[str, Entry] = {}
     for line in context.postconf("-M").splitlines():
         words = line.split()

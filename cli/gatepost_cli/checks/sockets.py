@@ -43,6 +43,11 @@ def milter_socket(context: Context) -> Iterator[Finding]:
     yield from _daemon(context, "milter", context.settings.milter.listen, _negotiate)
 
 
+def bounces_socket(context: Context) -> Iterator[Finding]:
+    """Hear gatepost-bounces greet (LMTP)."""
+    yield from _daemon(context, "bounces", context.settings.bounces.listen, _hear)
+
+
 def _daemon(
     context: Context, name: str, listen: str, talk: Callable[[socket.socket], str], group: str = _GROUP
 ) -> Iterator[Finding]:
@@ -124,6 +129,11 @@ def _greet(connection: socket.socket) -> str:
 def _ask(connection: socket.socket) -> str:
     connection.sendall(b"request=smtpd_access_policy\nprotocol_state=CONNECT\n\n")
     _until(connection, b"action=DUNNO\n\n", b"\n\n")
+    return "answers"
+
+
+def _hear(connection: socket.socket) -> str:
+    _until(connection, b"220 ", b"\n")
     return "answers"
 
 

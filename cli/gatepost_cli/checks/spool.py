@@ -25,12 +25,11 @@ def spool(context: Context) -> Iterator[Finding]:
         advice = "run 'systemd-tmpfiles --create', or start gatepost-milter, which makes it"
         yield fault(str(settings.directory), "missing", "the spool's directory", advice)
         return
-    limits = {"milter": settings.messages_limit, "sasl": settings.usage_limit}
     uid = context.store.home.stat().st_uid
     yield _folder(settings.directory, uid)
     for folder in streams(settings.directory):
         yield _folder(folder, uid, open_to(folder))
-        has, most = used(folder), limits.get(folder.name, 0)
+        has, most = used(folder), settings.limits.get(folder.name, 0)
         if most and has > _NEARLY * most:
             found = f"{has:,} of {most:,} bytes taken; once it is full, messages get 451"
             yield fault(str(folder), found, "less than three quarters", f"{_LOG}; it makes room by itself")

@@ -16,6 +16,7 @@ from .cf_files import (
     ConfigFile,
     as_the_package_has_it,
     includes,
+    items,
     port_of,
     same,
     shown,
@@ -99,7 +100,7 @@ class Plan:
         default: Callable[[str], str],
     ) -> None:
         """Set what is wanted, put back what is no longer. Raises ConflictError before anything changes."""
-        parameters, services = list(parameters), list(services)
+        parameters, services = _merged(parameters), list(services)
         self.whole = any(one["name"] == _HOST_MARK[0] for one in parameters)
         self.was_whole = self.whole and made_with_host(self.main)
         self.check_ports(services)
@@ -157,7 +158,12 @@ class Plan:
             return
         found = value(self.main.get(name))
         listed = default(name) if found is None else found
-        after = listed if includes(listed, wanted) else with_item(listed, wanted)
+        ours = self.state.entries["main"].get(name, {}).get("item") or ""
+        for item in set(items(ours)) - set(items(wanted)):
+            listed = without_item(listed, item)
+        after = listed
+        for item in items(wanted):
+            after = after if includes(after, item) else with_item(after, item)
         self._set("main", name, f"{name} = {after}\n", wanted)
 
     def _set(self, kind: str, key: str, text: str, item: str | None = None) -> None:
@@ -166,7 +172,7 @@ class Plan:
         if same(before, text):
             known = self.state.entries[kind].get(key)
             if known is not None:
-                known["after"] = before
+                known["after"], known["item"] = before, item
             elif self._own(kind, key, text):
                 self.state.remember(kind, key, None, text, item)
             return  # of others' entries, somebody set the same by hand, and it stays theirs
@@ -186,8 +192,10 @@ class Plan:
         found = file.get(key)
         if same(found, known["after"]):
             file.put(key, known["before"])
-        elif known["item"] and found is not None and includes(value(found) or "", known["item"]):
-            rest = without_item(value(found) or "", known["item"])
+        elif found is not None and (ours := _ours_of(found, known)):
+            rest = value(found) or ""
+            for item in ours:
+                rest = without_item(rest, item)
             file.put(key, f"{key} = {rest}".rstrip() + "\n")
         else:
             self.kept.append(key)
@@ -210,6 +218,23 @@ class Plan:
                 continue
             first = shown(entry.text)
             raise TakenError(f"port {port} belongs to a service that is already in master.cf: {first!r}")
+
+
+def _merged(parameters: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return parameters with one entry for each list that several have items of."""
+    merged: dict[str, dict[str, Any]] = {}
+    for one in parameters:
+        before = merged.get(one["name"])
+        joins = before is not None and before.get("match") == one.get("match") == "include"
+        merged[one["name"]] = (
+            {**one, "value": f"{before['value']}, {one['value']}"} if before and joins else one
+        )
+    return list(merged.values())
+
+
+def _ours_of(found: str, known: dict[str, Any]) -> list[str]:
+    """Return which items of a list as it is now are those that were put there."""
+    return [item for item in items(known["item"] or "") if includes(value(found) or "", item)]
 
 
 def version(text: str | None) -> tuple[int, ...]:

@@ -39,7 +39,9 @@ def main_cf(settings: Settings, bounce_domains: Iterable[str]) -> Iterator[Param
         subjects.restrictions(settings),
     ):
         yield from parameters(rows)
-    yield subjects.relay_domains(subjects.domain_list(bounce_domains))
+    domains = list(bounce_domains)
+    yield subjects.relay_domains(subjects.domain_list(domains))
+    yield from subjects.bounce_transport(settings, domains)
     for rows in (
         subjects.milter(settings),
         _other_mail(settings),
@@ -63,6 +65,7 @@ def master_cf(settings: Settings) -> Iterator[Service]:
             rows += subjects.wrapped(settings)
         rows += subjects.proxied(settings, port)
         yield Service(service_name(port), role, (*parameters(iter(rows)), *hidden), reason_of(port))
+    yield subjects.bounces()
     if hidden:
         yield subjects.cleanup([("header_checks", "$gatepost_header_checks", "Hides the client's address.")])
 

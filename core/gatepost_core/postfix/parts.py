@@ -12,7 +12,7 @@ from typing import Literal
 
 from gatepost_core.settings import Settings
 
-Role = Literal["mx", "submission", "submissions", "cleanup"]
+Role = Literal["mx", "submission", "submissions", "cleanup", "transport"]
 Match = Literal["equal", "include", "at_least"]
 # Rows of parameters: name, value, reason.
 Rows = Iterator[tuple[str, str, str]]
@@ -50,7 +50,8 @@ class Service:
     """One service of master.cf (master(5)), chroot column and options spelt out.
 
     ``role`` says what it is for: ``mx`` takes bounces without a login as well, ``submission`` demands
-    STARTTLS, ``submissions`` is TLS from the first byte, ``cleanup`` is behind those.
+    STARTTLS, ``submissions`` is TLS from the first byte, ``cleanup`` is behind those; ``transport`` hands the
+    bounce domains' mail over.
     """
 
     name: str
@@ -60,8 +61,8 @@ class Service:
 
     @property
     def type(self) -> str:
-        """The transport type: smtpd(8) listens on the network, cleanup(8) on a local socket."""
-        return "unix" if self.role == "cleanup" else "inet"
+        """The transport type: smtpd(8) listens on the network, cleanup(8) and lmtp(8) on a local socket."""
+        return "unix" if self.role in ("cleanup", "transport") else "inet"
 
     @property
     def proxied(self) -> bool:
@@ -71,6 +72,8 @@ class Service:
     @property
     def words(self) -> str:
         """The service's first line: a cleanup(8) has no process limit, as Postfix's own has none."""
+        if self.role == "transport":
+            return f"{self.name} {self.type} - - n - - lmtp"
         rest = "n - 0 cleanup" if self.role == "cleanup" else "n - - smtpd"
         return f"{self.name} {self.type} n - {rest}"
 

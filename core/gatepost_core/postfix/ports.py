@@ -44,9 +44,11 @@ def main_cf(settings: Settings, bounce_domains: Iterable[str]) -> Iterator[Param
     if not settings.dkim.encode_8bit:
         yield from parameters(subjects.outgoing(settings))
     if 25 in _ports(settings):
-        domains = subjects.domain_list(bounce_domains)
+        names = list(bounce_domains)
+        domains = subjects.domain_list(names)
         yield Parameter("gatepost_bounce_domains", domains, "The bounce domains, for relay_domains.")
         yield subjects.relay_domains("$gatepost_bounce_domains")
+        yield from subjects.bounce_transport(settings, names)
 
 
 def master_cf(settings: Settings) -> Iterator[Service]:
@@ -55,6 +57,8 @@ def master_cf(settings: Settings) -> Iterator[Service]:
         rows = {name: (value, reason) for name, value, reason in _options(settings, port)}
         options = tuple(Parameter(name, value, reason) for name, (value, reason) in rows.items())
         yield Service(service_name(port), role_of(port), options, reason_of(port))
+    if 25 in _ports(settings):
+        yield subjects.bounces()
     yield subjects.cleanup(_cleanup(settings))
 
 

@@ -13,6 +13,7 @@ from gatepost_core.postfix.parts import Parameter, Rows, Service, endpoint, milt
 from gatepost_core.settings import Settings
 
 CLEANUP = "gatepost-cleanup"
+BOUNCES = "gatepost-bounces"
 # Head-room in the queue for what edits add to a message: as much again, and a share for small ones.
 _HEAD_ROOM = 1_000_000
 _NAMED = "reject_non_fqdn_recipient"
@@ -246,6 +247,42 @@ def relay_domains(value: str) -> Parameter:
 def domain_list(domains: Iterable[str]) -> str:
     """Return bounce domains as a list of Postfix's."""
     return ", ".join(sorted(set(domains)))
+
+
+def bounce_transport(settings: Settings, bounce_domains: Iterable[str]) -> list[Parameter]:
+    """Return what trivial-rewrite(8) and qmgr(8) hold for the bounce domains; nothing without any."""
+    domains = sorted(set(bounce_domains))
+    if not domains:
+        return []
+    hop = f"{BOUNCES}:{endpoint(settings.bounces.listen, settings.postfix.queue_directory)}"
+    table = ", ".join(f"{domain}={hop}" for domain in domains)
+    return [
+        Parameter(
+            "gatepost_transport",
+            f"inline:{{ {table} }}",
+            "Mail for the bounce domains goes to gatepost-bounces. (A name of our own, for transport_maps.)",
+        ),
+        Parameter("transport_maps", "$gatepost_transport", "The bounce domains' transport.", "include"),
+        Parameter(
+            f"{BOUNCES}_destination_recipient_limit",
+            "1",
+            "LMTP answers for each recipient by itself (RFC 2033); a report is for one anyway.",
+        ),
+        Parameter(
+            f"{BOUNCES}_destination_concurrency_limit",
+            "4",
+            "So many messages are read at a time; a flood of them waits in the queue.",
+        ),
+    ]
+
+
+def bounces() -> Service:
+    """Return the lmtp(8) service that the bounce domains' transport is."""
+    options = (
+        Parameter("lmtp_tls_security_level", "none", "A UNIX socket of this host needs no TLS."),
+        Parameter("lmtp_sasl_auth_enable", "no", "Nor a login."),
+    )
+    return Service(BOUNCES, "transport", options, "Hands the bounce domains' mail to gatepost-bounces.")
 
 
 def cleanup(rows: Iterable[tuple[str, str, str]]) -> Service:

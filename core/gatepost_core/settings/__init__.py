@@ -4,7 +4,13 @@ Sections are defined in ``storage``, ``daemons``, ``external``, ``mail`` and ``d
 together, ``loading`` reads files, variables and flags, and raises ``SettingsError`` for what it cannot use.
 """
 
-from gatepost_core.settings.daemons import EventsSettings, MilterSettings, PolicySettings, SaslSettings
+from gatepost_core.settings.daemons import (
+    BouncesSettings,
+    EventsSettings,
+    MilterSettings,
+    PolicySettings,
+    SaslSettings,
+)
 from gatepost_core.settings.doctor import DoctorSettings
 from gatepost_core.settings.external import LdapSettings, PamSettings
 from gatepost_core.settings.loading import DEFAULT_FILE, SettingsError, file_of, load
@@ -22,6 +28,7 @@ from gatepost_core.settings.tree import Settings, fields, is_secret, sections, v
 __all__ = [
     "DEFAULT_FILE",
     "AccountsSettings",
+    "BouncesSettings",
     "ClientsSettings",
     "DkimSettings",
     "DoctorSettings",

@@ -1,4 +1,4 @@
-"""Sections of the daemons: sasl, policy and milter, which Postfix talks to, and events."""
+"""Sections of the daemons: sasl, policy, milter and bounces, which Postfix talks to, and events."""
 
 from __future__ import annotations
 
@@ -135,6 +135,35 @@ class MilterSettings(Daemon):
         default=10_000_000,
         description="Messages with more bytes than this pass without changes to their HTML, "
         "and the log says so.",
+    )
+
+
+class BouncesSettings(Daemon):
+    """gatepost-bounces: takes what comes back to envelope senders at the bounce domains."""
+
+    workers: Workers = Field(default=1, description="Processes that share the listening socket.")
+    listen: Listen = "unix:/var/spool/postfix/gatepost/bounces"
+    feedback: str = Field(
+        default="fbl",
+        pattern=r"^[a-z0-9._-]{0,64}$",
+        description="Local part at each bounce domain that takes complaints of feedback loops (RFC 5965) "
+        "without a login and without a token; a complaint counts only if it shows a bounce address of ours. "
+        "Empty: none.",
+    )
+    directory: Path = Field(
+        default=Path("/var/lib/gatepost/bounces"),
+        description="Where messages that came back are kept, a file each, as events name them.",
+    )
+    keep_days: Annotated[int, Field(ge=1, le=36_500)] = Field(
+        default=30, description="Days that they are kept."
+    )
+    keep_size: Annotated[int, Field(ge=1_000_000)] = Field(
+        default=1_000_000_000, description="Bytes that they may take; the oldest go first."
+    )
+    report_days: Annotated[int, Field(ge=1, le=36_500)] = Field(
+        default=30,
+        description="Reports of messages that were accepted longer ago are kept, and count for nothing: an "
+        "old bounce address may be anywhere.",
     )
 
 

@@ -74,6 +74,11 @@ class SpoolSettings(Section):
         description="Bytes that records of messages may take. Once the store has not taken that much, "
         "messages get 451.",
     )
+    bounces_limit: Annotated[int, Field(ge=1)] = Field(
+        default=200_000_000,
+        description="Bytes that events of bounces and complaints may take. Beyond, Postfix keeps what comes "
+        "back, and tries again.",
+    )
     usage_limit: Annotated[int, Field(ge=1)] = Field(
         default=200_000_000,
         description="Bytes that last uses of credentials may take. What does not fit is not noted; nobody's "
@@ -88,6 +93,11 @@ class SpoolSettings(Section):
                     f"{name}: expected at least four times segment_size, {4 * self.segment_size}"
                 )
         return self
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """Bytes that each stream may have."""
+        return {"milter": self.messages_limit, "sasl": self.usage_limit, "bounces": self.bounces_limit}
 
 
 class KeysSettings(Section):

@@ -8,7 +8,13 @@ from pydantic import BaseModel, Field, PrivateAttr
 from pydantic.fields import FieldInfo
 
 from gatepost_core.settings.base import SECRET, Section
-from gatepost_core.settings.daemons import EventsSettings, MilterSettings, PolicySettings, SaslSettings
+from gatepost_core.settings.daemons import (
+    BouncesSettings,
+    EventsSettings,
+    MilterSettings,
+    PolicySettings,
+    SaslSettings,
+)
 from gatepost_core.settings.doctor import DoctorSettings
 from gatepost_core.settings.external import LdapSettings, PamSettings
 from gatepost_core.settings.mail import ClientsSettings, DkimSettings, PostfixSettings, TrackingSettings
@@ -37,6 +43,7 @@ class Settings(Section):
     ldap: LdapSettings = Field(default_factory=LdapSettings)
     policy: PolicySettings = Field(default_factory=PolicySettings)
     milter: MilterSettings = Field(default_factory=MilterSettings)
+    bounces: BouncesSettings = Field(default_factory=BouncesSettings)
     events: EventsSettings = Field(default_factory=EventsSettings)
     tracking: TrackingSettings = Field(default_factory=TrackingSettings)
     images: ImagesSettings = Field(default_factory=ImagesSettings)

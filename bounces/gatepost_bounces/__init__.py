@@ -1,0 +1,1 @@
+"""gatepost-bounces: takes what comes back to envelope senders (LMTP), and records what it tells."""

@@ -1,0 +1,63 @@
+"""Bounces in no standard form: qmail's, Exim's and others', by Mailman's detectors (flufl.bounce). Pure.
+
+The detectors search with many patterns, some of which are slow on what nobody sends. So they get little: the
+first lines, none of them long. Whatever a detector raises means that it found nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from email import message_from_bytes, policy
+from typing import Any, Final
+
+from gatepost_bounces import mime
+from gatepost_bounces.told import Told, address, line
+from gatepost_core.domain.failures import classify, permanent
+
+_LINES: Final = 300
+_LINE_MOST: Final = 300
+_RECIPIENTS: Final = 10
+_SAID_MOST: Final = 2_000
+
+
+def read(mail: mime.Mail, raw: bytes) -> list[Told]:
+    """Return what a message tells of recipients that bounced; most often nothing."""
+    lines = raw[: _LINES * _LINE_MOST].replace(b"\r\n", b"\n").split(b"\n", _LINES)[:_LINES]
+    short = b"\n".join(one[:_LINE_MOST] for one in lines)
+    try:
+        passing, final = _detectors()(message_from_bytes(short, policy=policy.compat32))
+    except Exception:  # noqa: BLE001 - detectors raise whatever a message has them raise
+        return []
+    text = next((part.text for part in mail.parts if part.kind == "text/plain"), "")[:_SAID_MOST]
+    found = [*((one, "bounced") for one in sorted(final)), *((one, "deferred") for one in sorted(passing))]
+    return [
+        told
+        for raw_address, kind in found[:_RECIPIENTS]
+        if (told := _told(kind, address(raw_address.decode("utf-8", "replace")), text)) is not None
+    ]
+
+
+def _told(kind: str, recipient: str, text: str) -> Told | None:
+    if not recipient:
+        return None
+    said = _near(text, recipient)
+    detail: dict[str, Any] = {"source": "flufl", "status": "", "reply": line(said), "reporter": ""}
+    if kind == "bounced":
+        detail["class"] = classify("", "", said).value
+        detail["permanent"] = permanent("", "", said)
+    return Told(kind, recipient, detail)
+
+
+def _near(text: str, recipient: str) -> str:
+    """Return what a text says of a recipient: from its address on, or all of it."""
+    return text[max(0, text.lower().find(recipient.lower())) :]
+
+
+@functools.cache
+def _detectors() -> Any:
+    from flufl.bounce import all_failures  # noqa: PLC0415 - loaded when the first such message comes
+
+    # It tells of each detector that it runs, and of each exception, with its traceback.
+    logging.getLogger("flufl.bounce").disabled = True
+    return all_failures
