@@ -46,7 +46,7 @@ def as_owner_of(directory: Path) -> Iterator[None]:
 
 
 def _of_the_program(error: BaseException | None) -> bool:
-    """Say whether an error, or one that it was made of, tells of a part of the program that is loaded late."""
+    """Say whether an error, or what it was made of, tells of a part of the program that is loaded late."""
     from sqlalchemy.exc import NoSuchModuleError  # noqa: PLC0415 - `gatepost --help` does without
 
     while error is not None:
