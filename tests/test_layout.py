@@ -52,7 +52,7 @@ DOES_IO = {
 
 # Of one package's own folders and modules, what each may import; a module stands for itself.
 MODULES_MOST = 20
-DOCTOR_MOST = 3_025  # lines, its tests among them
+DOCTOR_MOST = 3_000  # lines, its tests among them
 LAYERS = {
     "core": {
         "domain": set[str](),

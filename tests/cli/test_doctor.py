@@ -21,7 +21,7 @@ import pytest
 from gatepost_cli.checks import CHECKS
 from gatepost_cli.checks.base import Context
 from gatepost_cli.checks.certificate import tls_certificate
-from gatepost_cli.checks.daemons import NAMES
+from gatepost_cli.checks.daemons import DAEMONS
 from gatepost_cli.checks.parameters import postfix_main_cf, postfix_master_cf
 from gatepost_core import spool
 from gatepost_core.domain import ids
@@ -59,7 +59,7 @@ def place(gatepost: Gatepost) -> Gatepost:
     (folder / "spool").mkdir(0o750)
     certificate.make(folder / "tls", "mail.example.test")
     text = gatepost.config.read_text()
-    for daemon in NAMES:
+    for daemon in (one.name for one in DAEMONS):
         text += f'[{daemon}]\nlisten = "unix:{folder}/{daemon}"\n'
     text += f'directory = "{folder}/returned"\n'  # of bounces, the last
     text += '[postfix]\nscope = "host"\nhostname = "mail.example.test"\n'
@@ -85,7 +85,7 @@ def running(place: Gatepost) -> Iterator[Gatepost]:
     """The same with all daemons on their sockets."""
     daemons = [
         Running(["-m", f"gatepost_{daemon}.main", "--config", str(place.config)], place.folder)
-        for daemon in NAMES
+        for daemon in (one.name for one in DAEMONS)
     ]
     try:
         for daemon in daemons:
@@ -106,7 +106,7 @@ def test_nothing_is_found_where_nothing_is_wrong(running: Gatepost) -> None:
 def test_a_daemon_that_does_not_run_is_a_fault_of_its_socket(place: Gatepost) -> None:
     result = doctor(place)
     assert result.code == 5
-    for daemon in NAMES:
+    for daemon in (one.name for one in DAEMONS):
         (found,) = faults(result, f"{daemon}-socket")
         assert found["found"] == "no such socket"
         assert f"gatepost-{daemon}.socket" in found["advice"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_cli.checks.daemons import NAMES, service
+from gatepost_cli.checks.daemons import DAEMONS, service
 from gatepost_cli.checks.release import installed
 
 
@@ -14,7 +14,7 @@ def installed_release(folder: Path, version: str) -> Path:
     """Make a release as the roles do: programs below releases/, and a link to it."""
     prefix = folder / "releases" / version
     (prefix / "bin").mkdir(parents=True)
-    for name in ("gatepost", *(f"gatepost-{daemon}" for daemon in NAMES)):
+    for name in ("gatepost", *(f"gatepost-{one.name}" for one in DAEMONS)):
         (prefix / "bin" / name).touch(0o755)
     return prefix
 

@@ -24,46 +24,33 @@ from gatepost_cli.checks.probe import probe
 from gatepost_cli.checks.records import dns
 from gatepost_cli.checks.release import release
 from gatepost_cli.checks.shared import postfix_shared
-from gatepost_cli.checks.sockets import (
-    bounces_socket,
-    events_socket,
-    milter_socket,
-    policy_socket,
-    sasl_socket,
-)
+from gatepost_cli.checks.sockets import SOCKETS
 from gatepost_cli.checks.spool import spool
 from gatepost_cli.checks.stores import store
 from gatepost_cli.checks.walls import walls
 
 Check = Callable[[Context], Iterator[Finding]]
 
-_IN_ORDER: tuple[Check, ...] = (
-    disk,
-    clock,
-    release,
-    store,
-    keys,
-    walls,
-    backends,
-    clients,
-    daemons,
-    spool,
-    events_socket,
-    sasl_socket,
-    policy_socket,
-    milter_socket,
-    bounces_socket,
-    postfix,
-    postfix_main_cf,
-    postfix_master_cf,
-    postfix_shared,
-    tls_certificate,
-    ports,
-    dns,
-    outgoing,
-    probe,
-)
+
+def _named(*checks: Check) -> dict[str, Check]:
+    return {getattr(check, "__name__", "").replace("_", "-"): check for check in checks}
+
+
 # By the names that --only and --skip take.
-CHECKS: dict[str, Check] = {check.__name__.replace("_", "-"): check for check in _IN_ORDER}
+CHECKS: dict[str, Check] = {
+    **_named(disk, clock, release, store, keys, walls, backends, clients, daemons, spool),
+    **SOCKETS,
+    **_named(
+        postfix,
+        postfix_main_cf,
+        postfix_master_cf,
+        postfix_shared,
+        tls_certificate,
+        ports,
+        dns,
+        outgoing,
+        probe,
+    ),
+}
 
 __all__ = ["CHECKS", "Check", "Context", "Finding"]

@@ -1,4 +1,6 @@
-"""The daemons as systemd sees them: started, not failed, and of the release in use.
+"""The daemons: the table of them, and how systemd sees each: started, not failed, of the release in use.
+
+A new daemon is a row: its programs, unit and socket are looked at by that.
 
 Where systemd does not run, the answers of the sockets have to do.
 """
@@ -7,15 +9,51 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from struct import pack
 
 from gatepost_cli.checks.base import Context, Finding, fault, good, note
+from gatepost_core.domain.orders import Answer, Ping, Result, write_answer, write_order
+from gatepost_core.settings import Settings
 
-NAMES = ("events", "sasl", "policy", "milter", "bounces")
 _CURRENT = Path("/opt/gatepost/current")
 _RUNNING = Path("/run/systemd/system")  # sd_booted(3)
 _SECONDS = 20
 _RESTARTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """A daemon by the name of its settings' section, and what to say to it: something that decides nothing.
+
+    Its answer has ``begin`` after ``skip`` bytes, and is whole once it has that and closes with ``end``;
+    ``bye`` is said last. ``of_postfix``: whether Postfix connects to it.
+    """
+
+    name: str
+    ask: bytes
+    begin: bytes
+    end: bytes = b""
+    skip: int = 0
+    bye: bytes = b""
+    of_postfix: bool = True
+
+    def listen(self, settings: Settings) -> str:
+        """Return the address of its socket, as the settings have it."""
+        found: str = getattr(settings, self.name).listen
+        return found
+
+
+DAEMONS = (
+    Daemon("events", write_order(Ping()), write_answer(Answer(Result.HERE)), of_postfix=False),
+    # As an smtpd does (Dovecot authentication protocol).
+    Daemon("sasl", b"VERSION\t1\t0\nCPID\t1\n", b"VERSION\t1\t", b"DONE\n"),
+    Daemon("policy", b"request=smtpd_access_policy\nprotocol_state=CONNECT\n\n", b"action=DUNNO\n\n"),
+    # sendmail's libmilter/mfdef.h: SMFIC_OPTNEG with protocol version 6, all actions, no steps; SMFIC_QUIT.
+    Daemon("milter", pack(">IcIII", 13, b"O", 6, 0x1FF, 0), begin=b"O", skip=4, bye=pack(">Ic", 1, b"Q")),
+    Daemon("bounces", b"", b"220 ", b"\n"),  # LMTP (RFC 2033): it greets first
+)
 
 
 def daemons(context: Context) -> Iterator[Finding]:
@@ -25,8 +63,8 @@ def daemons(context: Context) -> Iterator[Finding]:
         yield good("systemd", "does not run here: what the sockets answer has to do")
         return
     switched = _CURRENT.lstat().st_mtime if _CURRENT.is_symlink() else 0.0
-    for name in NAMES:
-        yield service(name, _properties(f"gatepost-{name}.service"), switched)
+    for one in DAEMONS:
+        yield service(one.name, _properties(f"gatepost-{one.name}.service"), switched)
 
 
 def service(name: str, found: Mapping[str, str], switched: float) -> Finding:

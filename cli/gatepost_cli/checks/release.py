@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gatepost_cli.checks.base import Context, Finding, fault, good
-from gatepost_cli.checks.daemons import NAMES
+from gatepost_cli.checks.daemons import DAEMONS
 from gatepost_cli.checks.stores import user_name
 from gatepost_cli.owner import as_owner_of
 from gatepost_core import __version__
 from gatepost_core.settings import Settings, fields, is_secret
 
-_PROGRAMS = ("gatepost", *(f"gatepost-{name}" for name in NAMES))
+_PROGRAMS = ("gatepost", *(f"gatepost-{one.name}" for one in DAEMONS))
 
 
 def release(context: Context) -> Iterator[Finding]:

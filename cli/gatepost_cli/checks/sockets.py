@@ -6,51 +6,24 @@ import grp
 import pwd
 import socket
 import stat
-import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from gatepost_cli.checks.base import Context, Finding, fault, good
-from gatepost_core.domain.orders import Answer, Ping, Result, write_answer, write_order
+from gatepost_cli.checks.daemons import DAEMONS, Daemon
 from gatepost_core.serving.listen import UnixAddress, parse_address
 
 _USER = "postfix"
 _GROUP = "postfix"
 _MODE = 0o660
-# sendmail's libmilter/mfdef.h: SMFIC_OPTNEG with protocol version 6, all actions, no steps; SMFIC_QUIT.
-_NEGOTIATE = struct.pack(">IcIII", 13, b"O", 6, 0x1FF, 0)
-_QUIT = struct.pack(">Ic", 1, b"Q")
+_ANSWER_MOST = 65_536
 
 
-def events_socket(context: Context) -> Iterator[Finding]:
-    """Ask gatepost-events whether it is there. Its socket is Gatepost's own."""
-    own = context.store.home.stat().st_gid
-    yield from _daemon(context, "events", context.settings.events.listen, _ping, _group(own))
-
-
-def sasl_socket(context: Context) -> Iterator[Finding]:
-    """Greet gatepost-sasl as an smtpd does (Dovecot authentication protocol)."""
-    yield from _daemon(context, "sasl", context.settings.sasl.listen, _greet)
-
-
-def policy_socket(context: Context) -> Iterator[Finding]:
-    """Ask gatepost-policy a question that decides nothing."""
-    yield from _daemon(context, "policy", context.settings.policy.listen, _ask)
-
-
-def milter_socket(context: Context) -> Iterator[Finding]:
-    """Negotiate with gatepost-milter, and quit."""
-    yield from _daemon(context, "milter", context.settings.milter.listen, _negotiate)
-
-
-def bounces_socket(context: Context) -> Iterator[Finding]:
-    """Hear gatepost-bounces greet (LMTP)."""
-    yield from _daemon(context, "bounces", context.settings.bounces.listen, _hear)
-
-
-def _daemon(
-    context: Context, name: str, listen: str, talk: Callable[[socket.socket], str], group: str = _GROUP
-) -> Iterator[Finding]:
+def answers(daemon: Daemon, context: Context) -> Iterator[Finding]:
+    """Look at a daemon's socket and the way to it, then talk to who listens."""
+    name, listen = daemon.name, daemon.listen(context.settings)
+    group = _GROUP if daemon.of_postfix else _group(context.store.home.stat().st_gid)
     address = parse_address(listen)
     start = f"run 'systemctl start gatepost-{name}.socket gatepost-{name}.service', and look at its log"
     if isinstance(address, UnixAddress):
@@ -61,11 +34,11 @@ def _daemon(
             yield fault(listen, "no such socket", f"gatepost-{name} listening", start)
             return
         yield _owner(path, status.st_mode, _group(status.st_gid), group)
-        if group == _GROUP:
+        if daemon.of_postfix:
             yield from _way(path)
     try:
         with _connect(address, context.settings.doctor.timeout) as connection:
-            yield good(listen, talk(connection))
+            yield good(listen, _talk(daemon, connection))
     except PermissionError:
         yield fault(
             listen, "may not connect", "a connection", f"run as root, or as a member of group {group}"
@@ -119,53 +92,22 @@ def _connect(address: object, seconds: float) -> socket.socket:
     return socket.create_connection((host, port), timeout=seconds)
 
 
-def _greet(connection: socket.socket) -> str:
-    connection.sendall(b"VERSION\t1\t0\nCPID\t1\n")
-    said = _until(connection, b"VERSION\t1\t", b"DONE\n")
-    names = [line.split(b"\t")[1].decode() for line in said.splitlines() if line.startswith(b"MECH\t")]
-    return f"answers, and offers {' '.join(names)}"
-
-
-def _ask(connection: socket.socket) -> str:
-    connection.sendall(b"request=smtpd_access_policy\nprotocol_state=CONNECT\n\n")
-    _until(connection, b"action=DUNNO\n\n", b"\n\n")
-    return "answers"
-
-
-def _hear(connection: socket.socket) -> str:
-    _until(connection, b"220 ", b"\n")
-    return "answers"
-
-
-def _ping(connection: socket.socket) -> str:
-    connection.sendall(write_order(Ping()))
-    _until(connection, write_answer(Answer(Result.HERE)), b"\n")
-    return "answers"
-
-
-def _negotiate(connection: socket.socket) -> str:
-    connection.sendall(_NEGOTIATE)
-    said = b""
-    while len(said) < 5:
-        said += _some(connection)
-    if said[4:5] != b"O":
-        raise ValueError(f"it said {said[:60]!r}")
-    connection.sendall(_QUIT)
-    return "answers"
-
-
-def _until(connection: socket.socket, begin: bytes, end: bytes) -> bytes:
-    """Return what is said up to ``end``. Raises ValueError when it begins otherwise, or is too much."""
-    said = b""
-    while not said.endswith(end):
-        said += _some(connection)
-        if not said.startswith(begin[: len(said)]) or len(said) > 65_536:
+def _talk(daemon: Daemon, connection: socket.socket) -> str:
+    """Return what to say of the answer. Raises ValueError when it begins otherwise, or is too much."""
+    connection.sendall(daemon.ask)
+    said, least = b"", daemon.skip + len(daemon.begin)
+    while len(said) < least or not said.endswith(daemon.end):
+        data = connection.recv(4096)
+        if not data:
+            raise ValueError("it hung up")
+        said += data
+        begun = said[daemon.skip : least]
+        if not daemon.begin.startswith(begun) or len(said) > _ANSWER_MOST:
             raise ValueError(f"it said {said[:60]!r}")
-    return said
+    connection.sendall(daemon.bye)
+    names = [line.split(b"\t")[1].decode() for line in said.splitlines() if line.startswith(b"MECH\t")]
+    return f"answers, and offers {' '.join(names)}" if names else "answers"
 
 
-def _some(connection: socket.socket) -> bytes:
-    data = connection.recv(4096)
-    if not data:
-        raise ValueError("it hung up")
-    return data
+# A check for each daemon, by its name.
+SOCKETS = {f"{one.name}-socket": partial(answers, one) for one in DAEMONS}
