@@ -251,7 +251,7 @@ def _layer(root: str, path: Path) -> str:
     return max((name for name in LAYERS[root] if f"{own}.".startswith(f"{name}.")), key=len, default="")
 
 
-@pytest.mark.parametrize("root", ["core", "sasl", "policy", "milter", "events"])
+@pytest.mark.parametrize("root", ["core", "sasl", "policy", "milter", "tracker", "events"])
 def test_no_floor_of_a_package_is_crowded(root: str) -> None:
     """Whoever looks for something meets few names at each level."""
     for folder in {path.parent for path in source_files(root) if "migrations" not in path.parts}:
@@ -259,7 +259,7 @@ def test_no_floor_of_a_package_is_crowded(root: str) -> None:
         assert len(names) <= MODULES_MOST, folder
 
 
-@pytest.mark.parametrize("root", ["sasl", "policy", "milter"])
+@pytest.mark.parametrize("root", ["sasl", "policy", "milter", "tracker"])
 def test_whom_postfix_asks_only_reads_the_store(root: str) -> None:
     """None of their modules leads to one that needs SQLAlchemy, not even one loaded only when needed."""
     own = {module_name(path): path for name in (root, "core") for path in source_files(name)}

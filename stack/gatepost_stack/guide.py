@@ -17,10 +17,13 @@ _ROLES = (
 )
 
 
-def show(console: Console, layout: Layout, ports: tuple[int, int, int], login: ClientLogin) -> None:
+def show(
+    console: Console, layout: Layout, ports: tuple[int, int, int], login: ClientLogin, tracker_url: str
+) -> None:
     """Print how to use a stack that is ready."""
     rows = [(f"{HOST}:{port}", role) for port, role in zip(ports, _ROLES, strict=True)]
     rows += [
+        (tracker_url, "where links, remote and hosted images lead"),
         ("user name", login.username),
         ("password", login.password),
         ("authority", _short(layout.ca_file)),

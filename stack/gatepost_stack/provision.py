@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import Connection, delete
+from sqlalchemy import Connection, delete, update
 
 from gatepost_core.domain import FeatureValues, Mode, Rules, SenderDomain, Source, State, WallMode
 from gatepost_core.keys import dkim_keys, keyring, passwords
 from gatepost_core.settings import Settings
-from gatepost_core.store import accounts, credentials, domains, grants, migrate, schema
+from gatepost_core.store import accounts, click_hosts, credentials, domains, grants, migrate, schema
 from gatepost_core.store.opening import open_backend
 
 ACCOUNT = "demo"
@@ -38,10 +38,11 @@ class ClientLogin:
 
 
 class Provision:
-    """Makes what the daemons read, in the store of ``settings``."""
+    """Makes what the daemons read, in the store of ``settings``. ``click_host``: where links lead."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, click_host: str = "") -> None:
         self._settings = settings
+        self._click_host = click_host
         self._keys: keyring.Keyring | None = None
 
     def initialise(self) -> None:
@@ -62,6 +63,13 @@ class Provision:
                 keys=dkim_keys.new_keys(keys, DOMAIN, now),
                 now=now,
             )
+            if self._click_host:  # an address and a port, which no account could register
+                domain = schema.sender_domains.c.name == DOMAIN
+                connection.execute(
+                    update(schema.sender_domains).where(domain).values(click_domain=self._click_host)
+                )
+                owner = accounts.get(connection, ACCOUNT).id
+                click_hosts.use(connection, self._click_host, owner, now)
 
     def owner(self, account: str, name: str) -> None:
         """Make another account, with a sender domain of its own."""

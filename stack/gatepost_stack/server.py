@@ -36,6 +36,7 @@ from gatepost_stack.stack import USUAL_PORTS, Stack, check_ports
 _VAR = Path(__file__).resolve().parents[2] / "var"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOOK_SECONDS = 0.2
+_TRACKER_PORT = 2580
 _LAST_PORT = 65535
 
 
@@ -50,7 +51,7 @@ class _Stopped(BaseException):
     type=click.IntRange(0, _LAST_PORT - max(USUAL_PORTS)),
     default=0,
     metavar="N",
-    help="Add N to each of the ports 2525, 2587 and 2465.",
+    help="Add N to each of the ports 2525, 2587, 2465 and 2580.",
 )
 @click.option(
     "--var",
@@ -159,12 +160,14 @@ def _once(stack: Stack, request: once.Request, features: FeatureValues) -> None:
 def _serve(var: Path, port_base: int, features: FeatureValues, asked: Event, *, milter: bool) -> None:
     first, second, third = (port + port_base for port in USUAL_PORTS)
     ports = (first, second, third)
-    check_ports(ports)
+    tracker = _TRACKER_PORT + port_base
+    check_ports((*ports, tracker))
     log = Log()
-    with Stack(var, ports, milter=milter, tables=_tables(var, ports), at_end=log.finish) as stack:
+    tables = _tables(var, ports)
+    with Stack(var, ports, milter=milter, tables=tables, at_end=log.finish, tracker=tracker) as stack:
         login = stack.provision.credential(features, label="script/server")
-        _write_server_file(stack.layout, ports, login)
-        guide.show(Console(), stack.layout, ports, login)
+        _write_server_file(stack, login)
+        guide.show(Console(), stack.layout, ports, login, stack.tracker_url)
         while stack.postfix.running:
             if asked.is_set():
                 raise _Stopped
@@ -181,13 +184,15 @@ def _tables(var: Path, ports: tuple[int, int, int]) -> dict[str, dict[str, Value
     }
 
 
-def _write_server_file(layout: Layout, ports: tuple[int, int, int], login: ClientLogin) -> None:
+def _write_server_file(stack: Stack, login: ClientLogin) -> None:
+    layout = stack.layout
     values = {
         "host": HOST,
-        "ports": ports,
+        "ports": stack.ports,
         "ca_file": str(layout.ca_file),
         "username": login.username,
         "password": login.password,
+        "tracker_url": stack.tracker_url,
     }
     # Complete when its name appears, and never readable by others.
     draft = layout.server_file.with_suffix(".new")

@@ -38,10 +38,11 @@ class Stack:
     ``extra`` main.cf parameters and ``tables`` of settings win over the stack's own. ``at_end`` gets the
     directory of log files when everything has stopped, before it may be removed. ``sink_options`` are
     words for the sink's command line. ``others`` are services that are not Gatepost's, each on
-    the port of its name.
+    the port of its name. ``tracker``: the port to which links then lead (0: a free one); None: it does not
+    run, and links lead to a name that nobody answers.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each with a name
         self,
         var: Path,
         ports: tuple[int, int, int] | None = None,
@@ -52,6 +53,7 @@ class Stack:
         at_end: Callable[[Path], None] | None = None,
         sink_options: Iterable[str] = (),
         others: Iterable[Service] = (),
+        tracker: int | None = None,
     ) -> None:
         self._var = var
         self.ports = ports or free_ports()
@@ -61,6 +63,9 @@ class Stack:
         self._at_end = at_end
         self._sink_options = list(sink_options)
         self._others = list(others)
+        self._tracker_port = tracker
+        self._tracker: socket.socket | None = None
+        self.tracker_url = ""
         self._exit = ExitStack()
         self.layout: layout.Layout
         self.settings: core_settings.Settings
@@ -90,8 +95,9 @@ class Stack:
         self.layout.prepare()
         certificate.make(self.layout.tls, HOSTNAME)
         self.layout.ca_file.write_bytes((self.layout.tls / "ca.pem").read_bytes())
+        click_host = self._open_tracker()
         self.settings = self._write_settings()
-        self.provision = Provision(self.settings)
+        self.provision = Provision(self.settings, click_host)
         self.provision.initialise()
         sink = self._exit.enter_context(socket.create_server((HOST, 0), backlog=1024))
         self.supervisor = Supervisor(self._daemons(sink), self.layout.notices)
@@ -103,6 +109,16 @@ class Stack:
         self.postfix.configure(self.settings, domains, own, self._others)
         self._exit.callback(self.postfix.stop)
         self.postfix.start()
+
+    def _open_tracker(self) -> str:
+        """Have the tracker's socket, if it is to run; return host and port of links then."""
+        if self._tracker_port is None:
+            return ""
+        listener = socket.create_server((HOST, self._tracker_port), backlog=1024)
+        self._tracker = self._exit.enter_context(listener)
+        host = f"{HOST}:{listener.getsockname()[1]}"
+        self.tracker_url = f"http://{host}/"
+        return host
 
     def _write_settings(self) -> core_settings.Settings:
         place = self.layout
@@ -133,6 +149,9 @@ class Stack:
             # The daemons are this process' own: no unit of systemd's starts them.
             "doctor": {"skip": ["daemons"]},
         }
+        if self.tracker_url:
+            tables["tracker"] = {"listen": f"inet:{self.tracker_url.split('/')[2]}"}
+            tables["tracking"] = {"click_scheme": "http"}
         for section, values in self._tables.items():
             tables.setdefault(section, {}).update(values)
         provision.write_settings(place.settings_file, tables)
@@ -147,6 +166,8 @@ class Stack:
             group = "" if name == "events" else "postfix"  # Postfix has no business with that one
             listener = self._exit.enter_context(bind(UnixAddress(str(place.sockets / name)), group=group))
             daemons.append(self._daemon(name, self._module(name), listener))
+        if self._tracker is not None:
+            daemons.append(self._daemon("tracker", self._module("tracker"), self._tracker))
         return daemons
 
     def _module(self, name: str) -> list[str]:

@@ -10,6 +10,7 @@ from gatepost_core.settings.daemons import (
     MilterSettings,
     PolicySettings,
     SaslSettings,
+    TrackerSettings,
 )
 from gatepost_core.settings.doctor import DoctorSettings
 from gatepost_core.settings.external import LdapSettings, PamSettings
@@ -46,6 +47,7 @@ __all__ = [
     "SettingsError",
     "SpoolSettings",
     "StoreSettings",
+    "TrackerSettings",
     "TrackingSettings",
     "fields",
     "file_of",

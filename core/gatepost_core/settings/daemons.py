@@ -1,4 +1,4 @@
-"""Sections of the daemons: sasl, policy, milter and bounces, which Postfix talks to, and events."""
+"""Sections of the daemons: sasl, policy, milter and bounces, which Postfix talks to, tracker, and events."""
 
 from __future__ import annotations
 
@@ -11,6 +11,16 @@ from pydantic import Field, field_validator
 from gatepost_core.settings.base import Daemon, Listen, Port, Workers
 
 _MECHANISMS = ("PLAIN", "LOGIN", "SCRAM-SHA-256")
+
+
+def networks(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Return texts that are networks. Raises ValueError for another."""
+    for text in texts:
+        try:
+            ipaddress.ip_network(text)
+        except ValueError as error:
+            raise ValueError(f"{text!r} is no network, such as 192.0.2.0/24 ({error})") from error
+    return texts
 
 
 class SaslSettings(Daemon):
@@ -95,12 +105,7 @@ class SaslSettings(Daemon):
     @field_validator("guess_shared_networks")
     @classmethod
     def _networks(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
-        for text in texts:
-            try:
-                ipaddress.ip_network(text)
-            except ValueError as error:
-                raise ValueError(f"{text!r} is no network, such as 192.0.2.0/24 ({error})") from error
-        return texts
+        return networks(texts)
 
 
 class PolicySettings(Daemon):
@@ -165,6 +170,45 @@ class BouncesSettings(Daemon):
         description="Reports of messages that were accepted longer ago are kept, and count for nothing: an "
         "old bounce address may be anywhere.",
     )
+
+
+class TrackerSettings(Daemon):
+    """gatepost-tracker: answers clicks, opens, hosted images, unsubscribes, behind a web server with TLS."""
+
+    listen: Listen = "inet:127.0.0.1:2580"
+    proxies: tuple[str, ...] = Field(
+        default=(),
+        description="Networks of the web servers in front, such as 127.0.0.0/8: their X-Forwarded-For says "
+        "who asked. Of anybody else the field counts for nothing. Who connects to a UNIX socket is one.",
+    )
+    proxy_protocol: bool = Field(
+        default=False,
+        description="Each connection begins with a PROXY header, version 1 or 2, and no other is taken.",
+    )
+    connections: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        default=2_000, description="Connections at once in each process; more are told to come again (503)."
+    )
+    request_seconds: Annotated[float, Field(ge=0.1, le=600)] = Field(
+        default=10.0,
+        description="Seconds that a request may take to arrive, and that a client may take nothing of an "
+        "answer.",
+    )
+    idle_seconds: Annotated[float, Field(ge=0.1, le=600)] = Field(
+        default=30.0, description="Seconds that a connection is kept open between two requests."
+    )
+    events_per_link: Annotated[int, Field(ge=1)] = Field(
+        default=100,
+        description="Clicks or opens of one link or image of one message that are kept in an hour, of each "
+        "process. The rest is answered as well, and counted.",
+    )
+    events_per_message: Annotated[int, Field(ge=1)] = Field(
+        default=1_000, description="The same of one message, all its links and images together."
+    )
+
+    @field_validator("proxies")
+    @classmethod
+    def _networks(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        return networks(texts)
 
 
 class EventsSettings(Daemon):

@@ -85,9 +85,19 @@ class SpoolSettings(Section):
         "login is refused for it.",
     )
 
+    clicks_limit: Annotated[int, Field(ge=1)] = Field(
+        default=500_000_000,
+        description="Bytes that clicks and opens may take; unsubscribes have a quarter more. What does not "
+        "fit is counted and not kept; every link is answered.",
+    )
+
     @model_validator(mode="after")
     def _room(self) -> SpoolSettings:
-        for name, limit in (("messages_limit", self.messages_limit), ("usage_limit", self.usage_limit)):
+        for name, limit in (
+            ("messages_limit", self.messages_limit),
+            ("usage_limit", self.usage_limit),
+            ("clicks_limit", self.clicks_limit),
+        ):
             if limit < 4 * self.segment_size:
                 raise ValueError(
                     f"{name}: expected at least four times segment_size, {4 * self.segment_size}"
@@ -97,7 +107,12 @@ class SpoolSettings(Section):
     @property
     def limits(self) -> dict[str, int]:
         """Bytes that each stream may have."""
-        return {"milter": self.messages_limit, "sasl": self.usage_limit, "bounces": self.bounces_limit}
+        return {
+            "milter": self.messages_limit,
+            "sasl": self.usage_limit,
+            "bounces": self.bounces_limit,
+            "tracker": self.clicks_limit,
+        }
 
 
 class KeysSettings(Section):

@@ -14,6 +14,7 @@ from gatepost_core.settings.daemons import (
     MilterSettings,
     PolicySettings,
     SaslSettings,
+    TrackerSettings,
 )
 from gatepost_core.settings.doctor import DoctorSettings
 from gatepost_core.settings.external import LdapSettings, PamSettings
@@ -44,6 +45,7 @@ class Settings(Section):
     policy: PolicySettings = Field(default_factory=PolicySettings)
     milter: MilterSettings = Field(default_factory=MilterSettings)
     bounces: BouncesSettings = Field(default_factory=BouncesSettings)
+    tracker: TrackerSettings = Field(default_factory=TrackerSettings)
     events: EventsSettings = Field(default_factory=EventsSettings)
     tracking: TrackingSettings = Field(default_factory=TrackingSettings)
     images: ImagesSettings = Field(default_factory=ImagesSettings)

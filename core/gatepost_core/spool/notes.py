@@ -27,7 +27,7 @@ class Notes:
     """One process' way into the stream at ``folder``, which must be there. Made after a fork.
 
     ``size``: bytes of a segment; ``most``: bytes that the stream may have; ``report`` gets the reason, once,
-    when entries cannot be written, and '' when they can again.
+    when entries cannot be written, and '' when they can again; ``lost`` hears of each entry that is let go.
     """
 
     def __init__(
@@ -39,9 +39,11 @@ class Notes:
         report: Callable[[str], object] = lambda _: None,
         clock: Callable[[], float] = time.time,
         kept: int = _KEPT,
+        lost: Callable[[], object] = lambda: None,
     ) -> None:
         self._pen = Pen(folder, size=size, most=most, clock=clock)
         self._report = report
+        self._lost = lost
         self._fault = ""
         self._lock = threading.Lock()  # of the three below, and of the pen while it is open
         self._open = False
@@ -58,6 +60,8 @@ class Notes:
         entry.check((one,))
         with self._lock:
             if not self._open or not self._written(one):
+                if len(self._kept) == self._kept.maxlen:
+                    self._lost()
                 self._kept.append(one)
                 if self._open:
                     self._open = False

@@ -61,6 +61,7 @@ _CLAIMS = " UNION ALL ".join(
         "CROSS JOIN domain_grants AS g ON g.name = asked.value",
     ]
 )
+_CLICK_HOST = "SELECT 1 FROM click_hosts WHERE host = ? LIMIT 1"
 _BOUNCE = "SELECT 1 FROM sender_domains WHERE bounce_domain = ? LIMIT 1"
 
 # The log's size and time, which change with each commit, and whether it has a name still.
@@ -118,6 +119,10 @@ class Lookups:
     def bounce_domain(self, name: str) -> bool:
         """Say whether bounces of a sender domain arrive at that name."""
         return self._row(_BOUNCE, normal_domain(name)) is not None
+
+    def click_host(self, name: str) -> bool:
+        """Say whether links lead to a host, or did once (a retired click domain)."""
+        return self._row(_CLICK_HOST, normal_domain(name)) is not None
 
     def claims(self, name: str) -> tuple[Claim, ...]:
         """Return the claims to a name in A-labels and to those above it, the longest name first."""

@@ -71,6 +71,10 @@ class Reader:
         """Say whether bounces of a sender domain arrive at that name. Raises StoreUnavailable."""
         return len(name) <= NAME_MOST and self._get("bounce", name, self._lookups.bounce_domain)
 
+    def click_host(self, name: str) -> bool:
+        """Say whether links lead to a host, or did once. Raises StoreUnavailable."""
+        return len(name) <= NAME_MOST and self._get("click", name, self._lookups.click_host)
+
     def claims(self, name: str) -> tuple[Claim, ...]:
         """Return the claims to a name in A-labels and to those above it, the longest name first; often none.
 
