@@ -24,15 +24,13 @@ settings.register_profile(
 settings.load_profile("gatepost")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Have two processes share the suite: tests with containers, which mostly wait, and all others.
 
     Each goes through its half in its own order, as one process alone would: `script/test` without arguments.
     """
-    for item in items:
-        half = "containers" if "ansible" in item.path.parts else "others"
-        item.add_marker(pytest.mark.xdist_group(half))
+    half = "containers" if "ansible" in item.path.parts else "others"
+    item.add_marker(pytest.mark.xdist_group(half))
 
 
 @pytest.fixture(scope="session")
