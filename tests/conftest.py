@@ -10,6 +10,8 @@ import os
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from .steps import World
 
@@ -24,13 +26,18 @@ settings.register_profile(
 settings.load_profile("gatepost")
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Have two processes share the suite: tests with containers, which mostly wait, and all others.
+class _Halves(LoadScopeScheduling):  # type: ignore[misc]
+    """Two processes share the suite: tests with containers, which mostly wait, and all others.
 
     Each goes through its half in its own order, as one process alone would: `script/test` without arguments.
     """
-    half = "containers" if "ansible" in item.path.parts else "others"
-    item.add_marker(pytest.mark.xdist_group(half))
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "containers" if nodeid.startswith("tests/ansible/") else "others"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    return _Halves(config, log)
 
 
 @pytest.fixture(scope="session")
