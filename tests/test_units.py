@@ -12,7 +12,7 @@ import pytest
 
 from gatepost_core.keys import PURPOSES
 from gatepost_core.settings import load
-from gatepost_events.rounds import STREAMS
+from gatepost_core.store.ingest.streams import STREAMS
 from tests.daemon_table import ROWS
 
 ROOT = Path(__file__).parents[1]

@@ -22,6 +22,8 @@ from gatepost_core.store.opening import open_backend
 _SEGMENT = 8 * 1024**2
 _ROOM = 1 << 40
 _AT_ONCE = 200
+_STREAM = {spooled.EVENT: "bounces", spooled.USED: "sasl", spooled.ACCEPTED: "milter"}
+_STREAMS = tuple(_STREAM.values())
 _WORK = ("messages", "messages and deliveries", "logins")
 
 
@@ -50,37 +52,43 @@ def measure(folder: Path, work: str, entries: int, batch: int, credentials: int)
     """Return the entries that are taken in a second of CPU time."""
     settings = StoreSettings(url=f"sqlite:///{folder}/directory.db")
     migrate.upgrade(settings)
-    stream = folder / "stream"
-    stream.mkdir()
-    written = write(stream, work, entries, credentials)
+    written = write(folder, work, entries, credentials)
     ingester = open_backend(settings).ingester("bench")
     ingester.positions()
     began = time.process_time()
     positions: dict[bytes, int] = {}
     taken = 0
     while taken < written:
-        batches = list(reader.read(stream, positions, batch))
-        ingester.take([("stream", one) for one in batches])
-        positions |= {one.segment: one.end for one in batches}
-        taken += sum(len(one.entries) for one in batches)
+        batches = [(name, one) for name in _STREAMS for one in reader.read(folder / name, positions, batch)]
+        ingester.take(batches)
+        positions |= {one.segment: one.end for _, one in batches}
+        taken += sum(len(one.entries) for _, one in batches)
     seconds = time.process_time() - began
     ingester.close()
     return written / seconds
 
 
-def write(stream: Path, work: str, entries: int, credentials: int) -> int:
-    """Write entries to a stream; return how many."""
-    writer = Writer(stream, size=_SEGMENT, most=_ROOM)
+def write(folder: Path, work: str, entries: int, credentials: int) -> int:
+    """Write entries to the streams that may hold them; return how many."""
+    writers: dict[str, Writer] = {}
+    for name in _STREAMS:
+        (folder / name).mkdir()
+        writers[name] = Writer(folder / name, size=_SEGMENT, most=_ROOM)
     count = 0
     for first in range(0, entries, _AT_ONCE):
         some: list[Entry] = []
         for number in range(first, first + _AT_ONCE):
             some += _entries(work, number, credentials)
-        writer.append(*some[: entries - count])
+        kept = some[: entries - count]
+        for kind, name in _STREAM.items():
+            of_it = [one for one in kept if one.kind == kind]
+            if of_it:
+                writers[name].append(*of_it)
         count += len(some[: entries - count])
         if count == entries:
             break
-    writer.close()
+    for writer in writers.values():
+        writer.close()
     return count
 
 

@@ -31,6 +31,9 @@ class Reporter:
         )
         self._stopped = metrics.gauge("stopped_segments", "Files of the spool that are not read on.")
         self._aside = metrics.counter("set_aside_total", "Files of the spool with something unreadable.")
+        self._refused = metrics.counter(
+            "refused_total", "Entries that their stream may not hold, which are not recorded.", ("stream",)
+        )
         self._retired = metrics.counter("retired_total", "Files of the spool that made room.")
         pruned = metrics.counter("pruned_total", "What was older than it is kept.", ("kind",))
         self._old_messages, self._old_events = (pruned.labels(kind) for kind in ("message", "event"))
@@ -38,6 +41,7 @@ class Reporter:
         self._fault = self._not_kept = ""
         self._said = 0.0
         self._told: set[Segment] = set()
+        self._told_refused: set[tuple[str, str]] = set()
 
     def took(self, done: Round, stopped: int) -> None:
         """Note a round that the store took; ``stopped``: how many segments are not read on."""
@@ -60,6 +64,7 @@ class Reporter:
                 )
         if done.taken is not None:
             self._count(done.taken)
+            self._tell_refused(done.taken)
 
     def _count(self, taken: Took) -> None:
         for counter, number in (
@@ -68,6 +73,19 @@ class Reporter:
         ):  # fmt: skip
             if number:
                 counter.inc(number)
+
+    def _tell_refused(self, taken: Took) -> None:
+        for (stream, what), number in taken.refused.items():
+            self._refused.labels(stream).inc(number)
+            if (stream, what) not in self._told_refused:
+                self._told_refused.add((stream, what))
+                log.error(
+                    "a stream of the spool holds what its daemon cannot know; it is not recorded. See who "
+                    "writes there",
+                    stream=stream,
+                    what=what,
+                    entries=number,
+                )
 
     def retired(self, number: int) -> None:
         """Note how many segments made room."""

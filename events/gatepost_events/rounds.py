@@ -16,9 +16,8 @@ from typing import Final
 from gatepost_core import spool
 from gatepost_core.spool import Batch
 from gatepost_core.store.backend import Ingester, Took
+from gatepost_core.store.ingest.streams import STREAMS
 
-# In the order in which they are read.
-STREAMS: Final = ("sasl", "tracker", "bounces", "milter")
 # Entries of one segment in one round, and of one stream: a flood of logins holds up no record.
 _SEGMENT_MOST: Final = 1_000
 _STREAM_MOST: Final = 4_000

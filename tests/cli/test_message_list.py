@@ -16,7 +16,7 @@ import pytest
 
 from gatepost_core.domain import MessageRecord, ids
 from gatepost_core.store import paging
-from tests.core.ingest.world import NOON, RECORD, World, accepted, event, fill, milliseconds
+from tests.core.ingest.world import NOON, RECORD, World, accepted, event, fill, milliseconds, used
 
 from .command import Gatepost, Result, make
 from .sent import ago, world
@@ -198,7 +198,7 @@ def test_a_list_says_by_how_much_the_store_is_behind(gatepost: Gatepost, node: W
 def test_last_uses_of_credentials_that_wait_are_no_messages_that_are_missing(
     gatepost: Gatepost, node: World
 ) -> None:
-    node.write(accepted(one(ago(900))), stream="sasl")
+    node.write(used(1, ago(900)))
     assert gatepost("message", "list").err == ""
 
 

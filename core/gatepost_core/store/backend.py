@@ -56,6 +56,11 @@ class Took(Protocol):
         """Return segments with something that cannot be read, by stream and id, and what it is."""
         ...
 
+    @property
+    def refused(self) -> Mapping[tuple[str, str], int]:
+        """Return how many entries their stream may not hold, by stream and what they are in words."""
+        ...
+
 
 class Ingester(Protocol):
     """A node's way from its spool into the journal, for one thread. Everything raises StoreUnavailable."""

@@ -73,7 +73,7 @@ def test_ten_restored_backups_neither_double_nor_lose(world: World) -> None:
     for cycle in range(10):
         world.copy("backup.db")
         records = fill(world, range(cycle * 50, cycle * 50 + 50))
-        world.write(*[event("delivered", record) for record in records], stream="tracker")
+        world.write(*[event("delivered", record) for record in records])
         world.take()
         if cycle % 3 == 0:
             world.restart_writers()
@@ -143,7 +143,7 @@ def test_a_journal_that_was_away_misses_nothing(world: World) -> None:
 
 def test_an_event_that_is_read_before_its_message_waits_for_it(world: World) -> None:
     """A message and what becomes of it are in different streams, and nobody says which is read first."""
-    world.write(event("delivered", RECORD), stream="bounces")
+    world.write(event("delivered", RECORD))
     (first, _) = world.take()
     assert (first.events, first.pending) == (0, 1)
     world.now += timedelta(hours=23)
@@ -158,8 +158,8 @@ def test_an_event_that_is_read_before_its_message_waits_for_it(world: World) -> 
 
 
 def test_in_one_round_messages_go_before_events_whatever_their_streams(world: World) -> None:
-    world.write(event("delivered", RECORD), stream="a-first")
-    world.write(accepted(RECORD), stream="z-last")
+    world.write(event("delivered", RECORD))
+    world.write(accepted(RECORD))
     taken = world.take()[0]
     assert (taken.messages, taken.events, taken.pending) == (1, 1, 0)
 
@@ -181,7 +181,7 @@ def test_an_event_whose_message_never_comes_goes_after_a_day(world: World) -> No
     [
         (Entry(ids.to_bytes(ids.new(1)), 9, spooled.ACCEPTED, b"[]"), "version 9 and kind 1, which this"),
         (Entry(ids.to_bytes(ids.new(1)), spooled.VERSION, 99, b"[]"), "version 1 and kind 99, which this"),
-        (Entry(ids.to_bytes(ids.new(1)), spooled.VERSION, spooled.USED, b"{"), "Expecting"),
+        (Entry(ids.to_bytes(ids.new(1)), spooled.VERSION, spooled.ACCEPTED, b"{"), "Expecting"),
         (Entry(ids.to_bytes(ids.new(1)), spooled.VERSION, spooled.EVENT, b"[" * 100_000), "nested too deep"),
     ],
 )
@@ -189,8 +189,9 @@ def test_what_cannot_be_read_stops_its_segment_is_told_and_is_never_skipped(
     world: World, strange: Entry, told: str
 ) -> None:
     before, after, other = numbered(1), numbered(2), numbered(3)
-    world.write(accepted(before), strange, accepted(after))
-    world.write(accepted(other), stream="other")
+    world.write(accepted(before), strange, accepted(after), stream="milter")
+    world.restart_writers()
+    world.write(accepted(other), used(7, NOON))
     for taken in world.take():
         ((stopped, why),) = taken.stopped.items()
         assert stopped[0] == "milter"
@@ -200,7 +201,8 @@ def test_what_cannot_be_read_stops_its_segment_is_told_and_is_never_skipped(
     world.restart_writers()
     world.take()
     ingester = world.ingester()
-    assert list(ingester.finished()) == ["other"]  # nobody retires what was not taken
+    finished = {stream: len(segments) for stream, segments in ingester.finished().items()}
+    assert finished == {"milter": 1, "sasl": 1}  # nobody retires what was not taken
     ingester.close()
 
 
@@ -292,3 +294,36 @@ def test_a_message_to_very_many_has_a_row_for_each_and_few_counts(world: World) 
     world.take()
     assert world.count("recipients") == 20_000
     assert world.rows("SELECT count(*) FROM rollups WHERE kind = 'domain'") == [(201,)]
+
+
+_KNOWS = {
+    "sasl": {"used"},
+    "tracker": {"clicked", "opened", "unsubscribed"},
+    "bounces": {"bounced", "response", "complaint", "deferred", "delivered", "failed"},
+    "milter": {"accepted", "held", "limit", "refused", "suppressed"},
+}
+_TYPES = sorted(set().union(*_KNOWS.values()) - {"accepted", "used"})
+
+
+@pytest.mark.parametrize("stream", [*_KNOWS, "another"])
+def test_a_daemon_that_was_taken_over_records_nothing_that_another_would_know(
+    world: World, stream: str
+) -> None:
+    """Its folder is all that it may write to. What it claims there is told, and what it knows goes on."""
+    known, claimed = numbered(1), numbered(2)
+    world.write(accepted(known))
+    world.take()
+    lies = [event("invented", known), event("accepted", known), event("x\ny", known)]
+    everything = [accepted(claimed), used(7, NOON), *[event(type_, known) for type_ in _TYPES], *lies]
+    world.write(*everything, stream=stream)
+    taken = world.take()[0]
+    knows = _KNOWS.get(stream, set())
+    found = {type_ for (type_,) in world.rows("SELECT type FROM events")}
+    assert found == {"accepted"} | (knows - {"used"})
+    assert world.count("messages") == (2 if "accepted" in knows else 1)
+    assert bool(last_use(world)) == ("used" in knows)
+    assert world.count("pending_events") == 0
+    assert not taken.stopped
+    assert sum(taken.refused.values()) == len(everything) - len(knows)
+    assert all(name == stream and "\n" not in what for name, what in taken.refused)
+    assert not world.take()[0].refused  # the position is behind it

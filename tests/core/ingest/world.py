@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from gatepost_core.settings import StoreSettings
 from gatepost_core.spool import Entry, Writer, reader
 from gatepost_core.store import database_file
 from gatepost_core.store.backend import Backend
+from gatepost_core.store.ingest.streams import STREAMS
 from gatepost_core.store.opening import open_backend
 from gatepost_core.store.sqlite.ingesting import Ingester
 from gatepost_core.store.sqlite.taking import Taken
@@ -71,6 +73,19 @@ def event(
     return Entry(ids.to_bytes(ids.new(milliseconds(at))), spooled.VERSION, spooled.EVENT, content)
 
 
+def fitting(entry: Entry) -> str:
+    """Return the stream that may hold an entry; what no release writes is in the milter's."""
+    type_ = (
+        spooled.read_event(entry.content).type
+        if entry.kind == spooled.EVENT and entry.content[1:2] == b'"'
+        else ""
+    )
+    for name, holds in STREAMS.items():
+        if entry.kind in holds.kinds and (not type_ or type_ in holds.types):
+            return name
+    return "milter"
+
+
 @dataclass
 class World:
     """A node: its store, its streams, its clock."""
@@ -86,6 +101,12 @@ class World:
         made(settings)
         return cls(folder, settings)
 
+    def another(self) -> World:
+        """Return another node of the same store, with a spool of its own."""
+        folder = self.folder / "another-node"
+        folder.mkdir(exist_ok=True)
+        return World(folder, self.settings, self.now)
+
     @property
     def backend(self) -> Backend:
         return open_backend(self.settings)
@@ -94,8 +115,14 @@ class World:
     def journal(self) -> Path:
         return database_file(self.settings.journal)
 
-    def write(self, *entries: Entry, stream: str = "milter") -> None:
-        """Append entries to a stream; its segment stays open."""
+    def write(self, *entries: Entry, stream: str = "") -> None:
+        """Append entries to streams that may hold them, or to the one that is named."""
+        for name, of_it in groupby(entries, key=lambda entry: stream or fitting(entry)):
+            self._append(name, *of_it)
+        if not entries:
+            self._append(stream or "milter")
+
+    def _append(self, stream: str, *entries: Entry) -> None:
         if stream not in self.writers:
             (self.folder / stream).mkdir(exist_ok=True)
             self.writers[stream] = Writer(self.folder / stream, size=SIZE, most=64 * SIZE)

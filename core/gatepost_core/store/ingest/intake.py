@@ -2,11 +2,13 @@
 
 Messages go first, whatever stream they are in, then logins, then events, so that an event finds its message.
 An entry that this release cannot read ends its segment there: it is never skipped, since another release may
-know what it is. The position stays before it, and other segments go on.
+know what it is. The position stays before it, and other segments go on. What a stream may not hold
+(``streams``) is counted and told, never recorded, and the position goes on.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeAlias
@@ -15,9 +17,12 @@ from gatepost_core.domain import ids, spooled
 from gatepost_core.domain.spooled import Accepted, Event, Used
 from gatepost_core.spool import Batch, Entry
 from gatepost_core.spool.entry import size
+from gatepost_core.store.ingest import streams
 
 # A stream's name and a segment's id.
 Segment: TypeAlias = tuple[str, bytes]
+# A stream's name, and in words what it may not hold.
+Refused: TypeAlias = tuple[str, str]
 # Of an address, and of its domain, what is looked up.
 ADDRESS_MOST: Final = 320
 DOMAIN_MOST: Final = 253
@@ -42,21 +47,25 @@ class Noted(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Intake:
     """What some batches hold. ``used`` has each credential's newest; ``stopped``, in words, why a segment
-    is not read on."""
+    is not read on;
+    ``refused``: how many entries, by stream and what they are, their stream may not hold."""
 
     accepted: dict[str, Accepted] = field(default_factory=dict)
     used: dict[int, Used] = field(default_factory=dict)
     events: dict[str, Noted] = field(default_factory=dict)
     positions: list[Position] = field(default_factory=list)
     stopped: dict[Segment, str] = field(default_factory=dict)
+    refused: Counter[Refused] = field(default_factory=Counter)
 
-    def add(self, entry: Entry) -> None:
-        """Note what an entry holds. Raises ValueError for what this release cannot read."""
+    def add(self, stream: str, entry: Entry) -> None:
+        """Note what an entry of a stream holds. Raises ValueError for what this release cannot read."""
         if (entry.version, entry.kind) not in spooled.KNOWN:
             raise ValueError(
                 f"an entry of version {entry.version} and kind {entry.kind}, which this release does not know"
             )
-        if entry.kind == spooled.ACCEPTED:
+        if not streams.holds(stream, entry.kind):
+            self.refused[stream, streams.named(entry.kind)] += 1
+        elif entry.kind == spooled.ACCEPTED:
             message = spooled.read_accepted(entry.id, entry.content)
             self.accepted.setdefault(message.row.id, message)
         elif entry.kind == spooled.USED:
@@ -65,8 +74,11 @@ class Intake:
             if before is None or before.at < used.at:
                 self.used[used.credential_id] = used
         else:
-            number = ids.from_bytes(entry.id)
-            self.events.setdefault(number, Noted(number, spooled.read_event(entry.content)))
+            number, event = ids.from_bytes(entry.id), spooled.read_event(entry.content)
+            if streams.holds_event(stream, event.type):
+                self.events.setdefault(number, Noted(number, event))
+            else:
+                self.refused[stream, streams.named(entry.kind, event.type)] += 1
 
 
 def intake(batches: Iterable[tuple[str, Batch]]) -> Intake:
@@ -78,7 +90,7 @@ def intake(batches: Iterable[tuple[str, Batch]]) -> Intake:
         offset, finished = batch.end, batch.finished
         for number, entry in enumerate(batch.entries):
             try:
-                found.add(entry)
+                found.add(stream, entry)
             except ValueError as error:
                 offset -= sum(size(one) for one in batch.entries[number:])
                 finished = False

@@ -19,6 +19,7 @@ from gatepost_core.store.ingest.hours import Hours
 from gatepost_core.store.ingest.intake import (
     Intake,
     Noted,
+    Refused,
     Segment,
     domain_of,
     from_address,
@@ -75,7 +76,8 @@ class Taken:
 
     ``pending``: events whose message is not known yet; ``moved``: those whose message has come;
     ``expired``: those whose message never came. ``stopped``: segments, by stream and id, with something
-    that cannot be read, and what it is.
+    that cannot be read, and what it is; ``refused``: how many entries their stream may not hold, by stream
+    and what they are.
     """
 
     messages: int
@@ -85,6 +87,7 @@ class Taken:
     moved: int
     expired: int
     stopped: dict[Segment, str]
+    refused: dict[Refused, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +129,10 @@ class Taking:
                 for one in found.positions
             ],
         )
-        return Taken(len(messages), len(found.used), events, pending, len(moved), expired, found.stopped)
+        refused = dict(found.refused)
+        return Taken(
+            len(messages), len(found.used), events, pending, len(moved), expired, found.stopped, refused
+        )
 
     def _messages(self, accepted: dict[str, Accepted]) -> list[str]:
         """Insert those that are new, and what is found and counted by them; return their ids."""
