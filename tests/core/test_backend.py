@@ -105,6 +105,9 @@ def test_what_postfix_s_daemons_read_is_what_was_committed(backend: Backend) -> 
     keeper = backend.keeper()
     assert keeper.keep() == keeper.keep() == ""
     keeper.settle()
+    keeper.close()
+    assert keeper.keep() == ""
+    keeper.close()
 
 
 def batch(*numbers: int, end: int = 100) -> tuple[str, Batch]:
@@ -233,13 +236,13 @@ def test_a_fault_of_the_engine_is_a_store_that_is_unavailable(backend: Backend) 
 
 
 def test_an_event_is_in_the_journal_with_its_message(backend: Backend) -> None:
-    entries = [accepted(RECORD), event("failed", RECORD)]
+    entries = [accepted(RECORD), event("held", RECORD)]
     ingester = backend.ingester("node")
     taken = ingester.take([("milter", Batch(SEGMENT, entries, 100, finished=False))])
     assert (taken.messages, taken.events, taken.pending) == (1, 1, 0)
     ingester.close()
     with backend.journal() as connection:
-        assert state_of(connection) == ("failed", ["failed", "accepted"])
+        assert state_of(connection) == ("held", ["held", "accepted"])
 
 
 def state_of(connection: Connection) -> tuple[str, list[str]]:

@@ -97,6 +97,10 @@ class Keeper(Protocol):
         """At the end: have everything where somebody who copies it looks, unless somebody hinders it."""
         ...
 
+    def close(self) -> None:
+        """Have nothing open any more."""
+        ...
+
 
 class Backend(Protocol):
     """A store. Nothing is open but within what it gives; what is used then raises StoreUnavailable."""

@@ -44,6 +44,12 @@ class KeptOpen:
             with suppress(*FAULTS):
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
+    def close(self) -> None:
+        """Have nothing open any more; the next ``keep`` opens it again."""
+        connection, self._connection, self._identity = self._connection, None, None
+        if connection is not None:
+            connection.close()
+
     def _open(self) -> None:
         """Open the file, and let go of the one before: that one has no name any more."""
         before, self._connection = self._connection, None
