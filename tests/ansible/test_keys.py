@@ -17,7 +17,7 @@ from tests.daemon_table import ROWS
 
 DATA = "/var/lib/gatepost"
 FILES = ("directory.db", "journal.db")
-FOLDERS = (".", "keys", "images", "spool", "spool/milter", "spool/sasl")
+FOLDERS = (".", "keys", "images", "bounces", "spool", "spool/bounces", "spool/milter", "spool/sasl")
 SCRIPT = "/usr/local/share/gatepost-probe.sh"
 # Of a unit, what is no condition that a process runs under, or goes with the daemon's end.
 OF_A_DAEMON = (
