@@ -35,7 +35,8 @@ from gatepost_core.domain import (
 )
 from gatepost_core.domain.logins import standing
 from gatepost_core.keys.passwords import derive, new_password, new_username
-from gatepost_core.store import credentials, domains, usage
+from gatepost_core.store import credentials, domains
+from gatepost_core.store.ingest import usage
 
 _LABEL = 255
 _STATES = (*(state.value for state in State), "expired")

@@ -11,7 +11,7 @@ from gatepost_cli.output import Table, facts, stamp
 from gatepost_core.domain import CATALOGUE, Credential, FeatureValue, FeatureValues, in_force
 from gatepost_core.domain.features import SETTABLE
 from gatepost_core.domain.logins import over, standing
-from gatepost_core.store.usage import Usage
+from gatepost_core.store.ingest.usage import Usage
 
 _COLUMNS = ("user name", "account", "label", "state", "mode", "features", "created", "last used")
 

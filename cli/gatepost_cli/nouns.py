@@ -22,6 +22,7 @@ NOUNS: Mapping[str, Noun] = MappingProxyType(
         "domain": Noun("domain", "Sender domains: DKIM keys, click and bounce domain, DNS records."),
         "message": Noun("message", "Messages that were accepted."),
         "event": Noun("event", "What happened to messages, and what happens now."),
+        "suppression": Noun("suppression", "Whom mail is not to reach: bounces, complaints, opt-outs."),
         "explain": Noun("explain", "What would happen to a message, and why, without sending it."),
         "settings": Noun("settings", "The settings in force, and where each came from."),
         "postfix-settings": Noun("postfix_settings", "What to set in main.cf and master.cf, and why."),

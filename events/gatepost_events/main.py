@@ -1,13 +1,14 @@
 """gatepost-events: moves what the spool holds into the store, exactly once, and takes orders.
 
 What is wired to what, from settings to socket. One worker: its main thread answers on the order socket, one
-thread takes the spool, one lets go of what is old. A store that cannot be opened does not stop the daemon:
-what was accepted waits in the spool.
+thread takes the spool, one lets go of what is old, one has suppressed whom events suppress. A store that
+cannot be opened does not stop the daemon: what was accepted waits in the spool.
 """
 
 from __future__ import annotations
 
 import socket
+from datetime import timedelta
 
 from gatepost_core.domain import utc_now
 from gatepost_core.serving.boot import Boot, command
@@ -25,6 +26,7 @@ from gatepost_events.retention import Retention
 from gatepost_events.rounds import Rounds
 from gatepost_events.session import OrderSession
 from gatepost_events.single import Single
+from gatepost_events.suppressing import Suppressing
 
 # Of the time that a drain may take, for what is in the spool then.
 _LAST_SHARE = 0.8
@@ -64,7 +66,8 @@ def serve(boot: Boot[EventsSettings]) -> int:
         retention = Retention(
             store, settings.store.keep_days, events.prune_interval, report, lambda: ingesting.busy
         )
-        with ingesting, retention:
+        suppressor = store.suppressor(timedelta(days=settings.bounces.report_days))
+        with ingesting, retention, Suppressing(suppressor, report, events.interval):
             LineServer(
                 boot.listener,
                 lambda peer: OrderSession(making.make, report_order, peers.refusal(peer)),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 from gatepost_core.domain.orders import Answer, CredentialOrder, Result
+from gatepost_core.domain.suppressing import Suppression
 from gatepost_core.serving import log
 from gatepost_core.serving.metrics import Metrics
 from gatepost_core.store.backend import Took
@@ -37,6 +39,7 @@ class Reporter:
         self._retired = metrics.counter("retired_total", "Files of the spool that made room.")
         pruned = metrics.counter("pruned_total", "What was older than it is kept.", ("kind",))
         self._old_messages, self._old_events = (pruned.labels(kind) for kind in ("message", "event"))
+        self._suppressed = metrics.counter("suppressed_total", "Addresses suppressed by events.", ("reason",))
         self._all_taken = time.monotonic()
         self._fault = self._not_kept = ""
         self._said = 0.0
@@ -91,6 +94,20 @@ class Reporter:
         """Note how many segments made room."""
         if number:
             self._retired.inc(number)
+
+    def suppressed(self, found: Iterable[Suppression]) -> None:
+        """Note who is suppressed from now on."""
+        for one in found:
+            self._suppressed.labels(one.reason.value).inc()
+            log.info(
+                "suppressed",
+                address=one.address,
+                account_id=one.account_id,
+                scope=one.scope.value,
+                reason=one.reason.value,
+                message_id=one.message,
+                event_id=one.event,
+            )
 
     def pruned(self, messages: int, events: int) -> None:
         """Note what was let go of."""

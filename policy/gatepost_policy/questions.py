@@ -2,10 +2,10 @@
 
 | state | login | decision |
 |---|---|---|
-| RCPT | yes | TLS, the credential's state, the session's login and network, envelope sender and whose it is |
+| RCPT | yes | as at DATA, and whether the recipient is suppressed |
 | RCPT | no | a bounce domain's valid token, or feedback address, on a port that takes bounces; else refused |
-| DATA | yes | the same once more |
-| DATA | no | the same once more, and so one recipient only |
+| DATA | yes | TLS, the credential's state, the session's login and network, envelope sender and whose it is |
+| DATA | no | the same as at RCPT, and so one recipient only |
 | any other | | none: END-OF-MESSAGE above all, where a refusal breaks Postfix 3.7's transaction |
 
 DATA trusts nothing that RCPT was asked: smtpd(8) takes ``<postmaster>`` and its own address-probe sender
@@ -19,17 +19,26 @@ a dropped connection, gets the same answer and changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from gatepost_core.domain import AUTHENTICATION_REQUIRED, Credential, Decision, Pass, Reject, WallMode
+from gatepost_core.domain import (
+    AUTHENTICATION_REQUIRED,
+    Credential,
+    Decision,
+    Pass,
+    Reject,
+    WallMode,
+    suppressing,
+)
 from gatepost_core.domain.logins import STANDS, GrantedLogin, judge
 from gatepost_core.domain.rules import (
     TLS_REQUIRED,
     check_envelope_sender,
     normal_domain,
 )
+from gatepost_core.domain.suppressing import Suppression
 from gatepost_core.domain.walls import Walls
 from gatepost_core.keys.tokens import Origin
 from gatepost_policy.protocol import Request
@@ -44,7 +53,7 @@ _ONE_RECIPIENT = Reject(
 
 
 class Directory(Protocol):
-    """What is needed of the store's reader. Both raise StoreUnavailable."""
+    """What is needed of the store's reader. All raise StoreUnavailable."""
 
     def credential(self, username: str) -> Credential | None:
         """Return the credential of that name as it is now."""
@@ -52,6 +61,10 @@ class Directory(Protocol):
 
     def bounce_domain(self, name: str) -> bool:
         """Say whether bounces of a sender domain arrive at that name."""
+        ...
+
+    def suppressions(self, account_id: int, credential: str, keys: Sequence[str]) -> Sequence[Suppression]:
+        """Return what an account has of these addresses, for all its mail or that of a credential."""
         ...
 
 
@@ -119,7 +132,18 @@ class Questions:
         judged = judge(credential, username, self._now(), login, request.get("client_address", ""))
         if credential is None or judged is not STANDS:
             return judged
-        return self._sender(credential, request.get("sender", ""))
+        decision = self._sender(credential, request.get("sender", ""))
+        if state != "RCPT" or decision.__class__ is not Pass:
+            return decision
+        return self._recipient(credential, request.get("recipient", "")) or decision
+
+    def _recipient(self, credential: Credential, recipient: str) -> Decision | None:
+        """Return a refusal where the recipient is suppressed."""
+        found = self._directory.suppressions(
+            credential.account_id, credential.username, suppressing.keys(recipient)
+        )
+        standing = suppressing.in_force(found, self._now()) if found else None
+        return None if standing is None else suppressing.refusal(standing, credential.account, recipient)
 
     def _sender(self, credential: Credential, sender: str) -> Decision:
         """Hold an envelope sender against the credential's rules, and against other accounts' domains."""

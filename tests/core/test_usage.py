@@ -10,9 +10,10 @@ import pytest
 from sqlalchemy import Engine
 
 from gatepost_core.settings import StoreSettings
-from gatepost_core.store import migrate, usage
+from gatepost_core.store import migrate
+from gatepost_core.store.ingest import usage
+from gatepost_core.store.ingest.usage import Usage
 from gatepost_core.store.sqlite.engine import open_engine
-from gatepost_core.store.usage import Usage
 from tests.core.journals import use
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -20,6 +21,7 @@ from gatepost_core.domain import (
     WallMode,
 )
 from gatepost_core.domain.rules import TLS_REQUIRED
+from gatepost_core.domain.suppressing import Reason, Suppression
 from gatepost_core.domain.walls import Walls
 from gatepost_core.keys.tokens import Origin
 from gatepost_core.serving import Close, Send
@@ -38,6 +40,7 @@ class Directory:
     def __init__(self, *, down: bool = False, mode: WallMode = WallMode.ENFORCE) -> None:
         self.down = down
         self.mode = mode
+        self.suppressed: list[Suppression] = []
 
     def credential(self, username: str) -> Credential | None:
         if self.down:
@@ -55,6 +58,10 @@ class Directory:
 
     def claims(self, name: str) -> tuple[Claim, ...]:
         return (Claim("taken.bob.test", frozenset({2})),) if name.endswith("taken.bob.test") else ()
+
+    def suppressions(self, account_id: int, credential: str, keys: Sequence[str]) -> list[Suppression]:
+        known = [one for one in self.suppressed if one.account_id == account_id]
+        return [one for one in known if one.address in keys and one.credential in ("", credential)]
 
     def walls(self) -> WallMode:
         return self.mode
@@ -193,3 +200,26 @@ def test_any_bytes_in_any_pieces_never_raise(pieces: list[bytes]) -> None:
         assert all(output.data.startswith(b"action=") for output in outputs if isinstance(output, Send))
         if any(isinstance(output, Close) for output in outputs):
             return
+
+
+@pytest.mark.parametrize("recipient", ["carol@example.org", "Carol@EXAMPLE.org.", '"carol"@example.org'])
+def test_a_suppressed_recipient_is_refused_with_time_reason_and_how_to_lift_it(recipient: str) -> None:
+    asked = questions()
+    asked._directory.suppressed += [  # type: ignore[attr-defined]  # the fake above
+        Suppression(1, "carol@example.org", Reason.BOUNCE, NOW, detail="550 5.1.1 no such user")
+    ]
+    refused = asked.decide(request(recipient=recipient))
+    assert str(refused) == (
+        "550 5.7.1 Suppressed since 2026-01-01T00:00:00Z, reason bounce (550 5.1.1 no such user); your mail "
+        "administrator can lift it: gatepost suppression remove carol@example.org --account acme"
+    )
+    assert isinstance(asked.decide(request(recipient="dan@example.org")), Pass)
+    assert isinstance(asked.decide(request(recipient=recipient, protocol_state="DATA")), Pass)
+
+
+def test_other_refusals_come_before_that_of_a_suppressed_recipient() -> None:
+    asked = questions()
+    asked._directory.suppressed += [  # type: ignore[attr-defined]
+        Suppression(1, "carol@example.org", Reason.MANUAL, NOW)
+    ]
+    assert "is not allowed" in str(asked.decide(request(sender="x@elsewhere.test")))

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from gatepost_cli.checks.base import Context, Finding, good, note
-from gatepost_core.store import usage
+from gatepost_core.store.ingest import usage
 
 _LATELY = timedelta(days=7)
 # Fewer credentials tell nothing: a small office is behind one address.

@@ -7,10 +7,12 @@ that an id survives as part of an address whose local part a host lower-cased on
 from __future__ import annotations
 
 import secrets
+from datetime import UTC, datetime, timedelta
 
 from gatepost_core.domain.memo import memo
 
 LENGTH = 21
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BYTES = 13
 # RFC 4648's base 32 characters, handed out in ASCII order, so that ids sort as their bytes do.
 _SORTED = b"234567abcdefghijklmnopqrstuvwxyz"
@@ -40,6 +42,11 @@ def to_bytes(text: str) -> bytes:
     if len(text) != LENGTH:
         raise ValueError(f"not a message id: {text!r}; expected {LENGTH} characters of 2-7 and a-z")
     return _to_bytes(text)
+
+
+def time_of(text: str) -> datetime:
+    """Return the time of an id, in UTC. Raises ValueError."""
+    return _EPOCH + timedelta(milliseconds=int.from_bytes(to_bytes(text)[:6], "big"))
 
 
 @memo(64)  # each message needs its own several times

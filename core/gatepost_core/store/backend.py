@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:  # settings are told without SQLAlchemy, which takes a tenth of a second to load
     from sqlalchemy import Connection
 
+    from gatepost_core.domain.suppressing import Suppression
     from gatepost_core.spool import Batch
     from gatepost_core.store.sqlite.reader import Reader
 
@@ -86,6 +88,28 @@ class Ingester(Protocol):
         ...
 
 
+class Followed(Protocol):
+    """What one step of a suppressor did: what is new or renewed, and whether there is more to look at."""
+
+    @property
+    def suppressed(self) -> tuple[Suppression, ...]: ...  # noqa: D102 - told above
+
+    @property
+    def more(self) -> bool: ...  # noqa: D102
+
+
+class Suppressor(Protocol):
+    """The way from the journal's events to the directory's suppressions, for one thread."""
+
+    def step(self) -> Followed:
+        """Look at what is new, and commit what it suppresses, with how far it is. Raises StoreUnavailable."""
+        ...
+
+    def close(self) -> None:
+        """Keep how far it is, and let go of what it has open."""
+        ...
+
+
 class Keeper(Protocol):
     """Has open what others can only read while somebody who may write has it open. For one thread."""
 
@@ -127,6 +151,13 @@ class Backend(Protocol):
 
     def ingester(self, node: str) -> Ingester:
         """Return a node's way into the journal. Nothing is open yet."""
+        ...
+
+    def suppressor(self, oldest: timedelta) -> Suppressor:
+        """Return what follows the events. Nothing is open yet.
+
+        ``oldest``: of reports, how long before them their message may have been accepted.
+        """
         ...
 
     def keeper(self) -> Keeper:

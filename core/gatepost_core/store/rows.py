@@ -20,6 +20,7 @@ from gatepost_core.domain.model import (
     State,
 )
 from gatepost_core.domain.options import Options
+from gatepost_core.domain.suppressing import Reason, Suppression
 
 _SECRET = tuple(field.name for field in fields(Secret))
 
@@ -78,6 +79,24 @@ def domain(row: Row, keys: Iterable[Row], grants: Iterable[Grant]) -> SenderDoma
 def grant(row: Row) -> Grant:
     """Return a grant of its row, with the name of its account."""
     return Grant(row["account_id"], row["account"])
+
+
+def suppression(row: Row) -> Suppression:
+    """Return a suppression of its row."""
+    return Suppression(
+        account_id=row["account_id"],
+        address=row["address"],
+        reason=Reason(row["reason"]),
+        since=row["since_at"],
+        credential=row["credential"],
+        tag=row["tag"],
+        expires_at=row["expires_at"],
+        event=row["event_id"],
+        message=row["message_id"],
+        detail=row["detail"],
+        removed_at=row["removed_at"],
+        id=row["id"],
+    )
 
 
 def _key(row: Row) -> DkimKey:

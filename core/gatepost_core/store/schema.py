@@ -166,6 +166,50 @@ store_facts = Table(
     Column("value", String(255), nullable=False),
 )
 
+# Whom an account's mail is not to reach. One that was lifted stays, so that what had happened before does not
+# bring it back. No foreign key to credentials: an opt-out outlives the credential that sent.
+suppressions = Table(
+    "suppressions",
+    directory,
+    # Its own, in the order of time, which lists are in.
+    Column("id", String(21), primary_key=True),
+    Column("account_id", ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False),
+    # In its one spelling (domain/suppressing.py): an address, a domain, *.domain, or '#' and a hash.
+    Column("address", String(320), nullable=False),
+    # A user name, '' for the whole account; a tag of its messages, '' for all of them.
+    Column("credential", String(255), nullable=False, server_default=""),
+    Column("tag", String(255), nullable=False, server_default=""),
+    Column("reason", String(16), nullable=False),
+    Column("since_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime),
+    Column("removed_at", UtcDateTime),
+    # The event that it comes from, and its message; '' where somebody entered it.
+    Column("event_id", String(21), nullable=False, server_default=""),
+    Column("message_id", String(21), nullable=False, server_default=""),
+    Column("detail", String(300), nullable=False, server_default=""),
+    UniqueConstraint("account_id", "address", "credential", "tag"),
+    Index("ix_suppressions_account_id", "account_id", "id"),
+)
+
+# Reports that may suppress once our log shows that their recipient got the message.
+waiting_reports = Table(
+    "waiting_reports",
+    directory,
+    Column("event_id", String(21), primary_key=True),
+    Column("message_id", String(21), nullable=False),
+    Column("recipient", String(320), nullable=False),
+    Column("kept_at", UtcDateTime, nullable=False),
+)
+
+# How far a reader of the journal's events is, of each node by its name.
+event_positions = Table(
+    "event_positions",
+    directory,
+    Column("reader", String(32), primary_key=True),
+    Column("node", String(255), primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+)
+
 messages = Table(
     "messages",
     journal,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from gatepost_core.store.sqlite.keeping import keeps_for_good
 from gatepost_core.store.sqlite.kept_open import KeptOpen
 from gatepost_core.store.sqlite.locate import database_file, home, url_of
 from gatepost_core.store.sqlite.reader import Reader
+from gatepost_core.store.sqlite.suppressing import Suppressor
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -58,6 +60,10 @@ class SqliteBackend:
     def ingester(self, node: str) -> Ingester:
         """Return a node's way into the journal."""
         return Ingester(self._settings.journal, node, synchronous=self._settings.synchronous)
+
+    def suppressor(self, oldest: timedelta) -> Suppressor:
+        """Return what follows the events."""
+        return Suppressor(self._settings.url, self._settings.journal, oldest)
 
     def keeper(self) -> KeptOpen:
         """Return what has the directory open."""

@@ -16,10 +16,12 @@ import json
 import os
 import sqlite3
 import time
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from gatepost_core.domain.model import Claim, Credential, SenderDomain, WallMode
 from gatepost_core.domain.rules import normal_domain
+from gatepost_core.domain.suppressing import Suppression
 from gatepost_core.domain.walls import covering
 from gatepost_core.store import rows
 from gatepost_core.store.sqlite.driver import connect, row_factory
@@ -63,6 +65,13 @@ _CLAIMS = " UNION ALL ".join(
 )
 _CLICK_HOST = "SELECT 1 FROM click_hosts WHERE host = ? LIMIT 1"
 _BOUNCE = "SELECT 1 FROM sender_domains WHERE bounce_domain = ? LIMIT 1"
+
+# Straight to the rows, by the index of what there may be one of. Nothing of it is cached: recipients are as
+# many as messages, and mostly none of them is found.
+_SUPPRESSED = (
+    "SELECT s.* FROM json_each(?) AS asked CROSS JOIN suppressions AS s ON s.account_id = ? "
+    "AND s.address = asked.value AND s.credential IN ('', ?) AND s.tag = '' WHERE s.removed_at IS NULL"
+)
 
 # The log's size and time, which change with each commit, and whether it has a name still.
 Stamp: TypeAlias = tuple[int, int, int]
@@ -139,6 +148,12 @@ class Lookups:
                 for one in sorted(owners, key=len, reverse=True)
             ]
         )
+
+    def suppressions(self, account_id: int, credential: str, keys: Sequence[str]) -> list[Suppression]:
+        """Return what an account has of these addresses, for all its mail or for that of a credential."""
+        assert self._connection is not None  # noqa: S101 - changed() goes first
+        cursor = self._connection.execute(_SUPPRESSED, (json.dumps(keys), account_id, credential))
+        return [rows.suppression(row_factory(cursor, row)) for row in cursor]
 
     def walls(self) -> WallMode:
         """Return whether walls between accounts are enforced."""

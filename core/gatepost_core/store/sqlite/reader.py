@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
 from gatepost_core.domain.model import Claim, Credential, SenderDomain, WallMode
+from gatepost_core.domain.suppressing import Suppression
 from gatepost_core.store.sqlite.driver import FAULTS, faults, unavailable
 from gatepost_core.store.sqlite.lookups import Lookups, Stamp
 
@@ -87,6 +88,24 @@ class Reader:
     def walls(self) -> WallMode:
         """Return whether walls between accounts are enforced. Raises StoreUnavailable."""
         return self._get("walls", "", lambda _: self._lookups.walls())
+
+    def suppressions(self, account_id: int, credential: str, keys: Sequence[str]) -> list[Suppression]:
+        """Return what an account has of these addresses (``domain.suppressing.keys``), lifted ones left out.
+
+        For all its mail, and for that of the credential of that user name. Not cached: see ``lookups``.
+        Raises StoreUnavailable.
+        """
+        with self._lock:
+            try:
+                if self._lookups.changed():
+                    self._forget()
+                return self._lookups.suppressions(account_id, credential, keys)
+            except FAULTS as error:
+                self._reset()
+                raise unavailable(self._url, error) from error
+            except BaseException:
+                self._reset()
+                raise
 
     def imported_hashes(self) -> list[str]:
         """Return all imported password hashes; not cached. Raises StoreUnavailable."""

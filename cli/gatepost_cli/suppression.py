@@ -1,0 +1,241 @@
+"""``gatepost suppression``: whom an account's mail is not to reach any more."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import click
+
+from gatepost_cli import listing, values
+from gatepost_cli.complete import account_names, credential_names
+from gatepost_cli.group import Group
+from gatepost_cli.nouns import NOUNS
+from gatepost_cli.output import Table, emit, emit_each, facts, on_terminal, stamp
+from gatepost_cli.session import CliSession, json_option, pass_session
+from gatepost_cli.values import Never
+from gatepost_core.domain import NotFound, StoreError, shown
+from gatepost_core.domain.suppressing import (
+    DETAIL_MOST,
+    NoAddressError,
+    Reason,
+    Scope,
+    Suppression,
+    entered,
+)
+from gatepost_core.store import accounts, credentials, suppressions
+from gatepost_core.store.suppressions import Listed
+
+_COLUMNS = ("since", "id", "account", "address", "scope", "reason", "expires", "message", "detail")
+_REASONS = tuple(one.value for one in Reason)
+
+
+@click.group(cls=Group, help=NOUNS["suppression"].help)
+def command() -> None:
+    """Hold the verbs."""
+
+
+def _address(_ctx: click.Context, _param: click.Parameter, text: str | None) -> str | None:
+    try:
+        return None if text is None else entered(text)
+    except NoAddressError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+_owner = click.option(
+    "--account", required=True, metavar="ACCOUNT", shell_complete=account_names, help="Whose mail."
+)
+_of_account = click.option(
+    "--account", default="", metavar="ACCOUNT", shell_complete=account_names, help="Only this account's."
+)
+_credential = click.option(
+    "--credential",
+    metavar="USER",
+    shell_complete=credential_names,
+    help="Only for mail of this credential; without it for all of the account's.",
+)
+
+
+@command.command("add")
+@click.argument("address", metavar="ADDRESS|DOMAIN", callback=_address)
+@_owner
+@_credential
+@click.option("--expires", metavar="TIME", callback=values.expiry, help="Until 2027-01-31, 90d or never.")
+@click.option("--note", "text", metavar="TEXT", default="", help="Why, for whoever asks later.")
+@json_option
+@pass_session
+def add(
+    session: CliSession,
+    address: str,
+    account: str,
+    credential: str | None,
+    expires: datetime | Never | None,
+    text: str,
+) -> None:
+    """Suppress an address, a domain (example.org), or all domains below one (*.example.org)."""
+    if len(text) > DETAIL_MOST or not text.isprintable():
+        raise click.UsageError(f"--note takes at most {DETAIL_MOST} characters on one line")
+    with session.directory(write=True) as connection:
+        owner = accounts.get(connection, account)
+        if credential is not None and credentials.get(connection, credential).account_id != owner.id:
+            raise StoreError(f"credential {shown(credential)} belongs to another account than {account}")
+        one = Suppression(
+            account_id=owner.id,
+            address=address,
+            reason=Reason.MANUAL,
+            since=session.now,
+            credential=credential or "",
+            expires_at=None if expires is None or isinstance(expires, Never) else expires,
+            detail=text,
+        )
+        suppressions.put(connection, [one], session.now)
+        found = suppressions.exactly(connection, account, one)
+    _show(session, [found])
+
+
+@command.command("list")
+@_of_account
+@click.option("--to", "address", metavar="ADDRESS|DOMAIN", default="", help="Only what this would match.")
+@click.option("--reason", type=click.Choice(_REASONS), help="Only of this reason.")
+@click.option("--scope", type=click.Choice([one.value for one in Scope]), help="Only of this scope.")
+@click.option("--removed", is_flag=True, help="Those that were lifted as well.")
+@listing.since_option
+@listing.until_option
+@listing.limit_option
+@listing.after_option
+@json_option
+@pass_session
+def list_(
+    session: CliSession, /, limit: int, after: str, reason: str | None, scope: str | None, **asked: Any
+) -> None:
+    """Show whom mail does not reach, the newest first. Options are about when one was noted.
+
+    What is asked for with several options has to meet all of them. A search that has to look at very many
+    stops after a moment, and says how to go on.
+    """
+    wanted = suppressions.Wanted(
+        **asked, reason=Reason(reason) if reason else None, scope=Scope(scope) if scope else None
+    )
+    with session.directory() as connection:
+        walk = suppressions.walk(connection, wanted, limit, after)
+        if on_terminal(session):
+            rows = [_row(one, session.now) for one in walk]
+            emit(session, None, Table(_COLUMNS, rows, prose=("detail",), drop=("message", "id"), flow=True))
+        else:
+            now = session.now
+            emit_each(session, _COLUMNS, walk, lambda one: _data(one, now), lambda one: _row(one, now))
+    listing.tell(session, walk)
+
+
+@command.command("show")
+@click.argument("address", metavar="ADDRESS|DOMAIN")
+@_of_account
+@json_option
+@pass_session
+def show(session: CliSession, address: str, account: str) -> None:
+    """Show all that matches an address: what stands, what expired, what was lifted, and where it came from.
+
+    Its event and message are named where they are known: 'gatepost message show ID' has the rest.
+    """
+    with session.directory() as connection:
+        found = suppressions.matching(connection, address, account)
+    if not found:
+        raise NotFound(f"{shown(address)} is not suppressed; 'gatepost suppression list' shows who is")
+
+    _show(session, found)
+
+
+@command.command("remove")
+@click.argument("address", metavar="ADDRESS|DOMAIN", callback=_address)
+@_owner
+@click.option(
+    "--credential",
+    metavar="USER",
+    shell_complete=credential_names,
+    help="Only what counts for this credential's mail; without it all that stands of the address.",
+)
+@json_option
+@pass_session
+def remove(session: CliSession, address: str, account: str, credential: str | None) -> None:
+    """Lift a suppression: mail reaches the address again, at once.
+
+    What happened before does not bring it back; what happens from now on may. An entry of a domain is lifted
+    by the domain's name.
+    """
+    with session.directory(write=True) as connection:
+        found = suppressions.lift(connection, account, address, session.now, credential)
+    data = {"removed": [_plain(account, one, session.now) for one in found]}
+    what = f"{address}: no longer suppressed for account {account}"
+    emit(session, data, f"{what}." if credential is None else f"{what}, credential {credential}.")
+
+
+def _show(session: CliSession, found: list[Listed]) -> None:
+    data = [_data(one, session.now) for one in found]
+    pairs = [pair for one in found for pair in _pairs(one, session.now)]
+    emit(session, data, facts(pairs))
+
+
+def _pairs(listed: Listed, now: datetime) -> list[tuple[str, str]]:
+    one = listed.suppression
+    return [
+        ("address", one.address),
+        ("account", listed.account),
+        ("counts for", _for_what(one)),
+        ("state", _state(one, now)),
+        ("reason", one.reason.value),
+        ("since", stamp(one.since) or ""),
+        ("expires", stamp(one.expires_at) or "never"),
+        *([("removed", stamp(one.removed_at) or "")] if one.removed_at else []),
+        *([("event", one.event), ("message", one.message)] if one.event else []),
+        *([("detail", one.detail)] if one.detail else []),
+    ]
+
+
+def _state(one: Suppression, now: datetime) -> str:
+    if one.removed_at is not None:
+        return "removed"
+    return "in force" if one.stands(now) else "expired"
+
+
+def _for_what(one: Suppression) -> str:
+    if one.scope is Scope.ACCOUNT:
+        return "all mail of the account"
+    return f"credential {one.credential}" + (f", tag {one.tag}" if one.tag else "")
+
+
+def _row(listed: Listed, now: datetime) -> tuple[str, ...]:
+    one = listed.suppression
+    return (
+        stamp(one.since) or "",
+        one.id,
+        listed.account,
+        one.address,
+        " ".join(filter(None, [one.scope.value, one.credential, one.tag])),
+        one.reason.value,
+        _state(one, now) if one.removed_at or not one.stands(now) else stamp(one.expires_at) or "never",
+        one.message,
+        one.detail,
+    )
+
+
+def _data(listed: Listed, now: datetime) -> dict[str, Any]:
+    return _plain(listed.account, listed.suppression, now)
+
+
+def _plain(account: str, one: Suppression, now: datetime) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "account": account,
+        "address": one.address,
+        "scope": one.scope.value,
+        "credential": one.credential,
+        "tag": one.tag,
+        "reason": one.reason.value,
+        "state": _state(one, now),
+        "since": stamp(one.since),
+        "expires_at": stamp(one.expires_at),
+        "removed_at": stamp(one.removed_at),
+        "event": one.event,
+        "message": one.message,
+        "detail": one.detail,
+    }

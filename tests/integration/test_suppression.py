@@ -1,0 +1,76 @@
+"""A hard bounce is refused from then on, through Postfix, the bounce intake and back; and can be lifted."""
+
+from __future__ import annotations
+
+import smtplib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from gatepost_core.store import suppressions
+from gatepost_core.store.opening import open_backend
+from gatepost_stack.provision import ClientLogin
+from gatepost_stack.returns import DOMAIN
+from gatepost_stack.stack import Stack
+from tests.integration.harness import SENDER, Gateway, reply, text_message
+from tests.waiting import until
+
+HARD = f"hard@{DOMAIN}"
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A gateway of its own: nobody else's bounces are in its store."""
+    with Stack(tmp_path_factory.mktemp("suppression")) as stack:
+        yield Gateway(stack)
+
+
+@pytest.fixture(scope="module")
+def login(own: Gateway) -> ClientLogin:
+    """A credential whose messages have bounce addresses."""
+    return own.stack.provision.credential({"trackbounces": True})
+
+
+def sent(own: Gateway, login: ClientLogin, recipient: str) -> str:
+    """Send a message; return the refusal of its recipient, '' where it was taken."""
+    with own.logged_in(login) as connection:
+        try:
+            connection.sendmail(SENDER, [recipient], text_message())
+        except smtplib.SMTPRecipientsRefused as error:
+            return reply(error.recipients[recipient])
+    return ""
+
+
+def test_a_hard_bounce_is_refused_at_rcpt_until_it_is_lifted(own: Gateway, login: ClientLogin) -> None:
+    assert sent(own, login, HARD) == ""
+    (record,) = own.records(login.username)
+    backend = open_backend(own.stack.settings.store)
+
+    def suppressed() -> list[suppressions.Listed]:
+        with backend.directory() as connection:
+            return list(suppressions.walk(connection, suppressions.Wanted(address=HARD), 10))
+
+    (found,) = until(suppressed, lambda: own.log("events")[-2_000:])
+    assert (found.suppression.reason.value, found.suppression.message) == ("bounce", record.id)
+    refused = sent(own, login, f"Hard@{DOMAIN.upper()}")
+    assert refused.startswith("550 5.7.1 ")
+    assert "Suppressed since 20" in refused
+    assert "reason bounce (550 5.1.1 " in refused
+    assert refused.endswith(f"gatepost suppression remove {HARD} --account {found.account}")
+    assert sent(own, login, f"somebody@{DOMAIN}") == ""
+    with backend.directory(write=True) as connection:
+        suppressions.lift(connection, found.account, HARD, datetime.now(UTC))
+    assert sent(own, login, HARD) == ""
+
+
+def test_while_the_store_is_down_no_recipient_is_let_through(own: Gateway, login: ClientLogin) -> None:
+    database = open_backend(own.stack.settings.store).files("directory")[0]
+    with own.logged_in(login) as connection:
+        connection.mail(SENDER)
+        aside = database.with_name("aside.db")
+        database.rename(aside)
+        try:
+            assert reply(connection.rcpt(f"somebody@{DOMAIN}")).startswith("451 4.3.0")
+        finally:
+            aside.rename(database)
