@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import grp
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
@@ -63,7 +64,8 @@ class Restoring:
                 moves.fill(images, there.images, replace=False)
             elif any(images.iterdir()):
                 moves.replace(images, there.images)
-            settle(Shared(there.keys, there.images, there.spool))
+            every = itertools.chain.from_iterable(there.databases.values())
+            settle(Shared(there.keys, there.images, there.spool, (*every,)))
         except BaseException:
             moves.undo()
             raise

@@ -1,8 +1,9 @@
-"""Who may read a key and write a folder, where each daemon has a user of its own (docs/systemd.md).
+"""Who may read a key or a database and write a folder, where each daemon has a user of its own.
 
-The owner of the store owns it all; a group says who else: ``gatepost-key-<purpose>`` reads the keys of a
-purpose, ``gatepost-<daemon>`` writes that daemon's stream of the spool, and the milter's the hosted images. A
-host without these groups, where all daemons are one user, is left as it is.
+The owner of the store owns it all; a group says who else (docs/systemd.md): ``gatepost-key-<purpose>`` reads
+the keys of a purpose, ``gatepost-<daemon>`` writes that daemon's stream of the spool, and the milter's the
+hosted images; the group of the databases' folder reads the databases. A host without these groups, where all
+daemons are one user, is left as it is.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import grp
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,22 +21,36 @@ from gatepost_core import spool
 from gatepost_core.keys import keyring
 from gatepost_core.keys.groups import group_of
 from gatepost_core.settings import Settings
+from gatepost_core.store.backend import DATABASES
+from gatepost_core.store.opening import open_backend
 
-FOLDER, KEY = 0o2770, 0o640
+FOLDER, KEY, DATABASE = 0o2770, 0o640, 0o640
 _WRITES = 0o060
 
 
 class Shared(NamedTuple):
-    """Where keys, hosted images and the spool are."""
+    """Where keys, hosted images and the spool are, and the files of the databases, there or not."""
 
     keys: Path
     images: Path
     spool: Path
+    databases: tuple[Path, ...]
 
     @classmethod
     def of(cls, settings: Settings) -> Shared:
         """Return where settings have them."""
-        return cls(settings.keys.directory, settings.images.directory, settings.spool.directory)
+        store = open_backend(settings.store)
+        files = [file for database in DATABASES for file in store.files(database)]
+        return cls(settings.keys.directory, settings.images.directory, settings.spool.directory, (*files,))
+
+
+def databases(places: Shared) -> Iterator[tuple[Path, int]]:
+    """Yield each file of a database that daemons of other users read, with the group that lets them."""
+    for file in places.databases:
+        with suppress(FileNotFoundError):  # some come and go
+            folder = file.parent.stat()
+            if file.exists() and group_of("sasl", folder.st_uid) is not None:
+                yield file, folder.st_gid
 
 
 def folders(places: Shared) -> Iterator[tuple[Path, int]]:
@@ -47,7 +63,7 @@ def folders(places: Shared) -> Iterator[tuple[Path, int]]:
 
 
 def settle(places: Shared) -> list[Path]:
-    """Give keys and folders, with all that is in them, to their groups; return what had to be changed.
+    """Give keys, databases, and folders with all that is in them to their groups; return what was not theirs.
 
     What belongs to another than the owner of its folder stays: only its own user could change it. Raises
     OSError.
@@ -58,6 +74,10 @@ def settle(places: Shared) -> list[Path]:
             if _give(key, group, KEY, None):
                 changed.append(key)
         listed = list(folders(places)) if os.access(places.spool, os.R_OK, effective_ids=True) else []
+    for file, gid in databases(places):
+        with as_owner_of(file.parent):
+            if _give(file, gid, DATABASE, None):
+                changed.append(file)
     for folder, gid in listed:
         with as_owner_of(folder):
             if sum([_give(path, gid, mode, inside) for path, mode, inside in _all(folder)]):
@@ -71,9 +91,10 @@ def open_to(stream: Path) -> int:
 
 
 def astray(places: Shared) -> Iterator[tuple[str, str, str, str]]:
-    """Yield each key and folder that has not its group and mode: what it has, should have, and what to do."""
+    """Yield what has not its group and mode: its name, what it has, what it should have, what to do."""
     wanted = [(key, group, KEY) for key, group in keyring.shared(places.keys)]
     wanted += [(folder, gid, FOLDER) for folder, gid in folders(places)]
+    wanted += [(file, gid, DATABASE) for file, gid in databases(places)]
     for path, gid, mode in wanted:
         status = path.stat()
         has = (status.st_gid, stat.S_IMODE(status.st_mode))

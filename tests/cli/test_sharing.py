@@ -1,4 +1,4 @@
-"""Keys and folders go to the groups that need them: on a host with such groups, as the test makes it."""
+"""Keys, databases and folders go to the groups that need them: on a host with such groups."""
 
 from __future__ import annotations
 
@@ -124,3 +124,19 @@ def test_nothing_is_changed_by_a_link_that_a_daemon_put_there(host: Host) -> Non
     host.run("store", "upgrade")
     assert host.has("store/secret") == (OWNER.pw_gid, 0o600)
     assert host.has("store")[1] == 0o750
+
+
+@open_code
+def test_a_closed_database_is_named_and_opened_to_those_who_read_it(host: Host) -> None:
+    """Of a gateway whose daemons were one user: the others could let nobody in, nor take a message."""
+    host.run("store", "upgrade")
+    for name in ("directory", "journal"):
+        (host.gatepost.folder / f"store/{name}.db").chmod(0o600)
+    told = host.run("doctor", "--only", "keys")
+    assert "store/directory.db" in told
+    assert "store/journal.db" in told
+    assert host.run("store", "upgrade").count("given to the group") == 2
+    assert host.has("store/directory.db") == (OWNER.pw_gid, 0o640)
+    assert "directory.db" not in host.run("doctor", "--only", "keys")
+    (host.gatepost.folder / "store/directory.db").chmod(0o600)
+    assert "given" not in host.run("store", "upgrade", members="")
