@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import email
 import email.policy
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from gatepost_bench.letters import CARDS, Encoding, Mailing
 from gatepost_bench.rows import ROWS, VARIANTS
 from gatepost_core.domain.features import DEFAULTS, SETTABLE
+from tests.waiting import until
 
 
 def html_of(letter: bytes) -> str:
@@ -52,3 +60,30 @@ def test_personal_mail_is_measured_with_every_feature_that_there_is() -> None:
     for one in personal:
         assert one.features is not None
         assert all(one.features[name] != DEFAULTS[name] for name in SETTABLE)
+
+
+def test_ended_from_outside_it_leaves_nothing_running() -> None:
+    mark = f"GATEPOST_TEST_MARK={uuid.uuid4()}"
+    name, _, value = mark.partition("=")
+    words = ["--messages", "100000", "--logins", "0", "--only", "Postfix alone, 4 kB"]
+    bench = subprocess.Popen(
+        [sys.executable, "-m", "gatepost_bench", *words],
+        env={**os.environ, name: value},
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        until(lambda: len(marked(mark)) > 3, "a stack that runs")
+    finally:
+        bench.terminate()
+        assert bench.wait(60) == 128 + signal.SIGTERM
+    until(lambda: not marked(mark), lambda: f"still running: {marked(mark)}")
+
+
+def marked(mark: str) -> list[str]:
+    """Return the command lines of processes that were started with this in their environment."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if mark.encode() in (process / "environ").read_bytes().split(b"\0"):
+                found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+    return found

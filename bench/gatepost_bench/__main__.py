@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+
 import click
 from rich.console import Console
 from rich.table import Table
@@ -11,16 +14,21 @@ from gatepost_bench.mail import DAEMONS, Figures
 from gatepost_bench.rows import ROWS, VARIANTS
 
 _FILE_WIDTH = 120
+_SOME = click.IntRange(min=1)
 
 
 @click.command()
-@click.option("--messages", default=2000, show_default=True, help="Messages a variant and round.")
-@click.option("--rounds", default=3, show_default=True, help="Rounds; the median counts.")
+@click.option("--messages", type=_SOME, default=2000, show_default=True, help="Messages a variant and round.")
+@click.option("--rounds", type=_SOME, default=3, show_default=True, help="Rounds; the median counts.")
 @click.option("--logins", default=20000, show_default=True, help="Logins on one kept connection; 0: none.")
-@click.option("--sessions", default=4000, show_default=True, help="SMTP sessions with one login each.")
+@click.option(
+    "--sessions", type=_SOME, default=4000, show_default=True, help="SMTP sessions with one login each."
+)
 @click.option("--only", default="", metavar="TEXT", help="Only variants with this text in their names.")
 def main(messages: int, rounds: int, logins: int, sessions: int, only: str) -> None:
     """Measure Gatepost beside its references, in one run."""
+    # Ended from outside, it ends what it started: the servers are children of several levels.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     console = Console()
     if not console.is_terminal:
         console = Console(width=_FILE_WIDTH)
