@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from gatepost_bench import auth, ingest, mail
+from gatepost_bench import auth, ingest, mail, returning
 from gatepost_bench.mail import DAEMONS, Figures
 from gatepost_bench.rows import ROWS, VARIANTS
 
@@ -40,8 +40,10 @@ def main(messages: int, rounds: int, logins: int, sessions: int, only: str) -> N
         figures, memory = mail.measure(variants, messages, rounds, status.update)
         status.update("spool to store")
         taken = 0.0 if only else ingest.slowest()
+        status.update("what comes back")
+        came_back = None if only else returning.measure()
     console.print(_mail_table(figures))
-    console.print(_ratios(figures, logged_in, memory, taken))
+    console.print(_ratios(figures, logged_in, memory, taken, came_back))
 
 
 def _mail_table(figures: dict[str, Figures]) -> Table:
@@ -59,6 +61,7 @@ def _ratios(
     logged_in: dict[str, auth.AuthFigures],
     memory: dict[str, int],
     taken: float,
+    came_back: returning.Taken | None,
 ) -> Table:
     table = Table(title="Ratios, both sides of this run (CPU of whole process groups)")
     for heading in ("work", "measured", "reference", "ratio", "goal"):
@@ -74,6 +77,8 @@ def _ratios(
         table.add_row(work, f"{measured:.3g} {unit}", f"{reference:.3g} {unit}", ratio, goal)
     if taken:
         table.add_row("spool to store, entries a second of CPU", f"{taken:,.0f} /s", "", "", "≥ 15,000 /s")
+    if came_back is not None:
+        table.add_row("bounces taken, a connection each", f"{came_back.rate:,.0f} /s", "", "", "≥ 300 /s")
     for name, size in memory.items():
         table.add_row(f"memory of {name}, PSS of the whole daemon", f"{size / 1e6:.0f} MB", "", "", "≤ 60 MB")
     return table

@@ -9,6 +9,20 @@ from gatepost_core.serving.metrics import Metrics
 _NAMED = 10
 
 
+def _fields(recipient: str, taken: Taken) -> log.Fields:
+    return {
+        "recipient": recipient,
+        "message": taken.message or None,
+        "events": len(taken.events),
+        "told": " ".join(f"{one.type}:{one.recipient}" for one in taken.told[:_NAMED]) or None,
+        "file": taken.file,
+        "reason": taken.unread or None,
+    }
+
+
+_told, _unread = log.event("told")(_fields), log.event("unread")(_fields)
+
+
 class Reporter:
     """Called with each message and its answer. Made before the fork."""
 
@@ -24,16 +38,10 @@ class Reporter:
             self._told.labels(one.type, str(one.detail.get("class", ""))).inc()
         if taken.unread:
             self._unread.inc()
-        log.now(
-            "warning" if taken.unread else "info",
-            "unread" if taken.unread else "told",
-            recipient=recipient,
-            message=taken.message or None,
-            events=len(taken.events),
-            told=" ".join(f"{one.type}:{one.recipient}" for one in taken.told[:_NAMED]) or None,
-            file=taken.file,
-            reason=taken.unread or None,
-        )
+        if taken.unread:
+            _unread.now("warning", recipient, taken)
+        else:
+            _told.soon("info", recipient, taken)
 
     def refused(self, recipient: str) -> None:
         """Note a recipient that is none of ours."""

@@ -108,6 +108,14 @@ def test_the_same_bounce_twice_is_one_event_and_what_nobody_understands_is_shown
     assert sorted(one["type"] for one in told(own, login)) == ["bounced", "response"]
 
 
+def test_what_came_back_is_kept_to_the_byte_lines_with_dots_as_well(own: Gateway, login: ClientLogin) -> None:
+    body = "..\r\n.hidden\r\n" + "x" * 900 + ".\r\n. \r\n"
+    come_back(own, address(own, login), plain("Hm", body).replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
+    (found,) = arrived(own, login, bool)
+    kept = own.stack.settings.bounces.directory / found["report"]
+    assert kept.read_bytes().endswith(f"\r\n\r\n{body}\r\n".encode())
+
+
 def test_a_complaint_without_proof_is_taken_and_counts_for_nothing(own: Gateway, login: ClientLogin) -> None:
     to = address(own, login)
     come_back(
