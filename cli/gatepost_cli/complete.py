@@ -1,4 +1,4 @@
-"""What the shell is offered for a name: accounts, credentials, domains, features.
+"""What the shell is offered for a name: accounts, credentials, domains, webhooks, features.
 
 Completion must never disturb: whatever goes wrong, nothing is offered.
 """
@@ -33,6 +33,11 @@ def credential_names(ctx: click.Context, _param: click.Parameter, incomplete: st
 def domain_names(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Return the sender domains."""
     return _offer(((row.name, "") for row in _rows(ctx, "domains")), incomplete)
+
+
+def webhook_names(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the webhooks, with their URLs as help."""
+    return _offer(((row.handle, row.url) for row in _rows(ctx, "webhooks.endpoints")), incomplete)
 
 
 def feature_names(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:

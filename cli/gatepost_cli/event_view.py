@@ -3,35 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
 
 from gatepost_cli.output import stamp
 from gatepost_cli.session import CliSession
 from gatepost_core.store import accounts
-from gatepost_core.store.events import Event
+from gatepost_core.store.events import Event, data_of
+
+__all__ = ["COLUMNS", "account_names", "data_of", "row_of"]
 
 
 def account_names(session: CliSession) -> dict[int, str]:
     """Return the names of accounts by their numbers, as events have them. Raises StoreUnavailable."""
     with session.directory() as connection:
         return {account.id: account.name for account in accounts.list_all(connection)}
-
-
-def data_of(event: Event, accounts: Mapping[int, str | None]) -> dict[str, Any]:
-    """Return an event for a program. ``account`` is None where that is not known, or was removed."""
-    return {
-        "id": event.id,
-        "time": stamp(event.time),
-        "type": event.type,
-        "message": event.message,
-        "recipient": event.recipient,
-        "credential": event.credential,
-        "account": accounts.get(event.account_id),
-        "tags": list(event.tags),
-        "metadata": event.metadata,
-        "detail": event.detail,
-    }
 
 
 COLUMNS = ("time", "type", "message", "recipient", "credential", "detail")

@@ -23,6 +23,7 @@ NOUNS: Mapping[str, Noun] = MappingProxyType(
         "message": Noun("message", "Messages that were accepted."),
         "event": Noun("event", "What happened to messages, and what happens now."),
         "suppression": Noun("suppression", "Whom mail is not to reach: bounces, complaints, opt-outs."),
+        "webhook": Noun("webhook", "Where events are sent, signed, as they happen."),
         "explain": Noun("explain", "What would happen to a message, and why, without sending it."),
         "settings": Noun("settings", "The settings in force, and where each came from."),
         "postfix-settings": Noun("postfix_settings", "What to set in main.cf and master.cf, and why."),

@@ -1,8 +1,8 @@
 """gatepost-events: moves what the spool holds into the store, exactly once, and takes orders.
 
 What is wired to what, from settings to socket. One worker: its main thread answers on the order socket, one
-thread takes the spool, one lets go of what is old, one has suppressed whom events suppress. A store that
-cannot be opened does not stop the daemon: what was accepted waits in the spool.
+thread takes the spool, one lets go of what is old, one has suppressed whom events suppress, one sends
+webhooks. A store that cannot be opened does not stop the daemon: what was accepted waits in the spool.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from gatepost_events.rounds import Rounds
 from gatepost_events.session import OrderSession
 from gatepost_events.single import Single
 from gatepost_events.suppressing import Suppressing
+from gatepost_events.webhooks.loop import Webhooks
+from gatepost_events.webhooks.report import WebhookReporter
 
 # Of the time that a drain may take, for what is in the spool then.
 _LAST_SHARE = 0.8
@@ -49,6 +51,7 @@ def serve(boot: Boot[EventsSettings]) -> int:
     spool, store = settings.spool, open_backend(settings.store)
     check_folders(spool.directory)
     report, report_order = Reporter(boot.metrics), OrderReporter(boot.metrics)
+    report_webhooks = WebhookReporter(boot.metrics)
     observe = boot.observer("Time that an order took.")
 
     def work(context: WorkerContext) -> None:
@@ -67,7 +70,16 @@ def serve(boot: Boot[EventsSettings]) -> int:
             store, settings.store.keep_days, events.prune_interval, report, lambda: ingesting.busy
         )
         suppressor = store.suppressor(timedelta(days=settings.bounces.report_days))
-        with ingesting, retention, Suppressing(suppressor, report, events.interval):
+        webhooks = Webhooks(
+            store,
+            settings.webhooks,
+            boot.keyring,
+            report_webhooks,
+            node=node,
+            interval=events.interval,
+            last_seconds=0.1 * events.drain_seconds,
+        )
+        with ingesting, retention, Suppressing(suppressor, report, events.interval), webhooks:
             LineServer(
                 boot.listener,
                 lambda peer: OrderSession(making.make, report_order, peers.refusal(peer)),
@@ -87,6 +99,7 @@ main = command(
     lambda settings: settings.events,
     serve,
     check=check,
+    keys=("webhook",),
     group="",
 )
 

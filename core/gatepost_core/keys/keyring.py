@@ -23,8 +23,8 @@ from gatepost_core.keys.groups import group_of
 from gatepost_core.keys.keyed_hash import KeyedHash
 
 # Links and images, unsubscribing, bounces: apart, so that who answers one can forge no other.
-Purpose = Literal["password", "click", "unsubscribe", "bounce", "seal"]
-PURPOSES: tuple[Purpose, ...] = ("password", "click", "unsubscribe", "bounce", "seal")
+Purpose = Literal["password", "click", "unsubscribe", "bounce", "seal", "webhook"]
+PURPOSES: tuple[Purpose, ...] = ("password", "click", "unsubscribe", "bounce", "seal", "webhook")
 _IDS = "abcdefghijklmnopqrstuvwxyz"
 _SIZE = 32
 

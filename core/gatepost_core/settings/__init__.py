@@ -11,6 +11,7 @@ from gatepost_core.settings.daemons import (
     PolicySettings,
     SaslSettings,
     TrackerSettings,
+    WebhooksSettings,
 )
 from gatepost_core.settings.doctor import DoctorSettings
 from gatepost_core.settings.external import LdapSettings, PamSettings
@@ -49,6 +50,7 @@ __all__ = [
     "StoreSettings",
     "TrackerSettings",
     "TrackingSettings",
+    "WebhooksSettings",
     "fields",
     "file_of",
     "is_secret",

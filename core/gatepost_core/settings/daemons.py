@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from gatepost_core.settings.base import Daemon, Listen, Port, Workers
+from gatepost_core.settings.base import Daemon, Listen, Port, Section, Workers
 
 _MECHANISMS = ("PLAIN", "LOGIN", "SCRAM-SHA-256")
 
@@ -238,4 +238,29 @@ class EventsSettings(Daemon):
         max_length=255,
         description="Name of this node in the store, by which it knows how far it has taken the spool; "
         "empty: the host's name. It must not change while something waits in the spool.",
+    )
+
+
+class WebhooksSettings(Section):
+    """Webhooks: gatepost-events sends events to where accounts want them."""
+
+    timeout: Annotated[float, Field(ge=1, le=60)] = Field(
+        default=15.0, description="Seconds that an endpoint has to answer in, names and TLS included."
+    )
+    connections: Annotated[int, Field(ge=1, le=4_000)] = Field(
+        default=500,
+        description="Requests at once, to all endpoints. Those that fail, and new ones, have half of them.",
+    )
+    endpoint_connections: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=4, description="Requests at once to one endpoint; to one that fails it is one."
+    )
+    backlog: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        default=10_000,
+        description="Events in the queue of one endpoint. What finds no room there waits in the journal, "
+        "as long as that keeps it.",
+    )
+    ca_file: Path | None = Field(
+        default=None,
+        description="Certificate authorities that are trusted beside the system's, as PEM: for endpoints "
+        "of your own.",
     )

@@ -15,6 +15,7 @@ from gatepost_core.settings.daemons import (
     PolicySettings,
     SaslSettings,
     TrackerSettings,
+    WebhooksSettings,
 )
 from gatepost_core.settings.doctor import DoctorSettings
 from gatepost_core.settings.external import LdapSettings, PamSettings
@@ -47,6 +48,7 @@ class Settings(Section):
     bounces: BouncesSettings = Field(default_factory=BouncesSettings)
     tracker: TrackerSettings = Field(default_factory=TrackerSettings)
     events: EventsSettings = Field(default_factory=EventsSettings)
+    webhooks: WebhooksSettings = Field(default_factory=WebhooksSettings)
     tracking: TrackingSettings = Field(default_factory=TrackingSettings)
     images: ImagesSettings = Field(default_factory=ImagesSettings)
     dkim: DkimSettings = Field(default_factory=DkimSettings)

@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from gatepost_core.domain.errors import Conflict, NotFound, StoreError, shown
 from gatepost_core.domain.model import Account
 from gatepost_core.store.schema import accounts, credentials, sender_domains
+from gatepost_core.store.webhooks.tables import webhooks
 
 KEEP_DAYS_MOST = 36_500
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -71,7 +72,8 @@ def set_keep_days(connection: Connection, name: str, days: int | None) -> Accoun
 def remove(connection: Connection, name: str) -> Account:
     """Remove an account that owns nothing any more, and return it. Raises NotFound, Conflict."""
     account = get(connection, name)
-    for table, what in ((credentials, "credentials"), (sender_domains, "sender domains")):
+    owned = ((credentials, "credentials"), (sender_domains, "sender domains"), (webhooks, "webhooks"))
+    for table, what in owned:
         if connection.execute(select(table.c.id).where(table.c.account_id == account.id)).first():
             raise Conflict(f"account {shown(name)} still has {what}; remove them first")
     connection.execute(delete(accounts).where(accounts.c.id == account.id))

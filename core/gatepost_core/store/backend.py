@@ -168,6 +168,10 @@ class Backend(Protocol):
         """Say whether nothing is ever to be let go of, by settings and accounts. Raises StoreUnavailable."""
         ...
 
+    def has_webhooks(self) -> bool:
+        """Say whether any account wants events sent. Raises StoreUnavailable."""
+        ...
+
     def revision(self, database: Database) -> str | None:
         """Return the schema that a database has, None when there is none. Raises StoreUnavailable."""
         ...

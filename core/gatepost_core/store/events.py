@@ -8,7 +8,7 @@ it commits them, so that one that is committed late is late there too, and none 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
+from gatepost_core.domain.moments import stamp
 from gatepost_core.store import messages as records
 from gatepost_core.store import paging
 from gatepost_core.store.paging import PATIENCE, Leading, Page, Search, Walk
@@ -45,6 +46,25 @@ class Event:
     credential: str
     tags: tuple[str, ...]
     metadata: Mapping[str, Any]
+
+
+def data_of(event: Event, accounts: Mapping[int, str | None]) -> dict[str, Any]:
+    """Return an event for a program, as lists and webhooks have it.
+
+    ``account`` is None where that is not known, or was removed.
+    """
+    return {
+        "id": event.id,
+        "time": stamp(event.time),
+        "type": event.type,
+        "message": event.message,
+        "recipient": event.recipient,
+        "credential": event.credential,
+        "account": accounts.get(event.account_id),
+        "tags": list(event.tags),
+        "metadata": event.metadata,
+        "detail": event.detail,
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +110,14 @@ def page(
     """
     found = paging.page(connection, _search(connection, wanted), limit, cursor, patience=patience)
     numbers = [row[0] for row in found.items]
-    rows = connection.execute(_select().where(events.c.id.in_(numbers)))
-    by_id = {row.id: _event(row) for row in rows}
+    by_id = of_ids(connection, numbers)
     return Page([by_id[number] for number in numbers if number in by_id], found.cursor, found.stopped)
+
+
+def of_ids(connection: Connection, ids: Iterable[str]) -> dict[str, Event]:
+    """Return events by their ids; what is no longer kept is left out."""
+    rows = connection.execute(_select().where(events.c.id.in_(list(ids))))
+    return {row.id: _event(row) for row in rows}
 
 
 def walk(connection: Connection, wanted: Wanted, limit: int, cursor: str = "") -> Walk[Event]:

@@ -16,7 +16,7 @@ from gatepost_core.settings import StoreSettings
 from gatepost_core.store.backend import Begin, Database
 from gatepost_core.store.sqlite import copies
 from gatepost_core.store.sqlite.ingesting import Ingester
-from gatepost_core.store.sqlite.keeping import keeps_for_good
+from gatepost_core.store.sqlite.keeping import has_webhooks, keeps_for_good
 from gatepost_core.store.sqlite.kept_open import KeptOpen
 from gatepost_core.store.sqlite.locate import database_file, home, url_of
 from gatepost_core.store.sqlite.reader import Reader
@@ -72,6 +72,10 @@ class SqliteBackend:
     def keeps_for_good(self) -> bool:
         """Say whether nothing is ever to be let go of."""
         return keeps_for_good(self._settings.url, self._settings.keep_days)
+
+    def has_webhooks(self) -> bool:
+        """Say whether any account wants events sent."""
+        return has_webhooks(self._settings.url)
 
     def revision(self, database: Database) -> str | None:
         """Return the schema that a database has."""

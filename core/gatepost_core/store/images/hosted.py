@@ -23,7 +23,7 @@ from pathlib import Path
 
 from gatepost_core.domain.images import ImageStore, QuotaError, image_name, is_name
 from gatepost_core.domain.memo import Recent
-from gatepost_core.store.imagefiles import FOLDER, USAGE, counted, locked, size_of, sync, written
+from gatepost_core.store.images.files import FOLDER, USAGE, counted, locked, size_of, sync, written
 
 _REMEMBERED = 10_000
 SALT = "salt"

@@ -1,0 +1,155 @@
+"""Webhooks as people and programs see them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gatepost_cli.output import Table, emit, facts, stamp
+from gatepost_cli.session import CliSession
+from gatepost_core.store.webhooks.endpoints import Endpoint, EndpointState
+from gatepost_core.store.webhooks.looking import Attempt, GivenUp, Queue
+from gatepost_core.store.webhooks.outbox import Health
+
+COLUMNS = ("webhook", "account", "URL", "types", "label", "waiting", "state")
+LOG_COLUMNS = ("time", "event", "attempt", "seconds", "answer", "next attempt")
+GIVEN_UP_COLUMNS = ("time", "event", "message", "attempts", "reason")
+
+
+def data_of(found: Endpoint, health: Health | None) -> dict[str, Any]:
+    """Return a webhook for a program. No secret is in it."""
+    fares = health or Health(found.handle)
+    return {
+        "id": found.handle,
+        "account": found.account,
+        "url": found.url,
+        "label": found.label,
+        "types": list(found.types),
+        "state": found.state.value,
+        "off_reason": found.off_reason,
+        "off_at": stamp(found.off_at),
+        "allow_private": found.allow_private,
+        "created_at": stamp(found.created_at),
+        "secrets": [
+            {"created_at": stamp(one.created_at), "expires_at": stamp(one.expires_at)}
+            for one in found.secrets
+        ],
+        "waiting": fares.waiting,
+        "failures": fares.failures,
+        "failing_since": stamp(fares.failing_since),
+        "last_at": stamp(fares.last_at),
+        "last_ok_at": stamp(fares.last_ok_at),
+        "last_answer": fares.last_answer,
+    }
+
+
+def whole_data(found: Endpoint, health: Health | None, queue: Queue) -> dict[str, Any]:
+    """Return a webhook for a program, with what it holds up."""
+    return data_of(found, health) | {
+        "waiting": queue.waiting,
+        "blocked": queue.blocked,
+        "oldest_waiting_since": stamp(queue.oldest),
+        "next_attempt_at": stamp(queue.next_at),
+        "given_up": queue.given_up,
+    }
+
+
+def row_of(found: Endpoint, health: Health | None) -> tuple[str, ...]:
+    """Return a webhook's cells for a person, in the order of ``COLUMNS``."""
+    waiting = str(health.waiting if health else 0)
+    types = ", ".join(found.types) or "all"
+    return (
+        found.handle,
+        found.account,
+        found.url,
+        types,
+        found.label,
+        waiting,
+        state_of(found, health),
+    )
+
+
+def state_of(found: Endpoint, health: Health | None) -> str:
+    """Return in words how a webhook fares."""
+    if found.state is EndpointState.OFF:
+        return f"off since {stamp(found.off_at)}: {found.off_reason}"
+    if health is None or health.last_at is None:
+        return "active, nothing sent yet"
+    if health.failing_since is None:
+        return f"active, took its last event {stamp(health.last_at)}"
+    return f"failing since {stamp(health.failing_since)}: {health.last_answer}"
+
+
+def facts_of(found: Endpoint, health: Health | None, queue: Queue) -> Table:
+    """Return a webhook for a person."""
+    held = f"{queue.waiting}"
+    if queue.blocked:
+        held += f", of which {queue.blocked} wait for an earlier event of the same message"
+    if queue.oldest is not None:
+        held += f"; the oldest since {stamp(queue.oldest)}"
+    rows = [
+        ("webhook", found.handle),
+        ("account", found.account),
+        ("URL", found.url),
+        ("label", found.label),
+        ("types", ", ".join(found.types) or "all"),
+        ("addresses", "any, also by http://" if found.allow_private else "public ones, by https://"),
+        ("created", stamp(found.created_at) or ""),
+        *(("secret", _secret(one.created_at, one.expires_at)) for one in found.secrets),
+        ("state", state_of(found, health)),
+        ("events waiting", held),
+        ("next attempt", stamp(queue.next_at) or "none"),
+        ("events given up", str(queue.given_up)),
+    ]
+    return facts(rows)
+
+
+def show_secret(session: CliSession, found: Endpoint, secret: str) -> None:
+    """Print a webhook with the secret that was made for it."""
+    rows = [
+        ("webhook", found.handle),
+        ("account", found.account),
+        ("URL", found.url),
+        ("types", ", ".join(found.types) or "all"),
+        ("secret", secret),
+    ]
+    emit(session, data_of(found, None) | {"secret": secret}, facts(rows))
+
+
+def attempt_data(one: Attempt) -> dict[str, Any]:
+    """Return an attempt for a program."""
+    return {
+        "time": stamp(one.at),
+        "event": one.event_id,
+        "attempt": one.attempt,
+        "ok": one.ok,
+        "status": one.status,
+        "answer": one.answer,
+        "seconds": round(one.seconds, 3),
+        "next_attempt_at": stamp(one.next_at),
+    }
+
+
+def attempt_row(one: Attempt) -> tuple[str, ...]:
+    """Return an attempt's cells for a person, in the order of ``LOG_COLUMNS``."""
+    later = "" if one.ok else stamp(one.next_at) or "none"
+    return (stamp(one.at) or "", one.event_id, str(one.attempt), f"{one.seconds:.3f}", one.answer, later)
+
+
+def given_up_data(one: GivenUp) -> dict[str, Any]:
+    """Return an event that was given up for a program."""
+    return {
+        "time": stamp(one.died_at),
+        "event": one.event_id,
+        "message": one.message_id,
+        "attempts": one.attempts,
+        "reason": one.reason,
+    }
+
+
+def given_up_row(one: GivenUp) -> tuple[str, ...]:
+    """Return its cells for a person, in the order of ``GIVEN_UP_COLUMNS``."""
+    return (stamp(one.died_at) or "", one.event_id, one.message_id, str(one.attempts), one.reason)
+
+
+def _secret(created: Any, expires: Any) -> str:
+    return f"made {stamp(created)}" + (f", signs until {stamp(expires)}" if expires else "")

@@ -1,0 +1,172 @@
+"""The HTTP client: a thread with an event loop, which is given requests and gives back answers.
+
+One request is one attempt: no redirect is followed, no cookie kept, no proxy asked. Of an answer only the
+beginning is read, whatever it says of its length. ``Request.deadline`` covers all of it, names included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import ssl
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import aiohttp
+
+from gatepost_core.domain.texts import bounded
+from gatepost_core.serving import log
+from gatepost_core.store.webhooks.outbox import Waiting
+from gatepost_events.webhooks.resolving import Forbidden, Names, checked_socket
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_READ: Final = 1_000
+_SHOWN: Final = 200
+_FIRST_ERROR: Final = 400
+# Shorter than servers keep a connection that nobody uses: none is used that they close meanwhile.
+_IDLE: Final = 2.0
+_REDIRECT: Final = range(300, 400)
+_OK: Final = range(200, 300)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One attempt. ``allow_private``: any address will do."""
+
+    row: Waiting
+    url: str
+    allow_private: bool
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of it. ``status``: HTTP's, 0 where none came; ``text``: what to tell people."""
+
+    row: Waiting
+    ok: bool
+    status: int
+    text: str
+    seconds: float
+
+
+class Client:
+    """Sends requests. ``timeout``: seconds for each; ``ca_file``: authorities beside the system's."""
+
+    def __init__(self, timeout: float, ca_file: Path | None) -> None:
+        self.answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+        self._timeout = timeout
+        self._context = ssl.create_default_context()
+        if ca_file is not None:
+            self._context.load_verify_locations(ca_file)
+        self._loop = asyncio.new_event_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._thread = threading.Thread(target=self._run, name="webhooks-http")
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        self._thread.start()
+
+    def send(self, request: Request) -> None:
+        """Begin a request; its answer comes in ``answers``."""
+        self._loop.call_soon_threadsafe(self._begin, request)
+
+    def close(self) -> None:
+        """End: what is under way is broken off."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_forever()
+            self._loop.run_until_complete(self._end())
+        finally:
+            self._loop.close()
+
+    async def _end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for session in self._sessions.values():
+            await session.close()
+        await asyncio.sleep(0)  # transports close in the next turn
+
+    def _begin(self, request: Request) -> None:
+        task = self._loop.create_task(self._send(request))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _send(self, request: Request) -> None:
+        began = time.monotonic()
+        status, text = 0, ""
+        try:
+            async with asyncio.timeout(self._timeout):
+                status, text = await self._post(request)
+        except TimeoutError:
+            text = f"no answer within {self._timeout:g} s"
+        except Forbidden as error:
+            text = str(error)
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            text = _told(error)
+        except Exception as error:  # noqa: BLE001 - one endpoint's answer must not end the others
+            log.error("internal error", exc_info=error)
+            text = repr(error)
+        ok = status in _OK
+        self.answers.put(Answer(request.row, ok, status, text, time.monotonic() - began))
+
+    async def _post(self, request: Request) -> tuple[int, str]:
+        async with self._session(request.allow_private).post(
+            request.url, data=request.body, headers=request.headers, allow_redirects=False
+        ) as response:
+            status = response.status
+            if status in _REDIRECT:
+                where = bounded(response.headers.get("Location", "nowhere"), _SHOWN)
+                return status, f"{status}: leads to {where}, and redirects are not followed"
+            beginning = await response.content.read(_READ)
+            if not response.content.at_eof():
+                response.close()  # the rest, however long it is, is not waited for
+            said = " ".join(beginning.decode("utf-8", "replace").split()) if status >= _FIRST_ERROR else ""
+            said = bounded(said, _SHOWN)
+            reason = bounded(response.reason or "", _SHOWN)
+            return status, f"{status} {reason}".rstrip() + (f": {said}" if said else "")
+
+    def _session(self, allow_private: bool) -> aiohttp.ClientSession:
+        """Return the session that connects to public addresses only, or to any."""
+        if allow_private not in self._sessions:
+            connector = aiohttp.TCPConnector(
+                limit=0,  # how many there are is decided by slots
+                resolver=Names(),
+                use_dns_cache=False,
+                ssl=self._context,
+                socket_factory=None if allow_private else checked_socket,
+                keepalive_timeout=_IDLE,
+            )
+            self._sessions[allow_private] = aiohttp.ClientSession(
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                timeout=aiohttp.ClientTimeout(total=None),  # the deadline covers the whole
+                skip_auto_headers=("Accept-Encoding",),
+            )
+        return self._sessions[allow_private]
+
+
+def _told(error: BaseException) -> str:
+    """Return an error in words, by what caused it."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, Forbidden):
+            return str(seen)
+        if isinstance(seen, ssl.SSLCertVerificationError):
+            return f"the certificate cannot be trusted: {seen.verify_message}"
+        seen = seen.__cause__ or (getattr(seen, "os_error", None) if seen is error else None)
+    with suppress(AttributeError):
+        inner = error.os_error  # type: ignore[attr-defined]  # aiohttp's ClientConnectorError
+        return bounded(f"no connection: {inner.strerror or inner}", _SHOWN)
+    return bounded(str(error) or type(error).__name__, _SHOWN)
