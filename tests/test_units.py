@@ -17,18 +17,25 @@ from gatepost_core.store.ingest.streams import STREAMS
 from tests.daemon_table import ROWS
 
 ROOT = Path(__file__).parents[1]
-DAEMONS = ("events", "sasl", "policy", "milter", "bounces")
+DAEMONS = ("events", "sasl", "policy", "milter", "bounces", "tracker")
 SYSUSERS = ROOT / "core" / "sysusers.d" / "gatepost.conf"
 SETTINGS = load(ROOT / "docs" / "gatepost.toml", environ={})
 # Who may connect. Postfix has no business with gatepost-events.
 GROUPS = dict.fromkeys(DAEMONS, "postfix") | {"events": "gatepost"}
 BOUND = re.compile(r"(?m)^BindReadOnlyPaths=(.*\n)")
+# A web server in front connects to the tracker, by TCP on this host.
+PUBLIC = {"tracker"}
 # systemd-analyze security: 0 (nothing can happen) to 10; 0.4 of ours is what it means to be a service.
 EXPOSURE_MOST = dict.fromkeys(DAEMONS, 0.5) | {"events": 1.4}  # network, no PrivateUsers=
 
 
 def unit(name: str, kind: str) -> Path:
     return ROOT / name / "systemd" / f"gatepost-{name}.{kind}"
+
+
+def address(stream: str) -> str:
+    """Return what a socket unit listens on as the settings write it."""
+    return f"unix:{stream}" if stream.startswith("/") else f"inet:{stream}"
 
 
 class Unit(configparser.RawConfigParser):
@@ -81,8 +88,11 @@ def test_a_daemon_is_exposed_no_more_than_its_work_needs(name: str, copies: Path
 @pytest.mark.parametrize("name", DAEMONS)
 def test_the_socket_is_where_the_settings_say_and_only_who_needs_it_may_connect(name: str) -> None:
     socket = Unit(unit(name, "socket"))["Socket"]
-    assert f"unix:{socket['ListenStream']}" == getattr(SETTINGS, name).listen
-    assert (socket["SocketGroup"], socket["SocketMode"]) == (GROUPS[name], "0660")
+    assert address(socket["ListenStream"]) == getattr(SETTINGS, name).listen
+    if name in PUBLIC:
+        assert socket["ListenStream"].startswith("127.0.0.1:")
+    else:
+        assert (socket["SocketGroup"], socket["SocketMode"]) == (GROUPS[name], "0660")
 
 
 @pytest.mark.parametrize("name", DAEMONS)
@@ -141,7 +151,7 @@ def test_the_wheel_ships_every_unit_and_what_systemd_tmpfiles_keeps() -> None:
     )
     assert str(SETTINGS.images.directory) in folders
     assert str(SETTINGS.keys.directory.parent) in folders
-    assert {f"{SETTINGS.spool.directory}/{stream}" for stream in STREAMS if stream in DAEMONS} <= set(folders)
+    assert {f"{SETTINGS.spool.directory}/{stream}" for stream in STREAMS} <= set(folders)
 
 
 def test_what_takes_the_spool_starts_first_and_stops_last_and_nobody_needs_it_to_run() -> None:
@@ -158,7 +168,7 @@ def test_the_role_runs_every_daemon_that_takes_the_spool_first() -> None:
     daemons = re.findall(r"unit: gatepost-(\w+)\n    socket: (\S+)\n    settings: (\w+)", text)
     assert [name for name, _, _ in daemons] == list(DAEMONS)
     for name, socket, section in daemons:
-        assert (f"unix:{socket}", section) == (getattr(SETTINGS, name).listen, name)
+        assert (address(socket), section) == (getattr(SETTINGS, name).listen, name)
 
 
 @pytest.mark.parametrize("name", DAEMONS)

@@ -147,7 +147,7 @@ class Stack:
                 "tls_key_file": str(place.tls / "server.key"),
             },
             # The daemons are this process' own: no unit of systemd's starts them.
-            "doctor": {"skip": ["daemons"]},
+            "doctor": {"skip": ["daemons", *([] if self.tracker_url else ["tracker-socket"])]},
         }
         if self.tracker_url:
             tables["tracker"] = {"listen": f"inet:{self.tracker_url.split('/')[2]}"}

@@ -41,7 +41,14 @@ def test_a_sender_domain_is_shared_with_the_accounts_that_the_variables_name(dep
 
 def test_every_unit_of_the_gateway_runs(deployment: World) -> None:
     deployment.gateway.wait_running()
-    for unit in ("gatepost-events", "gatepost-sasl", "gatepost-policy", "gatepost-milter"):
+    for unit in (
+        "gatepost-events",
+        "gatepost-sasl",
+        "gatepost-policy",
+        "gatepost-milter",
+        "gatepost-bounces",
+        "gatepost-tracker",
+    ):
         assert deployment.gateway.run(f"systemctl is-active {unit}").out.strip() == "active"
         assert deployment.gateway.run(f"systemctl is-enabled {unit}", check=False).out.strip() == "enabled"
 

@@ -124,10 +124,12 @@ def test_the_commands_of_the_page_upgrade_by_hand(upgraded: Upgraded) -> None:
     lines = [line.strip() for line in page.splitlines() if line.startswith("    ")]
     script = "\n".join(line for line in lines if line != "gatepost doctor").replace("NEW", "0.2.0")
     # The hosts are containers without user namespaces, where docs/systemd.md has this set; the role did it,
-    # and took it away with a daemon that the release before has not.
-    folder = "/etc/systemd/system/gatepost-bounces.service.d"
+    # and took it away with daemons that the release before has not.
+    folder = "/etc/systemd/system/gatepost-$daemon.service.d"
     setting = r"[Service]\nPrivateUsers=no\n"
-    upgraded.host.run(f"mkdir -p {folder} && printf '{setting}' >{folder}/container.conf")
+    upgraded.host.run(
+        f"for daemon in bounces tracker; do mkdir -p {folder} && printf '{setting}' >{folder}/container.conf; done"
+    )
     with upgraded.load():
         upgraded.host.run(f"set -e\n{script}")
     assert upgraded.host.run("gatepost --version").out.split()[-1] == "0.2.0"

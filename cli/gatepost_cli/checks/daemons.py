@@ -21,6 +21,7 @@ _CURRENT = Path("/opt/gatepost/current")
 _RUNNING = Path("/run/systemd/system")  # sd_booted(3)
 _SECONDS = 20
 _RESTARTS = 3
+_ASK = b"GET /ask?domain=doctor.invalid HTTP/1.1\r\nHost: doctor.invalid\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,11 @@ class Daemon:
         found: str = getattr(settings, self.name).listen
         return found
 
+    def says(self, settings: Settings) -> bytes:
+        """Return what is said to it, as a proxy in front says it where the settings want that."""
+        proxied = self.name == "tracker" and settings.tracker.proxy_protocol
+        return b"PROXY UNKNOWN\r\n" + self.ask if proxied else self.ask
+
 
 DAEMONS = (
     Daemon("events", write_order(Ping()), write_answer(Answer(Result.HERE)), of_postfix=False),
@@ -52,6 +58,8 @@ DAEMONS = (
     Daemon("policy", b"request=smtpd_access_policy\nprotocol_state=CONNECT\n\n", b"action=DUNNO\n\n"),
     # sendmail's libmilter/mfdef.h: SMFIC_OPTNEG with protocol version 6, all actions, no steps; SMFIC_QUIT.
     Daemon("milter", pack(">IcIII", 13, b"O", 6, 0x1FF, 0), begin=b"O", skip=4, bye=pack(">Ic", 1, b"Q")),
+    # Of the tracker, what web servers ask before they get a certificate; no name has that top-level domain.
+    Daemon("tracker", _ASK, b"HTTP/1.1 404", b"\r\n\r\n", of_postfix=False),
     Daemon("bounces", b"", b"220 ", b"\n"),  # LMTP (RFC 2033): it greets first
 )
 

@@ -38,7 +38,7 @@ def answers(daemon: Daemon, context: Context) -> Iterator[Finding]:
             yield from _way(path)
     try:
         with _connect(address, context.settings.doctor.timeout) as connection:
-            yield good(listen, _talk(daemon, connection))
+            yield good(listen, _talk(daemon, daemon.says(context.settings), connection))
     except PermissionError:
         yield fault(
             listen, "may not connect", "a connection", f"run as root, or as a member of group {group}"
@@ -92,9 +92,9 @@ def _connect(address: object, seconds: float) -> socket.socket:
     return socket.create_connection((host, port), timeout=seconds)
 
 
-def _talk(daemon: Daemon, connection: socket.socket) -> str:
+def _talk(daemon: Daemon, ask: bytes, connection: socket.socket) -> str:
     """Return what to say of the answer. Raises ValueError when it begins otherwise, or is too much."""
-    connection.sendall(daemon.ask)
+    connection.sendall(ask)
     said, least = b"", daemon.skip + len(daemon.begin)
     while len(said) < least or not said.endswith(daemon.end):
         data = connection.recv(4096)
