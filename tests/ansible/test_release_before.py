@@ -127,9 +127,8 @@ def test_the_commands_of_the_page_upgrade_by_hand(upgraded: Upgraded) -> None:
     # and took it away with daemons that the release before has not.
     folder = "/etc/systemd/system/gatepost-$daemon.service.d"
     setting = r"[Service]\nPrivateUsers=no\n"
-    upgraded.host.run(
-        f"for daemon in bounces tracker; do mkdir -p {folder} && printf '{setting}' >{folder}/container.conf; done"
-    )
+    written = f"mkdir -p {folder} && printf '{setting}' >{folder}/container.conf"
+    upgraded.host.run(f"for daemon in bounces tracker; do {written}; done")
     with upgraded.load():
         upgraded.host.run(f"set -e\n{script}")
     assert upgraded.host.run("gatepost --version").out.split()[-1] == "0.2.0"
