@@ -17,7 +17,7 @@ _FEATURES = {"inlinecss": True, "trackclicks": True, "preventscam": True}
 
 def _on(feature: Feature) -> FeatureValue:
     if feature.kind == "choice":
-        return feature.choices[-1]
+        return next(choice for choice in reversed(feature.choices) if choice != feature.default)
     return ("autumn",) if feature.kind == "labels" else True
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
-from gatepost_core.domain import Credential, Mode, SenderDomain, in_force, rules
+from gatepost_core.domain import Credential, FeatureValue, Mode, SenderDomain, in_force, rules
 from gatepost_core.domain.images import ImageStore
 from gatepost_core.keys import Keyring
 from gatepost_core.keys.tokens import (
@@ -22,6 +23,7 @@ from gatepost_core.keys.tokens import (
     Origin,
     PixelTokens,
     TokenError,
+    TrackingMode,
     UnsubscribeTokens,
     Unsubscription,
 )
@@ -30,13 +32,14 @@ from gatepost_core.settings import Settings
 from gatepost_milter.css.calculator import Compute, at_once
 from gatepost_milter.css.weight import Allowance
 from gatepost_milter.dkim.signing import room
-from gatepost_milter.surgery.context import Context, ImageHost
+from gatepost_milter.surgery.context import Context, ImageHost, Tracked
 from gatepost_milter.transaction import Transaction
 
 # Paths of the click domain beside those of rewritten links, which begin with a longer token.
 PIXEL_PATH, IMAGE_PATH, UNSUBSCRIBE_PATH = "o/", "i/", "u/"
 _LABEL = re.compile(r"[^A-Za-z0-9_.-]+")
 _OFF = "the feature is off"
+_NOTHING = Tracked()
 
 
 class Domains(Protocol):
@@ -128,12 +131,14 @@ class ContextMaker:
             unsubscribe, no_unsubscribe = self._unsubscribe(base, origin, transaction)
         if overridden or features["trackbounces"]:
             sender, no_sender = self._bounce_sender(domain, origin, transaction)
-        opens = bool(base) and bool(overridden or features["trackopens"])
+        tracked = partial(self._tracked, base, origin, opens=bool(overridden or features["trackopens"]))
+        click, opens, pixel = tracked(features["tracking"])
         return Context(
             features=features,
-            click=_Links(self._clicks.issuer, base, origin) if base else None,
-            opens=_Links(self._opens.issuer, base, origin) if opens else None,
-            pixel=f"{base}{PIXEL_PATH}{self._pixels.issue(origin)}.gif" if opens else "",
+            click=click,
+            opens=opens,
+            pixel=pixel,
+            tracked=tracked,
             host=self._image_host(base, credential) if base else None,
             image_size_limit=self._limits.image,
             unsubscribe=unsubscribe,
@@ -147,6 +152,18 @@ class ContextMaker:
             calculate=self._calculate,
             owner=(credential.id, credential.created_at),
         )
+
+    def _tracked(self, base: str, origin: Origin, mode: FeatureValue, *, opens: bool) -> Tracked:
+        """Return what makes the addresses of a tracking mode; ``off`` asks for none."""
+        if not base:
+            return _NOTHING
+        if mode == "anonymous":
+            origin = replace(origin, mode=TrackingMode.ANONYMOUS)
+        click = _Links(self._clicks.issuer, base, origin)
+        if not opens:
+            return Tracked(click)
+        pixel = f"{base}{PIXEL_PATH}{self._pixels.issue(origin)}.gif"
+        return Tracked(click, _Links(self._opens.issuer, base, origin), pixel)
 
     def _unsubscribe(self, base: str, origin: Origin, transaction: Transaction) -> tuple[str, str]:
         """Return the address to unsubscribe at, or why there is none."""

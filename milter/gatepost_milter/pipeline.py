@@ -71,7 +71,7 @@ def process(message: Message, context: Context) -> Plan | Reject:
     if isinstance(asked, Reject):
         return asked
     features = in_force(context.features, asked.values) if asked.values else context.features
-    work = _work(message, context, features, asked)
+    work = _work(message, context.in_mode(features) if asked.values else context, features, asked)
     return _planned(work, [kind for kind in FEATURES if kind.wanted(features, context.options)])
 
 

@@ -218,6 +218,7 @@ def test_the_shell_is_offered_commands_and_names(gatepost: Gatepost) -> None:
         "trackbounces",
         "trackclicks",
         "trackopens",
+        "tracking=",
         "tags=",
     }
     assert complete(gatepost, "domain show e") == {"example.test"}

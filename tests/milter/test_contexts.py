@@ -18,6 +18,7 @@ from gatepost_core.keys.tokens import (
     OpenTokens,
     Origin,
     PixelTokens,
+    TrackingMode,
     UnsubscribeTokens,
     Unsubscription,
 )
@@ -76,6 +77,25 @@ def test_every_address_holds_a_token_that_its_own_library_opens(maker: ContextMa
     assert host == "bounces.example.test"
     assert BounceTokens(KEYRING).verify(local.upper(), host) == Origin(host, 7, OWN)
     assert made.feedback == "7:Acme-Ltd:Acme-Ltd"
+
+
+def test_tokens_say_in_which_mode_they_track_and_a_message_may_change_it(maker: ContextMaker) -> None:
+    quiet = replace(CREDENTIAL, features={"tracking": "anonymous"})
+    host = "click.example.test"
+    for whose, header in ((quiet, "anonymous"), (CREDENTIAL, "anonymous"), (quiet, "identified")):
+        made = maker.make(whose, ["a@example.test"], OWN, transaction())
+        made = made.in_mode({**made.features, "tracking": header})
+        assert made.click is not None
+        assert made.opens is not None
+        origin = Origin(host, 7, OWN, TrackingMode[header.upper()])
+        link, image = (
+            path_of(made.click("https", "x.test", "/p")),
+            path_of(made.opens("https", "x.test", "/i")),
+        )
+        assert ClickTokens(KEYRING).verify(link, host, "/p").origin == origin
+        assert OpenTokens(KEYRING).verify(image, host, "/i").origin == origin
+        pixel = path_of(made.pixel).removeprefix("o/").removesuffix(".gif")
+        assert PixelTokens(KEYRING).verify(pixel, host) == origin
 
 
 def test_a_link_to_the_click_domain_itself_and_one_without_a_token_stay(maker: ContextMaker) -> None:

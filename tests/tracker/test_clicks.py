@@ -144,9 +144,11 @@ def test_anonymous_tracking_keeps_neither_address_nor_program(tracker: Tracker) 
     target = link(tracker.store, mode=TrackingMode.ANONYMOUS)
     assert tracker.ask(target, User_Agent="Mail 1.0").status == 302
     ((_, _, detail),) = tracker.events()
-    assert set(detail) == {"url", "verdict", "reason"}
+    assert set(detail) == {"url", "tracking", "verdict", "reason"}
+    assert (detail["url"], detail["tracking"]) == ("https://www.example.org/a/b", "anonymous")
     log = tracker.daemon.wait_log("type=clicked")
-    assert "127.0.0.1" not in next(line for line in log.splitlines() if "type=clicked" in line)
+    line = next(line for line in log.splitlines() if "type=clicked" in line)
+    assert not any(word in line for word in ("127.0.0.1", "Mail", MESSAGE, "c="))
 
 
 def test_opens_are_counted_by_the_pixel_and_by_remote_images(tracker: Tracker) -> None:

@@ -43,7 +43,7 @@ def _answer(event: Happened, status: int, client: str) -> log.Fields:
     return {
         "type": event.type,
         "status": status,
-        "message": event.message,
+        "message": None if event.anonymous else event.message,
         "ip": client if "ip" in detail or event.type == "unsubscribed" else None,
         "verdict": detail.get("verdict"),
         "how": detail.get("how"),

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
+from gatepost_core.domain import spooled
 from gatepost_core.domain.images import is_name
 from gatepost_core.domain.rules import normal_domain
 from gatepost_core.keys.tokens import (
@@ -39,13 +40,17 @@ _BAD = Response(400, _ONCE)
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """An event for the spool: type, message, recipient, what it is about, detail."""
+    """An event for the spool: type, message, recipient, what it is about, detail.
+
+    ``anonymous``: nothing of who asked may be kept, in the log neither; the message says for whom it counts.
+    """
 
     type: str
     message: str
     recipient: str
     about: str
     detail: Mapping[str, str]
+    anonymous: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,11 +207,16 @@ def _event(request: Request, client: str, origin: Origin, type_: str, url: str) 
     if request.method == "HEAD":
         return None
     fields = request.fields
-    detail = {"url": url[:_URL_KEPT]} if url else {}
-    if origin.mode is TrackingMode.IDENTIFIED:
+    anonymous = origin.mode is TrackingMode.ANONYMOUS
+    # A query may say who the reader is.
+    kept = url.partition("?")[0] if anonymous else url
+    detail = {"url": kept[:_URL_KEPT]} if url else {}
+    if anonymous:
+        detail[spooled.TRACKING] = spooled.ANONYMOUS
+    else:
         agent = "".join(filter(str.isprintable, fields.get("user-agent", "")))[:_AGENT_KEPT]
         detail |= {name: value for name, value in (("ip", client), ("agent", agent)) if value}
     hints = (fields.get(name, "").lower() for name in ("purpose", "sec-purpose", "x-purpose", "x-moz"))
     ahead = any("prefetch" in hint or "preview" in hint for hint in hints)
     detail |= {"verdict": "proxy", "reason": "prefetch"} if ahead else {"verdict": "unknown", "reason": ""}
-    return Happened(type_, origin.message_id, "", f"{type_} {url}", detail)
+    return Happened(type_, origin.message_id, "", f"{type_} {url}", detail, anonymous)

@@ -33,9 +33,9 @@ class FeatureError(ValueError):
 class Feature:
     """One row of the catalogue.
 
-    ``kind`` is ``flag`` (on or off), ``choice`` (one of ``choices``, the first being
-    off), ``labels`` (a list of short texts) or ``text`` (what ``reader`` makes of it; that raises ValueError,
-    ``takes`` says what it expects). ``needs`` says what has to be there for it to act.
+    ``kind`` is ``flag`` (on or off), ``choice`` (one of ``choices``, the first being off; a credential has
+    ``initial``, or the first), ``labels`` (a list of short texts) or ``text`` (what ``reader`` makes of it;
+    that raises ValueError, ``takes`` says what it expects). ``needs``: what has to be there for it to act.
     ``header`` is the last part of the override's header name, ``X-Gatepost-<header>``; empty: no override.
     ``message_only``: no credential has it; a message's own header sets it.
     """
@@ -49,6 +49,7 @@ class Feature:
     reader: Callable[[str], str] = str
     takes: str = ""
     message_only: bool = False
+    initial: str = ""
 
     @property
     def default(self) -> FeatureValue:
@@ -57,7 +58,7 @@ class Feature:
             return False
         if self.kind == "text":
             return ""
-        return () if self.kind == "labels" else self.choices[0]
+        return () if self.kind == "labels" else self.initial or self.choices[0]
 
     @property
     def expected(self) -> str:
@@ -129,6 +130,17 @@ CATALOGUE: Mapping[str, Feature] = MappingProxyType(
                 "Remote images lead through the click domain, so that fetching one logs an open; "
                 "a message without any gets a 1x1 image.",
                 needs="The same as trackclicks.",
+            ),
+            Feature(
+                "tracking",
+                "choice",
+                "Tracking",
+                "What trackclicks and trackopens may tell of the reader. identified: which message, the "
+                "address, the program. anonymous: counts alone; an event names neither message nor "
+                "recipient, address or program, and of a link no query. off: links and images stay.",
+                ("off", "anonymous", "identified"),
+                needs="trackclicks or trackopens.",
+                initial="identified",
             ),
             Feature(
                 "preventscam",

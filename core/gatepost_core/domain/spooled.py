@@ -25,6 +25,10 @@ USED: Final = 2
 EVENT: Final = 3
 KNOWN: Final = frozenset((VERSION, kind) for kind in (ACCEPTED, USED, EVENT))
 
+# Of an event's detail, where nothing may be known of who it was.
+TRACKING: Final = "tracking"
+ANONYMOUS: Final = "anonymous"
+
 # Below the spool's own limit for an entry (1 MiB). RFC 5321 section 4.5.3.1 has 256 for a path.
 _CONTENT_MOST = 1_000_000
 _ADDRESS_KEPT = 256
@@ -154,6 +158,17 @@ def read_event(content: bytes) -> Event:
             f"{len(text)}; expected at most {_TYPE_MOST}, {_RECIPIENT_MOST} and {_DETAIL_MOST}"
         )
     return Event(type_, message, recipient, at, text)
+
+
+def without_reader(told: Event) -> Event:
+    """Return an event as it is recorded: without its message, where the detail says that it is anonymous.
+
+    For whom it counts is known by then.
+    """
+    if f'"{TRACKING}":"{ANONYMOUS}"' not in told.detail:
+        return told
+    anonymous = json.loads(told.detail).get(TRACKING) == ANONYMOUS
+    return told._replace(message="", recipient="") if anonymous else told
 
 
 def _accepted(record: MessageRecord) -> bytes:

@@ -80,6 +80,10 @@ def prune(begin: Begin, keep: Kept, now: datetime, batch: int = BATCH) -> Iterat
         for number, told in _messages(begin, account, beyond, batch):
             gone = replace(gone, messages=gone.messages + number, events=gone.events + told)
             yield gone
+    for condition in _anonymous(keep, now):
+        for number in _rows(begin, events, condition):
+            gone = replace(gone, events=gone.events + number)
+            yield gone
     hour = int((now - timedelta(days=max(ROLLUPS_DAYS, keep.days))).timestamp()) // 3600
     for number in _rows(begin, rollups, rollups.c.hour < hour) if keep.days else ():
         gone = replace(gone, counts=gone.counts + number)
@@ -105,6 +109,16 @@ def _accounts(begin: Begin, keep: Kept) -> Iterator[tuple[int | None, int]]:
         days = keep.days if one is None else keep.by_account.get(one, keep.days)
         if days:
             yield one, days
+
+
+def _anonymous(keep: Kept, now: datetime) -> Iterator[ColumnElement[bool]]:
+    """Yield which events that name no message are old: an account's of its own days, and all others'."""
+    own = list(keep.by_account)
+    whose = [(events.c.account_id == one, days) for one, days in keep.by_account.items()]
+    for account, days in [*whose, (events.c.account_id.not_in(own), keep.days)]:
+        if days:
+            beyond = paging.since(now - timedelta(days=days))
+            yield (events.c.message_id == "") & (events.c.id < beyond) & account
 
 
 def _messages(begin: Begin, account: int | None, beyond: str, batch: int) -> Iterator[tuple[int, int]]:

@@ -6,7 +6,7 @@ from gatepost_milter.features.links import links, showing_url
 from gatepost_milter.features.urls import Redirector
 from gatepost_milter.html.part import HtmlPart, Outcome
 from gatepost_milter.surgery.context import ClickRewriter
-from gatepost_milter.surgery.feature import NO_CLICK_DOMAIN, Feature, NotPossible
+from gatepost_milter.surgery.feature import NO_CLICK_DOMAIN, TRACKING_OFF, Feature, NotPossible
 from gatepost_milter.surgery.letter import Letter, Page
 
 
@@ -18,6 +18,8 @@ class TrackClicks(Feature):
 
     def __init__(self, letter: Letter) -> None:
         super().__init__(letter)
+        if letter.features["tracking"] == "off":
+            raise NotPossible(TRACKING_OFF)
         if letter.context.click is None:
             raise NotPossible(NO_CLICK_DOMAIN)
         self._rewrite = letter.context.click

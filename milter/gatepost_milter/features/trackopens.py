@@ -16,7 +16,7 @@ from gatepost_milter.html.gaps import end_tags
 from gatepost_milter.html.part import HtmlPart, Outcome
 from gatepost_milter.html.references import Reference, part_references, style_references
 from gatepost_milter.parts.locations import locations
-from gatepost_milter.surgery.feature import NO_CLICK_DOMAIN, Feature, NotPossible
+from gatepost_milter.surgery.feature import NO_CLICK_DOMAIN, TRACKING_OFF, Feature, NotPossible
 from gatepost_milter.surgery.letter import Letter, Page
 
 # Out of the flow and over the pixel before it, so that nothing moves; where a mail program drops "position"
@@ -49,6 +49,8 @@ class TrackOpens(Feature):
 
     def __init__(self, letter: Letter) -> None:
         super().__init__(letter)
+        if letter.features["tracking"] == "off":
+            raise NotPossible(TRACKING_OFF)
         if letter.context.opens is None:
             raise NotPossible(NO_CLICK_DOMAIN)
         self._rewrite = letter.context.opens

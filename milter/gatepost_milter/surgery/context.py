@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, Protocol, TypeAlias
 
-from gatepost_core.domain import FeatureValues, Options
+from gatepost_core.domain import FeatureValue, FeatureValues, Options
 from gatepost_milter.css.calculator import Compute, at_once
 from gatepost_milter.css.weight import Allowance
 
@@ -23,6 +23,14 @@ class ClickRewriter(Protocol):
     def __call__(self, scheme: str, authority: str, path_and_query: str, /) -> str | None:
         """Return ``https://click.domain/TOKEN``, to stand for ``scheme://authority``; None: leave it."""
         ...
+
+
+class Tracked(NamedTuple):
+    """What makes the addresses of links, remote images and the 1x1 image, in one tracking mode."""
+
+    click: ClickRewriter | None = None
+    opens: ClickRewriter | None = None
+    pixel: str = ""
 
 
 class ImageHost(Protocol):
@@ -47,6 +55,8 @@ class Context:
     one for good. 0 is no limit. ``allowance``: the steps that the message's style sheets may take, over all
     parts and attempts; without one each attempt has its own. ``calculate``: who calculates them. ``owner``:
     whose message it is: it may be read as others of the same owner, and no other's; None: as none.
+    ``tracked`` makes ``click``, ``opens`` and ``pixel`` of another tracking mode than the credential's; None:
+    they are the same in each.
     """
 
     features: FeatureValues
@@ -65,3 +75,12 @@ class Context:
     allowance: Allowance | None = None
     calculate: Compute = at_once
     owner: object = None
+    tracked: Callable[[FeatureValue], Tracked] | None = None
+
+    def in_mode(self, features: FeatureValues) -> Context:
+        """Return the same in the tracking mode of these values, which a message's header may have set."""
+        mode = features["tracking"]
+        if self.tracked is None or mode == self.features["tracking"]:
+            return self
+        click, opens, pixel = self.tracked(mode)
+        return replace(self, click=click, opens=opens, pixel=pixel)

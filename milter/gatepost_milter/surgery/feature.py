@@ -16,6 +16,7 @@ from gatepost_milter.html.part import Outcome
 from gatepost_milter.surgery.letter import Letter, Page
 
 NO_CLICK_DOMAIN = "no click domain for the From domain"
+TRACKING_OFF = "tracking is off"
 OWN = "headers"  # the credential's own fields, and what became of others, under this name on record
 
 

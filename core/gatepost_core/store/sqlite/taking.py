@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from gatepost_core.domain import outcomes
+from gatepost_core.domain import outcomes, spooled
 from gatepost_core.domain.spooled import Accepted, Event, Row
 from gatepost_core.store.ingest.hours import Hours
 from gatepost_core.store.ingest.intake import (
@@ -170,7 +170,8 @@ class Taking:
         return len(here), self._keep([one for one in new if one.event.message not in messages])
 
     def _event(self, one: Noted, whose: _Whose) -> tuple[object, ...]:
-        return (self._node, self._next(), one.id, *one.event, whose.credential_id, whose.account_id)
+        event = spooled.without_reader(one.event)
+        return (self._node, self._next(), one.id, *event, whose.credential_id, whose.account_id)
 
     def _whose(self, messages: Iterable[str]) -> dict[str, _Whose]:
         query = f"SELECT id, credential_id, account_id, tags FROM messages WHERE id {_AMONG}"  # noqa: S608
