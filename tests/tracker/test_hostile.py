@@ -21,7 +21,7 @@ from gatepost_core.keys.tokens import (
     Unsubscription,
 )
 from gatepost_core.keys.urlpaths import PathError, normal_path
-from gatepost_tracker import proxied
+from gatepost_tracker import proxied, verdicts
 from gatepost_tracker.bounds import Bounds
 from gatepost_tracker.codec import Refused, Request, RequestReader, Response, render
 from gatepost_tracker.proxied import Proxies, ProxyError
@@ -47,6 +47,7 @@ def site_of(keyring: Keyring) -> Site:
         PixelTokens(keyring),
         UnsubscribeTokens(keyring),
         lambda host: host == HOST,
+        verdicts.load(),
     )
 
 
@@ -179,7 +180,9 @@ def test_targets_are_answered_in_linear_time(world: World, keyring: Keyring) -> 
     request = world.load("gatepost_tracker.codec").Request
     tokens = world.load("gatepost_core.keys.tokens")
     names = ("ClickTokens", "OpenTokens", "PixelTokens", "UnsubscribeTokens")
-    site = module.Site(*[getattr(tokens, name)(keyring) for name in names], lambda _: True)
+    site = module.Site(
+        *[getattr(tokens, name)(keyring) for name in names], lambda _: True, module.verdicts.load()
+    )
     start = targets(keyring)[0].partition("?")[0]
     for piece in ("/..", "%2e/", "é", "?", "/a"):
         assert_linear(

@@ -30,6 +30,7 @@ from gatepost_tracker.proxied import Proxies
 from gatepost_tracker.records import Records
 from gatepost_tracker.report import Reporter
 from gatepost_tracker.site import Happened, Image, Keep, Reply, Site
+from gatepost_tracker.verdicts import BURST, Bursts
 
 _SWEEP = 0.5
 _BACKLOG = 1024
@@ -46,6 +47,7 @@ class Parts:
     records: Records
     images: Images
     bounds: Bounds
+    bursts: Bursts
     report: Reporter
     observe: Observer
 
@@ -249,9 +251,9 @@ class _Connection(asyncio.Protocol):
         client = parts.proxies.client(self._peer, one.fields.get("x-forwarded-for", ""))
         answer = parts.site.answer(one, client)
         if isinstance(answer, Reply):
-            self._note(answer.event)
+            event = self._note(answer.event)
             self._reply(one, answer.response)
-            parts.report.answered("other", answer.response.status, client, answer.event)
+            parts.report.answered("other", answer.response.status, client, event)
             parts.observe.seconds(time.monotonic() - began)
         elif isinstance(answer, Image):
             seen = one.fields.get("if-none-match", "")
@@ -260,19 +262,22 @@ class _Connection(asyncio.Protocol):
         else:
             self._later(self._server.flushing.submit(_kept, parts.records, answer), one, client, answer)
 
-    def _note(self, event: Happened | None) -> None:
-        """Keep a click or an open; whatever becomes of that, the answer goes out."""
+    def _note(self, event: Happened | None) -> Happened | None:
+        """Keep a click or an open and return it; whatever becomes of that, the answer goes out."""
         if event is None:
-            return
-        parts = self._server.parts
-        if not parts.bounds.admit(event.message, event.about, time.monotonic()):
+            return None
+        parts, now = self._server.parts, time.monotonic()
+        if not parts.bounds.admit(event.message, event.about, now):
             parts.report.lost("bound")
-            return
+            return event
+        if event.type == "clicked" and parts.bursts.too_many(event.message, event.about, now):
+            event = event.judged(BURST)
         try:
             parts.records.note(event, utc_now())
         except Exception as error:  # noqa: BLE001 - the reader gets where the link leads
             parts.report.lost("spool")
             log.error("event not kept", error=str(error))
+        return event
 
     def _later(self, work: Future[Response], one: Request, client: str, kept: Keep | None) -> None:
         self._busy = True

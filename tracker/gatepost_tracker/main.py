@@ -12,6 +12,7 @@ from gatepost_core.keys.tokens import ClickTokens, OpenTokens, PixelTokens, Unsu
 from gatepost_core.serving.boot import Boot, command
 from gatepost_core.serving.prefork import WorkerContext
 from gatepost_core.settings import TrackerSettings
+from gatepost_tracker import verdicts
 from gatepost_tracker.bounds import Bounds
 from gatepost_tracker.holdings import Hosts, Images
 from gatepost_tracker.loop import Parts, Server, Times
@@ -19,6 +20,7 @@ from gatepost_tracker.proxied import Proxies
 from gatepost_tracker.records import STREAM, Records
 from gatepost_tracker.report import Reporter
 from gatepost_tracker.site import Site
+from gatepost_tracker.verdicts import Bursts
 
 
 def serve(boot: Boot[TrackerSettings]) -> int:
@@ -29,6 +31,7 @@ def serve(boot: Boot[TrackerSettings]) -> int:
     folder = boot.stream(STREAM)
     reader = boot.reader()
     keys = boot.keyring
+    table = verdicts.load()
     times = Times(
         tracker.request_seconds,
         tracker.idle_seconds,
@@ -41,7 +44,12 @@ def serve(boot: Boot[TrackerSettings]) -> int:
         records = Records(folder, settings.spool, partial(report.lost, "spool"))
         hosts = Hosts(reader, settings.tracking.click_domain)
         site = Site(
-            ClickTokens(keys), OpenTokens(keys), PixelTokens(keys), UnsubscribeTokens(keys), hosts.known
+            ClickTokens(keys),
+            OpenTokens(keys),
+            PixelTokens(keys),
+            UnsubscribeTokens(keys),
+            hosts.known,
+            table,
         )
         parts = Parts(
             site,
@@ -49,6 +57,7 @@ def serve(boot: Boot[TrackerSettings]) -> int:
             records,
             Images(settings.images.directory, settings.images.size_limit),
             Bounds(link=tracker.events_per_link, message=tracker.events_per_message),
+            Bursts(),
             report,
             observe,
         )

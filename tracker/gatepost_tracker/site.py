@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote, unquote
 
 from gatepost_core.domain import spooled
@@ -24,13 +24,14 @@ from gatepost_core.keys.tokens import (
     TrackingMode,
     UnsubscribeTokens,
 )
-from gatepost_tracker import pages
+from gatepost_tracker import pages, verdicts
 from gatepost_tracker.codec import Request, Response
 
 PIXEL = b"GIF89a\1\0\1\0\x80\0\0\0\0\0\xff\xff\xff!\xf9\4\1\0\0\0\0,\0\0\0\0\1\0\1\0\0\2\2D\1\0;"
 _HOST = re.compile(r"[a-z0-9._:-]{1,260}")
 _PLAIN = re.compile(r"[!-~]*")
-_URL_KEPT, _AGENT_KEPT = 2_000, 300
+_URL_KEPT = 2_000
+_HINTS = ("purpose", "sec-purpose", "x-purpose", "x-moz")
 _ONCE = (*pages.STRICT, ("Cache-Control", "no-store"))
 _PIXEL = Response(200, (*_ONCE, ("Content-Type", "image/gif")), PIXEL)
 _METHODS = Response(405, (*_ONCE, ("Allow", "GET, HEAD")))
@@ -51,6 +52,12 @@ class Happened:
     about: str
     detail: Mapping[str, str]
     anonymous: bool = False
+
+    def judged(self, found: verdicts.Verdict) -> Happened:
+        """Return the same with another verdict, unless a machine is known already."""
+        if self.detail.get("verdict") in ("proxy", "scanner"):
+            return self
+        return replace(self, detail={**self.detail, **found._asdict()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +89,10 @@ NOTHING = Reply(pages.NOTHING)
 
 
 class Site:
-    """Answers requests. ``known``: whether a host is ours; None while the store cannot tell."""
+    """Answers requests. ``known``: whether a host is ours; None while the store cannot tell.
+
+    ``judge``: whether a click or an open was a person's.
+    """
 
     def __init__(
         self,
@@ -91,10 +101,12 @@ class Site:
         pixels: PixelTokens,
         unsubscribes: UnsubscribeTokens,
         known: Callable[[str], bool | None],
+        judge: verdicts.Table,
     ) -> None:
         self._clicks, self._opens, self._pixels = clicks, opens, pixels
         self._unsubscribes = unsubscribes
         self._known = known
+        self._judge = judge.judge
 
     def answer(self, request: Request, client: str) -> Answer:
         """Return what is to be done for a request of ``client`` (its address, '' if unknown)."""
@@ -115,7 +127,7 @@ class Site:
         try:
             if first == "o" and rest.startswith("/") and rest.endswith(".gif"):
                 origin = self._pixels.verify(rest[1:-4], host)
-                return Reply(_PIXEL, _event(request, client, origin, "opened", ""))
+                return Reply(_PIXEL, self._event(request, client, origin, "opened", ""))
             return self._followed(request, client, host, first, rest)
         except (TokenError, ValueError):
             return NOTHING
@@ -130,7 +142,26 @@ class Site:
             found = self._opens.verify(token, host, _text(rest))
         url = f"{found.scheme}://{_authority(found.authority)}{_written(rest)}"
         response = Response(302, (*_ONCE, ("Location", url)))
-        return Reply(response, _event(request, client, found.origin, type_, url))
+        return Reply(response, self._event(request, client, found.origin, type_, url))
+
+    def _event(self, request: Request, client: str, origin: Origin, type_: str, url: str) -> Happened | None:
+        """Return what is kept of a request; HEAD is none."""
+        if request.method == "HEAD":
+            return None
+        fields = request.fields
+        agent = "".join(filter(str.isprintable, fields.get("user-agent", "")))[: verdicts.AGENT_MOST]
+        ahead = verdicts.hinted([fields[name] for name in _HINTS if name in fields])
+        found = self._judge(type_, agent, client, ahead=ahead)
+        anonymous = origin.mode is TrackingMode.ANONYMOUS
+        # A query may say who the reader is.
+        kept = url.partition("?")[0] if anonymous else url
+        detail = {"url": kept[:_URL_KEPT]} if url else {}
+        if anonymous:
+            detail[spooled.TRACKING] = spooled.ANONYMOUS
+        else:
+            detail |= {name: value for name, value in (("ip", client), ("agent", agent)) if value}
+        detail |= {"verdict": found.verdict, "reason": found.reason}
+        return Happened(type_, origin.message_id, "", f"{type_} {url}", detail, anonymous)
 
     def _unsubscribe(self, request: Request, token: str, host: str) -> Answer:
         try:
@@ -200,23 +231,3 @@ def _authority(text: str) -> str:
     if not _PLAIN.fullmatch(text) or set(text) & set("/\\?#"):
         raise ValueError(f"no authority: {text[:60]!r}")
     return text
-
-
-def _event(request: Request, client: str, origin: Origin, type_: str, url: str) -> Happened | None:
-    """Return what is kept of a request; HEAD is none."""
-    if request.method == "HEAD":
-        return None
-    fields = request.fields
-    anonymous = origin.mode is TrackingMode.ANONYMOUS
-    # A query may say who the reader is.
-    kept = url.partition("?")[0] if anonymous else url
-    detail = {"url": kept[:_URL_KEPT]} if url else {}
-    if anonymous:
-        detail[spooled.TRACKING] = spooled.ANONYMOUS
-    else:
-        agent = "".join(filter(str.isprintable, fields.get("user-agent", "")))[:_AGENT_KEPT]
-        detail |= {name: value for name, value in (("ip", client), ("agent", agent)) if value}
-    hints = (fields.get(name, "").lower() for name in ("purpose", "sec-purpose", "x-purpose", "x-moz"))
-    ahead = any("prefetch" in hint or "preview" in hint for hint in hints)
-    detail |= {"verdict": "proxy", "reason": "prefetch"} if ahead else {"verdict": "unknown", "reason": ""}
-    return Happened(type_, origin.message_id, "", f"{type_} {url}", detail, anonymous)
