@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from gatepost_bench import auth, ingest, mail, returning
+from gatepost_bench import auth, clicks, ingest, mail, returning
 from gatepost_bench.mail import DAEMONS, Figures
 from gatepost_bench.rows import ROWS, VARIANTS
 
@@ -24,8 +24,9 @@ _SOME = click.IntRange(min=1)
 @click.option(
     "--sessions", type=_SOME, default=4000, show_default=True, help="SMTP sessions with one login each."
 )
+@click.option("--requests", default=40000, show_default=True, help="Clicks a round; 0: none.")
 @click.option("--only", default="", metavar="TEXT", help="Only variants with this text in their names.")
-def main(messages: int, rounds: int, logins: int, sessions: int, only: str) -> None:
+def main(messages: int, rounds: int, logins: int, sessions: int, requests: int, only: str) -> None:
     """Measure Gatepost beside its references, in one run."""
     # Ended from outside, it ends what it started: the servers are children of several levels.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
@@ -38,12 +39,14 @@ def main(messages: int, rounds: int, logins: int, sessions: int, only: str) -> N
     with console.status("starting") as status:
         logged_in = auth.measure(logins, sessions) if logins else {}
         figures, memory = mail.measure(variants, messages, rounds, status.update)
+        status.update("clicks")
+        clicked = clicks.measure(requests, rounds) if requests and not only else {}
         status.update("spool to store")
         taken = 0.0 if only else ingest.slowest()
         status.update("what comes back")
         came_back = None if only else returning.measure()
     console.print(_mail_table(figures))
-    console.print(_ratios(figures, logged_in, memory, taken, came_back))
+    console.print(_ratios(figures, logged_in, clicked, memory, taken, came_back))
 
 
 def _mail_table(figures: dict[str, Figures]) -> Table:
@@ -59,6 +62,7 @@ def _mail_table(figures: dict[str, Figures]) -> Table:
 def _ratios(
     figures: dict[str, Figures],
     logged_in: dict[str, auth.AuthFigures],
+    clicked: dict[str, clicks.Figures],
     memory: dict[str, int],
     taken: float,
     came_back: returning.Taken | None,
@@ -71,6 +75,7 @@ def _ratios(
         values = row.values(figures)
         if values is not None:
             rows.append((row.work, *values, row.unit, row.goal))
+    rows += _click_rows(clicked) if clicked else []
     for work, measured, reference, unit, goal in rows:
         # Of very few, the kernel's clock of 10 ms may have seen none.
         ratio = f"{measured / reference:.2f}" if reference else "too few"
@@ -92,6 +97,16 @@ def _login_rows(figures: dict[str, auth.AuthFigures]) -> list[_LoginRow]:
         _login_row("AUTH PLAIN by Postfix, a login a session", figures, " by Postfix", "≤ 1.0"),
         _login_row("AUTH PLAIN on one kept connection", figures, "", ""),
         _login_row("the same, a server in Python that does nothing", figures, " by Postfix", "", "floor"),
+    ]
+
+
+def _click_rows(figures: dict[str, clicks.Figures]) -> list[_LoginRow]:
+    ours, nginx = figures["tracker"], figures["nginx"]
+    work = "click redirect with its event kept"
+    return [
+        (f"{work}, CPU a request, against nginx return 302", ours.cpu, nginx.cpu, "µs", "≤ 3"),
+        (f"{work}, p99 at half load", ours.p99, nginx.p99, "ms", "≤ 3"),
+        (f"{work}, as fast as it goes", ours.rate, nginx.rate, "/s", ""),
     ]
 
 

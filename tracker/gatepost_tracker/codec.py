@@ -7,9 +7,10 @@ the connection has to end.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from http import HTTPStatus
+from types import MappingProxyType
+from typing import NamedTuple
 
 import httptools
 
@@ -28,27 +29,28 @@ _WANTED = frozenset(
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+_NO_FIELDS: Mapping[str, str] = MappingProxyType({})
+
+
+# Tuples, here and in site.py: at each request a dataclass that cannot be changed costs twice as much.
+class Request(NamedTuple):
     """One request. ``target`` as it was sent; ``fields``: names in lower case, values joined by ", "."""
 
     method: str
     target: str
-    fields: dict[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str] = _NO_FIELDS
     body: bytes = b""
     keep_alive: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(NamedTuple):
     """What cannot be answered: the status, and why, for the log."""
 
     status: int
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(NamedTuple):
     """Status, fields beside Content-Length and Connection, and the body."""
 
     status: int
@@ -166,16 +168,17 @@ class RequestReader:
 
 def render(response: Response, *, head: bool = False, keep_alive: bool = True) -> bytes:
     """Return a response as bytes; ``head``: it answers HEAD. Raises ValueError for what no line takes."""
-    lines = [f"HTTP/1.1 {response.status} {_REASONS[response.status]}", *_lines(response.fields)]
-    if response.status != HTTPStatus.NOT_MODIFIED:
-        lines.append(f"Content-Length: {len(response.body)}")
+    status, fields, body = response
+    lines = [f"HTTP/1.1 {status} {_REASONS[status]}", *map(_line, fields)]
+    if status != HTTPStatus.NOT_MODIFIED:
+        lines.append(f"Content-Length: {len(body)}")
     lines.append("Connection: keep-alive\r\n\r\n" if keep_alive else "Connection: close\r\n\r\n")
     text = "\r\n".join(lines).encode("ascii")
-    return text if head or response.status == HTTPStatus.NOT_MODIFIED else text + response.body
+    return text if head or status == HTTPStatus.NOT_MODIFIED else text + body
 
 
-def _lines(fields: Iterable[tuple[str, str]]) -> Iterable[str]:
-    for name, value in fields:
-        if not value.isascii() or not value.isprintable():
-            raise ValueError(f"{name}: {value[:60]!r} is no field's value")
-        yield f"{name}: {value}"
+def _line(field: tuple[str, str]) -> str:
+    name, value = field
+    if not value.isascii() or not value.isprintable():
+        raise ValueError(f"{name}: {value[:60]!r} is no field's value")
+    return f"{name}: {value}"

@@ -10,10 +10,13 @@ import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from gatepost_core.domain.memo import Recent
+
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 _V1_MOST, _V2_HEAD, _V2_MOST = 107, 16, 536
 _HOPS_MOST = 20
+_REMEMBERED = 1_000
 
 
 class ProxyError(ValueError):
@@ -81,6 +84,7 @@ class Proxies:
 
     def __init__(self, networks: Iterable[str]) -> None:
         self._networks: tuple[_Network, ...] = tuple(map(ipaddress.ip_network, networks))
+        self._known: Recent[str, bool] = Recent(_REMEMBERED)
 
     def client(self, peer: str, forwarded: str) -> str:
         """Return who asked: the last one in the list that is no proxy of ours."""
@@ -98,6 +102,13 @@ class Proxies:
         """Say whether a peer is a proxy of ours."""
         if not peer:
             return True
+        known = self._known.get(peer)
+        if known is None:
+            known = self._trusted(peer)
+            self._known.put(peer, known)
+        return known
+
+    def _trusted(self, peer: str) -> bool:
         address = ipaddress.ip_address(peer.partition("%")[0])
         mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
         return any((mapped or address) in network for network in self._networks)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from gatepost_core.domain import spooled
 from gatepost_core.domain.images import is_name
+from gatepost_core.domain.memo import memo
 from gatepost_core.domain.rules import normal_domain
 from gatepost_core.keys.tokens import (
     ClickTokens,
@@ -39,8 +40,7 @@ _POST_TOO = Response(405, (*_ONCE, ("Allow", "GET, HEAD, POST")))
 _BAD = Response(400, _ONCE)
 
 
-@dataclass(frozen=True, slots=True)
-class Happened:
+class Happened(NamedTuple):
     """An event for the spool: type, message, recipient, what it is about, detail.
 
     ``anonymous``: nothing of who asked may be kept, in the log neither; the message says for whom it counts.
@@ -57,19 +57,17 @@ class Happened:
         """Return the same with another verdict, unless a machine is known already."""
         if self.detail.get("verdict") in ("proxy", "scanner"):
             return self
-        return replace(self, detail={**self.detail, **found._asdict()})
+        return self._replace(detail={**self.detail, **found._asdict()})
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """Answer at once; keep the event before, if there is one."""
 
     response: Response
     event: Happened | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Keep:
+class Keep(NamedTuple):
     """Have the event on disk, then answer; otherwise with ``failed``."""
 
     event: Happened
@@ -77,8 +75,7 @@ class Keep:
     failed: Response
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(NamedTuple):
     """Answer with a hosted image."""
 
     name: str
@@ -149,8 +146,9 @@ class Site:
         if request.method == "HEAD":
             return None
         fields = request.fields
-        agent = "".join(filter(str.isprintable, fields.get("user-agent", "")))[: verdicts.AGENT_MOST]
-        ahead = verdicts.hinted([fields[name] for name in _HINTS if name in fields])
+        agent = _agent(fields.get("user-agent", ""))
+        hints = [fields[name] for name in _HINTS if name in fields]
+        ahead = bool(hints) and verdicts.hinted(hints)
         found = self._judge(type_, agent, client, ahead=ahead)
         anonymous = origin.mode is TrackingMode.ANONYMOUS
         # A query may say who the reader is.
@@ -159,8 +157,11 @@ class Site:
         if anonymous:
             detail[spooled.TRACKING] = spooled.ANONYMOUS
         else:
-            detail |= {name: value for name, value in (("ip", client), ("agent", agent)) if value}
-        detail |= {"verdict": found.verdict, "reason": found.reason}
+            if client:
+                detail["ip"] = client
+            if agent:
+                detail["agent"] = agent
+        detail["verdict"], detail["reason"] = found
         return Happened(type_, origin.message_id, "", f"{type_} {url}", detail, anonymous)
 
     def _unsubscribe(self, request: Request, token: str, host: str) -> Answer:
@@ -205,8 +206,9 @@ def _asked(request: Request) -> tuple[str, str]:
 
 def _parted(target: str) -> tuple[str, str]:
     """Return the first segment and what follows it, beginning with "/" or "?"."""
-    found = re.match(r"/([^/?]*)(.*)", target, re.DOTALL)
-    return (found[1], found[2]) if found else ("", "")
+    slash, question = target.find("/", 1), target.find("?", 1)
+    end = min(slash, question) if slash >= 0 and question >= 0 else max(slash, question)
+    return (target[1:end], target[end:]) if end >= 0 else (target[1:], "")
 
 
 def _text(rest: str) -> str:
@@ -216,12 +218,20 @@ def _text(rest: str) -> str:
 
 def _written(rest: str) -> str:
     """Return path and query for Location: as they came, but what a field cannot hold is escaped."""
-    return rest if _PLAIN.fullmatch(rest) else quote(rest.encode("latin-1"), safe=_SAFE)
+    plain = rest.isascii() and rest.isprintable() and " " not in rest
+    return rest if plain else quote(rest.encode("latin-1"), safe=_SAFE)
 
 
 _SAFE = "".join(map(chr, range(0x21, 0x7F)))
 
 
+@memo(512, longest=300)
+def _agent(text: str) -> str:
+    """Return what is kept of a program's name."""
+    return "".join(filter(str.isprintable, text))[: verdicts.AGENT_MOST]
+
+
+@memo(512, longest=300)
 def _authority(text: str) -> str:
     """Return an authority for Location. Raises ValueError for what none can be."""
     if not text.isascii():

@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from json.encoder import encode_basestring as _quoted
 from typing import Any, Final, NamedTuple
 
 from gatepost_core.domain import ids
@@ -117,9 +118,22 @@ def used(credential_id: int, at: datetime, ip: str) -> bytes:
 
 def event(type_: str, message: str, recipient: str, at: datetime, detail: Mapping[str, Any]) -> bytes:
     """Return an event as an entry's content. Raises ValueError for what is larger than an event may be."""
+    if {*map(type, detail.values())} <= _TEXTS:
+        return _event_of_texts(type_, message, recipient, at, detail)
     content = _encoded([type_, message, recipient, _time_out(at), dict(detail)])
     read_event(content)
     return content
+
+
+def _event_of_texts(
+    type_: str, message: str, recipient: str, at: datetime, detail: Mapping[str, str]
+) -> bytes:
+    """Return the same, where nothing but texts is told: then there is nothing to be read again."""
+    ids.to_bytes(message)
+    told = ",".join([f"{_quoted(name)}:{_quoted(text)}" for name, text in detail.items()])
+    _check_event(type_, recipient, f"{{{told}}}")
+    head = f"[{_quoted(type_)},{_quoted(message)},{_quoted(recipient)},{_quoted(_time_out(at))}"
+    return f"{head},{{{told}}}]".encode("utf-8", "replace")
 
 
 def read_accepted(number: bytes, content: bytes) -> Accepted:
@@ -152,12 +166,16 @@ def read_event(content: bytes) -> Event:
     _check_time(at)
     ids.to_bytes(message)
     text = _compact(detail)
-    if not 0 < len(type_) <= _TYPE_MOST or len(recipient) > _RECIPIENT_MOST or len(text) > _DETAIL_MOST:
+    _check_event(type_, recipient, text)
+    return Event(type_, message, recipient, at, text)
+
+
+def _check_event(type_: str, recipient: str, detail: str) -> None:
+    if not 0 < len(type_) <= _TYPE_MOST or len(recipient) > _RECIPIENT_MOST or len(detail) > _DETAIL_MOST:
         raise ValueError(
             f"an event with a type of {len(type_)} characters, a recipient of {len(recipient)}, a detail of "
-            f"{len(text)}; expected at most {_TYPE_MOST}, {_RECIPIENT_MOST} and {_DETAIL_MOST}"
+            f"{len(detail)}; expected at most {_TYPE_MOST}, {_RECIPIENT_MOST} and {_DETAIL_MOST}"
         )
-    return Event(type_, message, recipient, at, text)
 
 
 def without_reader(told: Event) -> Event:
