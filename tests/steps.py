@@ -6,9 +6,10 @@
         assert_linear(world, lambda n: [header(b"From", b'"<' + b"@" * n + b'" <a@b.test>')], read)
 
 ``World`` (the fixture ``world``) has copies of our modules with counters in their source (``counting``);
-outside of it the real ones stay what they are. A count depends on nothing but the program and its input: the
-same on each machine and each run. What C code of others does is taken as linear in what it gets, but for what
-is known to be worse.
+outside of it the real ones stay what they are. ``World("email", "flufl.bounce")`` counts in libraries as
+well, where they are Python. A count depends on nothing but the program and its input: the same on each
+machine and each run. What other code does is taken as linear in what it gets, but for what is known to be
+worse.
 """
 
 from __future__ import annotations
@@ -38,12 +39,18 @@ _LINEAR = 2.7
 
 
 class World:
-    """Our modules with counters in them, apart from the real ones."""
+    """Our modules with counters in them, apart from the real ones; ``libraries``: those of others as well."""
 
-    def __init__(self) -> None:
+    def __init__(self, *libraries: str) -> None:
         self._steps = Steps()
         self._modules: dict[str, ModuleType] = {}
-        self._finder = _Finder(self._steps)
+        self._libraries = libraries
+        self._finder = _Finder(self._steps, self._counted)
+
+    def _counted(self, name: str) -> bool:
+        return name.startswith(_PREFIX) or any(
+            name == one or name.startswith(f"{one}.") for one in self._libraries
+        )
 
     def load(self, name: str) -> Any:
         """Return the counting copy of a module of ours."""
@@ -65,7 +72,7 @@ class World:
     @contextmanager
     def _entered(self) -> Iterator[None]:
         """Have ``gatepost_…`` mean the copies for a while."""
-        real = {name: module for name, module in sys.modules.items() if name.startswith(_PREFIX)}
+        real = {name: module for name, module in sys.modules.items() if self._counted(name)}
         for name in real:
             del sys.modules[name]
         sys.modules.update(self._modules)
@@ -74,7 +81,7 @@ class World:
             yield
         finally:
             sys.meta_path.remove(self._finder)
-            own = [name for name in sys.modules if name.startswith(_PREFIX)]
+            own = [name for name in sys.modules if self._counted(name)]
             self._modules = {name: sys.modules.pop(name) for name in own}
             sys.modules.update(real)
 
@@ -90,16 +97,17 @@ class World:
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Finds our modules where they are, and loads them with counters."""
+    """Finds modules where they are, and loads them with counters."""
 
-    def __init__(self, steps: Steps) -> None:
+    def __init__(self, steps: Steps, counted: Callable[[str], bool]) -> None:
         self._steps = steps
+        self._counted = counted
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """Return where a module of ours is; None for others."""
-        if not fullname.startswith(_PREFIX):
+        """Return where a module is that counts; None for others."""
+        if not self._counted(fullname):
             return None
         spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
         if spec is not None and isinstance(spec.loader, importlib.machinery.SourceFileLoader):

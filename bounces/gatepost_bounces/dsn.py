@@ -6,7 +6,7 @@ import re
 from email.message import Message
 from typing import Final
 
-from gatepost_bounces import mime
+from gatepost_bounces import mime, saying
 from gatepost_bounces.told import RECIPIENTS_MOST, Told, address, line
 from gatepost_core.domain.failures import classify, permanent
 
@@ -21,7 +21,10 @@ _REPORTER_MOST = 255
 
 
 def read(mail: mime.Mail) -> list[Told] | None:
-    """Return what a report tells of each recipient; None where the message is no such report."""
+    """Return what a report tells of each recipient; None where the message is no report, or tells of nobody.
+
+    An empty list: all of it is information.
+    """
     text = mail.part("text/x-delivery-status")
     if text is None:
         return None
@@ -29,11 +32,12 @@ def read(mail: mime.Mail) -> list[Told] | None:
     # Some hosts leave the blank line out between the message's fields and the first recipient's.
     whole = [one for one in found if "action" in one or "final-recipient" in one][:RECIPIENTS_MOST]
     reporter = next((_named(one, "reporting-mta") for one in found if "reporting-mta" in one), "")
-    return [told for one in whole if (told := _recipient(one, reporter)) is not None]
+    told = [one for fields in whole if (one := _recipient(fields, reporter, mail)) is not None]
+    return told if told or any(_action(fields) in INFORMATION for fields in whole) else None
 
 
-def _recipient(fields: Message, reporter: str) -> Told | None:
-    action = mime.value(fields, "action").strip().lower().partition(" ")[0]
+def _recipient(fields: Message, reporter: str, mail: mime.Mail) -> Told | None:
+    action = _action(fields)
     stated = _STATUS.search(mime.value(fields, "status"))
     status = stated[0] if stated is not None else ""
     if action in INFORMATION:
@@ -44,6 +48,8 @@ def _recipient(fields: Message, reporter: str) -> Told | None:
     final = address(_typed(mime.value(fields, "final-recipient")))
     recipient = address(_typed(mime.value(fields, "original-recipient"))) or final
     reply = line(_typed(mime.value(fields, "diagnostic-code")))
+    if not reply:  # then what it says for people is all that there is
+        reply = line(saying.near(saying.text_of(mail), final or recipient))
     detail = {"source": "dsn", "status": status, "reply": reply, "reporter": reporter}
     if final and final.lower() != recipient.lower():
         detail["final_recipient"] = final
@@ -55,6 +61,10 @@ def _recipient(fields: Message, reporter: str) -> Told | None:
         said = (status, code[1] if code is not None else "", reply)
         return Told(kind, recipient, detail | {"class": classify(*said).value, "permanent": permanent(*said)})
     return Told(kind, recipient, detail)
+
+
+def _action(fields: Message) -> str:
+    return mime.value(fields, "action").strip().lower().partition(" ")[0]
 
 
 def _typed(text: str) -> str:

@@ -11,14 +11,13 @@ import logging
 from email import message_from_bytes, policy
 from typing import Any, Final
 
-from gatepost_bounces import mime
+from gatepost_bounces import mime, saying
 from gatepost_bounces.told import Told, address, line
 from gatepost_core.domain.failures import classify, permanent
 
-_LINES: Final = 300
-_LINE_MOST: Final = 300
+_LINES: Final = 200
+_LINE_MOST: Final = 200
 _RECIPIENTS: Final = 10
-_SAID_MOST: Final = 2_000
 
 
 def read(mail: mime.Mail, raw: bytes) -> list[Told]:
@@ -29,29 +28,27 @@ def read(mail: mime.Mail, raw: bytes) -> list[Told]:
         passing, final = _detectors()(message_from_bytes(short, policy=policy.compat32))
     except Exception:  # noqa: BLE001 - detectors raise whatever a message has them raise
         return []
-    text = next((part.text for part in mail.parts if part.kind == "text/plain"), "")[:_SAID_MOST]
+    text, named = saying.text_of(mail), short.lower()
     found = [*((one, "bounced") for one in sorted(final)), *((one, "deferred") for one in sorted(passing))]
+    # Some detectors make up addresses of what is none: a name without a domain.
+    sure = [(one.decode("utf-8", "replace"), kind) for one, kind in found if one.lower() in named]
+    addresses = [one for one, _ in sure[:_RECIPIENTS]]
     return [
         told
-        for raw_address, kind in found[:_RECIPIENTS]
-        if (told := _told(kind, address(raw_address.decode("utf-8", "replace")), text)) is not None
+        for one, kind in sure[:_RECIPIENTS]
+        if (told := _told(kind, address(one), text, addresses)) is not None
     ]
 
 
-def _told(kind: str, recipient: str, text: str) -> Told | None:
+def _told(kind: str, recipient: str, text: str, others: list[str]) -> Told | None:
     if not recipient:
         return None
-    said = _near(text, recipient)
+    said = saying.near(text, recipient, others)
     detail: dict[str, Any] = {"source": "flufl", "status": "", "reply": line(said), "reporter": ""}
     if kind == "bounced":
         detail["class"] = classify("", "", said).value
         detail["permanent"] = permanent("", "", said)
     return Told(kind, recipient, detail)
-
-
-def _near(text: str, recipient: str) -> str:
-    """Return what a text says of a recipient: from its address on, or all of it."""
-    return text[max(0, text.lower().find(recipient.lower())) :]
 
 
 @functools.cache

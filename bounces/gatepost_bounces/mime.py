@@ -1,8 +1,9 @@
 """A message that came back, as its header and parts. Read by the standard library, within bounds set before.
 
 Only the beginning counts: what reports tell comes first, and a returned message of any size after it. The
-library's work grows with the depth of parts times lines, so a message that says more often than
-``_BOUNDARIES`` what divides it is not read at all. Nothing here fails but with ``UnreadableError``.
+library's work grows with the depth of parts times lines, with the number of parts, and with the square of a
+Content-Type field's length; so a message with more of these than any report has is not read at all. Nothing
+here fails but with ``UnreadableError``.
 """
 
 from __future__ import annotations
@@ -19,12 +20,15 @@ from typing import Final
 
 READ_MOST: Final = 128 * 1024
 _BOUNDARIES: Final = 20
+_DIVIDERS: Final = 2_000
 _HEADER_LINES: Final = 1_000
+_CONTENT_TYPE: Final = 1_000
 _PARTS: Final = 100
 _BLOCKS: Final = 200
 _VALUE_MOST: Final = 2_000
 # The library would read these as messages, header and body; here they are texts of one or more blocks.
 _FIELDS = re.compile(rb"(?i)\bmessage/(?:global-)?(delivery-status|disposition-notification|feedback-report)")
+_CONTENT = re.compile(rb"(?im)^content-type:[^\n]*(?:\n[ \t][^\n]*)*")
 _BLANK = re.compile(r"\n[ \t]*\n")
 _ENCODED_MOST: Final = 1_000
 
@@ -65,6 +69,10 @@ def read(raw: bytes) -> Mail:
     lowered = head.lower()
     if lowered.count(b"boundary") > _BOUNDARIES:
         raise UnreadableError(f"it has more than {_BOUNDARIES} multiparts in each other")
+    if lowered.count(b"\n--") > _DIVIDERS:
+        raise UnreadableError(f"it has more than {_DIVIDERS} lines that could divide parts")
+    if any(one.end() - one.start() > _CONTENT_TYPE for one in _CONTENT.finditer(head)):
+        raise UnreadableError(f"it has a Content-Type of more than {_CONTENT_TYPE} bytes")
     if lowered.partition(b"\n\n")[0].count(b"\n") > _HEADER_LINES:
         raise UnreadableError(f"its header has more than {_HEADER_LINES} lines")
     try:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import base64
-import random
 
 import pytest
 
 from gatepost_bounces.reading import Reading, read
 from gatepost_core.keys.tokens import Origin
 
-from ..steps import World, assert_linear
 from .forms import HOST, MTA, complaint, failed, plain, report
 
 MESSAGE = "2al42atzmgequycj6vqhe"
@@ -157,69 +155,3 @@ def test_no_address_or_reply_can_play_tricks_on_a_terminal_or_take_too_much_room
         assert len(one.recipient) <= 320
         assert one.detail["reply"].isprintable()
         assert len(one.detail["reply"]) <= 500
-
-
-SEEDS = [
-    report(MTA, failed("bob@example.org")),
-    complaint("Original-Rcpt-To: <bob@example.org>", returned=f"Return-Path: <{VERP}>\n"),
-    plain("failure notice", "<bob@example.org>:\nSorry, no mailbox here by that name. (#5.1.1)"),
-]
-
-
-def mutated(rng: random.Random, raw: bytes) -> bytes:
-    """Return a message with some bytes changed, lines doubled, moved or left out."""
-    data = bytearray(raw)
-    for _ in range(rng.randint(1, 6)):
-        at = rng.randrange(len(data) or 1)
-        match rng.randrange(5):
-            case 0:
-                data[at : at + 1] = bytes((rng.randrange(256),))
-            case 1:
-                del data[at : at + rng.randrange(40)]
-            case 2:
-                data[at:at] = data[at : at + 60]
-            case 3:
-                data[at:at] = rng.choice(
-                    (b"\n\n", b"\n--b\n", b"=?utf-8?b?", b";", b"\0", b"\xff", b"<@", b".")
-                )
-            case _:
-                lines = bytes(data).split(b"\n")
-                rng.shuffle(lines)
-                data = bytearray(b"\n".join(lines))
-    return bytes(data)
-
-
-def test_mutated_reports_never_fail_and_are_about_no_message_that_they_were_not_sent_for() -> None:
-    rng = random.Random(12)  # noqa: S311 - the same mutations each time
-    for number in range(3_000):
-        raw = mutated(rng, SEEDS[number % len(SEEDS)])
-        found = reading(raw)
-        assert found.origin in (ORIGIN, None)
-        assert found.told or b"elayed" in raw or not found.unread
-        assert all(
-            one.type in ("bounced", "deferred", "delivered", "complaint", "response") for one in found.told
-        )
-        alone = reading(raw, None)
-        assert alone.origin is None or VERP.encode() in raw.lower()
-
-
-@pytest.mark.parametrize(
-    "piece",
-    [
-        "Action: failed\n\n",
-        "a",
-        "\n",
-        "--b\n",
-        "bounce-" + "a" * 40 + "@",
-        "<",
-        "=?",
-        ": ",
-        "x@",
-        "\n\n",
-        "; ",
-    ],
-)
-def test_messages_are_read_in_linear_time(world: World, piece: str) -> None:
-    counted = world.load("gatepost_bounces.reading").read
-    assert_linear(world, lambda n: report(MTA, piece * n), lambda raw: counted(raw, ORIGIN, "", verify))
-    assert_linear(world, lambda n: complaint(piece * n), lambda raw: counted(raw, None, "", verify))

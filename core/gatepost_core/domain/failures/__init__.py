@@ -22,7 +22,7 @@ _CODE_DIGITS = 3
 _SEPARATORS = re.compile(r"[^a-z0-9]+")
 # A status in a text, which no address of a host is: 5.1.1, also in (#5.1.1) or 550-5.1.1.
 _STATUS = re.compile(r"(?<![0-9.])[245]\.[0-9]{1,3}\.[0-9]{1,3}(?![0-9]|\.[0-9])", re.ASCII)
-_CODE = re.compile(r"(?<![0-9.])[45][0-9]{2}(?=[ -])", re.ASCII)
+_CODE = re.compile(r"(?<![0-9.])[45][0-9]{2}(?=:? |-)", re.ASCII)
 # A status whose detail says nothing of what is wrong (RFC 3463: other or undefined).
 _VAGUE = frozenset(("1.0", "2.0", "3.0", "5.0"))
 
