@@ -126,8 +126,8 @@ def suppressed_by(told: Told, oldest: timedelta) -> Suppression | None:
     """
     if told.mode is not Mode.LIVE or not told.had or not told.recipient or not told.account_id:
         return None
-    reason, credential = _reason(told, oldest), ""
-    if reason is None:
+    reason, credential, address = _reason(told, oldest), "", spelled(told.recipient)
+    if reason is None or len(address) > ADDRESS_MOST:
         return None
     if reason is Reason.UNSUBSCRIBE:
         credential = told.credential
@@ -135,7 +135,7 @@ def suppressed_by(told: Told, oldest: timedelta) -> Suppression | None:
             return None
     return Suppression(
         account_id=told.account_id,
-        address=spelled(told.recipient),
+        address=address,
         reason=reason,
         since=told.time,
         credential=credential,

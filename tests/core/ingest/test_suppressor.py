@@ -15,7 +15,7 @@ from gatepost_core.domain import MessageRecord, Mode, StoreUnavailable, ids, spo
 from gatepost_core.domain.suppressing import Suppression
 from gatepost_core.spool import Entry
 from gatepost_core.store import accounts, suppressions
-from gatepost_core.store.sqlite import suppressing
+from gatepost_core.store.sqlite import suppressing, suppressing_events
 from gatepost_core.store.sqlite.suppressing import Suppressor
 
 from .world import NOON, RECORD, World, accepted, numbered
@@ -194,8 +194,8 @@ def test_nothing_is_committed_for_events_that_suppress_nobody_but_how_far_it_is_
 
 
 def test_a_step_looks_at_so_many_events_and_goes_on(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(suppressing, "_LOOKED", 3)
-    monkeypatch.setattr(suppressing, "_AT_ONCE", 2)
+    monkeypatch.setattr(suppressing_events, "_LOOKED", 3)
+    monkeypatch.setattr(suppressing_events, "_AT_ONCE", 2)
     records = [numbered(number, recipients=(f"r{number}@x.example",)) for number in range(10)]
     node.take(
         *map(accepted, records),
@@ -233,3 +233,39 @@ def test_a_journal_that_was_restored_and_tells_the_same_again_changes_nothing(no
     node.world.take()  # from the spool, with another number
     assert node.take() == ()
     assert node.all() == []
+
+
+def test_a_report_that_comes_before_our_log_is_read_waits_for_it_also_over_a_crash(node: Node) -> None:
+    record = numbered(1)
+    assert node.take(accepted(record), told("bounced", record, BEN), told("bounced", record, ANNA)) == ()
+    node.crash()
+    (found,) = node.take(told("delivered", record, BEN.upper(), detail={"relay": "mx", "reply": "250 ok"}))
+    assert (found.address, found.reason.value) == (BEN, "bounce")
+    node.crash()
+    assert node.take(told("delivered", record, ANNA, detail={"source": "dsn"})) == ()
+    assert [address for _, address, _ in node.all()] == [BEN]
+
+
+def test_a_report_waits_for_days_and_then_no_more(node: Node) -> None:
+    record = numbered(1)
+    node.take(accepted(record), told("bounced", record, BEN))
+    node.world.now += suppressing.WAITS + timedelta(minutes=1)
+    other = single(2)
+    node.take(accepted(other), told("bounced", other))
+    ours = told("delivered", record, BEN, at=node.world.now, detail={"relay": "mx"})
+    assert node.take(ours) == ()
+
+
+def test_what_another_release_or_a_stranger_writes_holds_up_nobody(node: Node) -> None:
+    odd, long = single(1), numbered(2, recipients=(f"{'x' * 400}@x.example",))
+    node.take(
+        accepted(odd),
+        accepted(long),
+        told("bounced", odd, detail={"class": ["mailbox"], "permanent": {"x": 1}, "reply": 7}),
+        told("bounced", long, long.recipients[0]),
+        told("complaint", odd, detail={"feedback_type": None, "reply": "x" * 900}),
+    )
+    assert node.all() == [("three", ANNA, "complaint")]
+    with closing(sqlite3.connect(node.world.journal)) as journal, journal:
+        journal.execute("UPDATE messages SET mode = 'shadow'")
+    assert node.take(told("bounced", long, long.recipients[0], at=NOON + timedelta(hours=3))) == ()

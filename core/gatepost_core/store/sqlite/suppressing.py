@@ -5,6 +5,9 @@ transaction of the directory, so that a crash between the two cannot be. Each co
 of who reads it (``reader``): so nothing is committed while nothing is suppressed, but the position now and
 then. What is read a second time, after a crash or of a restored journal, changes nothing
 (``domain.suppressing.merged``).
+
+A report about one of several recipients may come before our log is read that shows the delivery: it waits for
+that, a few days at most.
 """
 
 from __future__ import annotations
@@ -19,17 +22,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from gatepost_core.domain import ids
-from gatepost_core.domain.model import Mode
-from gatepost_core.domain.suppressing import TYPES, Suppression, Told, merged, suppressed_by
+from gatepost_core.domain.suppressing import Suppression, merged, suppressed_by
 from gatepost_core.store import rows
 from gatepost_core.store.ingest.intake import lookup_address
+from gatepost_core.store.sqlite import suppressing_events
 from gatepost_core.store.sqlite.driver import connect, faults, row_factory, time_in, time_out, transaction
 from gatepost_core.store.sqlite.locate import file_identity
+from gatepost_core.store.sqlite.suppressing_events import Waiting
 
 READER: Final = "suppression"
-# Events that are looked at in one step, and of them those that may suppress.
-_LOOKED: Final = 5_000
-_AT_ONCE: Final = 1_000
+# A report waits so long for our log, as Postfix tries for days; beyond so many the oldest are forgotten.
+WAITS: Final = timedelta(days=5)
+_WAITING_MOST: Final = 10_000
 # A position beyond which nothing was suppressed is kept so often: what lies behind it is read again at most.
 KEEP_SECONDS: Final = 600.0
 
@@ -44,21 +48,9 @@ _KNOWN = (
 )
 # One that takes another's place is a new one in lists.
 _PUT = f"INSERT OR REPLACE INTO suppressions ({_LISTED}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
-_END = "SELECT sequence FROM events WHERE node = ? AND sequence > ? ORDER BY sequence LIMIT 1 OFFSET ?"
-_NEWEST = "SELECT max(sequence) FROM events WHERE node = ?"
-_EVENTS = (
-    "SELECT e.sequence, e.id, e.type, e.time, e.message_id, e.recipient, e.account_id, e.detail, m.username, "
-    "m.mode FROM events AS e JOIN messages AS m ON m.id = e.message_id WHERE e.node = ? AND e.sequence > ? "
-    "AND e.sequence <= ? AND +e.type IN (SELECT value FROM json_each(?)) ORDER BY e.sequence LIMIT ?"
-)
-_TYPES = json.dumps(TYPES)
-_HAD = "SELECT 1 FROM recipients WHERE message_id = ? AND address = ?"
-_SEVERAL = "SELECT count(*) FROM (SELECT 1 FROM recipients WHERE message_id = ? LIMIT 2)"
-# What our own log shows; a report that says so proves nothing.
-_DELIVERED = (
-    "SELECT DISTINCT recipient FROM events WHERE message_id = ? AND type = 'delivered' "
-    "AND coalesce(json_extract(detail, '$.source'), 'log') = 'log'"
-)
+_WAIT = "INSERT OR IGNORE INTO waiting_reports (event_id, message_id, recipient, kept_at) VALUES (?, ?, ?, ?)"
+_WAIT_NO_MORE = "DELETE FROM waiting_reports WHERE event_id = ?"
+_WAITED = "DELETE FROM waiting_reports WHERE kept_at < ?"
 _POSITION = (
     "INSERT INTO event_positions (reader, node, sequence) VALUES (?, ?, ?) ON CONFLICT (reader, node) "
     "DO UPDATE SET sequence = max(sequence, excluded.sequence)"
@@ -100,19 +92,27 @@ class Suppressor:
         self._files: tuple[tuple[int, int], ...] = ()
         self._seen: dict[str, int] = {}
         self._kept: dict[str, int] = {}
+        self._waits: dict[Waiting, str] = {}
         self._keep_at = 0.0
 
     def step(self) -> Step:
         """Look at what was committed since the last step, and commit what it suppresses."""
         with self._used() as (directory, journal):
             seen, more = dict(self._seen), False
-            found: list[Suppression] = []
+            found, waits = list[Suppression](), dict(self._waits)
+            windows: list[tuple[int, int, int]] = []
             for name, node in journal.execute("SELECT name, id FROM nodes").fetchall():
-                after, events, not_all = _window(journal, node, seen.get(name, 0))
-                seen[name] = after
+                before = seen.get(name, 0)
+                seen[name], events, not_all = suppressing_events.window(journal, node, before)
+                windows.append((node, before, seen[name]))
                 more = more or not_all
-                found += self._suppressed(journal, events)
-            done = self._commit(directory, found, seen) if found or self._due(seen) else ()
+                found += self._suppressed(journal, events, waits)
+            arrived = list(suppressing_events.arrived(journal, windows, waits))
+            late = [suppressing_events.one(journal, number) for number in arrived]
+            found += filter(None, [suppressed_by(one, self._oldest) for one in late if one])
+            done: tuple[Suppression, ...] = ()
+            if found or waits != self._waits or self._due(seen):
+                done = self._commit(directory, found, seen, waits)
             self._seen = seen
             return Step(done, more)
 
@@ -120,25 +120,41 @@ class Suppressor:
         """Keep how far it is, if that can be done now, and let go of what is open."""
         with suppress(sqlite3.Error):
             if self._open and self._seen != self._kept:
-                self._commit(self._open[0], [], self._seen)
+                self._commit(self._open[0], [], self._seen, self._waits)
         self._forget()
 
-    def _suppressed(self, journal: sqlite3.Connection, events: Iterable[Any]) -> Iterator[Suppression]:
+    def _suppressed(
+        self, journal: sqlite3.Connection, events: Iterable[Any], waits: dict[Waiting, str]
+    ) -> Iterator[Suppression]:
+        """Yield what events suppress; note those that wait for our log."""
         delivered: dict[str, set[str]] = {}
-        for told in (_told(journal, row, delivered) for row in events):
+        for told in (suppressing_events.told(journal, row, delivered) for row in events):
             one = suppressed_by(told, self._oldest)
             if one is not None:
                 yield one
+            elif suppressed_by(replace(told, delivered=True), self._oldest) is not None:
+                waits[told.message, lookup_address(told.recipient)] = told.id
 
     def _due(self, seen: dict[str, int]) -> bool:
         return seen != self._kept and self._clock() >= self._keep_at
 
     def _commit(
-        self, directory: sqlite3.Connection, found: list[Suppression], seen: dict[str, int]
+        self,
+        directory: sqlite3.Connection,
+        found: list[Suppression],
+        seen: dict[str, int],
+        waits: dict[Waiting, str],
     ) -> tuple[Suppression, ...]:
+        now = self._now()
+        new = [(number, *of, time_out(now)) for of, number in waits.items() if of not in self._waits]
+        gone = [(number,) for of, number in self._waits.items() if of not in waits]
         with transaction(directory):
             done = tuple(self._put(directory, found))
+            directory.executemany(_WAIT, new)
+            directory.executemany(_WAIT_NO_MORE, gone)
+            directory.execute(_WAITED, (time_out(now - WAITS),))
             directory.executemany(_POSITION, [(READER, name, at) for name, at in seen.items() if at])
+            self._waits = _waiting(directory)
         self._kept, self._keep_at = dict(seen), self._clock() + KEEP_SECONDS
         return done
 
@@ -178,6 +194,7 @@ class Suppressor:
             self._open = tuple(connect(url) for url in self._urls)
             query = "SELECT node, sequence FROM event_positions WHERE reader = ?"
             self._seen = dict(self._open[0].execute(query, (READER,)).fetchall())
+            self._waits = _waiting(self._open[0])
             self._kept, self._keep_at = dict(self._seen), self._clock() + KEEP_SECONDS
             self._files = files
 
@@ -188,41 +205,13 @@ class Suppressor:
                 connection.close()
 
 
-def _window(journal: sqlite3.Connection, node: int, after: int) -> tuple[int, list[Any], bool]:
-    """Return how far the next events of a node go, those of them that may suppress, and whether more wait."""
-    row = journal.execute(_END, (node, after, _LOOKED - 1)).fetchone()
-    full = row is not None
-    end = row[0] if row is not None else journal.execute(_NEWEST, (node,)).fetchone()[0] or 0
-    if end <= after:
-        return after, [], False
-    found = journal.execute(_EVENTS, (node, after, end, _TYPES, _AT_ONCE)).fetchall()
-    if len(found) == _AT_ONCE:
-        return found[-1][0], found, True
-    return end, found, full
-
-
-def _told(journal: sqlite3.Connection, row: Any, delivered: dict[str, set[str]]) -> Told:
-    """Return an event with what the journal knows of its message; ``delivered``: what was read before."""
-    _, number, type_, at, message, recipient, account, detail, username, mode = row
-    address = lookup_address(recipient)
-    had = bool(address) and journal.execute(_HAD, (message, address)).fetchone() is not None
-    several = journal.execute(_SEVERAL, (message,)).fetchone()[0] > 1
-    if had and several and message not in delivered:
-        delivered[message] = {lookup_address(one) for (one,) in journal.execute(_DELIVERED, (message,))}
-    return Told(
-        id=number,
-        type=type_,
-        time=time_in(at),
-        message=message,
-        recipient=recipient,
-        account_id=account,
-        credential=username,
-        mode=Mode(mode),
-        had=had,
-        several=several,
-        delivered=address in delivered.get(message, ()),
-        detail=json.loads(detail),
-    )
+def _waiting(directory: sqlite3.Connection) -> dict[Waiting, str]:
+    """Return the reports that wait for our log, the newest."""
+    query = "SELECT message_id, recipient, event_id FROM waiting_reports ORDER BY kept_at DESC LIMIT ?"
+    return {
+        (message, recipient): number
+        for message, recipient, number in directory.execute(query, (_WAITING_MOST,))
+    }
 
 
 def _values(one: Suppression) -> tuple[object, ...]:
