@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -101,3 +103,35 @@ def test_the_watchdog_is_not_fed_while_all_workers_die_at_once(tmp_path: Path) -
 def test_a_daemon_without_workers_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         Supervisor("none", 0, lambda _: None, drain_seconds=1)
+
+
+# Its worker has ended, and the signal to stop has come, before the parent looks at either.
+STOPPED = """
+import os, signal, sys
+from pathlib import Path
+from gatepost_core.serving import log, prefork
+log.configure("logfmt", "info", "stopped")
+def ready():
+    pid = os.getpid()
+    child = int(Path(f"/proc/{pid}/task/{pid}/children").read_text())
+    os.kill(child, signal.SIGKILL)
+    while Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+        pass
+    os.kill(pid, signal.SIGTERM)
+def work(context):
+    context.wait_for_drain()
+os.environ.pop("NOTIFY_SOCKET")
+sys.exit(prefork.Supervisor("stopped", 1, work, drain_seconds=3600, hooks=prefork.Hooks(ready=ready)).run())
+"""
+
+
+def test_a_worker_that_dies_at_the_signal_to_stop_is_not_waited_for() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", STOPPED],
+        env={**os.environ, "NOTIFY_SOCKET": ""},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "worker died" in done.stderr

@@ -211,6 +211,7 @@ class Supervisor:
         """Let the children finish; kill what is left when the time is over."""
         os.close(self._drain_write)
         deadline = time.monotonic() + self._drain_seconds
+        self._reap(draining=True)  # of one that died with the signal to stop nothing more is heard
         while self._count() and (left := deadline - time.monotonic()) > 0:
             signals.wait(left)
             self._reap(draining=True)
