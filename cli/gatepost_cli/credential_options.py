@@ -9,8 +9,12 @@ from typing import Any, TypeVar
 import click
 
 from gatepost_core.domain import Options, OptionsError
-from gatepost_core.domain.options import Overrides, header_fields, header_names
+from gatepost_core.domain.options import Overrides, UnsubscribeScope, header_fields, header_names
 
+_UNSUBSCRIBED = {
+    "credential": "gets no more of its mail",
+    "tag": "gets no more with the tags of that message",
+}
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
@@ -23,10 +27,13 @@ class Wanted:
     header_add: tuple[tuple[str, str], ...]
     header_drop: tuple[str, ...]
     no_headers: bool
+    unsubscribe_scope: UnsubscribeScope | None
+    transactional: bool | None
 
     def __bool__(self) -> bool:
         """Say whether anything was given."""
-        given = self.overrides is not None or self.edit_signed is not None
+        values = (self.overrides, self.edit_signed, self.unsubscribe_scope, self.transactional)
+        given = any(value is not None for value in values)
         return given or bool(self.header_add or self.header_drop or self.no_headers)
 
     def over(self, options: Options) -> Options:
@@ -35,6 +42,10 @@ class Wanted:
             options = replace(options, overrides=self.overrides)
         if self.edit_signed is not None:
             options = replace(options, edit_signed=self.edit_signed)
+        if self.unsubscribe_scope is not None:
+            options = replace(options, unsubscribe_scope=self.unsubscribe_scope)
+        if self.transactional is not None:
+            options = replace(options, transactional=self.transactional)
         if self.header_add or self.no_headers:
             options = replace(options, header_add=self.header_add)
         if self.header_drop or self.no_headers:
@@ -85,8 +96,22 @@ _OPTIONS = (
         help="A header field to remove from each message. May be given several times.",
     ),
     click.option("--no-headers", is_flag=True, help="Add and remove none but those named with it."),
+    click.option(
+        "--unsubscribe-scope",
+        type=click.Choice(["credential", "tag"]),
+        help="Who unsubscribes gets no more mail of this credential, or none with the tags of that message.",
+    ),
+    click.option(
+        "--transactional/--no-transactional",
+        default=None,
+        help="Mail that its recipient asked for, such as receipts: only bounces and complaints suppress it, "
+        "neither opt-outs nor what was entered by hand.",
+    ),
 )
-NAMES = ("overrides", "edit_signed", "header_add", "header_drop", "no_headers")
+NAMES = (
+    "overrides", "edit_signed", "header_add", "header_drop", "no_headers", "unsubscribe_scope",
+    "transactional",
+)  # fmt: skip
 
 
 def options(function: _F) -> _F:
@@ -113,6 +138,8 @@ def data(options: Options) -> dict[str, Any]:
         "edit_signed": options.edit_signed,
         "header_add": [f"{name}: {value}" for name, value in options.header_add],
         "header_drop": list(options.header_drop),
+        "unsubscribe_scope": options.unsubscribe_scope,
+        "transactional": options.transactional,
     }
 
 
@@ -123,4 +150,6 @@ def facts(options: Options) -> list[tuple[str, str]]:
         ("mail with its author's signature", "edited" if options.edit_signed else "left alone"),
         ("fields added", "; ".join(f"{name}: {value}" for name, value in options.header_add) or "none"),
         ("fields removed", ", ".join(options.header_drop) or "none"),
+        ("who unsubscribes", _UNSUBSCRIBED[options.unsubscribe_scope]),
+        ("suppressed by", "bounces and complaints alone" if options.transactional else "all reasons"),
     ]

@@ -6,7 +6,7 @@ by deciding once more without it. Only the store is read; nothing is written.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -23,7 +23,9 @@ from gatepost_core.domain import (
     SenderDomain,
     ids,
     in_force,
+    stamp,
 )
+from gatepost_core.domain.suppressing import Suppression
 from gatepost_core.domain.walls import RECORDED, Walls
 from gatepost_core.keys import Keyring
 from gatepost_core.keys.tokens import BounceTokens
@@ -35,7 +37,7 @@ from gatepost_milter.dkim.signing import FEATURE as DKIM
 from gatepost_milter.dkim.signing import Limits, Signing
 from gatepost_milter.editing.headers import Header
 from gatepost_milter.editing.message import Message, Plan, new_headers, outcome, render
-from gatepost_milter.judge import UNSUBSCRIBE, Accepted, Judge
+from gatepost_milter.judge import UNSUBSCRIBE, Accepted, Judge, Verdict
 from gatepost_milter.parts import eml
 from gatepost_milter.surgery.context import Context
 from gatepost_milter.surgery.overrides import is_override
@@ -133,6 +135,12 @@ class _Directory:
         """Return a registered sender domain."""
         return self.reader.domain(name)
 
+    def suppressed_by_tag(
+        self, account_id: int, credential: str, tags: Sequence[str], keys: Sequence[str]
+    ) -> list[Suppression]:
+        """Return what an account has of addresses for a credential's mail with one of these tags."""
+        return self.reader.suppressed_by_tag(account_id, credential, tags, keys)
+
 
 class Explainer:
     """Explains messages with these settings, keys and store, as of ``now`` (UTC)."""
@@ -151,9 +159,10 @@ class Explainer:
         if not any(isinstance(answer, Pass) for stage, answer in answers if stage != "DATA"):
             return Explanation(answers)
         headers, body = eml.read(mail.raw)
-        plan = self._decide(mail, headers, body, None)
-        if not isinstance(plan, Plan):
-            return Explanation([*answers, ("end of message", plan)])
+        verdict = self._verdict(mail, headers, body, None)
+        if not isinstance(verdict, Accepted):
+            return Explanation([*answers, ("end of message", verdict)])
+        plan = verdict.plan
         message = Message(headers, body)
         credential = self._reader.credential(mail.username)
         sandbox = credential is not None and credential.mode is Mode.SANDBOX
@@ -162,7 +171,12 @@ class Explainer:
             [*answers, passed],
             self._features(mail, headers, body, plan),
             changes(message, outcome(message, plan)),
-            [*plan.notes, *_wall_notes(plan), *_postfix_notes(mail, headers, self._settings)],
+            [
+                *plan.notes,
+                *_wall_notes(plan),
+                *map(_taken_out, verdict.suppressed.items()),
+                *_postfix_notes(mail, headers, self._settings),
+            ],
             render(message, plan),
             delivered=not sandbox,
             sender=mail.sender if plan.sender is None else plan.sender,
@@ -196,8 +210,15 @@ class Explainer:
         return mail.client or next((network.partition("/")[0] for network in networks), "")
 
     def _decide(
-        self, mail: Mail, headers: tuple[Header, ...], body: bytes, features: FeatureValues | None
+        self, mail: Mail, headers: tuple[Header, ...], body: bytes, features: FeatureValues
     ) -> Plan | Reject | Defer:
+        """Return what the milter would change, with other features for the credential."""
+        verdict = self._verdict(mail, headers, body, features)
+        return verdict.plan if isinstance(verdict, Accepted) else verdict
+
+    def _verdict(
+        self, mail: Mail, headers: tuple[Header, ...], body: bytes, features: FeatureValues | None
+    ) -> Verdict:
         """Return the milter's verdict, with other features for the credential when they are given."""
         settings = self._settings
         judge = Judge(
@@ -213,8 +234,7 @@ class Explainer:
         for header in headers:
             transaction.add_header(header.name.decode("utf-8", "surrogateescape"), header.value)
         transaction.add_body(body)
-        verdict = judge.decide(transaction, "explained")
-        return verdict.plan if isinstance(verdict, Accepted) else verdict
+        return judge.decide(transaction, "explained")
 
     def _features(
         self, mail: Mail, headers: tuple[Header, ...], body: bytes, plan: Plan
@@ -267,6 +287,15 @@ def _passed(plan: Plan, *, sandbox: bool) -> str:
 def _wall_notes(plan: Plan) -> list[str]:
     """Return what walls would have done, where they only report."""
     return [f"walls: {plan.skipped[RECORDED]}"] if RECORDED in plan.skipped else []
+
+
+def _taken_out(of: tuple[str, Suppression]) -> str:
+    """Return why a recipient does not get the message."""
+    recipient, found = of
+    return (
+        f"<{recipient}> does not get it: suppressed for the tag {found.tag} since {stamp(found.since)}, "
+        f"reason {found.reason.value}."
+    )
 
 
 def _postfix_notes(mail: Mail, headers: tuple[Header, ...], settings: Settings) -> list[str]:

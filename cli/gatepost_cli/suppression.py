@@ -60,6 +60,7 @@ _credential = click.option(
 @click.argument("address", metavar="ADDRESS|DOMAIN", callback=_address)
 @_owner
 @_credential
+@click.option("--tag", metavar="TAG", help="Only for those of the credential's messages that have this tag.")
 @click.option("--expires", metavar="TIME", callback=values.expiry, help="Until 2027-01-31, 90d or never.")
 @click.option("--note", "text", metavar="TEXT", default="", help="Why, for whoever asks later.")
 @json_option
@@ -69,12 +70,15 @@ def add(
     address: str,
     account: str,
     credential: str | None,
+    tag: str | None,
     expires: datetime | Never | None,
     text: str,
 ) -> None:
     """Suppress an address, a domain (example.org), or all domains below one (*.example.org)."""
     if len(text) > DETAIL_MOST or not text.isprintable():
         raise click.UsageError(f"--note takes at most {DETAIL_MOST} characters on one line")
+    if tag is not None and credential is None:
+        raise click.UsageError("--tag is about a credential's messages; name it with --credential")
     with session.directory(write=True) as connection:
         owner = accounts.get(connection, account)
         if credential is not None and credentials.get(connection, credential).account_id != owner.id:
@@ -85,6 +89,7 @@ def add(
             reason=Reason.MANUAL,
             since=session.now,
             credential=credential or "",
+            tag=tag or "",
             expires_at=None if expires is None or isinstance(expires, Never) else expires,
             detail=text,
         )
@@ -154,19 +159,21 @@ def show(session: CliSession, address: str, account: str) -> None:
     shell_complete=credential_names,
     help="Only what counts for this credential's mail; without it all that stands of the address.",
 )
+@click.option("--tag", metavar="TAG", help="Only what counts for messages with this tag.")
 @json_option
 @pass_session
-def remove(session: CliSession, address: str, account: str, credential: str | None) -> None:
+def remove(session: CliSession, address: str, account: str, credential: str | None, tag: str | None) -> None:
     """Lift a suppression: mail reaches the address again, at once.
 
     What happened before does not bring it back; what happens from now on may. An entry of a domain is lifted
     by the domain's name.
     """
     with session.directory(write=True) as connection:
-        found = suppressions.lift(connection, account, address, session.now, credential)
+        found = suppressions.lift(connection, account, address, session.now, credential, tag)
     data = {"removed": [_plain(account, one, session.now) for one in found]}
     what = f"{address}: no longer suppressed for account {account}"
-    emit(session, data, f"{what}." if credential is None else f"{what}, credential {credential}.")
+    what += "" if credential is None else f", credential {credential}"
+    emit(session, data, f"{what}." if tag is None else f"{what}, tag {tag}.")
 
 
 def _show(session: CliSession, found: list[Listed]) -> None:

@@ -9,8 +9,8 @@ never an unprocessed message.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Protocol
@@ -32,8 +32,10 @@ from gatepost_core.domain import (
 )
 from gatepost_core.domain.features import DEFAULTS
 from gatepost_core.domain.logins import UNKNOWN, GrantedLogin, judge
+from gatepost_core.domain.suppressing import Suppression
 from gatepost_core.domain.texts import bounded
 from gatepost_core.domain.walls import RECORDED, Walls
+from gatepost_milter import recipients
 from gatepost_milter.contexts import ContextMaker
 from gatepost_milter.dkim.signing import FEATURE, Choice, Signing
 from gatepost_milter.editing.headers import Call, calls
@@ -72,17 +74,25 @@ class Directory(Protocol):
         """Return a registered sender domain."""
         ...
 
+    def suppressed_by_tag(
+        self, account_id: int, credential: str, tags: Sequence[str], keys: Sequence[str]
+    ) -> Sequence[Suppression]:
+        """Return what an account has of addresses for a credential's mail with one of these tags."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
     """The message passes with this plan, once ``record`` is committed; in sandbox mode it goes no further.
 
-    ``header_calls`` are libmilter's for the header fields that the plan gives it.
+    ``header_calls`` are libmilter's for the header fields that the plan gives it. ``suppressed``: recipients
+    that do not get it, as RCPT TO gave them; some others do.
     """
 
     plan: Plan
     record: MessageRecord
     header_calls: tuple[Call, ...]
+    suppressed: Mapping[str, Suppression] = field(default_factory=dict[str, Suppression])
 
 
 Verdict = Accepted | Reject | Defer
@@ -153,6 +163,9 @@ class Judge:
         def verdict(plan: Plan | Reject | Defer) -> Verdict:
             if not isinstance(plan, Plan):
                 return plan
+            suppressed = recipients.suppressed(self._directory, credential, transaction, plan.tags, now)
+            if isinstance(suppressed, Reject):
+                return suppressed
             header_calls = calls(plan.headers)
             if len(header_calls) > EDITS_MOST:
                 return _TOO_MANY_EDITS
@@ -164,7 +177,7 @@ class Judge:
             size = transaction.size
             sizes = size, size + size_change(message, plan)
             record = _record(message_id, now, credential, transaction, queue_id, said, sizes, plan)
-            return Accepted(plan, record, header_calls)
+            return Accepted(plan, record, header_calls, suppressed)
 
         def conclude() -> Verdict:
             context = self._contexts.make(credential, authors, message_id, transaction, overridden=overridden)
@@ -201,8 +214,10 @@ class Judge:
 
 def _asks_nothing(credential: Credential) -> bool:
     """Say whether a credential has neither features nor options, so that nothing is to be made for them."""
-    features = credential.features
-    return credential.options == _NO_OPTIONS and (not features or in_force(features) == DEFAULTS)
+    features, options = credential.features, credential.options
+    if options.transactional or options.unsubscribe_scope != "credential":  # nothing is made for those
+        options = replace(options, transactional=False, unsubscribe_scope="credential")
+    return options == _NO_OPTIONS and (not features or in_force(features) == DEFAULTS)
 
 
 def _without_unsubscribe(context: Context, why: str) -> Context:

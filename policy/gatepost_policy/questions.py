@@ -142,7 +142,10 @@ class Questions:
         found = self._directory.suppressions(
             credential.account_id, credential.username, suppressing.keys(recipient)
         )
-        standing = suppressing.in_force(found, self._now()) if found else None
+        if not found:
+            return None
+        transactional = credential.options.transactional
+        standing = suppressing.in_force(found, self._now(), transactional=transactional)
         return None if standing is None else suppressing.refusal(standing, credential.account, recipient)
 
     def _sender(self, credential: Credential, sender: str) -> Decision:

@@ -276,6 +276,19 @@ def test_header_fields_and_permissions_are_set_shown_and_taken_back(gatepost: Ga
     assert (shown["header_add"], shown["header_drop"], shown["edit_signed"]) == ([], [], False)
 
 
+def test_what_suppresses_a_credentials_mail_is_set_and_shown(gatepost: Gatepost) -> None:
+    user = gatepost.add_credential("--unsubscribe-scope", "tag")["username"]
+    shown = gatepost("credential", "show", user, "--json").data
+    assert (shown["unsubscribe_scope"], shown["transactional"]) == ("tag", False)
+    assert "gets no more with the tags of that message" in gatepost("credential", "show", user).out
+    shown = gatepost("credential", "set", user, "--transactional", "--json").data
+    assert (shown["unsubscribe_scope"], shown["transactional"]) == ("tag", True)
+    assert "bounces and complaints alone" in gatepost("credential", "show", user).out
+    words = ("--no-transactional", "--unsubscribe-scope", "credential", "--json")
+    shown = gatepost("credential", "set", user, *words).data
+    assert (shown["unsubscribe_scope"], shown["transactional"]) == ("credential", False)
+
+
 def test_a_header_field_that_could_break_a_message_is_refused_by_name(gatepost: Gatepost) -> None:
     user = gatepost.add_credential()["username"]
     for option, text in (

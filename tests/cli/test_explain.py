@@ -168,6 +168,24 @@ def test_a_sandbox_credential_s_message_is_told_to_be_discarded(gatepost: Gatepo
     assert explain(gatepost, NEWSLETTER, user(gatepost))["delivered"] is True
 
 
+def test_who_is_suppressed_is_told_at_rcpt_and_for_a_tag_at_the_end(gatepost: Gatepost) -> None:
+    login = user(gatepost, "--feature", "tags=news")
+    add = ("suppression", "add", "--account", "acme")
+    assert gatepost(*add, "anna@example.org").code == 0
+    assert gatepost(*add, "ben@example.org", "--credential", login, "--tag", "news").code == 0
+    recipients = ("anna@example.org", "ben@example.org", "carol@example.org")
+    found = explain(gatepost, NEWSLETTER, login, *[word for one in recipients for word in ("--to", one)])
+    assert [answer["accepted"] for answer in found["answers"]] == [False, True, True, True, True]
+    assert found["answers"][0]["reply"].startswith("550 5.7.1 Suppressed since ")
+    said = "<ben@example.org> does not get it: suppressed for the tag news"
+    assert any(said in one for one in found["notes"])
+    found = explain(gatepost, NEWSLETTER, login, "--to", "ben@example.org")
+    assert (found["accepted"], found["answers"][-1]["reply"][:36]) == (
+        False,
+        "550 5.7.1 No recipient is left: <ben",
+    )
+
+
 def test_a_disabled_credential_and_an_unknown_one(gatepost: Gatepost) -> None:
     name = user(gatepost)
     gatepost("credential", "disable", name)

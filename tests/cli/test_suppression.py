@@ -111,6 +111,15 @@ def test_lifting_what_counts_for_one_credential_leaves_the_others(gatepost: Gate
     assert listed(gatepost) == []
 
 
+def test_what_counts_for_a_tag_is_entered_and_lifted_by_itself(gatepost: Gatepost) -> None:
+    login = gatepost.add_credential()["username"]
+    for words in (("--credential", login, "--tag", "news"), ("--credential", login, "--tag", "march")):
+        add(gatepost, BOB, *words)
+    assert gatepost("suppression", "remove", BOB, "--account", "acme", "--tag", "march").code == 0
+    (left,) = gatepost("suppression", "list", "--scope", "tag", "--json").data
+    assert (left["credential"], left["tag"], left["scope"]) == (login, "news", "tag")
+
+
 def test_an_account_can_neither_use_nor_lift_what_is_another_ones(gatepost: Gatepost) -> None:
     login = gatepost.add_credential()["username"]
     assert gatepost("account", "add", "beta").code == 0
@@ -129,6 +138,7 @@ def test_an_account_can_neither_use_nor_lift_what_is_another_ones(gatepost: Gate
         (("add", BOB), "Missing option '--account'"),
         (("add", BOB, "--account", "acme", "--note", "x" * 301), "at most 300 characters"),
         (("add", BOB, "--account", "acme", "--expires", "2020-01-01"), "lies in the past"),
+        (("add", BOB, "--account", "acme", "--tag", "news"), "name it with --credential"),
         (("list", "--reason", "spam"), "'bounce', 'complaint', 'unsubscribe', 'manual'"),
     ],
 )

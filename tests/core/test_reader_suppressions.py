@@ -58,6 +58,20 @@ def test_who_is_suppressed_is_told_from_the_very_next_look_up_on(store: Store, r
     assert found("bob@example.org") == []
 
 
+def test_what_counts_for_a_tag_is_told_for_its_credential_and_tag_alone(store: Store, reader: Reader) -> None:
+    now = datetime.now(UTC)
+    suppress(store, Suppression(1, "*.example.org", Reason.UNSUBSCRIBE, now, credential="alice", tag="news"))
+
+    def found(account: int, credential: str, *tags: str) -> list[str]:
+        return [
+            one.address
+            for one in reader.suppressed_by_tag(account, credential, tags, keys("b@mail.example.org"))
+        ]
+
+    assert found(1, "alice", "march", "news") == ["*.example.org"]
+    assert found(1, "alice", "march") == found(1, "off", "news") == found(2, "alice", "news") == []
+
+
 def test_the_driver_reads_suppressions_as_sqlalchemy_does(store: Store, reader: Reader) -> None:
     now = datetime.now(UTC)
     suppress(

@@ -22,6 +22,7 @@ from gatepost_core.domain.suppressing import (
     in_force,
     keys,
     merged,
+    nobody_left,
     refusal,
     spelled,
     suppressed_by,
@@ -59,8 +60,7 @@ STANDING = Suppression(3, "bob@example.org", Reason.BOUNCE, NOW, event="first")
     ],
 )
 def test_a_hard_bounce_or_a_complaint_suppresses_for_the_account(told: Told, reason: Reason) -> None:
-    found = suppressed_by(told, MONTH)
-    assert found is not None
+    (found,) = suppressed_by(told, MONTH)
     assert (found.reason, found.scope, found.account_id) == (reason, Scope.ACCOUNT, 3)
     assert (found.address, found.since, found.expires_at) == ("bob@example.org", NOW, None)
     assert (found.event, found.message) == ("event", told.message)
@@ -68,15 +68,29 @@ def test_a_hard_bounce_or_a_complaint_suppresses_for_the_account(told: Told, rea
 
 def test_an_unsubscribe_suppresses_for_the_credential_however_old_its_message_is() -> None:
     old = ids.new(int((NOW - timedelta(days=900)).timestamp() * 1000))
-    found = suppressed_by(replace(BOUNCED, type="unsubscribed", message=old, several=True, detail={}), MONTH)
-    assert found is not None
+    (found,) = suppressed_by(
+        replace(BOUNCED, type="unsubscribed", message=old, several=True, detail={}, tags=("news",)), MONTH
+    )
     assert (found.reason, found.scope, found.credential) == (Reason.UNSUBSCRIBE, Scope.CREDENTIAL, "gpx")
+
+
+def test_an_unsubscribe_may_be_about_the_tags_of_its_message_alone() -> None:
+    told = replace(BOUNCED, type="unsubscribed", tags=("news", "march", "news"))
+    found = suppressed_by(told, MONTH, by_tag=True)
+    assert [(one.scope, one.credential, one.tag) for one in found] == [
+        (Scope.TAG, "gpx", "news"),
+        (Scope.TAG, "gpx", "march"),
+    ]
+    (found_without,) = suppressed_by(replace(told, tags=()), MONTH, by_tag=True)
+    assert found_without.scope is Scope.CREDENTIAL
+    (bounced,) = suppressed_by(replace(told, type="bounced"), MONTH, by_tag=True)
+    assert bounced.scope is Scope.ACCOUNT
 
 
 @pytest.mark.parametrize("class_", ["full", "policy", "infrastructure", "size/content", "unknown", ""])
 @pytest.mark.parametrize("type_", ["bounced", "failed"])
 def test_no_other_class_of_failure_suppresses(class_: str, type_: str) -> None:
-    assert suppressed_by(replace(BOUNCED, type=type_, detail=HARD | {"class": class_}), MONTH) is None
+    assert suppressed_by(replace(BOUNCED, type=type_, detail=HARD | {"class": class_}), MONTH) == ()
 
 
 @pytest.mark.parametrize(
@@ -98,12 +112,11 @@ def test_no_other_class_of_failure_suppresses(class_: str, type_: str) -> None:
     ],
 )
 def test_what_is_forged_too_old_or_no_fault_of_the_mailbox_suppresses_nobody(told: Told) -> None:
-    assert suppressed_by(told, MONTH) is None
+    assert suppressed_by(told, MONTH) == ()
 
 
 def test_what_the_host_said_is_one_line() -> None:
-    found = suppressed_by(BOUNCED, MONTH)
-    assert found is not None
+    (found,) = suppressed_by(BOUNCED, MONTH)
     assert found.detail == "550 5.1.1 no such user"
 
 
@@ -225,6 +238,14 @@ def test_a_refusal_names_the_oldest_that_stands() -> None:
     assert in_force([later(), expired, STANDING, lifted], NOW + timedelta(hours=2)) == STANDING
 
 
+@pytest.mark.parametrize("reason", Reason)
+def test_mail_that_somebody_asked_for_is_stopped_by_bounces_and_complaints_alone(reason: Reason) -> None:
+    found = [replace(STANDING, reason=reason)]
+    assert in_force(found, NOW) == found[0]
+    stops = reason in (Reason.BOUNCE, Reason.COMPLAINT)
+    assert (in_force(found, NOW, transactional=True) is not None) == stops
+
+
 def test_a_refusal_says_what_to_type_also_for_a_domain_and_for_what_was_forgotten() -> None:
     of_domain = Suppression(3, "*.example.org", Reason.MANUAL, NOW, credential="gpx")
     assert str(refusal(of_domain, "acme", "bob@x.example.org")).endswith(
@@ -233,3 +254,12 @@ def test_a_refusal_says_what_to_type_also_for_a_domain_and_for_what_was_forgotte
     )
     forgotten = replace(STANDING, address=hashed("bob@example.org"))
     assert "remove bob@example.org --account" in str(refusal(forgotten, "acme", "Bob@example.org"))
+
+
+def test_where_nobody_is_left_the_refusal_names_one_and_the_tag() -> None:
+    one = replace(STANDING, reason=Reason.UNSUBSCRIBE, credential="gpx", tag="news")
+    assert str(nobody_left(one, "acme", "bob@example.org")) == (
+        "550 5.7.1 No recipient is left: <bob@example.org> is suppressed for the tag news since "
+        "2026-11-28T12:00:00Z, reason unsubscribe; your mail administrator can lift it: gatepost suppression "
+        "remove bob@example.org --account acme --credential gpx --tag news"
+    )

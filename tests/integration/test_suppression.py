@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gatepost_core.store import suppressions
+from gatepost_core.domain.suppressing import Reason, Suppression
+from gatepost_core.store import credentials, events, messages, suppressions
 from gatepost_core.store.opening import open_backend
 from gatepost_stack.provision import ClientLogin
 from gatepost_stack.returns import DOMAIN
 from gatepost_stack.stack import Stack
-from tests.integration.harness import SENDER, Gateway, reply, text_message
+from tests.integration.harness import SENDER, Gateway, fresh_recipient, refusal, reply, text_message
 from tests.waiting import until
 
 HARD = f"hard@{DOMAIN}"
@@ -74,3 +75,31 @@ def test_while_the_store_is_down_no_recipient_is_let_through(own: Gateway, login
             assert reply(connection.rcpt(f"somebody@{DOMAIN}")).startswith("451 4.3.0")
         finally:
             aside.rename(database)
+
+
+def test_who_wants_no_mail_with_a_tag_gets_none_and_the_others_do(own: Gateway) -> None:
+    login = own.stack.provision.credential({"tags": ("news",)})
+    anna, ben = fresh_recipient(), fresh_recipient()
+    backend = open_backend(own.stack.settings.store)
+    with backend.directory(write=True) as connection:
+        whose, now = credentials.get(connection, login.username).account_id, datetime.now(UTC)
+        entry = Suppression(whose, anna, Reason.UNSUBSCRIBE, now, credential=login.username, tag="news")
+        suppressions.put(connection, [entry], now)
+    with own.logged_in(login) as connection:
+        connection.sendmail(SENDER, [anna, ben], text_message())
+    own.delivered(ben)
+    own.caught_up()
+    assert anna not in [recipient for one in own.all_delivered() for recipient in one.recipients]
+    (record,) = own.records(login.username)
+    with own.journal() as journal:
+        found = {one.address: one.state for one in messages.recipients_of(journal, record)}
+        (told,) = [
+            one for one in events.each(journal, events.Wanted(message=record.id), 10) if one.recipient == anna
+        ]
+    assert (told.recipient, told.detail["tag"], told.detail["reason"]) == (anna, "news", "unsubscribe")
+    assert found[anna] == "suppressed"
+    with own.logged_in(login) as connection, pytest.raises(smtplib.SMTPDataError) as refused:
+        connection.sendmail(SENDER, [anna], text_message())
+    assert refusal(refused.value).startswith(
+        f"550 5.7.1 No recipient is left: <{anna}> is suppressed for the tag"
+    )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 
 from gatepost_core.domain import MessageRecord, Reject
+from gatepost_core.domain.suppressing import Suppression
 from gatepost_core.spool import SpoolError
 from gatepost_milter.editing.message import Plan
 from gatepost_milter.judge import Accepted, Later, Verdict
@@ -30,8 +31,8 @@ class Spool:
         self.go = threading.Event()
         self.failure: SpoolError | None = None
 
-    def __call__(self, record: MessageRecord) -> None:
-        assert record is RECORD
+    def __call__(self, record: MessageRecord, suppressed: Mapping[str, Suppression]) -> None:
+        assert (record, suppressed) == (RECORD, {})
         self.arrived.set()
         assert self.go.wait(10)
         if self.failure is not None:
@@ -183,8 +184,8 @@ def test_a_message_begins_while_the_record_of_its_customers_last_one_is_written(
     writing, second_came = threading.Event(), threading.Event()
 
     class Slow(Spool):
-        def __call__(self, record: MessageRecord) -> None:
-            del record
+        def __call__(self, record: MessageRecord, suppressed: Mapping[str, Suppression]) -> None:
+            del record, suppressed
             if writing.is_set():
                 second_came.set()
             writing.set()

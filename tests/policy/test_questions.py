@@ -14,6 +14,7 @@ from gatepost_core.domain import (
     Claim,
     Credential,
     Decision,
+    Options,
     Pass,
     Reject,
     Rules,
@@ -223,3 +224,14 @@ def test_other_refusals_come_before_that_of_a_suppressed_recipient() -> None:
         Suppression(1, "carol@example.org", Reason.MANUAL, NOW)
     ]
     assert "is not allowed" in str(asked.decide(request(sender="x@elsewhere.test")))
+
+
+def test_an_opt_out_stops_no_mail_that_its_recipient_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = questions()
+    made = credential(username="bob", rules=Rules(("bob.test",)), options=Options(transactional=True))
+    monkeypatch.setattr(asked._directory, "credential", lambda _name: made)
+    suppressed = asked._directory.suppressed  # type: ignore[attr-defined]
+    suppressed.append(Suppression(1, "carol@example.org", Reason.UNSUBSCRIBE, NOW))
+    assert isinstance(asked.decide(request()), Pass)
+    suppressed.append(Suppression(1, "example.org", Reason.COMPLAINT, NOW))
+    assert "reason complaint" in str(asked.decide(request()))

@@ -23,13 +23,12 @@ def options(given: dict[str, Any], before: dict[str, Any] | None) -> list[str]:
     for name, option in (("senders", "--sender"), ("networks", "--network")):
         if given[name] is not None and not alike(given[name], before[name] if before else []):
             words += [word for one in given[name] for word in (option, one)] or [f"--no-{name}"]
-    for name, option in (("mode", "--mode"), ("overrides", "--overrides")):
+    for name in ("mode", "overrides", "unsubscribe_scope"):
         if given[name] is not None and (before is None or before[name] != given[name]):
-            words += [option, given[name]]
-    if given["edit_signed"] is not None and given["edit_signed"] != (
-        before["edit_signed"] if before else False
-    ):
-        words.append("--edit-signed" if given["edit_signed"] else "--no-edit-signed")
+            words += [f"--{name.replace('_', '-')}", given[name]]
+    for name in ("edit_signed", "transactional"):
+        if given[name] is not None and given[name] != (before[name] if before else False):
+            words.append(f"--{'' if given[name] else 'no-'}{name.replace('_', '-')}")
     if given["expires"] is not None and moment(given["expires"]) != (
         before["expires_at"] if before else None
     ):

@@ -64,6 +64,13 @@ options:
   edit_signed:
     description: Whether mail that carries its author's DKIM signature is edited.
     type: bool
+  unsubscribe_scope:
+    description: Whether who unsubscribes gets no more of its mail, or none with the tags of that message.
+    type: str
+    choices: [credential, tag]
+  transactional:
+    description: Whether it is mail that its recipient asked for, which bounces and complaints alone suppress.
+    type: bool
   header_add:
     description: Header fields to add to each message, as V(Name:value) with or without a blank after the
       colon.
@@ -170,6 +177,8 @@ def main() -> None:
             "expires": {"type": "str"},
             "overrides": {"type": "str", "choices": ["allowed", "ignored"]},
             "edit_signed": {"type": "bool"},
+            "unsubscribe_scope": {"type": "str", "choices": ["credential", "tag"]},
+            "transactional": {"type": "bool"},
             "header_add": texts,
             "header_drop": texts,
             "enabled": {"type": "bool"},

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Overrides = Literal["allowed", "ignored"]
+UnsubscribeScope = Literal["credential", "tag"]
 
 _NAME = re.compile(r"[!-9;-~]{1,76}")
 _VALUE_MOST = 800
@@ -49,12 +50,16 @@ class Options:
     """``overrides`` ``ignored``: header overrides are removed unread. ``edit_signed``: mail that carries its
     author's DKIM signature is edited like other mail. ``header_drop`` names fields to remove, ``header_add``
     holds (name, value) of fields to add; what has the name already stays unless it is dropped.
+    ``unsubscribe_scope``: whether who unsubscribes gets no more of its mail, or none with the tags of that
+    message. ``transactional``: mail that its recipient asked for, which only bounces and complaints suppress.
     """
 
     overrides: Overrides = "allowed"
     edit_signed: bool = False
     header_add: tuple[tuple[str, str], ...] = ()
     header_drop: tuple[str, ...] = ()
+    unsubscribe_scope: UnsubscribeScope = "credential"
+    transactional: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values; what is at its default is left out."""
@@ -63,6 +68,8 @@ class Options:
             "edit_signed": self.edit_signed,
             "header_add": [list(field) for field in self.header_add],
             "header_drop": list(self.header_drop),
+            "unsubscribe_scope": self.unsubscribe_scope,
+            "transactional": self.transactional,
         }
         default = Options()
         return {name: value for name, value in values.items() if value and value != getattr(default, name)}
@@ -75,6 +82,8 @@ class Options:
             edit_signed=bool(values.get("edit_signed", False)),
             header_add=tuple((name, value) for name, value in values.get("header_add", ())),
             header_drop=tuple(values.get("header_drop", ())),
+            unsubscribe_scope="tag" if values.get("unsubscribe_scope") == "tag" else "credential",
+            transactional=bool(values.get("transactional", False)),
         )
 
 

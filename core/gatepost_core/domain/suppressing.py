@@ -117,32 +117,36 @@ class Told:
     several: bool
     delivered: bool
     detail: Mapping[str, Any] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
 
 
-def suppressed_by(told: Told, oldest: timedelta) -> Suppression | None:
-    """Return whom an event suppresses; None where it suppresses nobody.
+def suppressed_by(told: Told, oldest: timedelta, *, by_tag: bool = False) -> tuple[Suppression, ...]:
+    """Return whom an event suppresses, for which mail; most often nobody.
 
-    ``oldest``: of reports, how long before them their message may have been accepted.
+    ``oldest``: of reports, how long before them their message may have been accepted. ``by_tag``: who
+    unsubscribes gets no more mail with the tags of that message, where it has any.
     """
     if told.mode is not Mode.LIVE or not told.had or not told.recipient or not told.account_id:
-        return None
-    reason, credential, address = _reason(told, oldest), "", spelled(told.recipient)
+        return ()
+    reason, address = _reason(told, oldest), spelled(told.recipient)
     if reason is None or len(address) > ADDRESS_MOST:
-        return None
-    if reason is Reason.UNSUBSCRIBE:
-        credential = told.credential
-        if not credential:  # the whole account would be more than was asked for
-            return None
-    return Suppression(
+        return ()
+    one = Suppression(
         account_id=told.account_id,
         address=address,
         reason=reason,
         since=told.time,
-        credential=credential,
         event=told.id,
         message=told.message,
         detail=_detail(told),
     )
+    if reason is not Reason.UNSUBSCRIBE:
+        return (one,)
+    if not told.credential:  # the whole account would be more than was asked for
+        return ()
+    one = replace(one, credential=told.credential)
+    tags = dict.fromkeys(told.tags) if by_tag else ()
+    return tuple(replace(one, tag=tag) for tag in tags) or (one,)
 
 
 def _reason(told: Told, oldest: timedelta) -> Reason | None:
@@ -197,28 +201,51 @@ def _later(one: datetime | None, other: datetime | None) -> bool:
     return other is not None and (one is None or one > other)
 
 
-def in_force(found: Iterable[Suppression], now: datetime) -> Suppression | None:
-    """Return the one of those that were found for an address that a refusal names: the oldest that stands."""
-    standing = [one for one in found if one.stands(now)]
+def in_force(
+    found: Iterable[Suppression], now: datetime, *, transactional: bool = False
+) -> Suppression | None:
+    """Return the one of those that were found for an address that a refusal names: the oldest that stands.
+
+    ``transactional``: only what says that mail to the address is wrong, whatever is in it.
+    """
+    standing = [one for one in found if one.stands(now) and (one.reason in HARD or not transactional)]
     return min(standing, key=lambda one: one.since, default=None)
 
 
 def refusal(found: Suppression, account: str, recipient: str) -> Reject:
     """Return what a client hears at RCPT. Postfix puts the recipient in front of it."""
+    why, command = _said(found, account, recipient)
+    return Reject(
+        550,
+        "5.7.1",
+        f"Suppressed since {stamp(found.since)}, reason {why}; "
+        f"your mail administrator can lift it: {command}",
+        f"suppressed for the {found.scope.value}",
+    )
+
+
+def nobody_left(found: Suppression, account: str, recipient: str) -> Reject:
+    """Return what a client hears at the end of a message of which no recipient is left."""
+    why, command = _said(found, account, recipient)
+    return Reject(
+        550,
+        "5.7.1",
+        f"No recipient is left: <{readable(recipient)}> is suppressed for the tag {readable(found.tag)} "
+        f"since {stamp(found.since)}, reason {why}; your mail administrator can lift it: {command}",
+        "all recipients suppressed for the tag",
+    )
+
+
+def _said(found: Suppression, account: str, recipient: str) -> tuple[str, str]:
+    """Return a reason in words, and the command that lifts it."""
     address = spelled(recipient) if found.address.startswith(_HASHED) else found.address
     why = found.reason.value
     if found.reason is Reason.BOUNCE and found.detail:
         why += f" ({readable(found.detail)})"
     words = ["gatepost suppression remove", address, "--account", account]
     words += ["--credential", found.credential] if found.credential else []
-    command = readable(" ".join(words))
-    since = stamp(found.since)
-    return Reject(
-        550,
-        "5.7.1",
-        f"Suppressed since {since}, reason {why}; your mail administrator can lift it: {command}",
-        f"suppressed for the {found.scope.value}",
-    )
+    words += ["--tag", found.tag] if found.tag else []
+    return why, readable(" ".join(words))
 
 
 def spelled(address: str) -> str:

@@ -115,8 +115,9 @@ def lift(
     address: str,
     now: datetime,
     credential: str | None = None,
+    tag: str | None = None,
 ) -> list[Suppression]:
-    """Lift what stands of exactly this address or domain, all of it or a credential's, and return it.
+    """Lift what stands of exactly this address or domain: all, or a credential's, or a tag's; return it.
 
     Raises NotFound where there is none.
     """
@@ -125,6 +126,7 @@ def lift(
     conditions = [table.account_id == owner.id, table.removed_at.is_(None)]
     conditions += [table.address.in_((address, hashed(address)))]
     conditions += [] if credential is None else [table.credential == credential]
+    conditions += [] if tag is None else [table.tag == tag]
     found = [
         rows.suppression(row._mapping)
         for row in connection.execute(select(suppressions).where(*conditions).order_by(suppressions.c.id))

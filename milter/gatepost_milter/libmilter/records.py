@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
-from gatepost_core.domain import MessageRecord, ids, spooled
+from gatepost_core.domain import MessageRecord, ids, spooled, stamp
+from gatepost_core.domain.suppressing import Suppression
+from gatepost_core.domain.texts import bounded
 from gatepost_core.serving import log
 from gatepost_core.settings import SpoolSettings
 from gatepost_core.spool import Entry, SpoolError, Writer
 
 STREAM = "milter"
+# As the record has it (judge.py).
+_ADDRESS_KEPT = 1_000
 
 
 class Records:
@@ -25,12 +31,25 @@ class Records:
         except SpoolError as error:
             log.warning("spool unavailable, trying again at each message", error=str(error))
 
-    def __call__(self, record: MessageRecord) -> None:
-        """Have a record on disk. Raises SpoolError."""
-        self._writer.append(
-            Entry(ids.to_bytes(record.id), spooled.VERSION, spooled.ACCEPTED, spooled.accepted(record))
-        )
+    def __call__(self, record: MessageRecord, suppressed: Mapping[str, Suppression]) -> None:
+        """Have a record on disk, and an event for each recipient that does not get it. Raises SpoolError."""
+        entry = Entry(ids.to_bytes(record.id), spooled.VERSION, spooled.ACCEPTED, spooled.accepted(record))
+        self._writer.append(entry, *(_event(record, *one) for one in suppressed.items()))
 
     def close(self) -> None:
         """Give up the segment."""
         self._writer.close()
+
+
+def _event(record: MessageRecord, recipient: str, found: Suppression) -> Entry:
+    """Return the event that a recipient does not get a message. Its id is made of what it tells."""
+    recipient = bounded(recipient, _ADDRESS_KEPT)
+    digest = hashlib.sha256(f"suppressed\0{record.id}\0{recipient}".encode("utf-8", "replace")).digest()
+    detail = {
+        "scope": found.scope.value,
+        "tag": found.tag,
+        "reason": found.reason.value,
+        "since": stamp(found.since),
+    }
+    content = spooled.event("suppressed", record.id, recipient, record.created_at, detail)
+    return Entry(ids.to_bytes(record.id)[:6] + digest[:7], spooled.VERSION, spooled.EVENT, content)

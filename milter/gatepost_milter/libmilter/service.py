@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 from typing import Protocol
 
 from gatepost_core.domain import MessageRecord
+from gatepost_core.domain.suppressing import Suppression
 from gatepost_milter.judge import Accepted, Later, Verdict
 from gatepost_milter.libmilter.crew import Crew, Ticket
 from gatepost_milter.libmilter.holdings import Holdings
@@ -32,8 +34,8 @@ class DecideFunction(Protocol):
 class KeepFunction(Protocol):
     """Where records go: ``gatepost_milter.libmilter.records.Records``."""
 
-    def __call__(self, record: MessageRecord) -> None:
-        """Have a record on disk. Raises SpoolError."""
+    def __call__(self, record: MessageRecord, suppressed: Mapping[str, Suppression]) -> None:
+        """Have a record on disk, and whom its message does not reach. Raises SpoolError."""
         ...
 
 
@@ -81,7 +83,7 @@ class Service:
             decided = ticket.result() if ticket.within(PATIENCE) else self._pressed_for(ticket, task)
         if isinstance(decided, Accepted):
             # In the callback's own thread: the crew is for what computes, and a disk is waited for together.
-            self._keep(decided.record)
+            self._keep(decided.record, decided.suppressed)
         return decided
 
     def _pressed_for(self, ticket: Ticket[Verdict], task: Task) -> Verdict:

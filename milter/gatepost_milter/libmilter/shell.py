@@ -180,6 +180,8 @@ class MilterSession(Milter.Base):
         edit_header(self, accepted.header_calls)
         if plan.sender is not None:
             self.chgfrom(f"<{plan.sender}>")
+        for recipient in accepted.suppressed:
+            self.delrcpt(f"<{recipient}>")
 
     def _answer(self, transaction: Transaction, queue_id: str, verdict: Verdict, seconds: float) -> int:
         self.service.report(transaction, queue_id, verdict, seconds)
@@ -237,7 +239,7 @@ def register(name: str, session: Callable[[], MilterSession] = MilterSession) ->
         made._setctx(ctx)
         return made.negotiate(options)
 
-    milter.set_flags(Milter.CHGBODY | Milter.CHGHDRS | Milter.ADDHDRS | Milter.CHGFROM)
+    milter.set_flags(Milter.CHGBODY | Milter.CHGHDRS | Milter.ADDHDRS | Milter.CHGFROM | Milter.DELRCPT)
     milter.set_exception_policy(Milter.TEMPFAIL)
     milter.set_envfrom_callback(lambda ctx, *values: ctx.getpriv().envfrom(*values))
     milter.set_envrcpt_callback(lambda ctx, *values: ctx.getpriv().envrcpt(*values))

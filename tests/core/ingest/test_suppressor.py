@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from gatepost_core.domain import MessageRecord, Mode, StoreUnavailable, ids, spooled
+from gatepost_core.domain import MessageRecord, Mode, Options, StoreUnavailable, ids, spooled
 from gatepost_core.domain.suppressing import Suppression
 from gatepost_core.spool import Entry
-from gatepost_core.store import accounts, suppressions
+from gatepost_core.store import accounts, credentials, suppressions
 from gatepost_core.store.sqlite import suppressing, suppressing_events
 from gatepost_core.store.sqlite.suppressing import Suppressor
 
@@ -269,3 +269,26 @@ def test_what_another_release_or_a_stranger_writes_holds_up_nobody(node: Node) -
     with closing(sqlite3.connect(node.world.journal)) as journal, journal:
         journal.execute("UPDATE messages SET mode = 'shadow'")
     assert node.take(told("bounced", long, long.recipients[0], at=NOON + timedelta(hours=3))) == ()
+
+
+def test_an_unsubscribe_is_about_tags_where_its_credential_says_so(node: Node) -> None:
+    with node.world.backend.directory(write=True) as connection:
+        for name, scope in (("gpx", "tag"), ("gpy", "credential")):
+            credentials.add(
+                connection,
+                account="three",
+                username=name,
+                derived=None,
+                now=NOON,
+                options=Options(unsubscribe_scope="tag" if scope == "tag" else "credential"),
+            )
+    tagged, other = single(1, tags=("news", "march")), single(2, username="gpy", tags=("news",))
+    without = numbered(3, tags=(), recipients=(BEN,))
+    entries = [told("unsubscribed", one, one.recipients[0], detail={}) for one in (tagged, other, without)]
+    found = node.take(*map(accepted, (tagged, other, without)), *entries)
+    assert sorted((one.address, one.credential, one.tag) for one in found) == [
+        (ANNA, "gpx", "march"),
+        (ANNA, "gpx", "news"),
+        (ANNA, "gpy", ""),
+        (BEN, "gpx", ""),
+    ]

@@ -72,6 +72,11 @@ _SUPPRESSED = (
     "SELECT s.* FROM json_each(?) AS asked CROSS JOIN suppressions AS s ON s.account_id = ? "
     "AND s.address = asked.value AND s.credential IN ('', ?) AND s.tag = '' WHERE s.removed_at IS NULL"
 )
+_SUPPRESSED_BY_TAG = (
+    "SELECT s.* FROM json_each(?) AS asked CROSS JOIN suppressions AS s ON s.account_id = ? "
+    "AND s.address = asked.value AND s.credential = ? AND s.tag IN (SELECT value FROM json_each(?)) "
+    "WHERE s.removed_at IS NULL"
+)
 
 # The log's size and time, which change with each commit, and whether it has a name still.
 Stamp: TypeAlias = tuple[int, int, int]
@@ -153,6 +158,15 @@ class Lookups:
         """Return what an account has of these addresses, for all its mail or for that of a credential."""
         assert self._connection is not None  # noqa: S101 - changed() goes first
         cursor = self._connection.execute(_SUPPRESSED, (json.dumps(keys), account_id, credential))
+        return [rows.suppression(row_factory(cursor, row)) for row in cursor]
+
+    def suppressed_by_tag(
+        self, account_id: int, credential: str, tags: Sequence[str], keys: Sequence[str]
+    ) -> list[Suppression]:
+        """Return what an account has of these addresses for a credential's mail with one of these tags."""
+        assert self._connection is not None  # noqa: S101 - changed() goes first
+        asked = json.dumps(keys), account_id, credential, json.dumps(tags)
+        cursor = self._connection.execute(_SUPPRESSED_BY_TAG, asked)
         return [rows.suppression(row_factory(cursor, row)) for row in cursor]
 
     def walls(self) -> WallMode:

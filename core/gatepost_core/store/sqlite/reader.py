@@ -95,17 +95,13 @@ class Reader:
         For all its mail, and for that of the credential of that user name. Not cached: see ``lookups``.
         Raises StoreUnavailable.
         """
-        with self._lock:
-            try:
-                if self._lookups.changed():
-                    self._forget()
-                return self._lookups.suppressions(account_id, credential, keys)
-            except FAULTS as error:
-                self._reset()
-                raise unavailable(self._url, error) from error
-            except BaseException:
-                self._reset()
-                raise
+        return self._uncached(lambda: self._lookups.suppressions(account_id, credential, keys))
+
+    def suppressed_by_tag(
+        self, account_id: int, credential: str, tags: Sequence[str], keys: Sequence[str]
+    ) -> list[Suppression]:
+        """Return the same for a credential's mail with one of these tags. Raises StoreUnavailable."""
+        return self._uncached(lambda: self._lookups.suppressed_by_tag(account_id, credential, tags, keys))
 
     def imported_hashes(self) -> list[str]:
         """Return all imported password hashes; not cached. Raises StoreUnavailable."""
@@ -118,6 +114,19 @@ class Reader:
         """Close the connection; a later look-up opens it again."""
         with self._lock:
             self._reset()
+
+    def _uncached(self, load: Callable[[], _T]) -> _T:
+        with self._lock:
+            try:
+                if self._lookups.changed():
+                    self._forget()
+                return load()
+            except FAULTS as error:
+                self._reset()
+                raise unavailable(self._url, error) from error
+            except BaseException:
+                self._reset()
+                raise
 
     def _get(self, kind: str, name: str, load: Callable[[str], _T]) -> _T:
         key = (kind, name)

@@ -22,7 +22,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from gatepost_core.domain import ids
-from gatepost_core.domain.suppressing import Suppression, merged, suppressed_by
+from gatepost_core.domain.options import Options
+from gatepost_core.domain.suppressing import UNSUBSCRIBED, Suppression, merged, suppressed_by
 from gatepost_core.store import rows
 from gatepost_core.store.ingest.intake import lookup_address
 from gatepost_core.store.sqlite import suppressing_events
@@ -106,10 +107,10 @@ class Suppressor:
                 seen[name], events, not_all = suppressing_events.window(journal, node, before)
                 windows.append((node, before, seen[name]))
                 more = more or not_all
-                found += self._suppressed(journal, events, waits)
+                found += self._suppressed(directory, journal, events, waits)
             arrived = list(suppressing_events.arrived(journal, windows, waits))
             late = [suppressing_events.one(journal, number) for number in arrived]
-            found += filter(None, [suppressed_by(one, self._oldest) for one in late if one])
+            found += [new for one in late if one for new in suppressed_by(one, self._oldest)]
             done: tuple[Suppression, ...] = ()
             if found or waits != self._waits or self._due(seen):
                 done = self._commit(directory, found, seen, waits)
@@ -124,15 +125,19 @@ class Suppressor:
         self._forget()
 
     def _suppressed(
-        self, journal: sqlite3.Connection, events: Iterable[Any], waits: dict[Waiting, str]
+        self,
+        directory: sqlite3.Connection,
+        journal: sqlite3.Connection,
+        events: Iterable[Any],
+        waits: dict[Waiting, str],
     ) -> Iterator[Suppression]:
         """Yield what events suppress; note those that wait for our log."""
         delivered: dict[str, set[str]] = {}
         for told in (suppressing_events.told(journal, row, delivered) for row in events):
-            one = suppressed_by(told, self._oldest)
-            if one is not None:
-                yield one
-            elif suppressed_by(replace(told, delivered=True), self._oldest) is not None:
+            by_tag = bool(told.tags) and told.type == UNSUBSCRIBED and _by_tag(directory, told.credential)
+            found = suppressed_by(told, self._oldest, by_tag=by_tag)
+            yield from found
+            if not found and suppressed_by(replace(told, delivered=True), self._oldest):
                 waits[told.message, lookup_address(told.recipient)] = told.id
 
     def _due(self, seen: dict[str, int]) -> bool:
@@ -203,6 +208,12 @@ class Suppressor:
         for connection in opened:
             with suppress(sqlite3.Error):
                 connection.close()
+
+
+def _by_tag(directory: sqlite3.Connection, credential: str) -> bool:
+    """Say whether who unsubscribes gets no more mail with the tags of that message only."""
+    row = directory.execute("SELECT options FROM credentials WHERE username = ?", (credential,)).fetchone()
+    return row is not None and Options.from_json(json.loads(row[0])).unsubscribe_scope == "tag"
 
 
 def _waiting(directory: sqlite3.Connection) -> dict[Waiting, str]:

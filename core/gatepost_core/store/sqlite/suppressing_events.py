@@ -19,7 +19,7 @@ _END = "SELECT sequence FROM events WHERE node = ? AND sequence > ? ORDER BY seq
 _NEWEST = "SELECT max(sequence) FROM events WHERE node = ?"
 _EVENT = (
     "SELECT e.sequence, e.id, e.type, e.time, e.message_id, e.recipient, e.account_id, e.detail, m.username, "
-    "m.mode FROM events AS e JOIN messages AS m ON m.id = e.message_id WHERE "
+    "m.mode, m.tags FROM events AS e JOIN messages AS m ON m.id = e.message_id WHERE "
 )
 _EVENTS = (
     f"{_EVENT} e.node = ? AND e.sequence > ? AND e.sequence <= ? "  # noqa: S608 - our own names
@@ -72,7 +72,7 @@ def one(journal: sqlite3.Connection, number: str) -> Told | None:
 
 def told(journal: sqlite3.Connection, row: Any, delivered: dict[str, set[str]]) -> Told:
     """Return an event with what the journal knows of its message; ``delivered``: what was read before."""
-    _, number, type_, at, message, recipient, account, detail, username, mode = row
+    _, number, type_, at, message, recipient, account, detail, username, mode, tags = row
     address = lookup_address(recipient)
     had = bool(address) and journal.execute(_HAD, (message, address)).fetchone() is not None
     several = journal.execute(_SEVERAL, (message,)).fetchone()[0] > 1
@@ -91,4 +91,5 @@ def told(journal: sqlite3.Connection, row: Any, delivered: dict[str, set[str]]) 
         several=several,
         delivered=address in delivered.get(message, ()),
         detail=json.loads(detail),
+        tags=tuple(json.loads(tags)),
     )
