@@ -85,7 +85,9 @@ def serve(boot: Boot[EventsSettings]) -> int:
                 lambda peer: OrderSession(making.make, report_order, peers.refusal(peer)),
                 limits=Limits(join_seconds=0.1 * events.drain_seconds, threads=_MAKING),
                 observe=observe,
-                unfit=lambda: ingesting.stuck_for(events.hang_seconds),
+                unfit=lambda: (
+                    ingesting.stuck_for(events.hang_seconds) or webhooks.stuck_for(events.hang_seconds)
+                ),
             ).serve(context)
         ingester.close()
         keeper.settle()

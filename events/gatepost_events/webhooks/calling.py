@@ -7,12 +7,12 @@ beginning is read, whatever it says of its length. ``Request.deadline`` covers a
 from __future__ import annotations
 
 import asyncio
+import os
 import queue
 import ssl
 import threading
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +25,8 @@ from gatepost_events.webhooks.resolving import Forbidden, Names, checked_socket
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from aiohttp.abc import AbstractResolver
 
 _READ: Final = 1_000
 _SHOWN: Final = 200
@@ -58,11 +60,17 @@ class Answer:
 
 
 class Client:
-    """Sends requests. ``timeout``: seconds for each; ``ca_file``: authorities beside the system's."""
+    """Sends requests. ``timeout``: seconds for each; ``ca_file``: authorities beside the system's.
 
-    def __init__(self, timeout: float, ca_file: Path | None) -> None:
+    ``names`` makes, within the event loop, what finds addresses.
+    """
+
+    def __init__(
+        self, timeout: float, ca_file: Path | None, names: Callable[[], AbstractResolver] = Names
+    ) -> None:
         self.answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
         self._timeout = timeout
+        self._names = names
         self._context = ssl.create_default_context()
         if ca_file is not None:
             self._context.load_verify_locations(ca_file)
@@ -106,19 +114,22 @@ class Client:
         began = time.monotonic()
         status, text = 0, ""
         try:
-            async with asyncio.timeout(self._timeout):
-                status, text = await self._post(request)
-        except TimeoutError:
-            text = f"no answer within {self._timeout:g} s"
-        except Forbidden as error:
-            text = str(error)
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            text = _told(error)
-        except Exception as error:  # noqa: BLE001 - one endpoint's answer must not end the others
+            status, text = await self._attempt(request)
+        except Exception as error:  # noqa: BLE001 - an answer must come, whatever it is
             log.error("internal error", exc_info=error)
             text = repr(error)
-        ok = status in _OK
-        self.answers.put(Answer(request.row, ok, status, text, time.monotonic() - began))
+        finally:  # also when it is broken off
+            ok = status in _OK
+            self.answers.put(Answer(request.row, ok, status, text, time.monotonic() - began))
+
+    async def _attempt(self, request: Request) -> tuple[int, str]:
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._post(request)
+        except TimeoutError:
+            return 0, f"no answer within {self._timeout:g} s"
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return 0, _told(error)
 
     async def _post(self, request: Request) -> tuple[int, str]:
         async with self._session(request.allow_private).post(
@@ -141,7 +152,7 @@ class Client:
         if allow_private not in self._sessions:
             connector = aiohttp.TCPConnector(
                 limit=0,  # how many there are is decided by slots
-                resolver=Names(),
+                resolver=self._names(),
                 use_dns_cache=False,
                 ssl=self._context,
                 socket_factory=None if allow_private else checked_socket,
@@ -159,14 +170,20 @@ class Client:
 
 def _told(error: BaseException) -> str:
     """Return an error in words, by what caused it."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, Forbidden):
-            return str(seen)
-        if isinstance(seen, ssl.SSLCertVerificationError):
-            return f"the certificate cannot be trusted: {seen.verify_message}"
-        seen = seen.__cause__ or (getattr(seen, "os_error", None) if seen is error else None)
-    with suppress(AttributeError):
-        inner = error.os_error  # type: ignore[attr-defined]  # aiohttp's ClientConnectorError
-        return bounded(f"no connection: {inner.strerror or inner}", _SHOWN)
+    causes = [error]
+    while causes[-1].__cause__ is not None:
+        causes.append(causes[-1].__cause__)
+    for one in reversed(causes):
+        if isinstance(one, Forbidden):
+            return str(one)
+        if isinstance(one, ssl.SSLCertVerificationError):
+            return f"the certificate cannot be trusted: {one.verify_message}"
+        if isinstance(one, ssl.SSLError):
+            return bounded(f"no TLS: {one.reason or one}", _SHOWN)
+        if isinstance(one, OSError) and one.errno is not None:
+            return f"no connection: {os.strerror(one.errno)}"
+    if isinstance(error, aiohttp.ClientResponseError | aiohttp.ClientPayloadError):
+        return bounded(f"no HTTP: {error}", _SHOWN)
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "the connection was closed before an answer"
     return bounded(str(error) or type(error).__name__, _SHOWN)

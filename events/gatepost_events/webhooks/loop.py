@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from gatepost_core.domain import StoreUnavailable
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
     from gatepost_events.webhooks.sending import Sending
 
 _LOOK_EVERY: Final = 1.0
+# While the last answers are waited for.
 _REST: Final = 0.02
 _AFTER_FAULT: Final = 1.0
 
@@ -52,6 +51,7 @@ class Webhooks:
         self._interval = interval
         self._last_seconds = last_seconds
         self._over = threading.Event()
+        self._alive = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="webhooks")
 
     def __enter__(self) -> Webhooks:
@@ -62,13 +62,20 @@ class Webhooks:
         self._over.set()
         self._thread.join()
 
+    def stuck_for(self, seconds: float) -> str:
+        """Say why nothing is sent any more, for so many seconds now; empty while it is."""
+        if not self._thread.is_alive() and not self._over.is_set():
+            return "the thread that sends webhooks has ended"
+        if time.monotonic() - self._alive > seconds:
+            return f"one look at what webhooks have to send has taken {seconds:g} s"
+        return ""
+
     def _run(self) -> None:
         while not self._over.is_set():
+            self._alive = time.monotonic()
             try:
                 if self._store.has_webhooks():
-                    with self._sending() as sending:
-                        self._serve(sending)
-                    continue
+                    self._send()
                 rest = _LOOK_EVERY
             except (StoreUnavailable, OSError) as error:
                 self._report.failed(str(error))
@@ -79,25 +86,36 @@ class Webhooks:
                 rest = _AFTER_FAULT
             self._over.wait(rest)
 
-    @contextmanager
-    def _sending(self) -> Iterator[Sending]:
-        """Load what webhooks need, and open the journal. Raises StoreUnavailable, also at each step."""
+    def _send(self) -> None:
+        """Load what webhooks need, and send until there is nothing to send to any more, or the end.
+
+        A journal that cannot be used for a while costs nothing that is under way: what came of it is
+        recorded once it can.
+        """
         from gatepost_events.webhooks.sending import Sending  # noqa: PLC0415
 
-        with (
-            Sending(self._store, self._settings, self._keyring, self._report, self._node) as sending,
-            self._store.transactions() as begin,
-        ):
-            sending.begin(begin)
-            yield sending
+        with Sending(self._store, self._settings, self._keyring, self._report, self._node) as sending:
+            whole = False
+            while not whole:
+                try:
+                    with self._store.transactions() as begin:
+                        sending.use(begin)
+                        whole = self._serve(sending)
+                except (StoreUnavailable, OSError) as error:
+                    self._report.failed(str(error))
+                    whole = self._over.is_set()
+                    sending.wait(0.0 if whole else _AFTER_FAULT, self._over)
 
-    def _serve(self, sending: Sending) -> None:
-        """Go on until there is nothing to send to any more, another journal is there, or the end."""
-        while not self._over.is_set() and sending.look():
+    def _serve(self, sending: Sending) -> bool:
+        """Go on with an open journal; say whether that was all."""
+        while not self._over.is_set():
+            self._alive = time.monotonic()
+            if not sending.look():
+                return True
             self._report.failed("")
-            rest = 0.0 if sending.more else _REST if sending.under_way else self._interval
-            sending.wait(rest, self._over)
+            sending.wait(0.0 if sending.more else self._interval, self._over)
         until = time.monotonic() + self._last_seconds
         while sending.under_way and time.monotonic() < until:
             sending.wait(_REST, threading.Event())
             sending.record()
+        return True

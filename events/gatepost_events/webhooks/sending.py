@@ -27,7 +27,11 @@ from gatepost_events.webhooks.report import WebhookReporter
 from gatepost_events.webhooks.slots import Slots, Standing
 
 _DIRECTORY_EVERY: Final = 1.0
-_TIDY_EVERY: Final = 60.0
+_STATE_EVERY: Final = 5.0
+_FORGET_EVERY: Final = 30.0
+# Answers that come together are recorded together; and the end is seen so soon.
+_GATHER: Final = 0.01
+_END_EVERY: Final = 0.25
 # Beyond the time that a request may take: what is not recorded by then is sent again.
 _LEASE_MARGIN: Final = timedelta(seconds=45)
 _GONE: Final = "the event is no longer kept"
@@ -59,15 +63,15 @@ class Sending:
         self._client = Client(settings.timeout, settings.ca_file)
         self._slots = Slots(settings.connections, settings.endpoint_connections)
         self._targets: dict[str, Endpoint] = {}
-        self._health: dict[str, Health] = {}
         self._secrets: dict[bytes, str] = {}
         self._answers: list[Answer] = []
-        self._directory_at = self._tidy_at = 0.0
+        self._directory_at = self._tidy_at = self._forget_at = 0.0
         self._ends: dict[int, int] | None = None
         self._behind = 0
         # Endpoints with attempts since what is old was let go of.
         self._tried: set[str] = set()
-        self._file = self._identity()
+        self._file: tuple[int, int] | None = None
+        self._released = False
         self.more = False
 
     def __enter__(self) -> Sending:
@@ -81,22 +85,29 @@ class Sending:
         """How many requests are under way, or answered and not recorded."""
         return self._slots.under_way
 
-    def begin(self, begin: Begin) -> None:
-        """Work with an open journal; what was being sent when the last one ended is sent again."""
+    def use(self, begin: Begin) -> None:
+        """Work with a journal that was opened."""
         self._begin = begin
-        with self._begin() as connection:
+        self._file = self._identity()
+        self._ends = None
+        if self._released:
+            return
+        with self._begin() as connection:  # what was being sent when the last process ended
             outbox.release(connection, self._node, self._now())
+        self._released = True
 
     def wait(self, seconds: float, over: threading.Event) -> None:
-        """Wait for answers; for none, so many seconds."""
+        """Wait for answers, at most so many seconds; take what comes with them."""
         until = time.monotonic() + seconds
         while not over.is_set():
-            left = until - time.monotonic()
+            left = min(_END_EVERY, until - time.monotonic())
             try:
                 self._answers.append(self._client.answers.get(timeout=max(0.0, left)))
             except queue.Empty:
-                return
-            until = time.monotonic()  # take what else is there
+                if time.monotonic() >= until:
+                    return
+            else:
+                until = min(until, time.monotonic() + _GATHER)
 
     def look(self) -> bool:
         """Do what is to be done now; say whether there is anything to go on with."""
@@ -105,16 +116,18 @@ class Sending:
             return False
         self.record()
         now = self._now()
-        with self._begin() as connection:
-            self.more = self._fill(connection, now)
-            due = outbox.earliest(connection)
-            self._health = outbox.health(connection)
-            requests = self._claimed(connection, due, now)
+        taken: list[str] = []
+        try:
+            with self._begin() as connection:
+                self.more = self._fill(connection, now)
+                requests = self._claimed(connection, now, taken)
+        except BaseException:
+            self._ends = None
+            for handle in taken:
+                self._slots.done(handle)
+            raise
         for one in requests:
             self._client.send(one)
-        self._report.state(
-            [one for one in self._health.values() if one.endpoint in self._targets], self._behind
-        )
         self._tidy()
         return True
 
@@ -126,7 +139,7 @@ class Sending:
         outcomes = [self._outcome(one, now) for one in self._answers]
         with self._begin() as connection:
             outbox.record(connection, outcomes)
-            health = outbox.health(connection)
+            health = outbox.health(connection, sorted({one.row.endpoint for one in outcomes}))
         for answer, outcome in zip(self._answers, outcomes, strict=True):
             self._slots.done(answer.row.endpoint)
             self._report.outcome(outcome)
@@ -165,16 +178,19 @@ class Sending:
         self._ends = None if done.more else ends
         return done.more
 
-    def _claimed(self, connection: Connection, due: dict[str, datetime], now: datetime) -> list[Request]:
-        """Take what may be sent now, and return the requests for it."""
+    def _claimed(self, connection: Connection, now: datetime, slots: list[str]) -> list[Request]:
+        """Take what may be sent now, and return the requests for it; note whose slots are taken."""
         rows: list[Waiting] = []
+        due = outbox.earliest(connection)
         ready = [one for one, first in due.items() if first <= now and one in self._targets]
+        health = outbox.health(connection, ready) if ready else {}
         for handle in self._slots.in_turn(ready):
-            standing = _standing(self._health.get(handle))
+            standing = _standing(health.get(handle))
             number = self._slots.free(handle, standing)
             if number:
                 taken = outbox.claim(connection, handle, number, now, self._lease, self._node)
                 self._slots.take(handle, standing, len(taken))
+                slots += [handle] * len(taken)
                 rows += taken
         if not rows:
             return []
@@ -228,25 +244,36 @@ class Sending:
         self._targets.pop(target.handle, None)
 
     def _tidy(self) -> None:
-        """Let go of what nobody needs: of endpoints that are off or gone, and of old attempts."""
-        if time.monotonic() < self._tidy_at:
+        """Now and then tell how all fare, and let go of old attempts, and of what is off or gone."""
+        now = time.monotonic()
+        if now < self._tidy_at:
             return
-        with self._store.directory() as connection:
-            known = {one.handle for one in endpoints.list_all(connection)}
+        with self._begin() as connection:
+            health = outbox.health(connection)
+        self._report.state([one for one in health.values() if one.endpoint in self._targets], self._behind)
+        self._tidy_at = now + _STATE_EVERY
+        others = [one for one in health.values() if one.endpoint not in self._targets]
+        if others and now >= self._forget_at:
+            whole = self._forgotten(others)
+            self._forget_at = now + (_FORGET_EVERY if whole else 0.0)
         for handle in self._tried:
             with self._begin() as connection:
                 outbox.trim(connection, handle)
         self._tried.clear()
+
+    def _forgotten(self, others: list[Health]) -> bool:
+        """Give up what waits for endpoints that are off, forget those that are gone; say whether all is."""
+        with self._store.directory() as connection:
+            known = {one.handle for one in endpoints.list_all(connection)}
         whole = True
-        for handle, own in self._health.items():
-            if handle in self._targets:
-                continue
+        for own in others:
             with self._begin() as connection:
-                if handle not in known:
-                    whole = filling.forget(connection, handle) and whole
+                if own.endpoint not in known:
+                    whole = filling.forget(connection, own.endpoint) and whole
                 elif own.waiting:
-                    whole = outbox.empty(connection, handle, "it was switched off", self._now()) and whole
-        self._tidy_at = time.monotonic() + (_TIDY_EVERY if whole else 0.0)
+                    reason = "it was switched off"
+                    whole = outbox.empty(connection, own.endpoint, reason, self._now()) and whole
+        return whole
 
 
 def _standing(health: Health | None) -> Standing:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,11 @@ class Hooked:
         for type_ in types:
             self.node.write(event(type_, record))
         return record
+
+    def take(self) -> None:
+        """Have in the journal what was sent, as gatepost-events would at this moment."""
+        self.node.now = datetime.now(UTC)
+        self.node.take()
 
     @contextmanager
     def daemon(self, *settings: str) -> Iterator[Running]:

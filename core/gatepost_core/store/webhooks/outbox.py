@@ -140,11 +140,12 @@ def record(connection: Connection, outcomes: Sequence[Outcome]) -> None:
     """
     if not outcomes:
         return
+    box = webhook_outbox.c
     numbers = [one.row.id for one in outcomes]
-    known = set(
-        connection.execute(select(webhook_outbox.c.id).where(webhook_outbox.c.id.in_(numbers))).scalars()
-    )
-    here = [one for one in outcomes if one.row.id in known]
+    # Another journal may have taken the place of the one that they were taken from.
+    query = select(box.id, box.endpoint, box.event_id).where(box.id.in_(numbers))
+    known = {tuple(row) for row in connection.execute(query)}
+    here = [one for one in outcomes if (one.row.id, one.row.endpoint, one.row.event_id) in known]
     if not here:
         return
     connection.execute(insert(webhook_attempts), [_attempt(one) for one in here])
@@ -185,9 +186,12 @@ def promote(connection: Connection, rows: Sequence[Waiting], now: datetime) -> N
         connection.execute(_PROMOTE, values)
 
 
-def health(connection: Connection) -> dict[str, Health]:
-    """Return how each endpoint fares that something was to be sent to."""
-    return {row.endpoint: _health(row) for row in connection.execute(select(webhook_endpoints))}
+def health(connection: Connection, endpoints: Sequence[str] | None = None) -> dict[str, Health]:
+    """Return how each endpoint fares that something was to be sent to, or these."""
+    query = select(webhook_endpoints)
+    if endpoints is not None:
+        query = query.where(webhook_endpoints.c.endpoint.in_(endpoints))
+    return {row.endpoint: _health(row) for row in connection.execute(query)}
 
 
 def empty(connection: Connection, endpoint: str, reason: str, now: datetime) -> bool:
