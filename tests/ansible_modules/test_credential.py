@@ -69,11 +69,16 @@ def test_what_is_wanted_replaces_what_was_and_what_is_not_named_stays(gateway: G
     assert changed["changed"]
     (credential,) = gateway.credentials
     on = {name: value for name, value in credential["features"].items() if value not in (False, "off", [])}
-    assert on == {"dkim": True}
+    assert on == {"dkim": True, "tracking": "identified"}  # which is what nobody named
     assert (credential["senders"], credential["mode"]) == (["shop.example"], "sandbox")
     assert (credential["state"], credential["expires_at"]) == ("disabled", "2037-01-31T00:00:00Z")
     assert credential["header_add"] == ["X-Team: web"]
     assert not gateway(features=["dkim"], enabled=False, expires="2037-01-31")["changed"]
+    assert gateway(features=["tracking=off"])["changed"]
+    assert gateway.credentials[0]["features"]["tracking"] == "off"
+    assert not gateway(features=["tracking=off"])["changed"]
+    assert gateway(features=[])["changed"]
+    assert gateway.credentials[0]["features"]["tracking"] == "identified"
     assert gateway(senders=[], expires="never", header_add=[])["changed"]
     (credential,) = gateway.credentials
     assert (credential["senders"], credential["expires_at"], credential["header_add"]) == ([], None, [])

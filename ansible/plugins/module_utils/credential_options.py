@@ -36,6 +36,10 @@ def options(given: dict[str, Any], before: dict[str, Any] | None) -> list[str]:
     return words + headers(given, before)
 
 
+# What a feature is when nobody named it, other than off.
+USUALLY = {"tracking": "identified"}
+
+
 def features(wanted: list[str] | None, before: dict[str, Any] | None) -> list[str]:
     """Return the options that leave those features on that are wanted, and no other."""
     if wanted is None:
@@ -48,8 +52,9 @@ def features(wanted: list[str] | None, before: dict[str, Any] | None) -> list[st
         if name not in now or not is_so(now[name], value if equals else "on"):
             words.append(text)
     for name, value in now.items():
-        if name not in named and value not in (False, "off", []):
-            words.append(f"{name}=" if isinstance(value, list) else f"{name}=off")
+        usual = USUALLY.get(name, "off")
+        if name not in named and value not in ((False, "off", []) if usual == "off" else (usual,)):
+            words.append(f"{name}=" if isinstance(value, list) else f"{name}={usual}")
     return [word for one in words for word in ("--feature", one)]
 
 
