@@ -14,6 +14,7 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import uvloop
 
@@ -70,6 +71,7 @@ class Server:
         self._listener = listener
         self.parts, self.times = parts, times
         self.open: set[_Connection] = set()
+        self._noting: list[_Noting] = []
         self.held = 0
         self.draining = False
         self.flushing = ThreadPoolExecutor(_FLUSHING, thread_name_prefix="flush")
@@ -114,10 +116,49 @@ class Server:
         beat.cancel()
         await asyncio.sleep(0)
 
+    def note(self, loop: asyncio.AbstractEventLoop, one: _Noting) -> None:
+        """Keep a click or an open with all others of this turn of the loop, then have it answered.
+
+        Each call of the kernel gives Python's lock away: one for each click cost more than all the rest.
+        """
+        if not self._noting:
+            loop.call_soon(self._settle)
+        self._noting.append(one)
+
+    def _settle(self) -> None:
+        noted, self._noting = self._noting, []
+        self._keep([one.event for one in noted if one.kept])
+        for one in noted:
+            one.connection.settled(one)
+
+    def _keep(self, events: list[Happened]) -> None:
+        """Keep events; whatever becomes of that, the answers go out."""
+        try:
+            self.parts.records.note(events, utc_now())
+        except Exception as error:  # noqa: BLE001 - the reader gets where the link leads
+            if len(events) > 1:  # one of them cannot be kept
+                for event in events:
+                    self._keep([event])
+                return
+            self.parts.report.lost("spool")
+            log.error("event not kept", error=str(error))
+
     def _sweep(self) -> None:
         now = time.monotonic()
         for connection in [one for one in self.open if one.due <= now]:
             connection.abort()
+
+
+class _Noting(NamedTuple):
+    """An answer that waits for its event; ``kept``: within the bounds."""
+
+    connection: _Connection
+    request: Request
+    response: Response
+    event: Happened
+    kept: bool
+    client: str
+    began: float
 
 
 async def _beating(context: WorkerContext) -> None:
@@ -135,7 +176,7 @@ class _Connection(asyncio.Protocol):
         self._todo: deque[Request | Refused] = deque()
         self._before = b"" if server.times.proxy_protocol else None  # of a PROXY header, its first bytes
         self._peer = ""
-        self._busy = self._full = self._slow = self._over = self._last = False
+        self._busy = self._full = self._slow = self._over = self._last = self._noting = False
         self._held = 0
         self.due = 0.0
 
@@ -176,7 +217,7 @@ class _Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """Answer what has come, also where the client sends no more."""
-        self._last = bool(self._todo or self._busy or self._full)
+        self._last = bool(self._todo or self._busy or self._full or self._noting)
         return self._last
 
     def pause_writing(self) -> None:
@@ -196,7 +237,7 @@ class _Connection(asyncio.Protocol):
 
     def end_if_idle(self) -> None:
         """Close where nothing has begun."""
-        if not (self._todo or self._busy or self._full or self._reader.begun):
+        if not (self._todo or self._busy or self._full or self._noting or self._reader.begun):
             self._transport.close()
 
     def _after_proxy(self, data: bytes) -> bytes | None:
@@ -216,14 +257,14 @@ class _Connection(asyncio.Protocol):
 
     def _turn(self) -> None:
         """Go on with what is to be answered, until something is to be waited for."""
-        while self._todo and not (self._busy or self._full or self._over):
+        while self._todo and not (self._busy or self._full or self._over or self._noting):
             one = self._todo.popleft()
             try:
                 self._answer(one)
             except Exception as error:  # noqa: BLE001 - one request must not end the other connections
                 log.error("request failed", exc_info=error)
                 self._send(Response(500, pages.STRICT), keep_alive=False)
-        if self._over:
+        if self._over or self._noting:
             return
         if self._todo or self._busy or self._full:
             self._transport.pause_reading()
@@ -251,9 +292,12 @@ class _Connection(asyncio.Protocol):
         client = parts.proxies.client(self._peer, one.fields.get("x-forwarded-for", ""))
         answer = parts.site.answer(one, client)
         if isinstance(answer, Reply):
-            event = self._note(answer.event)
+            if answer.event is not None:
+                self._noting = True
+                self._server.note(self._loop, self._judged(one, answer.response, answer.event, client, began))
+                return
             self._reply(one, answer.response)
-            parts.report.answered("other", answer.response.status, client, event)
+            parts.report.answered("other", answer.response.status, client, None)
             parts.observe.seconds(time.monotonic() - began)
         elif isinstance(answer, Image):
             seen = one.fields.get("if-none-match", "")
@@ -262,22 +306,27 @@ class _Connection(asyncio.Protocol):
         else:
             self._later(self._server.flushing.submit(_kept, parts.records, answer), one, client, answer)
 
-    def _note(self, event: Happened | None) -> Happened | None:
-        """Keep a click or an open and return it; whatever becomes of that, the answer goes out."""
-        if event is None:
-            return None
-        parts, now = self._server.parts, time.monotonic()
-        if not parts.bounds.admit(event.message, event.about, now):
+    def _judged(
+        self, one: Request, response: Response, event: Happened, client: str, began: float
+    ) -> _Noting:
+        """Return what is to be kept and answered: within the bounds or not, one of many at once or not."""
+        parts = self._server.parts
+        kept = parts.bounds.admit(event.message, event.about, began)
+        if not kept:
             parts.report.lost("bound")
-            return event
-        if event.type == "clicked" and parts.bursts.too_many(event.message, event.about, now):
+        elif event.type == "clicked" and parts.bursts.too_many(event.message, event.about, began):
             event = event.judged(BURST)
-        try:
-            parts.records.note(event, utc_now())
-        except Exception as error:  # noqa: BLE001 - the reader gets where the link leads
-            parts.report.lost("spool")
-            log.error("event not kept", error=str(error))
-        return event
+        return _Noting(self, one, response, event, kept, client, began)
+
+    def settled(self, one: _Noting) -> None:
+        """Answer: the event is kept, as far as it can be."""
+        self._noting = False
+        parts = self._server.parts
+        parts.report.answered("other", one.response.status, one.client, one.event)
+        parts.observe.seconds(time.monotonic() - one.began)
+        if not self._over:
+            self._reply(one.request, one.response)
+            self._turn()
 
     def _later(self, work: Future[Response], one: Request, client: str, kept: Keep | None) -> None:
         self._busy = True

@@ -61,7 +61,7 @@ def ask(recipient: str) -> Response:
     return _page(
         200,
         "Unsubscribe",
-        f"<p>Shall <strong>{escape(recipient)}</strong> get no more of these messages?</p>"
+        f"<p>Stop sending these messages to <strong>{escape(recipient)}</strong>?</p>"
         '<form method="post"><input type="hidden" name="confirm" value="yes">'
         "<button>Unsubscribe</button></form>",
     )
@@ -69,7 +69,7 @@ def ask(recipient: str) -> Response:
 
 def done(recipient: str) -> Response:
     """Return the page after it."""
-    text = f"<p><strong>{escape(recipient)}</strong> is to get no more of these messages.</p>"
+    text = f"<p>These messages will no longer be sent to <strong>{escape(recipient)}</strong>.</p>"
     return _page(200, "You are unsubscribed", text)
 
 

@@ -7,7 +7,7 @@ unsubscribes have a quarter of that beside it, so that no flood of clicks keeps 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 
@@ -31,9 +31,9 @@ class Records:
         self._notes = Notes(folder, size=settings.segment_size, most=most, report=_told, lost=lost)
         self._writer = Writer(folder, size=settings.segment_size, most=most + most // 4)
 
-    def note(self, event: Happened, now: datetime) -> None:
-        """Hand a click or an open to the kernel; flushed within a second. Never waits. Raises ValueError."""
-        self._notes.append(_entry(event, now))
+    def note(self, events: Iterable[Happened], now: datetime) -> None:
+        """Hand clicks and opens to the kernel; flushed within a second. Never waits. Raises ValueError."""
+        self._notes.extend([_entry(event, now) for event in events])
 
     def keep(self, event: Happened, now: datetime) -> None:
         """Have an event on disk. Raises SpoolError; ValueError for what no event may hold."""

@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gatepost_core.spool import entry
@@ -57,20 +57,31 @@ class Notes:
 
     def append(self, one: Entry) -> None:
         """Keep an entry. Never waits and never fails, but with ValueError for what cannot be kept."""
-        entry.check((one,))
-        with self._lock:
-            if not self._open or not self._written(one):
-                if len(self._kept) == self._kept.maxlen:
-                    self._lost()
-                self._kept.append(one)
-                if self._open:
-                    self._open = False
-                    self._go.set()
+        self.extend((one,))
 
-    def _written(self, one: Entry) -> bool:
-        """Write an entry, if there is room and no fault. Called with the lock."""
+    def extend(self, several: Sequence[Entry]) -> None:
+        """Keep some entries, with one call of the kernel. Raises ValueError, and keeps none then."""
+        entry.check(several)
+        with self._lock:
+            if self._open and self._written(several):
+                return
+            for one in several:
+                if not self._open or not self._written((one,)):
+                    self._wait(one)
+
+    def _wait(self, one: Entry) -> None:
+        """Keep an entry in memory until it can be written. Called with the lock."""
+        if len(self._kept) == self._kept.maxlen:
+            self._lost()
+        self._kept.append(one)
+        if self._open:
+            self._open = False
+            self._go.set()
+
+    def _written(self, several: Sequence[Entry]) -> bool:
+        """Write entries, if there is room for all and no fault. Called with the lock."""
         pen = self._pen
-        piece = entry.encode(pen.id, (one,))
+        piece = entry.encode(pen.id, several)
         if len(piece) > pen.room:
             return False
         try:
