@@ -10,7 +10,7 @@ import click
 
 from gatepost_cli import behind, listing
 from gatepost_cli.complete import credential_names
-from gatepost_cli.event_view import account_names, data_of
+from gatepost_cli.event_view import account_names, data_of, line_of
 from gatepost_cli.group import Group
 from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import Table, emit, emit_each, facts, on_terminal, stamp
@@ -146,7 +146,7 @@ def _data(record: MessageRecord) -> dict[str, Any]:
 
 def _outcomes(recipients: list[Recipient], told: list[Event]) -> list[tuple[str, str]]:
     states = [(f"<{one.address}>", f"{one.state}, {stamp(one.since)}") for one in recipients if one.since]
-    return states + [(stamp(one.time) or "", f"{one.type} {one.recipient}".strip()) for one in told]
+    return states + [(stamp(one.time) or "", line_of(one)) for one in told]
 
 
 def _state(one: Recipient) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from gatepost_core.settings import EventsSettings, Settings, SettingsError
 from gatepost_core.spool import check as check_folders
 from gatepost_core.store.opening import open_backend
 from gatepost_events.ingesting import Ingesting
+from gatepost_events.maillog.follower import Follower
 from gatepost_events.making import Making
 from gatepost_events.peers import Peers
 from gatepost_events.report import OrderReporter, Reporter
@@ -62,6 +63,7 @@ def serve(boot: Boot[EventsSettings]) -> int:
             ingester,
             keep=spool.keep * 3600,
             most=spool.limits,
+            log=Follower(events.log, events.log_names, ingester),
         )
         keeper, peers, making = store.keeper(), Peers(events.users), Making(store, utc_now)
         last_seconds = _LAST_SHARE * events.drain_seconds

@@ -36,12 +36,14 @@ class Reporter:
         self._refused = metrics.counter(
             "refused_total", "Entries that their stream may not hold, which are not recorded.", ("stream",)
         )
+        self._lost = metrics.counter("log_lost_total", "Lines that the mail log must have had, and had not.")
+        self._unread = metrics.gauge("log_unread", "1 while the mail log cannot be read.")
         self._retired = metrics.counter("retired_total", "Files of the spool that made room.")
         pruned = metrics.counter("pruned_total", "What was older than it is kept.", ("kind",))
         self._old_messages, self._old_events = (pruned.labels(kind) for kind in ("message", "event"))
         self._suppressed = metrics.counter("suppressed_total", "Addresses suppressed by events.", ("reason",))
         self._all_taken = time.monotonic()
-        self._fault = self._not_kept = ""
+        self._fault = self._not_kept = self._log_problem = ""
         self._said = 0.0
         self._told: set[Segment] = set()
         self._told_refused: set[tuple[str, str]] = set()
@@ -65,9 +67,22 @@ class Reporter:
                 log.error(
                     "a file of the spool is not read on", stream=stream, segment=number.hex(), reason=why
                 )
+        self._log(done)
         if done.taken is not None:
             self._count(done.taken)
             self._tell_refused(done.taken)
+
+    def _log(self, done: Round) -> None:
+        if done.lost:
+            self._lost.inc(done.lost)
+            log.warning("the mail log has lost lines; what they told of is not known", lines=done.lost)
+        if done.log_problem != self._log_problem:
+            self._unread.set(bool(done.log_problem))
+            if done.log_problem:
+                log.error("the mail log cannot be read; deliveries are not known", reason=done.log_problem)
+            else:
+                log.info("the mail log is read", was=self._log_problem)
+            self._log_problem = done.log_problem
 
     def _count(self, taken: Took) -> None:
         for counter, number in (

@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from gatepost_core import spool
+from gatepost_core.domain.outcomes import Logged
 from gatepost_core.spool import Batch
 from gatepost_core.store.backend import Ingester, Took
 from gatepost_core.store.ingest.streams import STREAMS
@@ -24,7 +25,36 @@ _STREAM_MOST: Final = 4_000
 # A segment that could not be read for a reason of this machine is looked at again after so many seconds.
 _AGAIN: Final = 60.0
 
+# The stream with messages themselves, of which the log tells by their queue ids.
+_RECORDS: Final = "milter"
+
 Segment = tuple[str, bytes]
+
+
+class Log(Protocol):
+    """The mail log, read beside the spool (``maillog.follower``)."""
+
+    @property
+    def more(self) -> bool:
+        """Whether there is more to read at once."""
+        ...
+
+    @property
+    def problem(self) -> str:
+        """Why it cannot be read now; '' while it is."""
+        ...
+
+    def read(self) -> Logged | None:
+        """Return what it tells that is not committed; None for nothing. Raises StoreUnavailable."""
+        ...
+
+    def committed(self) -> None:
+        """Go on from here: the store has it."""
+        ...
+
+    def close(self) -> None:
+        """Read anew from where the store is, the next time."""
+        ...
 
 
 @dataclass(slots=True)
@@ -41,7 +71,8 @@ class _Stream:
 class Round:
     """What one round did. ``taken`` is None where nothing was there; ``more``: not all was read.
 
-    ``stopped``: segments that are not read on, and why; ``aside``: files that were set aside, and why.
+    ``stopped``: segments that are not read on, and why; ``aside``: files that were set aside, and why;
+    ``lost``: lines that the mail log must have had; ``log_problem``: why it cannot be read, else ''.
     """
 
     taken: Took | None
@@ -49,11 +80,14 @@ class Round:
     more: bool
     stopped: dict[Segment, str]
     aside: dict[Path, str]
+    lost: int = 0
+    log_problem: str = ""
 
 
 class Rounds:
     """For one thread. ``most`` of each stream: bytes that it may have; ``keep``: seconds (``spool.retire``).
 
+    ``log``: the mail log. It is read before the spool, so whatever it tells of has its record there.
     ``clock`` and ``now``: monotonic seconds, and seconds since 1970.
     """
 
@@ -64,12 +98,14 @@ class Rounds:
         *,
         keep: float,
         most: Mapping[str, int],
+        log: Log | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
         self._keep = keep
         self._most = most
+        self._log = log
         self._clock = clock
         self._now = now
         self._streams = {name: _Stream(directory / name) for name in STREAMS}
@@ -84,6 +120,8 @@ class Rounds:
             return self._round()
         except BaseException:
             self._known = False
+            if self._log is not None:
+                self._log.close()
             raise
 
     def _learn(self) -> None:
@@ -98,23 +136,30 @@ class Rounds:
         self._known = True
 
     def _round(self) -> Round:
+        logged = self._log.read() if self._log is not None else None
         batches: list[tuple[str, Batch]] = []
-        more = False
+        more = behind = False
         for name, stream in self._streams.items():
             read = list(self._read(stream))
-            more = more or any(len(batch.entries) >= _SEGMENT_MOST for batch in read)
             number = sum(len(batch.entries) for batch in read)
-            more = more or number >= _STREAM_MOST
+            left = number >= _STREAM_MOST or any(len(one.entries) >= _SEGMENT_MOST for one in read)
+            more, behind = more or left, behind or (left and name == _RECORDS)
             # Of a segment in which nothing has come the store need not hear.
             batches += [(name, one) for one in read if one.entries or one.finished or one.fault]
-        taken = self._store.take(batches) if batches else None
+        if behind:  # a message's record may be among what is still to be read: the log waits for it
+            logged = None
+        taken = self._store.take(batches, logged) if batches or logged is not None else None
+        lost, problem = 0, self._log.problem if self._log is not None else ""
+        if self._log is not None and logged is not None:
+            self._log.committed()
+            more, lost = more or self._log.more, logged.lost
         aside, self._aside = self._aside, {}
         if taken is None:
-            return Round(None, 0, more, {}, aside)
+            return Round(None, 0, more, {}, aside, 0, problem)
         entries = sum(len(batch.entries) for _, batch in batches)
         stopped = dict(taken.stopped)
         self._note(batches, stopped)
-        return Round(taken, entries, more, stopped, aside)
+        return Round(taken, entries, more, stopped, aside, lost, problem)
 
     def _read(self, stream: _Stream) -> Iterator[Batch]:
         now = self._clock()

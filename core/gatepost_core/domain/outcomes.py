@@ -1,16 +1,24 @@
-"""What becomes of a message and of each of its recipients, as events tell it. Pure."""
+"""What becomes of a message and of each of its recipients: as events tell it, and as the mail log does. Pure.
+
+gatepost-events reads the log, which names queue ids, and makes ``Told`` and ``Logged``; the store knows which
+messages these are.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
 
 ACCEPTED: Final = "accepted"
+QUEUED: Final = "queued"
+NOT_QUEUED: Final = "not-queued"
 DELIVERED: Final = "delivered"
 # The state that an event of a type puts a recipient in; other types change none.
 STATE_AFTER: Final[Mapping[str, str]] = {
     "held": "held",
-    "released": ACCEPTED,
+    "released": QUEUED,
+    "refused": NOT_QUEUED,
     "delivered": DELIVERED,
     "deferred": "deferred",
     "suppressed": "suppressed",
@@ -18,8 +26,45 @@ STATE_AFTER: Final[Mapping[str, str]] = {
     "failed": "failed",
 }
 # The best first.
-STATES: Final = (DELIVERED, ACCEPTED, "held", "deferred", "suppressed", "bounced", "failed")
+STATES: Final = (
+    DELIVERED, ACCEPTED, QUEUED, "held", "deferred", "suppressed", "bounced", "failed", NOT_QUEUED,
+)  # fmt: skip
 _RANKS = {state: rank for rank, state in enumerate(STATES)}
+
+
+class Told(NamedTuple):
+    """What happened to the message with a queue id, or to one recipient of it (else '').
+
+    ``at``: microseconds since 1970; ``whole``: only its second is known. ``line``: what the id is made of.
+    """
+
+    queue_id: str
+    type: str
+    recipient: str
+    at: int
+    whole: bool
+    detail: Mapping[str, Any]
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """What one reading of the log told.
+
+    ``told``: in the order of the log; ``queued``: queue ids that were taken up first, and when, as in
+    ``Told``; ``position``: how far it was read, for whoever reads it; ``kept``: what that one has to
+    remember of queue ids, as text, where it changed, and ``gone`` those of which nothing more comes.
+    ``lost``: how many lines are missing, as accounts show; ``line_at``: time of the last line, in
+    microseconds; 0 where there was none.
+    """
+
+    position: str
+    told: Sequence[Told] = ()
+    queued: Mapping[str, int] = field(default_factory=dict)
+    kept: Mapping[str, str] = field(default_factory=dict)
+    gone: Sequence[str] = ()
+    lost: int = 0
+    line_at: int = 0
 
 
 def status(states: Iterable[str]) -> str:

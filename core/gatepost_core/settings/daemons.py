@@ -228,6 +228,16 @@ class EventsSettings(Daemon):
         description="Most seconds from one look into the spool to the next. While mail flows, it is looked "
         "at up to fifty times a second.",
     )
+    log: str = Field(
+        default="auto",
+        description="Postfix's log, which tells what becomes of messages: auto, journal (journald's), the "
+        "path of a file, or none. auto: /var/log/mail.log or /var/log/maillog if somebody wrote to it within "
+        "a day, else the journal.",
+    )
+    log_names: tuple[str, ...] = Field(
+        default=("postfix",),
+        description="What lines of instances of Postfix begin with that count (syslog_name).",
+    )
     prune_interval: Annotated[float, Field(ge=1, le=86_400)] = Field(
         default=3600.0,
         description="Seconds from one look for what is older than store.keep_days, or its account's own "

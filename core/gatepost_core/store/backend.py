@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 if TYPE_CHECKING:  # settings are told without SQLAlchemy, which takes a tenth of a second to load
     from sqlalchemy import Connection
 
+    from gatepost_core.domain.outcomes import Logged
     from gatepost_core.domain.suppressing import Suppression
     from gatepost_core.spool import Batch
     from gatepost_core.store.sqlite.reader import Reader
@@ -75,8 +76,18 @@ class Ingester(Protocol):
         """Return the segments that are taken to their ends and not gone yet, by stream."""
         ...
 
-    def take(self, batches: Iterable[tuple[str, Batch]]) -> Took:
-        """Commit entries, each batch with its stream's name, and positions, in one transaction."""
+    def take(self, batches: Iterable[tuple[str, Batch]], logged: Logged | None = None) -> Took:
+        """Commit entries, each batch with its stream's name, and positions, in one transaction.
+
+        With them goes what the mail log told, and how far it was read.
+        """
+        ...
+
+    def logged(self) -> tuple[str, dict[str, str], float | None]:
+        """Return how far the mail log was read ('' for not at all) and what its reader remembers.
+
+        The third: when the oldest message was accepted, in seconds since 1970.
+        """
         ...
 
     def forget(self, stream: str, segments: Iterable[bytes]) -> None:

@@ -356,6 +356,30 @@ positions = Table(
     sqlite_with_rowid=False,
 )
 
+# How far each node has read its mail log, as its reader wrote it, and what was amiss.
+log_positions = Table(
+    "log_positions",
+    journal,
+    Column("node", Integer, primary_key=True, autoincrement=False),
+    Column("position", Text, nullable=False),
+    # When it was read, and the time of the last line of Postfix's.
+    Column("read_at", UtcDateTime, nullable=False),
+    Column("line_at", UtcDateTime),
+    # Lines that must have been there and were not, since ever, and when that was noticed last.
+    Column("lost", BigInteger, nullable=False, server_default="0"),
+    Column("lost_at", UtcDateTime),
+)
+
+# Queue ids that are in a node's queue, and what the reader of the log has to remember of them.
+log_queue = Table(
+    "log_queue",
+    journal,
+    Column("node", Integer, primary_key=True, autoincrement=False),
+    Column("queue_id", String(32), primary_key=True),
+    Column("state", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 credential_usage = Table(
     "credential_usage",
     journal,

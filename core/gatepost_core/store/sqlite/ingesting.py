@@ -12,7 +12,9 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from gatepost_core.domain import ids
 from gatepost_core.domain.errors import StoreUnavailable
+from gatepost_core.domain.outcomes import Logged
 from gatepost_core.spool import Batch
 from gatepost_core.store.ingest import intake
 from gatepost_core.store.ingest.hours import Hours, Keys
@@ -65,8 +67,22 @@ class Ingester:
             found.setdefault(stream, set()).add(bytes.fromhex(segment))
         return found
 
-    def take(self, batches: Iterable[tuple[str, Batch]]) -> Taken:
+    def logged(self) -> tuple[str, dict[str, str], float | None]:
+        """Return how far the mail log was read, and what its reader remembers of each queue id.
+
+        The third: when the oldest message was accepted, in seconds since 1970.
+        """
+        position = [text for (text,) in self._of_node("position FROM log_positions")]
+        kept = dict(self._of_node("queue_id, state FROM log_queue"))
+        with self._used() as connection:
+            oldest = connection.execute("SELECT min(id) FROM messages").fetchone()[0]
+        at = int.from_bytes(ids.to_bytes(oldest)[:6], "big") / 1000 if oldest else None
+        return position[0] if position else "", kept, at
+
+    def take(self, batches: Iterable[tuple[str, Batch]], logged: Logged | None = None) -> Taken:
         """Commit the entries of batches, each with its stream's name, and their positions.
+
+        With them goes what the mail log told, and how far it was read.
 
         They were read from the positions of one file. Where another has taken its place meanwhile (a restored
         backup), its positions are others, and nothing is written.
@@ -80,7 +96,7 @@ class Ingester:
                     f"{database_file(self._url)} was replaced: its positions are read anew"
                 )
         with self._writing() as connection:
-            return Taking(connection, self._node, self._hours, self._now).take(found)
+            return Taking(connection, self._node, self._hours, self._now).take(found, logged)
 
     def forget(self, stream: str, segments: Iterable[bytes]) -> None:
         """Note that segments are gone. Their positions stay for a year: a backup may have them still."""

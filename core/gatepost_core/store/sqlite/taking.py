@@ -14,7 +14,9 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from gatepost_core.domain import outcomes, spooled
+from gatepost_core.domain.outcomes import Logged
 from gatepost_core.domain.spooled import Accepted, Event, Row
+from gatepost_core.store.ingest import logged as log
 from gatepost_core.store.ingest.hours import Hours
 from gatepost_core.store.ingest.intake import (
     Intake,
@@ -65,6 +67,18 @@ _STATE = (
     "UPDATE recipients SET state = ?1, state_at = ?2 WHERE message_id = ?3 AND (state_at IS NULL OR state_at "
     "<= ?2)"
 )
+_QUEUED = (
+    f"UPDATE recipients SET state = ?1, state_at = ?2 WHERE message_id = ?3 AND state = '{outcomes.ACCEPTED}'"  # noqa: S608
+)
+_QUEUED_WHOLE = f"UPDATE messages SET status = ?1 WHERE id = ?2 AND status = '{outcomes.ACCEPTED}'"  # noqa: S608
+_KEPT = _insert("log_queue", ("node", "queue_id", "state"), "INSERT OR REPLACE")
+_GONE = "DELETE FROM log_queue WHERE node = ? AND queue_id = ?"
+_LOG_POSITION = (
+    _insert("log_positions", ("node", "position", "read_at", "line_at", "lost", "lost_at"))
+    + " ON CONFLICT (node) DO UPDATE SET position = excluded.position, read_at = excluded.read_at, line_at = "
+    "coalesce(excluded.line_at, line_at), lost = lost + excluded.lost, lost_at = coalesce(excluded.lost_at, "
+    "lost_at)"
+)
 _STATE_OF_ONE = f"{_STATE} AND address = ?4"
 # A list of any length, as one value of one prepared statement.
 _AMONG = "IN (SELECT value FROM json_each(?))"
@@ -112,14 +126,15 @@ class Taking:
         # whoever follows begins after the last that he has seen.
         self._sequence = max(newest or 0, int(now.timestamp() * 1000))
 
-    def take(self, found: Intake) -> Taken:
+    def take(self, found: Intake, logged: Logged | None = None) -> Taken:
         """Write all of it. Raises the driver's errors."""
         run = self._connection.executemany
         messages = self._messages(found.accepted)
         run(_USED, found.used.values())
         waiting = self._first("SELECT EXISTS (SELECT 1 FROM pending_events)")
         moved = self._moved(messages) if waiting else {}
-        events, pending = self._events(found.events, moved)
+        told = self._logged(logged) if logged is not None else {}
+        events, pending = self._events(found.events | told, moved)
         expired = self._expire() if waiting else 0
         run(_COUNT, self._counts())
         run(
@@ -168,6 +183,36 @@ class Taking:
             self._hours.add(event.at, of, event.type, whose.tags, domains)
         self._change_states([one.event for one in here])
         return len(here), self._keep([one for one in new if one.event.message not in messages])
+
+    def _logged(self, logged: Logged) -> dict[str, Noted]:
+        """Note how far the log was read and what was taken up; return events of messages that are known.
+
+        Other queue ids are of mail that Gatepost has no part in.
+        """
+        query = f"SELECT queue_id, id, created_at FROM messages WHERE queue_id {_AMONG}"  # noqa: S608
+        known = log.newest(self._among(query, log.queue_ids(logged)))
+        run = self._connection.executemany
+        queued = [
+            (outcomes.QUEUED, log.spelled(log.moment(at)), known[number].id)
+            for number, at in logged.queued.items()
+            if number in known and log.fits(known[number], at)
+        ]
+        run(_QUEUED, queued)
+        run(_QUEUED_WHOLE, [(state, message) for state, _, message in queued])
+        run(_KEPT, [(self._node, number, text) for number, text in logged.kept.items()])
+        run(_GONE, [(self._node, number) for number in logged.gone])
+        now = time_out(self._now)
+        line_at = log.spelled(log.moment(logged.line_at)) if logged.line_at else None
+        lost_at = now if logged.lost else None
+        self._connection.execute(
+            _LOG_POSITION, (self._node, logged.position, now, line_at, logged.lost, lost_at)
+        )
+        told = [
+            log.noted(one, known[one.queue_id])
+            for one in logged.told
+            if one.queue_id in known and log.fits(known[one.queue_id], one.at)
+        ]
+        return {one.id: one for one in told}
 
     def _event(self, one: Noted, whose: _Whose) -> tuple[object, ...]:
         event = spooled.without_reader(one.event)

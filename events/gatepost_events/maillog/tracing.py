@@ -1,0 +1,286 @@
+"""What becomes of each queue id: from entries of the log to outcomes of recipients. Pure.
+
+Accounts find lines that the log lost: each time a message is taken up, qmgr(8) says how many recipients it
+still has, and each of them has an outcome before the message is taken up again or removed. What is missing is
+counted, and nothing is made up for it. What has to be remembered is a small text for each queue id that is
+still in the queue, which goes to the store with the position.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from gatepost_core.domain.failures import classify, permanent
+from gatepost_core.domain.outcomes import Told
+from gatepost_core.domain.texts import bounded
+from gatepost_events.maillog.entries import (
+    Active,
+    Came,
+    Entry,
+    Expired,
+    Held,
+    Outcome,
+    Refused,
+    Released,
+    Removed,
+)
+from gatepost_events.maillog.lines import Line
+
+TEXT_MOST: Final = 1_000
+# Queue ids that are remembered; a queue has seldom more. The oldest are forgotten.
+ITEMS_MOST: Final = 200_000
+_CODE_LENGTH: Final = 3
+# Of the last attempt's text, for a failure that comes of time.
+_REMEMBERED: Final = 300
+_NEVER: Final = (0, "", "")
+# Where among what is kept the time of the first line is.
+_BEGAN: Final = ""
+# The digits of long queue ids: 6 of seconds and 4 of microseconds (src/global/mail_queue.h).
+_DIGITS: Final = "0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz"
+_SECONDS, _TIME = 6, 10
+_SECOND: Final = 1_000_000
+_TYPES: Final = {"sent": "delivered", "deferred": "deferred", "softbounce": "deferred", "bounced": "failed"}
+
+
+@dataclass(slots=True)
+class Item:
+    """A queue id that is in the queue. ``root``: that of the message's record.
+
+    ``expected``: recipients that it has; -1 where nobody said so. ``done``: final outcomes; ``seen``: others
+    of the present attempt. ``waiting``: of each recipient without a final outcome, by ``to`` and ``orig_to``,
+    its attempts so far, and status and text of the last one.
+    """
+
+    root: str
+    expected: int = -1
+    done: int = 0
+    seen: int = 0
+    waiting: dict[str, tuple[int, str, str]] = field(default_factory=dict)
+
+    def text(self) -> str:
+        """Return it as text."""
+        values = [self.root, self.expected, self.done, self.seen, self.waiting]
+        return json.dumps(values, separators=(",", ":"))
+
+    @classmethod
+    def read(cls, text: str) -> Item:
+        """Return what ``text`` wrote."""
+        root, expected, done, seen, waiting = json.loads(text)
+        return cls(root, expected, done, seen, {to: (one[0], one[1], one[2]) for to, one in waiting.items()})
+
+
+def born(number: str) -> int:
+    """Return when a queue id was given, in microseconds since 1970; 0 for one that does not tell.
+
+    postconf(5), enable_long_queue_ids: seconds and microseconds, then z.
+    """
+    if len(number) <= _TIME or number[_TIME] != "z":
+        return 0
+    seconds, micro = number[:_SECONDS], number[_SECONDS:_TIME]
+    return _number(seconds) * _SECOND + _number(micro)
+
+
+def _number(digits: str) -> int:
+    value = 0
+    for digit in digits:
+        value = value * len(_DIGITS) + _DIGITS.index(digit)
+    return value
+
+
+class Tracing:
+    """All queue ids that are in the queue. ``kept``: what ``changes`` returned, all together.
+
+    ``told``, ``queued``, ``lost``: as in ``domain.logged``, since ``committed``.
+    """
+
+    def __init__(self, kept: Mapping[str, str]) -> None:
+        self._items = {number: Item.read(text) for number, text in kept.items() if number}
+        self._stored = set(kept)
+        self._changed: set[str] = set()
+        # Time of the first line ever: of queue ids that are older not all was read.
+        self._began = int(kept[_BEGAN]) if _BEGAN in kept else 0
+        self.told: list[Told] = []
+        self.queued: dict[str, int] = {}
+        self.lost = 0
+
+    def feed(self, line: Line, entry: Entry) -> None:
+        """Take in what a line says."""
+        if not self._began:
+            self._began = line.at + _SECOND
+            self._changed.add(_BEGAN)
+        match entry:
+            case Outcome():
+                self._outcome(line, entry)
+            case Active():
+                self._active(line, entry)
+            case Removed():
+                self._removed(line, entry)
+            case Expired():
+                self._expired(line, entry.id)
+            case Came():
+                self._came(entry)
+            case Refused():
+                self._refused(line, entry)
+            case Held():
+                self._message(line, "held", entry.id, {"source": "log", "reason": entry.text})
+            case Released():
+                self._message(line, "released", entry.id, {"source": "log"})
+            case _:
+                pass
+
+    def changes(self) -> tuple[dict[str, str], list[str]]:
+        """Return what changed of what is to be remembered since ``committed``: texts, and what is gone."""
+        kept = {number: self._items[number].text() for number in self._changed if number in self._items}
+        if _BEGAN in self._changed:
+            kept[_BEGAN] = str(self._began)
+        gone = [number for number in self._changed if number not in kept and number in self._stored]
+        return kept, gone
+
+    def committed(self) -> None:
+        """Forget what was told: it is in the store."""
+        kept, gone = self.changes()
+        self._stored.update(kept)
+        self._stored.difference_update(gone)
+        self._changed.clear()
+        self.told, self.queued, self.lost = [], {}, 0
+
+    def _new(self, number: str, item: Item) -> Item:
+        if len(self._items) >= ITEMS_MOST:
+            oldest = next(iter(self._items))
+            del self._items[oldest]
+            self._changed.add(oldest)
+        self._items[number] = item
+        self._changed.add(number)
+        return item
+
+    def _unseen(self, number: str) -> bool:
+        """Say whether all that there was of a queue id must have been read, and nothing was."""
+        return number not in self._items and born(number) >= self._began > 0
+
+    def _active(self, line: Line, entry: Active) -> None:
+        item = self._items.get(entry.id)
+        if item is None:
+            whole = self._unseen(entry.id)
+            item = self._new(entry.id, Item(entry.id, entry.recipients if whole else -1))
+            self.queued[item.root] = line.at
+            return
+        self._changed.add(entry.id)
+        if item.expected < 0 and item.root != entry.id and not item.done:
+            item.expected = entry.recipients  # queued anew: it begins with those who are left
+            return
+        self._account(item)
+        item.seen = 0
+
+    def _account(self, item: Item) -> None:
+        """Count what the attempt that ends now should have had, and had not."""
+        if item.expected >= 0:
+            missing = max(0, item.expected - item.done - item.seen)
+            self.lost += missing
+            item.expected -= missing
+
+    def _outcome(self, line: Line, entry: Outcome) -> None:
+        type_ = _TYPES.get(entry.result)
+        if type_ is None:  # verify(8) asks whether an address could be delivered to
+            return
+        self.lost += self._unseen(entry.id)
+        item = self._items.get(entry.id) or self._new(entry.id, Item(entry.id))
+        self._changed.add(entry.id)
+        key = f"{entry.to} {entry.original}" if entry.original else entry.to
+        attempt = item.waiting.pop(key, _NEVER)[0] + 1
+        if type_ == "deferred":
+            item.seen += 1
+            item.waiting[key] = (attempt, entry.status, bounded(entry.text, _REMEMBERED))
+        else:
+            item.done += 1
+        detail: dict[str, Any] = {
+            "source": "log",
+            "relay": bounded(entry.relay, TEXT_MOST),
+            "status": entry.status,
+            "reply": bounded(entry.text, TEXT_MOST),
+            "delay": entry.delay,
+            "delays": entry.delays,
+            "attempt": attempt,
+            "queue_id": entry.id,
+        }
+        if entry.original:
+            detail["final_recipient"] = entry.to
+        if type_ == "failed":
+            detail |= _failure(entry.status, entry.text)
+        self._tell(line, type_, item.root, entry.original or entry.to, detail)
+
+    def _removed(self, line: Line, entry: Removed) -> None:
+        self.lost += self._unseen(entry.id)
+        item = self._items.pop(entry.id, None)
+        if item is None:
+            return
+        self._changed.add(entry.id)
+        if entry.by_hand:
+            self._fail(line, item, entry.id, "removed from the queue by hand")
+        elif item.expected >= 0 and item.done + item.seen >= item.expected:
+            # Each recipient has its outcome, so nothing is to be told of the queue.
+            self.queued.pop(item.root, None)
+        else:
+            self._account(item)
+
+    def _expired(self, line: Line, number: str) -> None:
+        item = self._items.get(number)
+        if item is not None:
+            self._changed.add(number)
+            self._fail(line, item, number, "given up, too long in the queue")
+            item.done += len(item.waiting)
+            item.seen = 0
+            item.waiting.clear()
+
+    def _fail(self, line: Line, item: Item, number: str, why: str) -> None:
+        """Tell that those who wait will get nothing; the class is that of their last attempt."""
+        for key, (attempts, status, said) in item.waiting.items():
+            to, _, original = key.partition(" ")
+            detail: dict[str, Any] = {
+                "source": "log",
+                "status": status,
+                "reply": f"{why}; at last: {said}",
+                "attempt": attempts,
+                "queue_id": number,
+                **_failure(status, said),
+                "permanent": False,
+            }
+            self._tell(line, "failed", item.root, original or to, detail)
+
+    def _came(self, entry: Came) -> None:
+        """Follow a message that was queued anew (postsuper -r): its old queue id does not come again."""
+        if entry.original and not entry.client:
+            before = self._items.pop(entry.original, None) or Item(entry.original)
+            self._changed.add(entry.original)
+            self._new(entry.id, Item(before.root, waiting=before.waiting))
+
+    def _refused(self, line: Line, entry: Refused) -> None:
+        if not entry.discarded:
+            self._message(line, "refused", entry.id, {"source": "log", "reason": entry.text})
+
+    def _message(self, line: Line, type_: str, number: str, detail: Mapping[str, Any]) -> None:
+        item = self._items.get(number)
+        self._tell(line, type_, item.root if item is not None else number, "", detail)
+
+    def _tell(self, line: Line, type_: str, root: str, recipient: str, detail: Mapping[str, Any]) -> None:
+        words = f"{line.at // _SECOND} {line.text} {recipient}"
+        self.told.append(Told(root, type_, recipient, line.at, line.whole, detail, words))
+
+
+def _failure(status: str, text: str) -> dict[str, Any]:
+    """Return what a failure means."""
+    code = _code(text)
+    return {
+        "class": classify(status, code, text).value,
+        "permanent": permanent(status, code, text),
+        "code": code,
+    }
+
+
+def _code(text: str) -> str:
+    """Return the code of a reply: smtp(8) writes ``host mx[192.0.2.1] said: 550 …``."""
+    _, said, reply = text.partition(" said: ")
+    code = (reply if said else text)[:_CODE_LENGTH]
+    return code if code.isascii() and code.isdecimal() and code[0] in "45" else ""

@@ -1,0 +1,1 @@
+"""Reading Postfix's log."""

@@ -1,0 +1,164 @@
+"""From lines to what became of recipients; accounts of what must be there."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from gatepost_core.domain.outcomes import Told
+from gatepost_events.maillog.tracing import Tracing, born
+from tests.events.maillog.world import ONE, TWO, active, feed, line, outcome, removed, restarted
+
+
+def brief(told: list[Told]) -> list[tuple[str, str]]:
+    return [(one.type, one.recipient) for one in told]
+
+
+def details(told: list[Told], name: str) -> list[Any]:
+    return [one.detail.get(name) for one in told]
+
+
+def begun() -> Tracing:
+    """Return what read a line before all others."""
+    tracing = Tracing({})
+    feed(tracing, removed("4jbyB45FjKzJB9Y", second=1))
+    return tracing
+
+
+def test_a_delivery_is_told_with_relay_reply_and_delays() -> None:
+    tracing = Tracing({})
+    (told,) = feed(tracing, active(), outcome(), removed())
+    assert (told.queue_id, told.type, told.recipient) == (ONE, "delivered", "bob@example.org")
+    assert told.detail == {
+        "source": "log",
+        "relay": "mx.example.org[192.0.2.1]:25",
+        "status": "2.0.0",
+        "reply": "250 2.0.0 Ok",
+        "delay": "0.06",
+        "delays": "0.03/0.02/0/0.01",
+        "attempt": 1,
+        "queue_id": ONE,
+    }
+    assert tracing.lost == 0
+
+
+def test_attempts_are_counted_over_restarts_and_expiry_fails_who_waits() -> None:
+    kept: dict[str, str] = {}
+    tracing = Tracing({})
+    feed(tracing, active(recipients=2), outcome(), outcome("late@example.org", "deferred", said="refused"))
+    assert tracing.queued == {ONE: tracing.told[0].at - 1_000_000}
+    tracing = restarted(tracing, kept)
+    again = feed(tracing, active(), outcome("late@example.org", "deferred", said="connection refused"))
+    assert details(again, "attempt") == [2]
+    tracing = restarted(tracing, kept)
+    told = feed(tracing, line("qmgr", f"{ONE}: from=<>, status=expired, returned to sender"), removed())
+    assert brief(told) == [("failed", "late@example.org")]
+    assert (told[0].detail["class"], told[0].detail["permanent"]) == ("infrastructure", False)
+    assert told[0].detail["attempt"] == 2
+    assert tracing.lost == 0
+    restarted(tracing, kept)
+    assert list(kept) == [""]  # when reading began
+
+
+def test_a_refused_recipient_fails_with_its_class() -> None:
+    said = "host mx[192.0.2.1] said: 550 5.1.1 <bob@example.org>: User unknown (in reply to RCPT TO command)"
+    (told,) = feed(Tracing({}), active(), outcome(status="bounced", said=said), removed())
+    assert told.type == "failed"
+    assert (told.detail["class"], told.detail["permanent"], told.detail["code"]) == ("mailbox", True, "550")
+
+
+def test_an_alias_is_told_of_the_address_that_was_sent_to() -> None:
+    told = feed(
+        Tracing({}),
+        active(recipients=2),
+        outcome("a@x.test", original="all@x.test"),
+        outcome("b@x.test", original="all@x.test"),
+    )
+    assert brief(told) == [("delivered", "all@x.test")] * 2
+    assert details(told, "final_recipient") == ["a@x.test", "b@x.test"]
+
+
+def test_what_is_only_asked_of_an_address_is_no_outcome() -> None:
+    assert feed(Tracing({}), outcome(status="deliverable"), outcome(status="undeliverable")) == []
+
+
+def test_removed_by_hand_fails_who_waited() -> None:
+    tracing = Tracing({})
+    feed(tracing, active(), outcome(status="deferred"))
+    (told,) = feed(tracing, line("postsuper", f"{ONE}: removed"))
+    assert told.type == "failed"
+    assert "by hand" in told.detail["reply"]
+
+
+def test_a_message_that_is_queued_anew_is_the_same_message() -> None:
+    tracing = Tracing({})
+    feed(tracing, active(), outcome(status="deferred"))
+    told = feed(
+        tracing,
+        line("pickup", f"{TWO}: uid=0 from=<a@example.test> orig_id={ONE}"),
+        active(TWO),
+        outcome(number=TWO),
+        removed(TWO),
+    )
+    assert [(one.queue_id, one.detail["queue_id"]) for one in told] == [(ONE, TWO)]
+
+
+def test_lines_that_are_missing_are_counted_and_nothing_is_made_up() -> None:
+    tracing = begun()
+    feed(tracing, active(recipients=3), outcome(), removed())
+    assert tracing.lost == 2
+    assert brief(tracing.told) == [("delivered", "bob@example.org")]
+
+
+def test_an_attempt_without_its_outcome_is_counted_once() -> None:
+    tracing = begun()
+    late = outcome("late@example.org", "deferred")
+    feed(tracing, active(recipients=2), outcome(), late, active(recipients=2), late, active(recipients=2))
+    assert tracing.lost == 0
+    feed(tracing, active(recipients=2), outcome("late@example.org"), removed())
+    assert tracing.lost == 1
+
+
+def test_outcomes_and_ends_of_what_was_never_taken_up_are_counted() -> None:
+    tracing = begun()
+    feed(tracing, outcome(), removed(), removed(TWO))
+    assert tracing.lost == 2
+
+
+def test_of_what_is_older_than_the_first_line_nothing_is_missed() -> None:
+    tracing = Tracing({})
+    feed(
+        tracing,
+        line("qmgr", "4jb000000BzJB9Y: removed"),
+        active(recipients=3),
+        outcome(),
+        removed(),
+        removed(TWO),
+    )
+    assert tracing.lost == 0
+    assert len(tracing.told) == 1
+
+
+def test_when_a_queue_id_was_given() -> None:
+    assert born("4jbzB45FjKzJB9Y") == 1795843196_740133
+    assert born("7A1B2C3D4E5F") == 0
+
+
+def test_refused_held_and_released_are_told_of_the_whole_message() -> None:
+    told = feed(
+        Tracing({}),
+        line("cleanup", f"{ONE}: milter-reject: END-OF-MESSAGE from h[192.0.2.1]: 5.7.1 no"),
+        line(
+            "cleanup",
+            f"{ONE}: milter-discard: END-OF-MESSAGE from h[192.0.2.1]: milter triggers DISCARD action",
+        ),
+        line("postsuper", f"{TWO}: placed on hold"),
+        line("postsuper", f"{TWO}: released from hold"),
+    )
+    assert brief(told) == [("refused", ""), ("held", ""), ("released", "")]
+
+
+def test_what_is_remembered_is_text_that_another_release_can_look_at() -> None:
+    tracing = begun()
+    feed(tracing, active(), outcome(status="deferred", said="busy"))
+    assert json.loads(tracing.changes()[0][ONE]) == [ONE, 1, 0, 1, {"bob@example.org": [1, "4.4.1", "busy"]}]
