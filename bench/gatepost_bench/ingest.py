@@ -1,11 +1,12 @@
 """``python -m gatepost_bench.ingest``: entries from the spool into the store, a second of CPU.
 
-Messages, messages and an event for each (it was delivered), and logins, in a spool and a store of their own
-in a temporary folder; reading the spool is part of what is measured.
+Messages, messages and an event for each (it was delivered: by the spool, and by the mail log), and logins, in
+a spool and a store of their own in a temporary folder; reading the spool is part of what is measured.
 """
 
 from __future__ import annotations
 
+import json
 import tempfile
 import time
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from pathlib import Path
 import click
 
 from gatepost_core.domain import MessageRecord, ids, spooled
+from gatepost_core.domain.outcomes import Logged, Told
 from gatepost_core.settings import StoreSettings
 from gatepost_core.spool import Entry, Writer, reader
 from gatepost_core.store import migrate
@@ -22,9 +24,19 @@ from gatepost_core.store.opening import open_backend
 _SEGMENT = 8 * 1024**2
 _ROOM = 1 << 40
 _AT_ONCE = 200
+_DETAIL = {
+    "source": "log",
+    "relay": "mx.example.org[192.0.2.1]:25",
+    "status": "2.0.0",
+    "reply": "250 2.0.0 Ok: queued as 4F2c1xyz",
+    "delay": "0.26",
+    "delays": "0.03/0.02/0.11/0.1",
+    "attempt": 1,
+}
 _STREAM = {spooled.EVENT: "bounces", spooled.USED: "sasl", spooled.ACCEPTED: "milter"}
 _STREAMS = tuple(_STREAM.values())
-_WORK = ("messages", "messages and deliveries", "logins")
+_LOGGED = "messages and the log's deliveries"
+_WORK = ("messages", "messages and deliveries", _LOGGED, "logins")
 
 
 @click.command()
@@ -55,17 +67,35 @@ def measure(folder: Path, work: str, entries: int, batch: int, credentials: int)
     written = write(folder, work, entries, credentials)
     ingester = open_backend(settings).ingester("bench")
     ingester.positions()
+    logged = _logged(folder, written) if work == _LOGGED else {}
     began = time.process_time()
     positions: dict[bytes, int] = {}
     taken = 0
     while taken < written:
         batches = [(name, one) for name in _STREAMS for one in reader.read(folder / name, positions, batch)]
-        ingester.take(batches)
+        told = [logged[one.id] for _, batch in batches for one in batch.entries] if logged else []
+        ingester.take(batches, Logged(f"file {taken}", told) if told else None)
         positions |= {one.segment: one.end for _, one in batches}
         taken += sum(len(one.entries) for _, one in batches)
     seconds = time.process_time() - began
     ingester.close()
-    return written / seconds
+    return (written + len(logged)) / seconds
+
+
+def _logged(folder: Path, most: int) -> dict[bytes, Told]:
+    """Return what the mail log tells of each record in the spool."""
+    found: dict[bytes, Told] = {}
+    positions: dict[bytes, int] = {}
+    while len(found) < most:
+        batches = list(reader.read(folder / "milter", positions, most))
+        positions |= {batch.segment: batch.end for batch in batches}
+        for entry in [one for batch in batches for one in batch.entries]:
+            row = spooled.read_accepted(entry.id, entry.content).row
+            at = int.from_bytes(entry.id[:6], "big") * 1000
+            recipient = json.loads(row.recipients)[0]
+            detail = _DETAIL | {"queue_id": row.queue_id}
+            found[entry.id] = Told(row.queue_id, "delivered", recipient, at, detail, row.queue_id)
+    return found
 
 
 def write(folder: Path, work: str, entries: int, credentials: int) -> int:
@@ -101,7 +131,7 @@ def _entries(work: str, number: int, credentials: int) -> list[Entry]:
         return [Entry(ids.to_bytes(ids.new(now)), spooled.VERSION, spooled.USED, content)]
     record = _record(number, credential, ids.new(now), at)
     found = [Entry(ids.to_bytes(record.id), spooled.VERSION, spooled.ACCEPTED, spooled.accepted(record))]
-    if work != "messages":
+    if work == "messages and deliveries":
         content = spooled.event(
             "delivered", record.id, record.recipients[0], at, {"text": "250 2.0.0 Ok: queued"}
         )

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from gatepost_cli import behind, following, listing
+from gatepost_cli import behind, event_export, following, listing
 from gatepost_cli.complete import credential_names
 from gatepost_cli.event_view import COLUMNS, account_names, data_of, row_of
 from gatepost_cli.group import Group
@@ -32,9 +32,7 @@ def _types(_ctx: click.Context, _param: click.Parameter, texts: tuple[str, ...])
     return texts
 
 
-@command.command("list")
-@click.option("--message", metavar="ID|QUEUE-ID|MESSAGE-ID", help="Only this message's.")
-@click.option(
+_type_option = click.option(
     "--type",
     "types",
     metavar="TYPE",
@@ -42,6 +40,11 @@ def _types(_ctx: click.Context, _param: click.Parameter, texts: tuple[str, ...])
     callback=_types,
     help="Only of this type, such as accepted, delivered or bounced; may be given several times.",
 )
+
+
+@command.command("list")
+@click.option("--message", metavar="ID|QUEUE-ID|MESSAGE-ID", help="Only this message's.")
+@_type_option
 @click.option("--credential", metavar="USER", shell_complete=credential_names, help="Only this credential's.")
 @listing.since_option
 @listing.until_option
@@ -75,6 +78,34 @@ def list_(session: CliSession, /, limit: int, after: str, follow: bool, **asked:
         else:
             emit_each(session, COLUMNS, walk, lambda one: data_of(one, accounts), row_of)
     listing.tell(session, walk)
+    behind.tell(session, missing)
+
+
+@command.command("export")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(event_export.FORMATS),
+    default="csv",
+    show_default=True,
+    help="CSV (RFC 4180), or JSON, an object a line.",
+)
+@click.option("--message", metavar="ID|QUEUE-ID|MESSAGE-ID", help="Only this message's.")
+@_type_option
+@click.option("--credential", metavar="USER", shell_complete=credential_names, help="Only this credential's.")
+@listing.since_option
+@listing.until_option
+@json_option
+@pass_session
+def export(session: CliSession, /, form: str, **asked: Any) -> None:
+    """Print all events that are asked for, newest first, for another program.
+
+    Tags, metadata and detail are JSON in a CSV file, too. While it goes to a file, a terminal shows how many
+    there are so far. With --json: as --format jsonl.
+    """
+    wanted = events.Wanted(**{name: value for name, value in asked.items() if value is not None})
+    missing = behind.look(session)
+    event_export.export(session, wanted, "jsonl" if session.as_json else form, account_names(session))
     behind.tell(session, missing)
 
 

@@ -9,24 +9,13 @@ from gatepost_cli.session import CliSession
 from gatepost_core.store import accounts
 from gatepost_core.store.events import Event, data_of
 
-__all__ = ["COLUMNS", "account_names", "data_of", "line_of", "row_of"]
+__all__ = ["COLUMNS", "account_names", "data_of", "row_of"]
 
 
 def account_names(session: CliSession) -> dict[int, str]:
     """Return the names of accounts by their numbers, as events have them. Raises StoreUnavailable."""
     with session.directory() as connection:
         return {account.id: account.name for account in accounts.list_all(connection)}
-
-
-def line_of(event: Event) -> str:
-    """Return what happened in a line: its type, to whom, and what was said."""
-    detail = event.detail
-    said = [str(detail[name]) for name in ("relay", "reply", "reason", "url") if detail.get(name)]
-    if detail.get("class"):
-        said.insert(0, f"class {detail['class']}")
-    if detail.get("attempt", 1) != 1:
-        said.insert(0, f"attempt {detail['attempt']}")
-    return f"{event.type} {event.recipient}".strip() + (f" ({'; '.join(said)})" if said else "")
 
 
 COLUMNS = ("time", "type", "message", "recipient", "credential", "detail")

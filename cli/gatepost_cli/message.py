@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from gatepost_cli import behind, listing
+from gatepost_cli import behind, listing, timeline
 from gatepost_cli.complete import credential_names
-from gatepost_cli.event_view import account_names, data_of, line_of
+from gatepost_cli.event_view import account_names, data_of
 from gatepost_cli.group import Group
 from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import Table, emit, emit_each, facts, on_terminal, stamp
@@ -18,7 +18,6 @@ from gatepost_cli.session import CliSession, json_option, pass_session
 from gatepost_core.domain import MessageRecord, Mode, NotFound, outcomes
 from gatepost_core.domain.walls import RECORDED
 from gatepost_core.store import events, messages
-from gatepost_core.store.events import Event
 from gatepost_core.store.messages import Recipient
 
 _COLUMNS = (
@@ -85,7 +84,7 @@ def show(session: CliSession, name: str) -> None:
         with session.journal() as connection:
             record = messages.get(connection, name)
             recipients = messages.recipients_of(connection, record)
-            told = list(events.each(connection, events.Wanted(message=record.id), _EVENTS_MOST))[::-1]
+            told = timeline.ordered(events.each(connection, events.Wanted(message=record.id), _EVENTS_MOST))
     except NotFound as error:
         raise NotFound(f"{error}; {missing}" if missing else str(error)) from error
     accounts = account_names(session)
@@ -94,7 +93,11 @@ def show(session: CliSession, name: str) -> None:
         "recipient_states": [_state(one) for one in recipients],
         "events": [data_of(one, accounts) for one in told],
     }
-    emit(session, data, facts([*_pairs(record), *_outcomes(recipients, told)]))
+    if on_terminal(session):
+        emit(session, None, facts(_pairs(record)))
+        timeline.show(recipients, told)
+    else:
+        emit(session, data, facts([*_pairs(record), *timeline.pairs(recipients, told)]))
     behind.tell(session, missing)
 
 
@@ -144,10 +147,11 @@ def _data(record: MessageRecord) -> dict[str, Any]:
     return {name: getattr(record, name) for name in _FIELDS} | {"created_at": stamp(record.created_at)}
 
 
-def _outcomes(recipients: list[Recipient], told: list[Event]) -> list[tuple[str, str]]:
-    states = [(f"<{one.address}>", f"{one.state}, {stamp(one.since)}") for one in recipients if one.since]
-    return states + [(stamp(one.time) or "", line_of(one)) for one in told]
-
-
 def _state(one: Recipient) -> dict[str, Any]:
-    return {"recipient": one.address, "state": one.state, "since": stamp(one.since)}
+    return {
+        "recipient": one.address,
+        "state": one.state,
+        "since": stamp(one.since),
+        "class": one.failure,
+        "sources": list(one.sources),
+    }

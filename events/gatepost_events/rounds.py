@@ -87,7 +87,7 @@ class Round:
 class Rounds:
     """For one thread. ``most`` of each stream: bytes that it may have; ``keep``: seconds (``spool.retire``).
 
-    ``log``: the mail log. It is read before the spool, so whatever it tells of has its record there.
+    ``log``: the mail log. It is read before the records, so whatever it tells of has its record there.
     ``clock`` and ``now``: monotonic seconds, and seconds since 1970.
     """
 
@@ -136,10 +136,13 @@ class Rounds:
         self._known = True
 
     def _round(self) -> Round:
-        logged = self._log.read() if self._log is not None else None
+        logged: Logged | None = None
         batches: list[tuple[str, Batch]] = []
         more = behind = False
         for name, stream in self._streams.items():
+            if name == _RECORDS and self._log is not None:
+                # After reports, which are later than the log's own lines, and before the records of both.
+                logged = self._log.read()
             read = list(self._read(stream))
             number = sum(len(batch.entries) for batch in read)
             left = number >= _STREAM_MOST or any(len(one.entries) >= _SEGMENT_MOST for one in read)

@@ -35,14 +35,13 @@ _RANKS = {state: rank for rank, state in enumerate(STATES)}
 class Told(NamedTuple):
     """What happened to the message with a queue id, or to one recipient of it (else '').
 
-    ``at``: microseconds since 1970; ``whole``: only its second is known. ``line``: what the id is made of.
+    ``at``: microseconds since 1970. ``line``: what the id is made of.
     """
 
     queue_id: str
     type: str
     recipient: str
     at: int
-    whole: bool
     detail: Mapping[str, Any]
     line: str
 

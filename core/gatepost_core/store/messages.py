@@ -58,11 +58,16 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """What became of one recipient: a state (``domain.outcomes``) since a time; None where nobody told."""
+    """What became of one recipient: a state (``domain.outcomes``) since a time; None where nobody told.
+
+    ``failure``: the class of a failure, else ''; ``sources``: who told, of log and report.
+    """
 
     address: str
     state: str
     since: datetime | None
+    failure: str = ""
+    sources: tuple[str, ...] = ()
 
 
 def page(
@@ -111,9 +116,11 @@ def get(connection: Connection, name: str) -> MessageRecord:
 
 def recipients_of(connection: Connection, record: MessageRecord) -> list[Recipient]:
     """Return a message's recipients in its own order, each once, with what became of them so far."""
-    query = select(recipients.c.address, recipients.c.state, recipients.c.state_at)
-    rows = connection.execute(query.where(recipients.c.message_id == record.id))
-    known = {row.address: (row.state, row.state_at) for row in rows}
+    columns = [recipients.c[name] for name in ("address", "state", "state_at", "class", "sources")]
+    rows = connection.execute(select(*columns).where(recipients.c.message_id == record.id))
+    known = {
+        address: (state, at, failure, tuple(sources.split())) for address, state, at, failure, sources in rows
+    }
     return [
         Recipient(address, *known.get(lookup_address(address), (ACCEPTED, None)))
         for address in dict.fromkeys(record.recipients)

@@ -268,6 +268,9 @@ recipients = Table(
     # The newest of what became of it, and when.
     Column("state", String(16), nullable=False, server_default="accepted"),
     Column("state_at", UtcDateTime),
+    # Of a failure what it means (domain.failures), and who told of the recipient: log, report, or both.
+    Column("class", String(16), nullable=False, server_default=""),
+    Column("sources", String(32), nullable=False, server_default=""),
     Index("ix_recipients_address", "address", "message_id"),
     Index("ix_recipients_domain", "domain", "message_id"),
     sqlite_with_rowid=False,

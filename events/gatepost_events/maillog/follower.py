@@ -129,7 +129,7 @@ class Follower:
     def _feed(self, source: Source) -> None:
         for one in source.read():
             if isinstance(one, int):
-                self._tracing.lost += one
+                self._tracing.lose(one)
                 continue
             entry = parse(one.program, one.text)
             self._line_at = one.at

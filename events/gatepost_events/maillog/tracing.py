@@ -28,6 +28,7 @@ from gatepost_events.maillog.entries import (
     Removed,
 )
 from gatepost_events.maillog.lines import Line
+from gatepost_events.maillog.missing import Missing
 
 TEXT_MOST: Final = 1_000
 # Queue ids that are remembered; a queue has seldom more. The oldest are forgotten.
@@ -93,7 +94,7 @@ def _number(digits: str) -> int:
 class Tracing:
     """All queue ids that are in the queue. ``kept``: what ``changes`` returned, all together.
 
-    ``told``, ``queued``, ``lost``: as in ``domain.logged``, since ``committed``.
+    ``told``, ``queued``, ``lost``: as in ``domain.outcomes``, since ``committed``.
     """
 
     def __init__(self, kept: Mapping[str, str]) -> None:
@@ -102,6 +103,7 @@ class Tracing:
         self._changed: set[str] = set()
         # Time of the first line ever: of queue ids that are older not all was read.
         self._began = int(kept[_BEGAN]) if _BEGAN in kept else 0
+        self._missing = Missing()
         self.told: list[Told] = []
         self.queued: dict[str, int] = {}
         self.lost = 0
@@ -111,6 +113,20 @@ class Tracing:
         if not self._began:
             self._began = line.at + _SECOND
             self._changed.add(_BEGAN)
+        if not isinstance(entry, Came):
+            self._missing.seen(entry.id)
+        lost = self.lost
+        self._take(line, entry)
+        if self.lost != lost:
+            self._missing.forget()
+        self.told += self._missing.look(line.at)
+
+    def lose(self, lines: int) -> None:
+        """Note lines that are known to be lost."""
+        self.lost += lines
+        self._missing.forget()
+
+    def _take(self, line: Line, entry: Entry) -> None:
         match entry:
             case Outcome():
                 self._outcome(line, entry)
@@ -121,7 +137,7 @@ class Tracing:
             case Expired():
                 self._expired(line, entry.id)
             case Came():
-                self._came(entry)
+                self._came(line, entry)
             case Refused():
                 self._refused(line, entry)
             case Held():
@@ -249,8 +265,10 @@ class Tracing:
             }
             self._tell(line, "failed", item.root, original or to, detail)
 
-    def _came(self, entry: Came) -> None:
-        """Follow a message that was queued anew (postsuper -r): its old queue id does not come again."""
+    def _came(self, line: Line, entry: Came) -> None:
+        """Note a new message; follow one that was queued anew (postsuper -r), whose old id is gone."""
+        if entry.login:
+            self._missing.came(entry.id, line.at)
         if entry.original and not entry.client:
             before = self._items.pop(entry.original, None) or Item(entry.original)
             self._changed.add(entry.original)
@@ -266,7 +284,18 @@ class Tracing:
 
     def _tell(self, line: Line, type_: str, root: str, recipient: str, detail: Mapping[str, Any]) -> None:
         words = f"{line.at // _SECOND} {line.text} {recipient}"
-        self.told.append(Told(root, type_, recipient, line.at, line.whole, detail, words))
+        at = _moment(line, str(detail.get("queue_id", root)), detail.get("delay"))
+        self.told.append(Told(root, type_, recipient, at, detail, words))
+
+
+def _moment(line: Line, number: str, delay: str | None) -> int:
+    """Return when a line was written; where only its second is known, by how long the message was there."""
+    if not line.whole:
+        return line.at
+    end, came = line.at + _SECOND - 1_000, born(number)
+    if delay is None or not came:
+        return end
+    return min(max(line.at, came + round(float(delay) * _SECOND)), end)
 
 
 def _failure(status: str, text: str) -> dict[str, Any]:

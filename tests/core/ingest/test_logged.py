@@ -12,7 +12,7 @@ from tests.core.ingest.world import NOON, World, accepted, event, milliseconds, 
 def told(record: Any, type_: str = "delivered", recipient: str = "anna@one.example.net", **more: Any) -> Told:
     at = milliseconds(NOON + timedelta(seconds=more.pop("after", 1))) * 1000
     line = more.pop("line", f"{type_} {recipient} {at}")
-    return Told(record.queue_id, type_, recipient, at, True, {"source": "log", **more}, line)
+    return Told(record.queue_id, type_, recipient, at, {"source": "log", **more}, line)
 
 
 def take(world: World, *told: Told, position: str = "file 1", **more: Any) -> None:
@@ -56,9 +56,9 @@ def test_read_again_it_changes_nothing(world: World) -> None:
 def test_an_event_is_never_before_its_message_was_accepted(world: World) -> None:
     record = numbered(900)
     world.write(accepted(record))
-    take(world, told(record, after=0, delay="0.06"))
+    take(world, told(record, after=0))
     ((at, number),) = world.rows("SELECT time, id FROM events WHERE type = 'delivered'")
-    assert at == "2026-11-27 12:00:00.960000"
+    assert at == "2026-11-27 12:00:00.901000"
     assert number > record.id
 
 
@@ -98,6 +98,16 @@ def test_refused_by_another_milter_it_was_not_queued(world: World) -> None:
     world.write(accepted(record))
     take(world, told(record, "refused", ""))
     assert status(world) == ["not-queued"]
+
+
+def test_a_message_without_a_trace_was_not_queued_once_it_is_old_enough(world: World) -> None:
+    record = numbered(1)
+    world.write(accepted(record))
+    for after, expected in ((59, "accepted"), (61, "not-queued"), (90, "not-queued")):
+        told_of = told(record, "refused", "", after=0, untraced=True, line="untraced")
+        take(world, told_of, line_at=milliseconds(NOON + timedelta(seconds=after)) * 1000)
+        assert status(world) == [expected]
+    assert told_events(world) == [("refused", "")]
 
 
 def test_the_position_and_what_is_remembered_go_with_the_events(world: World) -> None:

@@ -46,7 +46,7 @@ def test_attempts_are_counted_over_restarts_and_expiry_fails_who_waits() -> None
     kept: dict[str, str] = {}
     tracing = Tracing({})
     feed(tracing, active(recipients=2), outcome(), outcome("late@example.org", "deferred", said="refused"))
-    assert tracing.queued == {ONE: tracing.told[0].at - 1_000_000}
+    assert tracing.queued == {ONE: 1795843196_000_000}
     tracing = restarted(tracing, kept)
     again = feed(tracing, active(), outcome("late@example.org", "deferred", said="connection refused"))
     assert details(again, "attempt") == [2]
@@ -144,6 +144,31 @@ def test_when_a_queue_id_was_given() -> None:
     assert born("7A1B2C3D4E5F") == 0
 
 
+def came(number: str = ONE) -> str:
+    return line("smtpd", f"{number}: client=u[192.0.2.1], sasl_method=PLAIN, sasl_username=gp", 1)
+
+
+def later(second: int = 59) -> str:
+    return line("smtpd", "ABCDEF123456: client=u[192.0.2.1]", second)
+
+
+def test_what_came_and_was_never_seen_in_the_queue_is_told_as_missing() -> None:
+    (told,) = feed(begun(), came(), later())
+    assert (told.queue_id, told.type, told.detail["untraced"]) == (ONE, "refused", True)
+    tracing = begun()
+    assert feed(tracing, came(), active(second=2), later()) == []
+    held = line("cleanup", f"{ONE}: milter-hold: END-OF-MESSAGE from h[192.0.2.1]: milter triggers HOLD", 2)
+    assert brief(feed(begun(), came(), held, later())) == [("held", "")]
+    assert feed(begun(), came(), later(20)) == []
+
+
+def test_after_lost_lines_nothing_is_concluded_of_what_came_before() -> None:
+    tracing = begun()
+    feed(tracing, came(TWO), active(recipients=2, second=2), outcome(), removed())
+    assert tracing.lost == 1
+    assert feed(tracing, later()) == []
+
+
 def test_refused_held_and_released_are_told_of_the_whole_message() -> None:
     told = feed(
         Tracing({}),
@@ -162,3 +187,12 @@ def test_what_is_remembered_is_text_that_another_release_can_look_at() -> None:
     tracing = begun()
     feed(tracing, active(), outcome(status="deferred", said="busy"))
     assert json.loads(tracing.changes()[0][ONE]) == [ONE, 1, 0, 1, {"bob@example.org": [1, "4.4.1", "busy"]}]
+
+
+def test_when_it_happened_is_told_by_the_delay_where_only_the_second_is_known() -> None:
+    (told,) = feed(begun(), active(), outcome(second="56"))
+    assert told.at == born(ONE) + 60_000
+    (told,) = feed(begun(), active(), outcome(second="59"))
+    assert told.at == 1795843199_000_000
+    (told,) = feed(begun(), line("postsuper", f"{ONE}: placed on hold", 59))
+    assert told.at == 1795843199_999_000

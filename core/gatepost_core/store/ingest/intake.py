@@ -8,12 +8,14 @@ know what it is. The position stays before it, and other segments go on. What a 
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeAlias
 
 from gatepost_core.domain import ids, spooled
+from gatepost_core.domain.failures import FailureClass
 from gatepost_core.domain.spooled import Accepted, Event, Used
 from gatepost_core.spool import Batch, Entry
 from gatepost_core.spool.entry import size
@@ -23,6 +25,9 @@ from gatepost_core.store.ingest import streams
 Segment: TypeAlias = tuple[str, bytes]
 # A stream's name, and in words what it may not hold.
 Refused: TypeAlias = tuple[str, str]
+# Types that are counted by what their detail says, and what it may say: whoever clicks chooses no key.
+_COUNTED_BY: Final = {"failed": "class", "bounced": "class", "clicked": "verdict", "opened": "verdict"}
+_KINDS: Final = frozenset((*FailureClass, "person", "proxy", "scanner", "unknown"))
 # Of an address, and of its domain, what is looked up.
 ADDRESS_MOST: Final = 320
 DOMAIN_MOST: Final = 253
@@ -115,6 +120,13 @@ def lookup_address(address: str) -> str:
 def domain_of(address: str) -> str:
     """Return the domain of an address as it is looked up, '' of one without."""
     return address.rpartition("@")[2].lower()[:DOMAIN_MOST] if "@" in address else ""
+
+
+def counted(event: Event) -> str:
+    """Return what an event is counted under: its type, of failures with the class, of readers with who."""
+    name = _COUNTED_BY.get(event.type)
+    kind = json.loads(event.detail).get(name) if name is not None else None
+    return f"{event.type}/{kind}" if isinstance(kind, str) and kind in _KINDS else event.type
 
 
 def recipient_rows(message: str, recipients: Iterable[str]) -> Iterator[tuple[str, str, str]]:

@@ -19,6 +19,8 @@ from gatepost_core.store.ingest.intake import Noted
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # A queue id without enable_long_queue_ids comes again: its message was accepted at most so long before.
 OLDEST: Final = timedelta(days=30)
+# A message of which the log tells nothing for so long, by the log's clock, is not in the queue.
+UNTRACED: Final = timedelta(seconds=60)
 # By which a clock may be wrong, or a line's time cut.
 _SLACK: Final = timedelta(minutes=5)
 
@@ -51,24 +53,20 @@ def fits(message: Message, at: int) -> bool:
     return -_SLACK <= age <= OLDEST
 
 
+def early(told: Told, message: Message, line_at: int) -> bool:
+    """Say whether a message that the log does not show may only have been accepted too late for that."""
+    return "untraced" in told.detail and moment(line_at) - message.at < UNTRACED
+
+
 def noted(told: Told, message: Message) -> Noted:
     """Return an event of a message. It is never before the message was accepted."""
-    at = moment(told.at)
-    if told.whole:
-        at = _within(at, message.at, told.detail.get("delay"))
-    at = max(at, message.at + timedelta(milliseconds=1))
+    at = max(moment(told.at), message.at + timedelta(milliseconds=1))
     number = int((at - _EPOCH) / timedelta(milliseconds=1)).to_bytes(6, "big")
     own = hashlib.sha256(f"{message.id}\0{told.type}\0{told.line}".encode("utf-8", "replace")).digest()
     detail = json.dumps(told.detail, ensure_ascii=False, separators=(",", ":"))
     return Noted(
         ids.from_bytes(number + own[:7]), Event(told.type, message.id, told.recipient, spelled(at), detail)
     )
-
-
-def _within(second: datetime, accepted: datetime, delay: str | None) -> datetime:
-    """Return when in its second something was, by how long the message had been there; else its end."""
-    end = second + timedelta(milliseconds=999)
-    return end if delay is None else min(max(accepted + timedelta(seconds=float(delay)), second), end)
 
 
 def moment(at: int) -> datetime:

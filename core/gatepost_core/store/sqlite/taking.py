@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -23,12 +23,13 @@ from gatepost_core.store.ingest.intake import (
     Noted,
     Refused,
     Segment,
+    counted,
     domain_of,
     from_address,
-    lookup_address,
     recipient_rows,
 )
 from gatepost_core.store.sqlite.driver import time_out
+from gatepost_core.store.sqlite.settling import Settling
 
 # An event waits so long for its message, whose record may stand in another stream.
 PENDING: Final = timedelta(hours=24)
@@ -63,10 +64,6 @@ _POSITION = (
     + " ON CONFLICT (node, stream, segment) DO UPDATE SET offset = max(offset, excluded.offset), finished = "
     "max(finished, excluded.finished)"
 )
-_STATE = (
-    "UPDATE recipients SET state = ?1, state_at = ?2 WHERE message_id = ?3 AND (state_at IS NULL OR state_at "
-    "<= ?2)"
-)
 _QUEUED = (
     f"UPDATE recipients SET state = ?1, state_at = ?2 WHERE message_id = ?3 AND state = '{outcomes.ACCEPTED}'"  # noqa: S608
 )
@@ -79,7 +76,6 @@ _LOG_POSITION = (
     "coalesce(excluded.line_at, line_at), lost = lost + excluded.lost, lost_at = coalesce(excluded.lost_at, "
     "lost_at)"
 )
-_STATE_OF_ONE = f"{_STATE} AND address = ?4"
 # A list of any length, as one value of one prepared statement.
 _AMONG = "IN (SELECT value FROM json_each(?))"
 
@@ -134,7 +130,7 @@ class Taking:
         waiting = self._first("SELECT EXISTS (SELECT 1 FROM pending_events)")
         moved = self._moved(messages) if waiting else {}
         told = self._logged(logged) if logged is not None else {}
-        events, pending = self._events(found.events | told, moved)
+        events, pending = self._events(found.events | told, moved, told)
         expired = self._expire() if waiting else 0
         run(_COUNT, self._counts())
         run(
@@ -169,19 +165,27 @@ class Taking:
         what = (row.id, outcomes.ACCEPTED, row.id, "", row.created_at, "{}")
         return (self._node, self._next(), *what, row.credential_id, row.account_id)
 
-    def _events(self, noted: dict[str, Noted], moved: dict[str, Noted]) -> tuple[int, int]:
-        """Insert events that are new; return how many, and how many wait for their message."""
+    def _events(
+        self, noted: dict[str, Noted], moved: dict[str, Noted], logged: Collection[str]
+    ) -> tuple[int, int]:
+        """Insert events that are new; return how many, and how many wait for their message.
+
+        ``logged``: ids of those that the mail log told of.
+        """
         known = self._known("events", noted)
         new = [one for one in (moved | noted).values() if one.id not in known]
         messages = self._whose({one.event.message for one in new}) if new else {}
-        here = [one for one in new if one.event.message in messages]
+        settling = Settling(self._connection)
+        here = settling.settle([one for one in new if one.event.message in messages], logged)
         self._connection.executemany(_EVENT, [self._event(one, messages[one.event.message]) for one in here])
         for one in here:
             event, whose = one.event, messages[one.event.message]
             of = (whose.credential_id, whose.account_id)
             domains = (domain_of(event.recipient),) if event.recipient else ()
-            self._hours.add(event.at, of, event.type, whose.tags, domains)
-        self._change_states([one.event for one in here])
+            self._hours.add(event.at, of, counted(event), whose.tags, domains)
+        settling.write()
+        if known:
+            settling.improve(noted, known)
         return len(here), self._keep([one for one in new if one.event.message not in messages])
 
     def _logged(self, logged: Logged) -> dict[str, Noted]:
@@ -208,9 +212,11 @@ class Taking:
             _LOG_POSITION, (self._node, logged.position, now, line_at, logged.lost, lost_at)
         )
         told = [
-            log.noted(one, known[one.queue_id])
+            log.noted(one, message)
             for one in logged.told
-            if one.queue_id in known and log.fits(known[one.queue_id], one.at)
+            if (message := known.get(one.queue_id)) is not None
+            and log.fits(message, one.at)
+            and not log.early(one, message, logged.line_at)
         ]
         return {one.id: one for one in told}
 
@@ -248,26 +254,6 @@ class Taking:
             "DELETE FROM pending_events WHERE id IN (SELECT id FROM pending_events WHERE kept_at < ? LIMIT ?)"
         )
         return self._connection.execute(query, (time_out(self._now - PENDING), _EXPIRED_AT_ONCE)).rowcount
-
-    def _change_states(self, events: list[Event]) -> None:
-        """Put recipients in the states that events tell of, and give their messages their status."""
-        telling = [event for event in events if event.type in outcomes.STATE_AFTER]
-        if not telling:
-            return
-        for event in telling:
-            state = (outcomes.STATE_AFTER[event.type], event.at, event.message)
-            if event.recipient:
-                self._connection.execute(_STATE_OF_ONE, (*state, lookup_address(event.recipient)))
-            else:
-                self._connection.execute(_STATE, state)
-        states: dict[str, list[str]] = {}
-        query = f"SELECT DISTINCT message_id, state FROM recipients WHERE message_id {_AMONG}"  # noqa: S608
-        for message, state in self._among(query, {event.message for event in telling}):
-            states.setdefault(message, []).append(state)
-        self._connection.executemany(
-            "UPDATE messages SET status = ?1 WHERE id = ?2 AND status != ?1",
-            [(outcomes.status(found), message) for message, found in states.items()],
-        )
 
     def _counts(self) -> Iterator[tuple[object, ...]]:
         for what, (count, recipients) in self._hours.taken():
