@@ -11,8 +11,10 @@ from gatepost_cli import listing, values
 from gatepost_cli.complete import account_names, credential_names
 from gatepost_cli.group import Group
 from gatepost_cli.nouns import NOUNS
-from gatepost_cli.output import Table, emit, emit_each, facts, on_terminal, stamp
-from gatepost_cli.session import CliSession, json_option, pass_session
+from gatepost_cli.output import Table, emit, emit_each, facts, on_terminal
+from gatepost_cli.session import CliSession, confirmed, json_option, pass_session
+from gatepost_cli.suppression_files import export, import_
+from gatepost_cli.suppression_view import COLUMNS, REASONS, data_of, pairs_of, plain, row_of
 from gatepost_cli.values import Never
 from gatepost_core.domain import NotFound, StoreError, shown
 from gatepost_core.domain.suppressing import (
@@ -25,9 +27,6 @@ from gatepost_core.domain.suppressing import (
 )
 from gatepost_core.store import accounts, credentials, suppressions
 from gatepost_core.store.suppressions import Listed
-
-_COLUMNS = ("since", "id", "account", "address", "scope", "reason", "expires", "message", "detail")
-_REASONS = tuple(one.value for one in Reason)
 
 
 @click.group(cls=Group, help=NOUNS["suppression"].help)
@@ -54,6 +53,10 @@ _credential = click.option(
     shell_complete=credential_names,
     help="Only for mail of this credential; without it for all of the account's.",
 )
+
+
+for _verb in (import_, export):
+    command.add_command(_verb)
 
 
 @command.command("add")
@@ -101,7 +104,7 @@ def add(
 @command.command("list")
 @_of_account
 @click.option("--to", "address", metavar="ADDRESS|DOMAIN", default="", help="Only what this would match.")
-@click.option("--reason", type=click.Choice(_REASONS), help="Only of this reason.")
+@click.option("--reason", type=click.Choice(REASONS), help="Only of this reason.")
 @click.option("--scope", type=click.Choice([one.value for one in Scope]), help="Only of this scope.")
 @click.option("--removed", is_flag=True, help="Those that were lifted as well.")
 @listing.since_option
@@ -124,11 +127,11 @@ def list_(
     with session.directory() as connection:
         walk = suppressions.walk(connection, wanted, limit, after)
         if on_terminal(session):
-            rows = [_row(one, session.now) for one in walk]
-            emit(session, None, Table(_COLUMNS, rows, prose=("detail",), drop=("message", "id"), flow=True))
+            rows = [row_of(one, session.now) for one in walk]
+            emit(session, None, Table(COLUMNS, rows, prose=("detail",), drop=("message", "id"), flow=True))
         else:
             now = session.now
-            emit_each(session, _COLUMNS, walk, lambda one: _data(one, now), lambda one: _row(one, now))
+            emit_each(session, COLUMNS, walk, lambda one: data_of(one, now), lambda one: row_of(one, now))
     listing.tell(session, walk)
 
 
@@ -170,79 +173,34 @@ def remove(session: CliSession, address: str, account: str, credential: str | No
     """
     with session.directory(write=True) as connection:
         found = suppressions.lift(connection, account, address, session.now, credential, tag)
-    data = {"removed": [_plain(account, one, session.now) for one in found]}
+    data = {"removed": [plain(account, one, session.now) for one in found]}
     what = f"{address}: no longer suppressed for account {account}"
     what += "" if credential is None else f", credential {credential}"
     emit(session, data, f"{what}." if tag is None else f"{what}, tag {tag}.")
 
 
+@command.command("forget")
+@click.argument("address", metavar="ADDRESS", callback=_address)
+@_of_account
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@pass_session
+def forget(session: CliSession, address: str, account: str, yes: bool) -> None:
+    """Forget an address, and go on refusing mail to it: a hash of it is kept, and no note.
+
+    For somebody whose data are to be erased. Whoever has the address can still ask whether it is suppressed
+    ('show', 'remove'). Messages and events have their own time to be kept.
+    """
+    if not yes:
+        confirmed(session, f"Keep only a hash of {address}?")
+    with session.directory(write=True) as connection:
+        number = suppressions.forget(connection, address, account)
+    if not number:
+        raise NotFound(f"{shown(address)} is in no suppression; 'gatepost suppression list' shows all")
+    emit(session, {"forgotten": number}, f"Forgotten in {number} entries; mail there is refused as before.")
+
+
 def _show(session: CliSession, found: list[Listed]) -> None:
-    data = [_data(one, session.now) for one in found]
-    pairs = [pair for one in found for pair in _pairs(one, session.now)]
+    data = [data_of(one, session.now) for one in found]
+    pairs = [pair for one in found for pair in pairs_of(one, session.now)]
     emit(session, data, facts(pairs))
-
-
-def _pairs(listed: Listed, now: datetime) -> list[tuple[str, str]]:
-    one = listed.suppression
-    return [
-        ("address", one.address),
-        ("account", listed.account),
-        ("counts for", _for_what(one)),
-        ("state", _state(one, now)),
-        ("reason", one.reason.value),
-        ("since", stamp(one.since) or ""),
-        ("expires", stamp(one.expires_at) or "never"),
-        *([("removed", stamp(one.removed_at) or "")] if one.removed_at else []),
-        *([("event", one.event), ("message", one.message)] if one.event else []),
-        *([("detail", one.detail)] if one.detail else []),
-    ]
-
-
-def _state(one: Suppression, now: datetime) -> str:
-    if one.removed_at is not None:
-        return "removed"
-    return "in force" if one.stands(now) else "expired"
-
-
-def _for_what(one: Suppression) -> str:
-    if one.scope is Scope.ACCOUNT:
-        return "all mail of the account"
-    return f"credential {one.credential}" + (f", tag {one.tag}" if one.tag else "")
-
-
-def _row(listed: Listed, now: datetime) -> tuple[str, ...]:
-    one = listed.suppression
-    return (
-        stamp(one.since) or "",
-        one.id,
-        listed.account,
-        one.address,
-        " ".join(filter(None, [one.scope.value, one.credential, one.tag])),
-        one.reason.value,
-        _state(one, now) if one.removed_at or not one.stands(now) else stamp(one.expires_at) or "never",
-        one.message,
-        one.detail,
-    )
-
-
-def _data(listed: Listed, now: datetime) -> dict[str, Any]:
-    return _plain(listed.account, listed.suppression, now)
-
-
-def _plain(account: str, one: Suppression, now: datetime) -> dict[str, Any]:
-    return {
-        "id": one.id,
-        "account": account,
-        "address": one.address,
-        "scope": one.scope.value,
-        "credential": one.credential,
-        "tag": one.tag,
-        "reason": one.reason.value,
-        "state": _state(one, now),
-        "since": stamp(one.since),
-        "expires_at": stamp(one.expires_at),
-        "removed_at": stamp(one.removed_at),
-        "event": one.event,
-        "message": one.message,
-        "detail": one.detail,
-    }

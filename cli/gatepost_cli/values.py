@@ -139,13 +139,18 @@ def moment(_ctx: click.Context, _param: click.Parameter, text: str | None) -> da
         ) from error
 
 
+def moment_of(text: str) -> datetime:
+    """Return the time (UTC) that a date or a time spells. Raises ValueError and OverflowError."""
+    when = datetime.fromisoformat(text)
+    return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+
+
 def _moment(text: str, now: datetime, way: int = 1) -> datetime:
     """Return a time; a span counts from now: into the future, or for a ``way`` of -1 into the past."""
     span = duration(text)
     if span is not None:
         return now + way * span
-    when = datetime.fromisoformat(text)
-    return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+    return moment_of(text)
 
 
 def features(_ctx: click.Context, _param: click.Parameter, texts: Iterable[str]) -> dict[str, FeatureValue]:

@@ -9,7 +9,9 @@ import pytest
 from gatepost_core.domain.suppressing import Reason, Suppression
 from gatepost_core.settings import StoreSettings
 from gatepost_core.store import accounts, suppressions
+from gatepost_core.store.backend import Backend
 from gatepost_core.store.opening import open_backend
+from gatepost_core.store.suppressions import Put
 
 from .command import Gatepost
 
@@ -27,17 +29,20 @@ def listed(gatepost: Gatepost, *words: str) -> list[str]:
     return [one["address"] for one in result.data]
 
 
+def backend(gatepost: Gatepost) -> Backend:
+    return open_backend(StoreSettings(url=f"sqlite:///{gatepost.folder}/store/directory.db"))
+
+
 def fill(gatepost: Gatepost, number: int, reason: Reason = Reason.BOUNCE) -> None:
     """Have suppressed r0, r1, … of acme, as their bounces do."""
-    backend = open_backend(StoreSettings(url=f"sqlite:///{gatepost.folder}/store/directory.db"))
     now = datetime.now(UTC)
-    with backend.directory(write=True) as connection:
+    with backend(gatepost).directory(write=True) as connection:
         acme = accounts.get(connection, "acme").id
         entries = [
             Suppression(acme, f"r{one}@example.org", reason, now, event=f"e{one}", message=f"m{one}")
             for one in range(number)
         ]
-        assert suppressions.put(connection, entries, now) == number
+        assert suppressions.put(connection, entries, now) == Put(number)
 
 
 def test_an_address_that_is_entered_is_shown_with_reason_time_and_note(gatepost: Gatepost) -> None:

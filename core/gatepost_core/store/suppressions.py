@@ -6,7 +6,9 @@ Functions on an open connection; the caller owns the transaction. What events su
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -71,6 +73,11 @@ def walk(connection: Connection, wanted: Wanted, limit: int, cursor: str = "") -
     return Walk(partial(page, connection, wanted), limit, cursor)
 
 
+def each(connection: Connection, wanted: Wanted) -> Iterator[Listed]:
+    """Yield all that are asked for, the newest first, however long it takes."""
+    return iter(Walk(partial(page, connection, wanted, patience=math.inf), sys.maxsize))
+
+
 def matching(connection: Connection, address: str, account: str = "") -> list[Listed]:
     """Return all that is known of an address, also of its domain, lifted ones too: the newest first.
 
@@ -89,24 +96,76 @@ def exactly(connection: Connection, account: str, one: Suppression) -> Listed:
     return Listed(account, rows.suppression(row._mapping))
 
 
-def put(connection: Connection, entries: Iterable[Suppression], now: datetime) -> int:
-    """Enter suppressions; return how many are new, renewed or count for more. Each has its account's id.
+@dataclass(frozen=True, slots=True)
+class Put:
+    """What became of entries: new or counting for more, known ones, and those that stay lifted."""
 
-    One that was lifted is entered anew; one that stands stays as it is, unless the new one goes further.
+    changed: int = 0
+    known: int = 0
+    lifted: int = 0
+
+    @property
+    def number(self) -> int:
+        """How many entries there were."""
+        return self.changed + self.known + self.lifted
+
+    def __add__(self, other: Put) -> Put:
+        """Return both together."""
+        return Put(self.changed + other.changed, self.known + other.known, self.lifted + other.lifted)
+
+
+def put(connection: Connection, entries: Sequence[Suppression], now: datetime) -> Put:
+    """Enter suppressions, each with its account's id; return what became of them.
+
+    One that stands stays as it is, unless the new one goes further; one that was lifted is entered anew if
+    the new one is since then.
     """
-    number = 0
+    done = Put()
+    for at in range(0, len(entries), _AT_ONCE):
+        done += _put(connection, entries[at : at + _AT_ONCE], now)
+    return done
+
+
+def _put(connection: Connection, entries: Sequence[Suppression], now: datetime) -> Put:
+    table = suppressions.c
+    addresses = {text for one in entries for text in (one.address, hashed(one.address))}
+    query = select(suppressions).where(
+        table.account_id.in_({one.account_id for one in entries}), table.address.in_(addresses)
+    )
+    found = [rows.suppression(row._mapping) for row in connection.execute(query)]
+    known = {_scope_of(one): one for one in found}
+    new: dict[tuple[object, ...], Suppression] = {}
+    gone, number, lifted = set[str](), 0, 0
     for one in entries:
-        whose = _whose(one)
-        row = connection.execute(select(suppressions).where(whose)).first()
-        known = None if row is None else rows.suppression(row._mapping)
-        kept = one if known is not None and known.removed_at is not None else merged(known, one)
+        # Of an address that was forgotten, what is kept stays as it is.
+        forgotten = replace(one, address=hashed(one.address), detail="")
+        entry = forgotten if _scope_of(forgotten) in known else one
+        whose = _scope_of(entry)
+        before = known.get(whose)
+        kept = merged(before, entry)
         if kept is None:
+            lifted += before is not None and before.removed_at is not None
             continue
-        connection.execute(delete(suppressions).where(whose))
-        kept = replace(kept, id=ids.new(int(now.timestamp() * 1000)))
-        connection.execute(insert(suppressions).values(_values(kept)))
+        gone |= {before.id} if before is not None and before.id and whose not in new else set()
+        known[whose] = new[whose] = replace(kept, id=ids.new(int(now.timestamp() * 1000)))
         number += 1
-    return number
+    connection.execute(delete(suppressions).where(table.id.in_(gone)))
+    if new:
+        connection.execute(insert(suppressions), [_values(one) for one in new.values()])
+    return Put(number, len(entries) - number - lifted, lifted)
+
+
+def forget(connection: Connection, address: str, account: str = "") -> int:
+    """Keep of an address, in one account or all, only what tells whether one is it; return how many entries.
+
+    Who is suppressed stays so. Raises NotFound for an account.
+    """
+    table = suppressions.c
+    conditions = [table.address == address]
+    if account:
+        conditions.append(table.account_id == account_rows.get(connection, account).id)
+    changed = update(suppressions).where(*conditions).values(address=hashed(address), detail="")
+    return connection.execute(changed).rowcount
 
 
 def lift(
@@ -155,6 +214,11 @@ def _search(connection: Connection, wanted: Wanted) -> Search:
         rest += [] if wanted.scope is Scope.ACCOUNT else [(table.tag != "") == (wanted.scope is Scope.TAG)]
     first, beyond = paging.since(wanted.since), paging.since(wanted.until)
     return Search((table.id,), table.id, Leading(table.id, condition), tuple(rest), first, beyond)
+
+
+def _scope_of(one: Suppression) -> tuple[object, ...]:
+    """Return what there is one of."""
+    return one.account_id, one.address, one.credential, one.tag
 
 
 def _whose(one: Suppression) -> ColumnElement[bool]:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from gatepost_core.domain import MessageRecord, Mode, Options, StoreUnavailable, ids, spooled
-from gatepost_core.domain.suppressing import Suppression
+from gatepost_core.domain.suppressing import Reason, Suppression, hashed
 from gatepost_core.spool import Entry
 from gatepost_core.store import accounts, credentials, suppressions
 from gatepost_core.store.sqlite import suppressing, suppressing_events
@@ -292,3 +292,14 @@ def test_an_unsubscribe_is_about_tags_where_its_credential_says_so(node: Node) -
         (ANNA, "gpy", ""),
         (BEN, "gpx", ""),
     ]
+
+
+def test_an_address_that_was_forgotten_is_not_written_again(node: Node) -> None:
+    record = single()
+    entry = Suppression(3, ANNA, Reason.MANUAL, NOON - timedelta(hours=1))
+    with node.world.backend.directory(write=True) as connection:
+        suppressions.put(connection, [entry], NOON)
+        suppressions.forget(connection, ANNA)
+    (found,) = node.take(accepted(record), told("bounced", record))
+    assert (found.address, found.detail, found.reason) == (hashed(ANNA), "", Reason.BOUNCE)
+    assert node.all() == [("three", hashed(ANNA), "bounce")]

@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from gatepost_core.domain import ids
 from gatepost_core.domain.options import Options
-from gatepost_core.domain.suppressing import UNSUBSCRIBED, Suppression, merged, suppressed_by
+from gatepost_core.domain.suppressing import UNSUBSCRIBED, Suppression, hashed, merged, suppressed_by
 from gatepost_core.store import rows
 from gatepost_core.store.ingest.intake import lookup_address
 from gatepost_core.store.sqlite import suppressing_events
@@ -45,7 +45,7 @@ _COLUMNS = (
 _LISTED = ", ".join(_COLUMNS)
 _KNOWN = (
     f"SELECT {_LISTED} FROM suppressions "  # noqa: S608 - our own names
-    "WHERE account_id = ? AND address = ? AND credential = ? AND tag = ?"
+    "WHERE account_id = ? AND address IN (?, ?) AND credential = ? AND tag = ?"
 )
 # One that takes another's place is a new one in lists.
 _PUT = f"INSERT OR REPLACE INTO suppressions ({_LISTED}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
@@ -171,9 +171,12 @@ class Suppressor:
         for one in found:
             if one.account_id not in made or ids.time_of(one.message) < made[one.account_id]:
                 continue
-            whose = (one.account_id, one.address, one.credential, one.tag)
-            row = cursor.execute(_KNOWN, whose).fetchone()
-            kept = merged(None if row is None else rows.suppression(row), one)
+            forgotten = hashed(one.address)
+            whose = (one.account_id, one.address, forgotten, one.credential, one.tag)
+            known = {row["address"]: rows.suppression(row) for row in cursor.execute(_KNOWN, whose)}
+            if forgotten in known:  # and stays so
+                one = replace(one, address=forgotten, detail="")  # noqa: PLW2901
+            kept = merged(known.get(one.address), one)
             if kept is None:
                 continue
             kept = replace(kept, id=ids.new(int(self._now().timestamp() * 1000)))
