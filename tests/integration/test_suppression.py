@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import smtplib
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -15,15 +16,14 @@ from gatepost_stack.provision import ClientLogin
 from gatepost_stack.returns import DOMAIN
 from gatepost_stack.stack import Stack
 from tests.integration.harness import SENDER, Gateway, fresh_recipient, refusal, reply, text_message
+from tests.integration.test_tracker import ask
 from tests.waiting import until
-
-HARD = f"hard@{DOMAIN}"
 
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A gateway of its own: nobody else's bounces are in its store."""
-    with Stack(tmp_path_factory.mktemp("suppression")) as stack:
+    with Stack(tmp_path_factory.mktemp("suppression"), tracker=0) as stack:
         yield Gateway(stack)
 
 
@@ -43,26 +43,49 @@ def sent(own: Gateway, login: ClientLogin, recipient: str) -> str:
     return ""
 
 
-def test_a_hard_bounce_is_refused_at_rcpt_until_it_is_lifted(own: Gateway, login: ClientLogin) -> None:
-    assert sent(own, login, HARD) == ""
-    (record,) = own.records(login.username)
-    backend = open_backend(own.stack.settings.store)
+def suppressed(own: Gateway, address: str) -> suppressions.Listed:
+    """Wait until an address is suppressed."""
 
-    def suppressed() -> list[suppressions.Listed]:
-        with backend.directory() as connection:
-            return list(suppressions.walk(connection, suppressions.Wanted(address=HARD), 10))
+    def look() -> list[suppressions.Listed]:
+        with open_backend(own.stack.settings.store).directory() as connection:
+            return list(suppressions.walk(connection, suppressions.Wanted(address=address), 10))
 
-    (found,) = until(suppressed, lambda: own.log("events")[-2_000:])
-    assert (found.suppression.reason.value, found.suppression.message) == ("bounce", record.id)
-    refused = sent(own, login, f"Hard@{DOMAIN.upper()}")
+    (found,) = until(look, lambda: own.log("events")[-2_000:])
+    return found
+
+
+@pytest.mark.parametrize(("who", "reason"), [("hard", "bounce"), ("complain", "complaint")])
+def test_a_hard_bounce_or_a_complaint_is_refused_at_rcpt_until_it_is_lifted(
+    own: Gateway, login: ClientLogin, who: str, reason: str
+) -> None:
+    address = f"{who}@{DOMAIN}"
+    assert sent(own, login, address) == ""
+    found = suppressed(own, address)
+    assert found.suppression.reason.value == reason
+    assert found.suppression.message == own.records(login.username)[0].id
+    refused = sent(own, login, f"{who.title()}@{DOMAIN.upper()}")
     assert refused.startswith("550 5.7.1 ")
     assert "Suppressed since 20" in refused
-    assert "reason bounce (550 5.1.1 " in refused
-    assert refused.endswith(f"gatepost suppression remove {HARD} --account {found.account}")
+    assert f"reason {reason}" in refused
+    assert refused.endswith(f"gatepost suppression remove {address} --account {found.account}")
     assert sent(own, login, f"somebody@{DOMAIN}") == ""
-    with backend.directory(write=True) as connection:
-        suppressions.lift(connection, found.account, HARD, datetime.now(UTC))
-    assert sent(own, login, HARD) == ""
+    with open_backend(own.stack.settings.store).directory(write=True) as connection:
+        suppressions.lift(connection, found.account, address, datetime.now(UTC))
+    assert sent(own, login, address) == ""
+
+
+def test_who_unsubscribes_gets_no_more_of_that_credential_and_of_others_still(own: Gateway) -> None:
+    news = own.stack.provision.credential({"unsubscribe": True, "dkim": True})
+    receipts = own.stack.provision.credential({})
+    reader = fresh_recipient()
+    assert sent(own, news, reader) == ""
+    header = own.delivered(reader).message.decode().replace("\r\n ", " ").replace("\n ", " ")
+    link = re.search(r"(?m)^List-Unsubscribe: <([^>]+)>", header)
+    assert link is not None, header
+    assert ask(link[1], "POST", b"List-Unsubscribe=One-Click")[0] == 200
+    assert suppressed(own, reader).suppression.credential == news.username
+    assert "reason unsubscribe" in sent(own, news, reader)
+    assert sent(own, receipts, reader) == ""
 
 
 def test_while_the_store_is_down_no_recipient_is_let_through(own: Gateway, login: ClientLogin) -> None:

@@ -198,7 +198,7 @@ def test_looking_at_the_unsubscribe_page_changes_nothing_and_its_button_and_one_
     assert tracker.ask(target, "POST", body=b"List-Unsubscribe=One-Click").status == 200
     assert tracker.ask(target, "POST", body=b"confirm=yes").status == 200
     assert tracker.events() == [
-        ("unsubscribed", "bob+<b>@example.org", {"scope": "credential", "how": how})
+        ("unsubscribed", "bob+<b>@example.org", {"scope": "credential", "how": how, "credential_id": "1"})
         for how in ("one-click", "page")
     ]
 

@@ -179,7 +179,8 @@ class Site:
             how = "page"
         else:
             return Reply(_BAD)
-        detail = {"scope": "credential", "how": how}
+        # For a message whose record is gone by then.
+        detail = {"scope": "credential", "how": how, "credential_id": str(told.origin.credential_id)}
         event = Happened("unsubscribed", told.origin.message_id, told.recipient, "", detail)
         return Keep(event, pages.done(told.recipient), pages.LATER)
 

@@ -303,3 +303,31 @@ def test_an_address_that_was_forgotten_is_not_written_again(node: Node) -> None:
     (found,) = node.take(accepted(record), told("bounced", record))
     assert (found.address, found.detail, found.reason) == (hashed(ANNA), "", Reason.BOUNCE)
     assert node.all() == [("three", hashed(ANNA), "bounce")]
+
+
+def test_an_opt_out_of_a_message_that_is_gone_counts_for_its_credential(node: Node) -> None:
+    with node.world.backend.directory(write=True) as connection:
+        made = [
+            credentials.add(connection, account="three", username=name, derived=None, now=at)
+            for name, at in (("gpx", NOON - timedelta(hours=2)), ("later", NOON + timedelta(hours=2)))
+        ]
+    gone, other = single(1), single(2)
+    detail = {"scope": "credential", "how": "page"}
+    late = [
+        told(
+            "unsubscribed", gone, "Anna@one.example.net", detail=detail | {"credential_id": str(made[0].id)}
+        ),
+        told("unsubscribed", other, BEN, detail=detail | {"credential_id": str(made[1].id)}),  # another's now
+        told("unsubscribed", other, BEN, detail=detail),
+        told("unsubscribed", other, BEN, detail=detail | {"credential_id": "99"}),
+        told("unsubscribed", other, BEN, detail=detail | {"credential_id": "x"}),
+    ]
+    assert node.take(*late) == ()  # the record may be on its way
+    node.world.now += timedelta(minutes=11)
+    node.clock += 61
+    (found,) = node.take()
+    assert (found.address, found.credential, found.reason.value) == (ANNA, "gpx", "unsubscribe")
+    node.clock += 61
+    assert node.take() == ()
+    node.crash()
+    assert node.take() == ()

@@ -29,6 +29,7 @@ from gatepost_core.store.ingest.intake import lookup_address
 from gatepost_core.store.sqlite import suppressing_events
 from gatepost_core.store.sqlite.driver import connect, faults, row_factory, time_in, time_out, transaction
 from gatepost_core.store.sqlite.locate import file_identity
+from gatepost_core.store.sqlite.opt_outs import OptOuts
 from gatepost_core.store.sqlite.suppressing_events import Waiting
 
 READER: Final = "suppression"
@@ -95,6 +96,7 @@ class Suppressor:
         self._kept: dict[str, int] = {}
         self._waits: dict[Waiting, str] = {}
         self._keep_at = 0.0
+        self._opt_outs = OptOuts(clock)
 
     def step(self) -> Step:
         """Look at what was committed since the last step, and commit what it suppresses."""
@@ -111,6 +113,7 @@ class Suppressor:
             arrived = list(suppressing_events.arrived(journal, windows, waits))
             late = [suppressing_events.one(journal, number) for number in arrived]
             found += [new for one in late if one for new in suppressed_by(one, self._oldest)]
+            found += self._opt_outs.look(directory, journal, self._now())
             done: tuple[Suppression, ...] = ()
             if found or waits != self._waits or self._due(seen):
                 done = self._commit(directory, found, seen, waits)
@@ -203,6 +206,7 @@ class Suppressor:
             query = "SELECT node, sequence FROM event_positions WHERE reader = ?"
             self._seen = dict(self._open[0].execute(query, (READER,)).fetchall())
             self._waits = _waiting(self._open[0])
+            self._opt_outs = OptOuts(self._clock)
             self._kept, self._keep_at = dict(self._seen), self._clock() + KEEP_SECONDS
             self._files = files
 
