@@ -11,11 +11,12 @@ import socket
 from datetime import timedelta
 
 from gatepost_core.domain import utc_now
+from gatepost_core.domain.suppressing import Reason
 from gatepost_core.serving.boot import Boot, command
 from gatepost_core.serving.lineserver import Limits, LineServer
 from gatepost_core.serving.listen import UnixAddress, parse_address
 from gatepost_core.serving.prefork import WorkerContext
-from gatepost_core.settings import EventsSettings, Settings, SettingsError
+from gatepost_core.settings import EventsSettings, Settings, SettingsError, SuppressionSettings
 from gatepost_core.spool import check as check_folders
 from gatepost_core.store.opening import open_backend
 from gatepost_events.ingesting import Ingesting
@@ -46,6 +47,12 @@ def check(settings: Settings) -> None:
         )
 
 
+def _ends(section: SuppressionSettings) -> dict[str, timedelta]:
+    """Return after how long what events suppress ends, by reason."""
+    days = {Reason.BOUNCE.value: section.bounce_days, Reason.COMPLAINT.value: section.complaint_days}
+    return {name: timedelta(days=number) for name, number in days.items() if number}
+
+
 def serve(boot: Boot[EventsSettings]) -> int:
     """Serve until SIGTERM; return the exit status."""
     settings, events = boot.settings, boot.section
@@ -71,7 +78,9 @@ def serve(boot: Boot[EventsSettings]) -> int:
         retention = Retention(
             store, settings.store.keep_days, events.prune_interval, report, lambda: ingesting.busy
         )
-        suppressor = store.suppressor(timedelta(days=settings.bounces.report_days))
+        suppressor = store.suppressor(
+            timedelta(days=settings.bounces.report_days), _ends(settings.suppression)
+        )
         webhooks = Webhooks(
             store,
             settings.webhooks,

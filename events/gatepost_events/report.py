@@ -41,6 +41,9 @@ class Reporter:
         self._retired = metrics.counter("retired_total", "Files of the spool that made room.")
         pruned = metrics.counter("pruned_total", "What was older than it is kept.", ("kind",))
         self._old_messages, self._old_events = (pruned.labels(kind) for kind in ("message", "event"))
+        self._not_followed = metrics.counter(
+            "suppression_faults_total", "Looks at events for whom they suppress that failed."
+        )
         self._suppressed = metrics.counter("suppressed_total", "Addresses suppressed by events.", ("reason",))
         self._all_taken = time.monotonic()
         self._fault = self._not_kept = self._log_problem = ""
@@ -109,6 +112,10 @@ class Reporter:
         """Note how many segments made room."""
         if number:
             self._retired.inc(number)
+
+    def not_followed(self) -> None:
+        """Note that events could not be looked at for whom they suppress, or that not be written."""
+        self._not_followed.inc()
 
     def suppressed(self, found: Iterable[Suppression]) -> None:
         """Note who is suppressed from now on."""

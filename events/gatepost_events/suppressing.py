@@ -49,6 +49,7 @@ class Suppressing:
             return _AFTER_FAULT
         except Exception as error:  # noqa: BLE001 - it must not end the daemon, nor stop for good
             log.error("internal error", exc_info=error)
+            self._report.not_followed()
             return _AFTER_FAULT
         if self._fault:
             log.info("events are followed again for whom they suppress", was=self._fault)
@@ -59,6 +60,7 @@ class Suppressing:
         return 0.0 if done.more else self._interval
 
     def _failed(self, why: str) -> None:
+        self._report.not_followed()
         if why != self._fault:
             log.error("events cannot be followed for whom they suppress; trying again", error=why)
         self._fault = why

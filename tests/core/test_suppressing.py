@@ -16,6 +16,7 @@ from gatepost_core.domain.suppressing import (
     Reason,
     Scope,
     Suppression,
+    Terms,
     Told,
     entered,
     hashed,
@@ -31,6 +32,7 @@ from tests.steps import World, assert_linear
 
 NOW = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
 MONTH = timedelta(days=30)
+TERMS = Terms(MONTH)
 HARD = {"class": "mailbox", "permanent": True, "reply": "550 5.1.1  no such\nuser"}
 BOUNCED = Told(
     id="event",
@@ -60,7 +62,7 @@ STANDING = Suppression(3, "bob@example.org", Reason.BOUNCE, NOW, event="first")
     ],
 )
 def test_a_hard_bounce_or_a_complaint_suppresses_for_the_account(told: Told, reason: Reason) -> None:
-    (found,) = suppressed_by(told, MONTH)
+    (found,) = suppressed_by(told, TERMS)
     assert (found.reason, found.scope, found.account_id) == (reason, Scope.ACCOUNT, 3)
     assert (found.address, found.since, found.expires_at) == ("bob@example.org", NOW, None)
     assert (found.event, found.message) == ("event", told.message)
@@ -69,28 +71,28 @@ def test_a_hard_bounce_or_a_complaint_suppresses_for_the_account(told: Told, rea
 def test_an_unsubscribe_suppresses_for_the_credential_however_old_its_message_is() -> None:
     old = ids.new(int((NOW - timedelta(days=900)).timestamp() * 1000))
     (found,) = suppressed_by(
-        replace(BOUNCED, type="unsubscribed", message=old, several=True, detail={}, tags=("news",)), MONTH
+        replace(BOUNCED, type="unsubscribed", message=old, several=True, detail={}, tags=("news",)), TERMS
     )
     assert (found.reason, found.scope, found.credential) == (Reason.UNSUBSCRIBE, Scope.CREDENTIAL, "gpx")
 
 
 def test_an_unsubscribe_may_be_about_the_tags_of_its_message_alone() -> None:
     told = replace(BOUNCED, type="unsubscribed", tags=("news", "march", "news"))
-    found = suppressed_by(told, MONTH, by_tag=True)
+    found = suppressed_by(told, TERMS, by_tag=True)
     assert [(one.scope, one.credential, one.tag) for one in found] == [
         (Scope.TAG, "gpx", "news"),
         (Scope.TAG, "gpx", "march"),
     ]
-    (found_without,) = suppressed_by(replace(told, tags=()), MONTH, by_tag=True)
+    (found_without,) = suppressed_by(replace(told, tags=()), TERMS, by_tag=True)
     assert found_without.scope is Scope.CREDENTIAL
-    (bounced,) = suppressed_by(replace(told, type="bounced"), MONTH, by_tag=True)
+    (bounced,) = suppressed_by(replace(told, type="bounced"), TERMS, by_tag=True)
     assert bounced.scope is Scope.ACCOUNT
 
 
 @pytest.mark.parametrize("class_", ["full", "policy", "infrastructure", "size/content", "unknown", ""])
 @pytest.mark.parametrize("type_", ["bounced", "failed"])
 def test_no_other_class_of_failure_suppresses(class_: str, type_: str) -> None:
-    assert suppressed_by(replace(BOUNCED, type=type_, detail=HARD | {"class": class_}), MONTH) == ()
+    assert suppressed_by(replace(BOUNCED, type=type_, detail=HARD | {"class": class_}), TERMS) == ()
 
 
 @pytest.mark.parametrize(
@@ -112,11 +114,11 @@ def test_no_other_class_of_failure_suppresses(class_: str, type_: str) -> None:
     ],
 )
 def test_what_is_forged_too_old_or_no_fault_of_the_mailbox_suppresses_nobody(told: Told) -> None:
-    assert suppressed_by(told, MONTH) == ()
+    assert suppressed_by(told, TERMS) == ()
 
 
 def test_what_the_host_said_is_one_line() -> None:
-    (found,) = suppressed_by(BOUNCED, MONTH)
+    (found,) = suppressed_by(BOUNCED, TERMS)
     assert found.detail == "550 5.1.1 no such user"
 
 
@@ -236,6 +238,46 @@ def test_a_refusal_names_the_oldest_that_stands() -> None:
     lifted = replace(STANDING, since=NOW - MONTH, removed_at=NOW)
     assert in_force([expired, lifted], NOW) is None
     assert in_force([later(), expired, STANDING, lifted], NOW + timedelta(hours=2)) == STANDING
+
+
+def test_a_bounce_may_have_an_end_and_an_opt_out_has_none() -> None:
+    terms = Terms(MONTH, {Reason.BOUNCE: timedelta(days=7), Reason.UNSUBSCRIBE: timedelta(days=7)})
+    (bounced,) = suppressed_by(BOUNCED, terms)
+    assert bounced.expires_at == NOW + timedelta(days=7)
+    (complained,) = suppressed_by(replace(BOUNCED, type="complaint"), terms)
+    assert complained.expires_at is None
+
+
+@given(
+    st.builds(
+        Told,
+        id=st.text(max_size=5),
+        type=st.sampled_from(["bounced", "failed", "complaint", "unsubscribed", "delivered", "x"]),
+        time=st.just(NOW),
+        message=st.just(BOUNCED.message),
+        recipient=st.one_of(st.just("bob@example.org"), st.text(max_size=400)),
+        account_id=st.integers(0, 2),
+        credential=st.sampled_from(["", "gpx"]),
+        mode=st.sampled_from(Mode),
+        had=st.booleans(),
+        several=st.booleans(),
+        delivered=st.booleans(),
+        detail=st.dictionaries(
+            st.sampled_from(["class", "permanent", "reply", "text"]),
+            st.one_of(
+                st.none(), st.booleans(), st.just("mailbox"), st.text(max_size=400), st.lists(st.text())
+            ),
+        ),
+    )
+)
+def test_whatever_is_told_only_what_is_proven_suppresses(told: Told) -> None:
+    for one in suppressed_by(told, TERMS):
+        assert (told.mode, told.had, one.account_id) == (Mode.LIVE, True, told.account_id)
+        assert one.address == spelled(told.recipient)
+        if told.type in ("bounced", "failed"):
+            assert (told.detail["class"], told.detail["permanent"]) == ("mailbox", True)
+        assert told.type in ("failed", "unsubscribed") or told.delivered or not told.several
+        assert one.scope is (Scope.CREDENTIAL if told.type == "unsubscribed" else Scope.ACCOUNT)
 
 
 @pytest.mark.parametrize("reason", Reason)

@@ -120,22 +120,34 @@ class Told:
     tags: tuple[str, ...] = ()
 
 
-def suppressed_by(told: Told, oldest: timedelta, *, by_tag: bool = False) -> tuple[Suppression, ...]:
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """``oldest``: of reports, how long before them their message may have been accepted.
+
+    ``ends``: after how long a suppression for that reason ends; for others it has no end.
+    """
+
+    oldest: timedelta
+    ends: Mapping[Reason, timedelta] = field(default_factory=dict[Reason, timedelta])
+
+
+def suppressed_by(told: Told, terms: Terms, *, by_tag: bool = False) -> tuple[Suppression, ...]:
     """Return whom an event suppresses, for which mail; most often nobody.
 
-    ``oldest``: of reports, how long before them their message may have been accepted. ``by_tag``: who
-    unsubscribes gets no more mail with the tags of that message, where it has any.
+    ``by_tag``: who unsubscribes gets no more mail with the tags of that message, where it has any.
     """
     if told.mode is not Mode.LIVE or not told.had or not told.recipient or not told.account_id:
         return ()
-    reason, address = _reason(told, oldest), spelled(told.recipient)
+    reason, address = _reason(told, terms.oldest), spelled(told.recipient)
     if reason is None or len(address) > ADDRESS_MOST:
         return ()
+    end = terms.ends.get(reason)
     one = Suppression(
         account_id=told.account_id,
         address=address,
         reason=reason,
         since=told.time,
+        expires_at=None if end is None else told.time + end,
         event=told.id,
         message=told.message,
         detail=_detail(told),

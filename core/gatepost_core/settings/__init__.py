@@ -16,7 +16,13 @@ from gatepost_core.settings.daemons import (
 from gatepost_core.settings.doctor import DoctorSettings
 from gatepost_core.settings.external import LdapSettings, PamSettings
 from gatepost_core.settings.loading import DEFAULT_FILE, SettingsError, file_of, load
-from gatepost_core.settings.mail import ClientsSettings, DkimSettings, PostfixSettings, TrackingSettings
+from gatepost_core.settings.mail import (
+    ClientsSettings,
+    DkimSettings,
+    PostfixSettings,
+    SuppressionSettings,
+    TrackingSettings,
+)
 from gatepost_core.settings.storage import (
     AccountsSettings,
     ImagesSettings,
@@ -48,6 +54,7 @@ __all__ = [
     "SettingsError",
     "SpoolSettings",
     "StoreSettings",
+    "SuppressionSettings",
     "TrackerSettings",
     "TrackingSettings",
     "WebhooksSettings",

@@ -9,6 +9,8 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from gatepost_core.settings.base import Port, Section
 
+Days = Annotated[int, Field(ge=0, le=36_500)]
+
 
 class TrackingSettings(Section):
     """Links that lead back to this service."""
@@ -60,6 +62,21 @@ class ClientsSettings(Section):
     )
     ca_file: str = Field(
         default="", description="File with the authority to verify the gateway with; empty: a public one."
+    )
+
+
+class SuppressionSettings(Section):
+    """Whom an account's mail is not to reach any more after a bounce or a complaint, and for how long."""
+
+    bounce_days: Days = Field(
+        default=0,
+        description="Days that a bounce suppresses its recipient; 0: for good. What stands already keeps its "
+        "end.",
+    )
+    complaint_days: Days = Field(
+        default=0,
+        description="The same of a complaint. An unsubscribe has no end; what is entered by hand has the one "
+        "that it was given.",
     )
 
 

@@ -19,7 +19,13 @@ from gatepost_core.settings.daemons import (
 )
 from gatepost_core.settings.doctor import DoctorSettings
 from gatepost_core.settings.external import LdapSettings, PamSettings
-from gatepost_core.settings.mail import ClientsSettings, DkimSettings, PostfixSettings, TrackingSettings
+from gatepost_core.settings.mail import (
+    ClientsSettings,
+    DkimSettings,
+    PostfixSettings,
+    SuppressionSettings,
+    TrackingSettings,
+)
 from gatepost_core.settings.storage import (
     AccountsSettings,
     ImagesSettings,
@@ -49,6 +55,7 @@ class Settings(Section):
     tracker: TrackerSettings = Field(default_factory=TrackerSettings)
     events: EventsSettings = Field(default_factory=EventsSettings)
     webhooks: WebhooksSettings = Field(default_factory=WebhooksSettings)
+    suppression: SuppressionSettings = Field(default_factory=SuppressionSettings)
     tracking: TrackingSettings = Field(default_factory=TrackingSettings)
     images: ImagesSettings = Field(default_factory=ImagesSettings)
     dkim: DkimSettings = Field(default_factory=DkimSettings)

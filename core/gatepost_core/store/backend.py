@@ -164,10 +164,11 @@ class Backend(Protocol):
         """Return a node's way into the journal. Nothing is open yet."""
         ...
 
-    def suppressor(self, oldest: timedelta) -> Suppressor:
+    def suppressor(self, oldest: timedelta, ends: Mapping[str, timedelta]) -> Suppressor:
         """Return what follows the events. Nothing is open yet.
 
-        ``oldest``: of reports, how long before them their message may have been accepted.
+        ``oldest``: of reports, how long before them their message may have been accepted; ``ends``: after how
+        long what events suppress ends, by reason.
         """
         ...
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from gatepost_core.domain import MessageRecord, Mode, Options, StoreUnavailable, ids, spooled
-from gatepost_core.domain.suppressing import Reason, Suppression, hashed
+from gatepost_core.domain.suppressing import Reason, Suppression, Terms, hashed
 from gatepost_core.spool import Entry
 from gatepost_core.store import accounts, credentials, suppressions
 from gatepost_core.store.sqlite import suppressing, suppressing_events
@@ -52,7 +52,7 @@ class Node:
         return Suppressor(
             settings.url,
             settings.journal,
-            timedelta(days=30),
+            Terms(timedelta(days=30)),
             clock=lambda: self.clock,
             now=lambda: self.world.now,
         )

@@ -5,13 +5,14 @@ SQLAlchemy and Alembic are loaded when they are first needed: gatepost-events do
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatepost_core.domain.errors import StoreUnavailable
+from gatepost_core.domain.suppressing import Reason, Terms
 from gatepost_core.settings import StoreSettings
 from gatepost_core.store.backend import Begin, Database
 from gatepost_core.store.sqlite import copies
@@ -24,6 +25,7 @@ from gatepost_core.store.sqlite.suppressing import Suppressor
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
+
 
 # What SQLite keeps beside a database.
 _BESIDE = ("-wal", "-shm")
@@ -61,9 +63,10 @@ class SqliteBackend:
         """Return a node's way into the journal."""
         return Ingester(self._settings.journal, node, synchronous=self._settings.synchronous)
 
-    def suppressor(self, oldest: timedelta) -> Suppressor:
+    def suppressor(self, oldest: timedelta, ends: Mapping[str, timedelta]) -> Suppressor:
         """Return what follows the events."""
-        return Suppressor(self._settings.url, self._settings.journal, oldest)
+        terms = Terms(oldest, {Reason(name): end for name, end in ends.items()})
+        return Suppressor(self._settings.url, self._settings.journal, terms)
 
     def keeper(self) -> KeptOpen:
         """Return what has the directory open."""

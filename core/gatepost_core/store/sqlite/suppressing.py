@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from gatepost_core.domain import ids
 from gatepost_core.domain.options import Options
-from gatepost_core.domain.suppressing import UNSUBSCRIBED, Suppression, hashed, merged, suppressed_by
+from gatepost_core.domain.suppressing import UNSUBSCRIBED, Suppression, Terms, hashed, merged, suppressed_by
 from gatepost_core.store import rows
 from gatepost_core.store.ingest.intake import lookup_address
 from gatepost_core.store.sqlite import suppressing_events
@@ -72,22 +72,21 @@ class Step:
 class Suppressor:
     """Follows a journal. For one thread at a time; connects when it is needed.
 
-    ``oldest``: of reports, how long before them their message may have been accepted. ``clock``: monotonic
-    seconds; ``now``: the time in UTC. What it does raises StoreUnavailable; nothing is written then, and both
-    databases are opened anew the next time.
+    ``clock``: monotonic seconds; ``now``: the time in UTC. What it does raises StoreUnavailable; nothing is
+    written then, and both databases are opened anew the next time.
     """
 
     def __init__(
         self,
         directory: str,
         journal: str,
-        oldest: timedelta,
+        terms: Terms,
         *,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._urls = (directory, journal)
-        self._oldest = oldest
+        self._terms = terms
         self._clock = clock
         self._now = now
         self._open: tuple[sqlite3.Connection, ...] = ()
@@ -112,7 +111,7 @@ class Suppressor:
                 found += self._suppressed(directory, journal, events, waits)
             arrived = list(suppressing_events.arrived(journal, windows, waits))
             late = [suppressing_events.one(journal, number) for number in arrived]
-            found += [new for one in late if one for new in suppressed_by(one, self._oldest)]
+            found += [new for one in late if one for new in suppressed_by(one, self._terms)]
             found += self._opt_outs.look(directory, journal, self._now())
             done: tuple[Suppression, ...] = ()
             if found or waits != self._waits or self._due(seen):
@@ -138,9 +137,9 @@ class Suppressor:
         delivered: dict[str, set[str]] = {}
         for told in (suppressing_events.told(journal, row, delivered) for row in events):
             by_tag = bool(told.tags) and told.type == UNSUBSCRIBED and _by_tag(directory, told.credential)
-            found = suppressed_by(told, self._oldest, by_tag=by_tag)
+            found = suppressed_by(told, self._terms, by_tag=by_tag)
             yield from found
-            if not found and suppressed_by(replace(told, delivered=True), self._oldest):
+            if not found and suppressed_by(replace(told, delivered=True), self._terms):
                 waits[told.message, lookup_address(told.recipient)] = told.id
 
     def _due(self, seen: dict[str, int]) -> bool:
