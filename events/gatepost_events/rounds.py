@@ -155,7 +155,7 @@ class Rounds:
         lost, problem = 0, self._log.problem if self._log is not None else ""
         if self._log is not None and logged is not None:
             self._log.committed()
-            more, lost = more or self._log.more, logged.lost
+            more, lost = more or self._log.more, taken.lost if taken is not None else 0
         aside, self._aside = self._aside, {}
         if taken is None:
             return Round(None, 0, more, {}, aside, 0, problem)

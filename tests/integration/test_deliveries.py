@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import smtplib
+import socketserver
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +21,39 @@ from gatepost_core.postfix import Parameter
 from gatepost_stack.stack import Stack
 from tests.integration.harness import Gateway, fresh_recipient, text_message
 from tests.waiting import until
+
+
+@contextmanager
+def refusing_milter() -> Iterator[int]:
+    """Serve a milter that refuses each message of the subject "spam" at its end; yield its port."""
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            spam = False
+            while head := self.rfile.read(4):
+                packet = self.rfile.read(int.from_bytes(head, "big"))
+                command, content = packet[:1], packet[1:]
+                answer = b""
+                if command == b"O":  # of what Postfix would tell, only headers and the end
+                    answer = b"O" + content[:4] + bytes(4) + (0x35F).to_bytes(4, "big")
+                elif command == b"L":
+                    spam = spam or content.lower().startswith(b"subject\0spam")
+                    answer = b"c"
+                elif command == b"E":
+                    answer = b"y550 5.7.1 No spam here\0" if spam else b"c"
+                    spam = False
+                if answer:
+                    self.wfile.write(len(answer).to_bytes(4, "big") + answer)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +71,10 @@ def relayed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
         Parameter("maximal_queue_lifetime", "8s", "outcomes"),
         Parameter("bounce_queue_lifetime", "8s", "outcomes"),
     ]
-    with Stack(folder / "var", extra=extra) as stack:
-        yield Gateway(stack)
+    with refusing_milter() as port:
+        extra.append(Parameter("smtpd_milters", f"unix:gatepost/milter, inet:127.0.0.1:{port}", "outcomes"))
+        with Stack(folder / "var", extra=extra) as stack:
+            yield Gateway(stack)
 
 
 def gatepost(gateway: Gateway, *words: str) -> Any:
@@ -147,3 +186,38 @@ def test_the_position_says_how_far_it_was_read(relayed: Gateway, tmp_path: Path)
         return bool(json.loads(text.partition(" ")[2])["offset"] == log.stat().st_size)
 
     until(reached, "the position at the end of the log")
+
+
+def test_refused_by_another_milter_after_ours_it_was_not_queued(relayed: Gateway) -> None:
+    login = relayed.stack.provision.credential()
+    with relayed.logged_in(login) as session:
+        with pytest.raises(smtplib.SMTPDataError, match="No spam here"):
+            session.sendmail("alice@example.test", ["bob@example.org"], text_message("spam"))
+        session.sendmail("alice@example.test", ["bob@example.org"], text_message("ham"))
+    ham, spam = relayed.records(login.username)
+    (event,) = told(relayed, spam.queue_id, "refused")
+    assert "No spam here" in event["detail"]["reason"]
+    assert gatepost(relayed, "message", "show", spam.queue_id)["status"] == "not-queued"
+    told(relayed, ham.queue_id, "delivered")
+    assert gatepost(relayed, "message", "list", "--status", "not-queued")[0]["id"] == spam.id
+    (counts,) = gatepost(relayed, "stats", "--credential", login.username)
+    assert counts["delivered"] == 1
+
+
+def test_what_an_operator_holds_releases_queues_anew_or_removes_is_followed(
+    relayed: Gateway,
+) -> None:
+    anew, gone = send(relayed, "x@refused.test"), send(relayed, "x@refused.test")
+    told(relayed, anew, "deferred")
+    told(relayed, gone, "deferred")
+    for option, queue_id in (("-h", anew), ("-H", anew), ("-r", anew), ("-d", gone)):
+        command = ["/usr/sbin/postsuper", "-c", str(relayed.stack.layout.postfix), option, queue_id]
+        subprocess.run(command, check=True, capture_output=True)
+    assert "by hand" in told(relayed, gone, "failed")[-1]["detail"]["reply"]
+    relayed.stack.postfix.flush()
+
+    def attempts() -> bool:
+        events = told(relayed, anew, "held", "released")
+        return any(one["detail"].get("queue_id", anew) != anew for one in events)
+
+    until(attempts, lambda: relayed.log("events"))

@@ -60,6 +60,11 @@ class Took(Protocol):
         ...
 
     @property
+    def lost(self) -> int:
+        """Return how many lines are missing of the mail log, by its accounts and by the records."""
+        ...
+
+    @property
     def refused(self) -> Mapping[tuple[str, str], int]:
         """Return how many entries their stream may not hold, by stream and what they are in words."""
         ...

@@ -371,6 +371,8 @@ log_positions = Table(
     # Lines that must have been there and were not, since ever, and when that was noticed last.
     Column("lost", BigInteger, nullable=False, server_default="0"),
     Column("lost_at", UtcDateTime),
+    # Messages before this id were looked for in the log: '' where none was yet.
+    Column("traced_to", String(21), nullable=False, server_default=""),
 )
 
 # Queue ids that are in a node's queue, and what the reader of the log has to remember of them.

@@ -8,14 +8,13 @@ still in the queue, which goes to the store with the position.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
-from gatepost_core.domain.failures import classify, permanent
+from gatepost_core.domain.failures import FailureClass
 from gatepost_core.domain.outcomes import Told
 from gatepost_core.domain.texts import bounded
+from gatepost_events.maillog import details
 from gatepost_events.maillog.entries import (
     Active,
     Came,
@@ -27,68 +26,21 @@ from gatepost_events.maillog.entries import (
     Released,
     Removed,
 )
+from gatepost_events.maillog.items import Item, born
 from gatepost_events.maillog.lines import Line
 from gatepost_events.maillog.missing import Missing
 
-TEXT_MOST: Final = 1_000
 # Queue ids that are remembered; a queue has seldom more. The oldest are forgotten.
 ITEMS_MOST: Final = 200_000
-_CODE_LENGTH: Final = 3
 # Of the last attempt's text, for a failure that comes of time.
 _REMEMBERED: Final = 300
 _NEVER: Final = (0, "", "")
 # Where among what is kept the time of the first line is.
 _BEGAN: Final = ""
-# The digits of long queue ids: 6 of seconds and 4 of microseconds (src/global/mail_queue.h).
-_DIGITS: Final = "0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz"
-_SECONDS, _TIME = 6, 10
+_BY_HAND: Final = "removed from the queue by hand"
+_GIVEN_MOST: Final = 10_000
 _SECOND: Final = 1_000_000
 _TYPES: Final = {"sent": "delivered", "deferred": "deferred", "softbounce": "deferred", "bounced": "failed"}
-
-
-@dataclass(slots=True)
-class Item:
-    """A queue id that is in the queue. ``root``: that of the message's record.
-
-    ``expected``: recipients that it has; -1 where nobody said so. ``done``: final outcomes; ``seen``: others
-    of the present attempt. ``waiting``: of each recipient without a final outcome, by ``to`` and ``orig_to``,
-    its attempts so far, and status and text of the last one.
-    """
-
-    root: str
-    expected: int = -1
-    done: int = 0
-    seen: int = 0
-    waiting: dict[str, tuple[int, str, str]] = field(default_factory=dict)
-
-    def text(self) -> str:
-        """Return it as text."""
-        values = [self.root, self.expected, self.done, self.seen, self.waiting]
-        return json.dumps(values, separators=(",", ":"))
-
-    @classmethod
-    def read(cls, text: str) -> Item:
-        """Return what ``text`` wrote."""
-        root, expected, done, seen, waiting = json.loads(text)
-        return cls(root, expected, done, seen, {to: (one[0], one[1], one[2]) for to, one in waiting.items()})
-
-
-def born(number: str) -> int:
-    """Return when a queue id was given, in microseconds since 1970; 0 for one that does not tell.
-
-    postconf(5), enable_long_queue_ids: seconds and microseconds, then z.
-    """
-    if len(number) <= _TIME or number[_TIME] != "z":
-        return 0
-    seconds, micro = number[:_SECONDS], number[_SECONDS:_TIME]
-    return _number(seconds) * _SECOND + _number(micro)
-
-
-def _number(digits: str) -> int:
-    value = 0
-    for digit in digits:
-        value = value * len(_DIGITS) + _DIGITS.index(digit)
-    return value
 
 
 class Tracing:
@@ -104,6 +56,8 @@ class Tracing:
         # Time of the first line ever: of queue ids that are older not all was read.
         self._began = int(kept[_BEGAN]) if _BEGAN in kept else 0
         self._missing = Missing()
+        # What programs of this host gave to smtpd(8) without a login, as content filters do.
+        self._given_back: dict[str, None] = {}
         self.told: list[Told] = []
         self.queued: dict[str, int] = {}
         self.lost = 0
@@ -211,30 +165,41 @@ class Tracing:
             item.waiting[key] = (attempt, entry.status, bounded(entry.text, _REMEMBERED))
         else:
             item.done += 1
-        detail: dict[str, Any] = {
-            "source": "log",
-            "relay": bounded(entry.relay, TEXT_MOST),
-            "status": entry.status,
-            "reply": bounded(entry.text, TEXT_MOST),
-            "delay": entry.delay,
-            "delays": entry.delays,
-            "attempt": attempt,
-            "queue_id": entry.id,
-        }
-        if entry.original:
-            detail["final_recipient"] = entry.to
-        if type_ == "failed":
-            detail |= _failure(entry.status, entry.text)
-        self._tell(line, type_, item.root, entry.original or entry.to, detail)
+        root = item.root
+        if type_ == "delivered" and self._goes_on(line.program, entry, item):
+            return
+        detail = details.attempt(entry, attempt, type_)
+        self._tell(line, type_, root, entry.original or entry.to, detail)
+
+    def _goes_on(self, program: str, entry: Outcome, item: Item) -> bool:
+        """Say whether a delivery only led to a content filter, or to an alias, whose own outcomes follow."""
+        if item.hop and details.here(entry.relay):
+            return True
+        if program == "local":
+            number = details.forwarded_as(entry)
+        else:
+            number = details.queued_as(entry)
+            number = number if number in self._given_back else ""
+        after = self._items.get(number) if number else None
+        if after is None or after.root not in (number, item.root):
+            return False  # it has left the queue already
+        after.root = item.root
+        self._changed.add(number)
+        self.queued.pop(number, None)
+        return True
 
     def _removed(self, line: Line, entry: Removed) -> None:
         self.lost += self._unseen(entry.id)
         item = self._items.pop(entry.id, None)
         if item is None:
+            if entry.by_hand:  # it was held, and never tried
+                self._message(line, "failed", entry.id, self._given_up(entry.id))
             return
         self._changed.add(entry.id)
         if entry.by_hand:
-            self._fail(line, item, entry.id, "removed from the queue by hand")
+            self._fail(line, item, entry.id, _BY_HAND)
+            if item.expected < 0 or item.expected > item.done + len(item.waiting):  # some were not tried yet
+                self._tell(line, "failed", item.root, "", self._given_up(entry.id))
         elif item.expected >= 0 and item.done + item.seen >= item.expected:
             # Each recipient has its outcome, so nothing is to be told of the queue.
             self.queued.pop(item.root, None)
@@ -254,24 +219,37 @@ class Tracing:
         """Tell that those who wait will get nothing; the class is that of their last attempt."""
         for key, (attempts, status, said) in item.waiting.items():
             to, _, original = key.partition(" ")
-            detail: dict[str, Any] = {
-                "source": "log",
+            detail = {
+                **self._given_up(number, f"{why}; at last: {said}"),
+                **details.failure(status, said),
                 "status": status,
-                "reply": f"{why}; at last: {said}",
                 "attempt": attempts,
-                "queue_id": number,
-                **_failure(status, said),
                 "permanent": False,
             }
             self._tell(line, "failed", item.root, original or to, detail)
+
+    @staticmethod
+    def _given_up(number: str, why: str = _BY_HAND) -> dict[str, Any]:
+        kind = {"class": FailureClass.UNKNOWN.value, "permanent": False, "code": "", "status": ""}
+        return {"source": "log", "reply": why, "queue_id": number, **kind}
 
     def _came(self, line: Line, entry: Came) -> None:
         """Note a new message; follow one that was queued anew (postsuper -r), whose old id is gone."""
         if entry.login:
             self._missing.came(entry.id, line.at)
-        if entry.original and not entry.client:
-            before = self._items.pop(entry.original, None) or Item(entry.original)
-            self._changed.add(entry.original)
+        if not entry.original:
+            if not entry.login and details.here(entry.client):
+                if len(self._given_back) >= _GIVEN_MOST:
+                    del self._given_back[next(iter(self._given_back))]
+                self._given_back[entry.id] = None
+            return
+        before = self._items.get(entry.original) or Item(entry.original)
+        self._changed.add(entry.original)
+        if entry.client:  # given back by a content filter, which may name a message's id (XFORWARD)
+            before.hop = True
+            self._new(entry.id, Item(before.root))
+        else:
+            self._items.pop(entry.original, None)
             self._new(entry.id, Item(before.root, waiting=before.waiting))
 
     def _refused(self, line: Line, entry: Refused) -> None:
@@ -284,32 +262,5 @@ class Tracing:
 
     def _tell(self, line: Line, type_: str, root: str, recipient: str, detail: Mapping[str, Any]) -> None:
         words = f"{line.at // _SECOND} {line.text} {recipient}"
-        at = _moment(line, str(detail.get("queue_id", root)), detail.get("delay"))
+        at = details.moment(line, str(detail.get("queue_id", root)), detail.get("delay"))
         self.told.append(Told(root, type_, recipient, at, detail, words))
-
-
-def _moment(line: Line, number: str, delay: str | None) -> int:
-    """Return when a line was written; where only its second is known, by how long the message was there."""
-    if not line.whole:
-        return line.at
-    end, came = line.at + _SECOND - 1_000, born(number)
-    if delay is None or not came:
-        return end
-    return min(max(line.at, came + round(float(delay) * _SECOND)), end)
-
-
-def _failure(status: str, text: str) -> dict[str, Any]:
-    """Return what a failure means."""
-    code = _code(text)
-    return {
-        "class": classify(status, code, text).value,
-        "permanent": permanent(status, code, text),
-        "code": code,
-    }
-
-
-def _code(text: str) -> str:
-    """Return the code of a reply: smtp(8) writes ``host mx[192.0.2.1] said: 550 …``."""
-    _, said, reply = text.partition(" said: ")
-    code = (reply if said else text)[:_CODE_LENGTH]
-    return code if code.isascii() and code.isdecimal() and code[0] in "45" else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from gatepost_core.domain import Mode
 from gatepost_core.domain.outcomes import Logged, Told
 from tests.core.ingest.world import NOON, World, accepted, event, milliseconds, numbered
 
@@ -137,3 +138,17 @@ def test_events_of_the_spool_go_beside(world: World) -> None:
         ("delivered", "anna@one.example.net"),
     ]
     assert status(world) == ["bounced"]
+
+
+def test_records_of_which_the_log_tells_nothing_are_counted_as_lost_lines(world: World) -> None:
+    def at(seconds: int) -> int:
+        return milliseconds(NOON + timedelta(seconds=seconds)) * 1000
+
+    take(world, line_at=at(0))
+    gone, there, sandboxed = numbered(1), numbered(2), numbered(3, mode=Mode.SANDBOX)
+    world.write(accepted(gone), accepted(there), accepted(sandboxed))
+    take(world, told(there), line_at=at(2))
+    for seconds, lost in ((100, 0), (130, 1), (300, 1), (600, 1)):
+        take(world, line_at=at(seconds))
+        assert world.rows("SELECT lost FROM log_positions") == [(lost,)], seconds
+    assert status(world)[0] == "accepted"  # nothing is made up for it

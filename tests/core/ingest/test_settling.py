@@ -195,3 +195,11 @@ def test_a_copy_that_postfix_sends_elsewhere_is_no_outcome_of_the_recipient(
     logged(world, single, "failed", "archive@example.test", kind="full")
     assert events(world)[0][1] == "archive@example.test"
     assert recipient(world)[0] == "accepted"
+
+
+def test_removed_from_the_queue_it_failed_for_those_without_an_outcome(
+    world: World, double: MessageRecord
+) -> None:
+    logged(world, double, "delivered")
+    logged(world, double, "failed", "", after=2, kind="unknown")
+    assert (recipient(world)[0], recipient(world, BEN)[0]) == ("delivered", "failed")

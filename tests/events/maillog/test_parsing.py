@@ -121,7 +121,7 @@ def test_an_address_that_looks_like_an_outcome_is_an_address() -> None:
 def test_changed_lines_never_raise_and_never_tell_of_another_queue_id() -> None:
     whole = [text for _, text, _ in LINES]
     chance = random.Random(7)  # noqa: S311 - the same each time
-    for _ in range(20_000):
+    for _ in range(100_000):
         program, text, _ = chance.choice(LINES)
         chars = list(text)
         for _ in range(chance.randint(1, 4)):

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from gatepost_core.domain.outcomes import Told
-from gatepost_events.maillog.tracing import Tracing, born
+from gatepost_events.maillog.items import born
+from gatepost_events.maillog.tracing import Tracing
 from tests.events.maillog.world import ONE, TWO, active, feed, line, outcome, removed, restarted
 
 
@@ -83,7 +86,7 @@ def test_what_is_only_asked_of_an_address_is_no_outcome() -> None:
 
 
 def test_removed_by_hand_fails_who_waited() -> None:
-    tracing = Tracing({})
+    tracing = begun()
     feed(tracing, active(), outcome(status="deferred"))
     (told,) = feed(tracing, line("postsuper", f"{ONE}: removed"))
     assert told.type == "failed"
@@ -186,7 +189,9 @@ def test_refused_held_and_released_are_told_of_the_whole_message() -> None:
 def test_what_is_remembered_is_text_that_another_release_can_look_at() -> None:
     tracing = begun()
     feed(tracing, active(), outcome(status="deferred", said="busy"))
-    assert json.loads(tracing.changes()[0][ONE]) == [ONE, 1, 0, 1, {"bob@example.org": [1, "4.4.1", "busy"]}]
+    assert json.loads(tracing.changes()[0][ONE]) == [
+        ONE, 1, 0, 1, {"bob@example.org": [1, "4.4.1", "busy"]}, False,
+    ]  # fmt: skip
 
 
 def test_when_it_happened_is_told_by_the_delay_where_only_the_second_is_known() -> None:
@@ -196,3 +201,88 @@ def test_when_it_happened_is_told_by_the_delay_where_only_the_second_is_known() 
     assert told.at == 1795843199_000_000
     (told,) = feed(begun(), line("postsuper", f"{ONE}: placed on hold", 59))
     assert told.at == 1795843199_999_000
+
+
+def filtered(client: str = "localhost[127.0.0.1]", more: str = "") -> str:
+    return line("smtpd", f"{TWO}: client={client}{more}")
+
+
+def hop(relay: str = "127.0.0.1[127.0.0.1]:10024") -> str:
+    said = f"250 2.0.0 from MTA(smtp:[127.0.0.1]:10025): 250 2.0.0 Ok: queued as {TWO}"
+    return outcome(said=said).replace("mx.example.org[192.0.2.1]:25", relay)
+
+
+@pytest.mark.parametrize("more", ["", f", orig_queue_id={ONE}, orig_client=shop.test[192.0.2.9]"])
+def test_what_a_content_filter_gives_back_is_the_same_message(more: str) -> None:
+    tracing = begun()
+    assert feed(tracing, active(), filtered(more=more), active(TWO), hop(), removed()) == []
+    (told,) = feed(tracing, outcome(number=TWO, said="250 there"), removed(TWO))
+    assert (told.queue_id, told.detail["reply"], told.detail["queue_id"]) == (ONE, "250 there", TWO)
+    assert tracing.lost == 0
+
+
+def test_a_filter_that_was_quicker_than_its_reply_is_followed_by_the_id_that_it_names() -> None:
+    tracing = begun()
+    feed(
+        tracing,
+        active(),
+        filtered(more=f", orig_queue_id={ONE}"),
+        active(TWO),
+        outcome(number=TWO),
+        removed(TWO),
+        hop(),
+    )
+    assert [(one.queue_id, one.detail["queue_id"]) for one in tracing.told] == [(ONE, TWO)]
+
+
+@pytest.mark.parametrize(
+    ("came", "relay"),
+    [
+        # Another customer's message; one that came from elsewhere; a host elsewhere that names an id of ours.
+        (filtered(more=", sasl_method=PLAIN, sasl_username=gp2"), "127.0.0.1[127.0.0.1]:10024"),
+        (filtered("mx.example.org[192.0.2.7]"), "127.0.0.1[127.0.0.1]:10024"),
+        (filtered(), "mx.example.org[192.0.2.1]:25"),
+        (filtered(), "x[127.0.0.1].example[192.0.2.1]:25"),
+    ],
+)
+def test_nobody_can_have_anothers_message_told_as_his(came: str, relay: str) -> None:
+    tracing = begun()
+    (told,) = feed(tracing, active(), came, active(TWO), hop(relay))
+    assert (told.type, told.queue_id) == ("delivered", ONE)
+    (other,) = feed(tracing, outcome(number=TWO))
+    assert other.queue_id == TWO
+
+
+def test_an_alias_that_local_forwards_is_followed() -> None:
+    tracing = begun()
+    told = feed(
+        tracing, active(), active(TWO), outcome(program="local", said=f"forwarded as {TWO}"), removed()
+    )
+    assert told == []
+    (told_later,) = feed(tracing, outcome("inner@example.net", number=TWO, original="bob@example.org"))
+    assert (told_later.queue_id, told_later.recipient) == (ONE, "bob@example.org")
+
+
+def test_removed_by_hand_before_any_attempt_it_failed_for_all() -> None:
+    (told,) = feed(Tracing({}), line("postsuper", f"{ONE}: removed"))
+    assert (told.type, told.recipient, told.queue_id) == ("failed", "", ONE)
+    told_of = feed(
+        begun(), active(recipients=2), outcome(status="deferred"), line("postsuper", f"{ONE}: removed")
+    )
+    assert brief(told_of[1:]) == [("failed", "bob@example.org"), ("failed", "")]
+
+
+def test_ten_thousand_lost_lines_are_noticed_and_nothing_is_made_up() -> None:
+    lines = []
+    for number in range(4_000):
+        place = f"{number // 100 % 10}{number // 10 % 10}{number % 10}{number // 1000}"
+        queue_id = f"4jbzB4{place}zJB9Y"
+        client = line("smtpd", f"{queue_id}: client=u[192.0.2.1], sasl_method=PLAIN, sasl_username=gp")
+        taken = line("cleanup", f"{queue_id}: message-id=<{number}@example.test>")
+        lines += [client, taken, active(queue_id), outcome(number=queue_id), removed(queue_id)]
+    kept = lines[:5_003] + lines[15_003:]
+    tracing = begun()
+    feed(tracing, *kept)
+    assert len(tracing.told) == sum("status=sent" in text for text in kept)
+    # Of the message in the middle of which the gap begins, and of that in which it ends; nothing else shows.
+    assert tracing.lost == 1

@@ -53,6 +53,17 @@ def fits(message: Message, at: int) -> bool:
     return -_SLACK <= age <= OLDEST
 
 
+def first_id(at: int) -> str:
+    """Return the least id that a message of that time can have."""
+    return ids.from_bytes((max(at, 0) // 1000).to_bytes(6, "big") + bytes(7))
+
+
+def apart(one: str, other: str) -> int:
+    """Return the microseconds from one message id to another, later one."""
+    first, second = (int.from_bytes(ids.to_bytes(number)[:6], "big") for number in (one, other))
+    return (second - first) * 1000
+
+
 def early(told: Told, message: Message, line_at: int) -> bool:
     """Say whether a message that the log does not show may only have been accepted too late for that."""
     return "untraced" in told.detail and moment(line_at) - message.at < UNTRACED

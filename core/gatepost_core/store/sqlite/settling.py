@@ -124,7 +124,7 @@ class Settling:
         recipients = self._recipients.get(event.message)
         if event.type not in outcomes.STATE_AFTER or not recipients:
             return one
-        if event.type not in _ATTEMPTS:
+        if event.type not in _ATTEMPTS or (source == LOG and not event.recipient):
             named = recipients.get(lookup_address(event.recipient)) if event.recipient else None
             self._whole([named] if named is not None else [] if event.recipient else recipients.values(), one)
             return one

@@ -70,6 +70,15 @@ _QUEUED = (
 _QUEUED_WHOLE = f"UPDATE messages SET status = ?1 WHERE id = ?2 AND status = '{outcomes.ACCEPTED}'"  # noqa: S608
 _KEPT = _insert("log_queue", ("node", "queue_id", "state"), "INSERT OR REPLACE")
 _GONE = "DELETE FROM log_queue WHERE node = ? AND queue_id = ?"
+_TRACED_TO = "SELECT traced_to FROM log_positions WHERE node = ?"
+_TRACED_SO_FAR = "UPDATE log_positions SET traced_to = ? WHERE node = ?"
+_UNTRACED = (
+    "SELECT count(*) FROM messages WHERE id >= ? AND id < ? AND status = 'accepted' AND mode = 'live' "
+    "AND queue_id != '' AND EXISTS (SELECT 1 FROM events WHERE events.id = messages.id AND node = ?) AND NOT "
+    "EXISTS (SELECT 1 FROM recipients WHERE message_id = messages.id AND state != 'accepted')"
+)
+# By the log's clock, microseconds: after so long a record must be in it; and from one look to the next.
+_TRACED: Final = 120_000_000
 _LOG_POSITION = (
     _insert("log_positions", ("node", "position", "read_at", "line_at", "lost", "lost_at"))
     + " ON CONFLICT (node) DO UPDATE SET position = excluded.position, read_at = excluded.read_at, line_at = "
@@ -87,7 +96,7 @@ class Taken:
     ``pending``: events whose message is not known yet; ``moved``: those whose message has come;
     ``expired``: those whose message never came. ``stopped``: segments, by stream and id, with something
     that cannot be read, and what it is; ``refused``: how many entries their stream may not hold, by stream
-    and what they are.
+    and what they are; ``lost``: lines that the mail log must have had.
     """
 
     messages: int
@@ -98,6 +107,7 @@ class Taken:
     expired: int
     stopped: dict[Segment, str]
     refused: dict[Refused, int]
+    lost: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +127,7 @@ class Taking:
         self._node = node
         self._hours = hours
         self._now = now
+        self._log_lost = 0
         newest = self._first("SELECT max(sequence) FROM events WHERE node = ?", node)
         # Never one that was given before, not even by a database that an older one took the place of:
         # whoever follows begins after the last that he has seen.
@@ -141,8 +152,9 @@ class Taking:
             ],
         )
         refused = dict(found.refused)
+        lost = self._log_lost
         return Taken(
-            len(messages), len(found.used), events, pending, len(moved), expired, found.stopped, refused
+            len(messages), len(found.used), events, pending, len(moved), expired, found.stopped, refused, lost
         )
 
     def _messages(self, accepted: dict[str, Accepted]) -> list[str]:
@@ -207,9 +219,10 @@ class Taking:
         run(_GONE, [(self._node, number) for number in logged.gone])
         now = time_out(self._now)
         line_at = log.spelled(log.moment(logged.line_at)) if logged.line_at else None
-        lost_at = now if logged.lost else None
+        self._log_lost = logged.lost + self._untraced(logged.line_at)
+        lost_at = now if self._log_lost else None
         self._connection.execute(
-            _LOG_POSITION, (self._node, logged.position, now, line_at, logged.lost, lost_at)
+            _LOG_POSITION, (self._node, logged.position, now, line_at, self._log_lost, lost_at)
         )
         told = [
             log.noted(one, message)
@@ -219,6 +232,18 @@ class Taking:
             and not log.early(one, message, logged.line_at)
         ]
         return {one.id: one for one in told}
+
+    def _untraced(self, line_at: int) -> int:
+        """Return how many records should be in the log by its own clock, and are not. Each counts once."""
+        if not line_at:
+            return 0
+        until = log.first_id(line_at - _TRACED)
+        row = self._connection.execute(_TRACED_TO, (self._node,)).fetchone()
+        since = row[0] if row is not None else ""
+        if since and log.apart(since, until) < _TRACED:
+            return 0
+        self._connection.execute(_TRACED_SO_FAR, (until, self._node))
+        return int(self._first(_UNTRACED, since, until, self._node)) if since else 0
 
     def _event(self, one: Noted, whose: _Whose) -> tuple[object, ...]:
         event = spooled.without_reader(one.event)
