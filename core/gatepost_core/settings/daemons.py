@@ -259,7 +259,8 @@ class WebhooksSettings(Section):
     )
     connections: Annotated[int, Field(ge=1, le=4_000)] = Field(
         default=500,
-        description="Requests at once, to all endpoints. Those that fail, and new ones, have half of them.",
+        description="Requests at once, to all endpoints. Those that fail, and new ones, have half of them "
+        "between them.",
     )
     endpoint_connections: Annotated[int, Field(ge=1, le=100)] = Field(
         default=4, description="Requests at once to one endpoint; to one that fails it is one."

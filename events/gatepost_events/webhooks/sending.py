@@ -6,7 +6,9 @@ import json
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -26,9 +28,12 @@ from gatepost_events.webhooks.calling import Answer, Client, Request
 from gatepost_events.webhooks.report import WebhookReporter
 from gatepost_events.webhooks.slots import Slots, Standing
 
-_DIRECTORY_EVERY: Final = 1.0
+_DIRECTORY_EVERY: Final = 0.5
+# In any case, whatever its files say.
+_READ_EVERY: Final = 10.0
 _STATE_EVERY: Final = 5.0
 _FORGET_EVERY: Final = 30.0
+_TRIM_AFTER: Final = 100
 # Answers that come together are recorded together; and the end is seen so soon.
 _GATHER: Final = 0.01
 _END_EVERY: Final = 0.25
@@ -68,8 +73,10 @@ class Sending:
         self._directory_at = self._tidy_at = self._forget_at = 0.0
         self._ends: dict[int, int] | None = None
         self._behind = 0
-        # Endpoints with attempts since what is old was let go of.
-        self._tried: set[str] = set()
+        # Attempts at each endpoint since what is old of it was let go of.
+        self._tried: Counter[str] = Counter()
+        self._files: list[tuple[int, int, int]] = []
+        self._read_at = 0.0
         self._file: tuple[int, int] | None = None
         self._released = False
         self.more = False
@@ -143,7 +150,7 @@ class Sending:
         for answer, outcome in zip(self._answers, outcomes, strict=True):
             self._slots.done(answer.row.endpoint)
             self._report.outcome(outcome)
-            self._tried.add(outcome.row.endpoint)
+            self._tried[outcome.row.endpoint] += 1
         self._answers = []
         for outcome in outcomes:
             self._judge(outcome, health.get(outcome.row.endpoint), now)
@@ -154,13 +161,26 @@ class Sending:
             return
         if self._identity() != self._file:
             raise OSError("the journal was replaced; it is opened anew")
+        now, files = time.monotonic(), self._directory_files()
+        self._directory_at = now + _DIRECTORY_EVERY
+        if files and files == self._files and now < self._read_at + _READ_EVERY:
+            return
         with self._store.directory() as connection:
             found = {one.handle: one for one in endpoints.active(connection)}
+        self._files, self._read_at = files, now
         if found != self._targets:
             self._ends = None
         self._slots.forget(set(self._targets) - set(found))
         self._targets = found
-        self._directory_at = time.monotonic() + _DIRECTORY_EVERY
+
+    def _directory_files(self) -> list[tuple[int, int, int]]:
+        """Return what changes in the directory's files with each commit; empty where it has none."""
+        found = []
+        for file in self._store.files("directory"):
+            with suppress(FileNotFoundError):
+                status = file.stat()
+                found.append((status.st_ino, status.st_size, status.st_mtime_ns))
+        return found
 
     def _identity(self) -> tuple[int, int] | None:
         for file in self._store.files("journal"):
@@ -180,18 +200,21 @@ class Sending:
 
     def _claimed(self, connection: Connection, now: datetime, slots: list[str]) -> list[Request]:
         """Take what may be sent now, and return the requests for it; note whose slots are taken."""
-        rows: list[Waiting] = []
         due = outbox.earliest(connection)
         ready = [one for one, first in due.items() if first <= now and one in self._targets]
         health = outbox.health(connection, ready) if ready else {}
+        numbers: dict[str, int] = {}
         for handle in self._slots.in_turn(ready):
             standing = _standing(health.get(handle))
-            number = self._slots.free(handle, standing)
-            if number:
-                taken = outbox.claim(connection, handle, number, now, self._lease, self._node)
-                self._slots.take(handle, standing, len(taken))
-                slots += [handle] * len(taken)
-                rows += taken
+            number = numbers[handle] = self._slots.free(handle, standing)
+            self._slots.take(handle, standing, number)
+            slots += [handle] * number
+        numbers = {handle: number for handle, number in numbers.items() if number}
+        rows = outbox.claim(connection, numbers, now, self._lease, self._node)
+        unused = Counter(numbers) - Counter(row.endpoint for row in rows)
+        for handle in unused.elements():
+            self._slots.done(handle)
+            slots.remove(handle)
         if not rows:
             return []
         found = events.of_ids(connection, [one.event_id for one in rows if one.payload is None])
@@ -256,10 +279,10 @@ class Sending:
         if others and now >= self._forget_at:
             whole = self._forgotten(others)
             self._forget_at = now + (_FORGET_EVERY if whole else 0.0)
-        for handle in self._tried:
+        for handle in [one for one, number in self._tried.items() if number >= _TRIM_AFTER]:
             with self._begin() as connection:
                 outbox.trim(connection, handle)
-        self._tried.clear()
+            del self._tried[handle]
 
     def _forgotten(self, others: list[Health]) -> bool:
         """Give up what waits for endpoints that are off, forget those that are gone; say whether all is."""
@@ -277,6 +300,5 @@ class Sending:
 
 
 def _standing(health: Health | None) -> Standing:
-    if health is None or health.last_at is None:
-        return Standing.NEW
-    return Standing.FAILING if health.failures else Standing.WELL
+    known = health is not None and health.last_at is not None
+    return Standing.WELL if known and health is not None and not health.failures else Standing.DOUBTFUL

@@ -1,8 +1,8 @@
 """Who may send how much at once, so that no endpoint that hangs delays another one. Pure.
 
-An endpoint has a few requests under way at the most; one whose last attempt failed has one. Those that fail,
-or at which nothing has arrived yet, have half of all requests between them: the others always find room. In
-turn: whoever was served longest ago is next.
+An endpoint has a few requests under way at the most; one whose last attempt failed, or that had none yet, has
+one, and all of those have half of all requests between them: the others always find room. In turn: whoever
+was served longest ago is next.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ from enum import Enum
 
 
 class Standing(Enum):
-    """How an endpoint fares."""
+    """How an endpoint fares: well, or it fails, or nobody knows yet."""
 
     WELL = "well"
-    NEW = "new"
-    FAILING = "failing"
+    DOUBTFUL = "doubtful"
 
 
 class Slots:
@@ -42,7 +41,7 @@ class Slots:
 
     def free(self, endpoint: str, standing: Standing) -> int:
         """Return how many requests more an endpoint may have under way."""
-        most = 1 if standing is Standing.FAILING else self._of_one
+        most = self._of_one if standing is Standing.WELL else 1
         left = min(most - self._all.get(endpoint, 0), self._most - self.under_way)
         if standing is not Standing.WELL:
             left = min(left, max(1, self._most // 2) - sum(self._doubtful.values()))

@@ -182,7 +182,7 @@ def test_what_was_on_its_way_when_a_sender_died_goes_out_again_when_its_lease_is
         with sent.sending._begin() as connection:
             sent.sending._fill(connection, now)
             (handle,) = outbox.earliest(connection)
-            assert len(outbox.claim(connection, handle, 4, now, MINUTE, "another node")) == 1
+            assert len(outbox.claim(connection, {handle: 4}, now, MINUTE, "another node")) == 1
         sent.settle()
         assert receiver.got == []
         sent.pass_by(MINUTE, MINUTE)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, func, insert, select, tuple_, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, tuple_, update
 
 from gatepost_core.store.schema import events, nodes
 from gatepost_core.store.webhooks.endpoints import Endpoint
@@ -226,6 +226,13 @@ def put_test(connection: Connection, endpoint: str, event_id: str, payload: str,
     connection.execute(update(webhook_endpoints).where(mine).values(waiting=waiting))
 
 
+_MORE = (
+    update(webhook_endpoints)
+    .where(webhook_endpoints.c.endpoint == bindparam("of"))
+    .values(waiting=webhook_endpoints.c.waiting + bindparam("more"))
+)
+
+
 def put(connection: Connection, new: Sequence[dict[str, Any]], now: datetime) -> dict[str, int]:
     """Put rows into the outbox, in their order; return how many are new there, by endpoint.
 
@@ -250,11 +257,9 @@ def put(connection: Connection, new: Sequence[dict[str, Any]], now: datetime) ->
         before[row["endpoint"]] += 1
     if rows:
         connection.execute(insert(webhook_outbox), rows)
-    for handle, count in before.items():
-        if count:
-            waits = webhook_endpoints.c.waiting + count
-            mine = webhook_endpoints.c.endpoint == handle
-            connection.execute(update(webhook_endpoints).where(mine).values(waiting=waits))
+    more = [{"of": handle, "more": count} for handle, count in before.items() if count]
+    if more:
+        connection.execute(_MORE, more)
     return before
 
 

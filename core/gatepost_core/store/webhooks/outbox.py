@@ -7,8 +7,8 @@ at a time is on its way to an endpoint; the next one follows when that has arriv
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -78,6 +78,10 @@ class Health:
     last_answer: str = ""
 
 
+_WAITING: Final = tuple(one.name for one in fields(Waiting))
+_HEALTH: Final = tuple(one.name for one in fields(Health))
+
+
 def earliest(connection: Connection) -> dict[str, datetime]:
     """Return when something may be tried next, of each endpoint that something waits for."""
     first = (
@@ -89,17 +93,33 @@ def earliest(connection: Connection) -> dict[str, datetime]:
     return {handle: when for handle, when in connection.execute(query) if when is not None}
 
 
+_READY = (
+    select(webhook_outbox)
+    .where(webhook_outbox.c.endpoint == bindparam("of"), webhook_outbox.c.ready_at <= bindparam("now"))
+    .order_by(webhook_outbox.c.ready_at, webhook_outbox.c.id)
+    .limit(bindparam("most"))
+)
+_LEASE = (
+    update(webhook_outbox)
+    .where(webhook_outbox.c.id == bindparam("row"))
+    .values(ready_at=bindparam("until"), sender=bindparam("who"))
+)
+
+
 def claim(
-    connection: Connection, endpoint: str, number: int, now: datetime, lease: timedelta, sender: str
+    connection: Connection, numbers: Mapping[str, int], now: datetime, lease: timedelta, sender: str
 ) -> list[Waiting]:
-    """Take at most so many that may be tried now, the oldest first; nobody else does within ``lease``."""
-    mine = (webhook_outbox.c.endpoint == endpoint) & (webhook_outbox.c.ready_at <= now)
-    query = select(webhook_outbox).where(mine).order_by(webhook_outbox.c.ready_at, webhook_outbox.c.id)
-    found = [_waiting(row) for row in connection.execute(query.limit(number))]
+    """Take what may be sent now, the oldest first; nobody else does within ``lease``.
+
+    ``numbers``: how much at most, by endpoint.
+    """
+    found: list[Waiting] = []
+    for endpoint, most in numbers.items():
+        rows = connection.execute(_READY, {"of": endpoint, "now": now, "most": most})
+        found += [_waiting(row) for row in rows]
     if found:
-        these = webhook_outbox.c.id.in_([one.id for one in found])
-        taken = {"ready_at": now + lease, "sender": sender}
-        connection.execute(update(webhook_outbox).where(these).values(**taken))
+        leases = [{"row": one.id, "until": now + lease, "who": sender} for one in found]
+        connection.execute(_LEASE, leases)
     return found
 
 
@@ -218,32 +238,53 @@ def trim(connection: Connection, endpoint: str) -> None:
             connection.execute(delete(table).where(table.c.id.in_(some)))
 
 
+_FARES = (
+    update(webhook_endpoints)
+    .where(webhook_endpoints.c.endpoint == bindparam("of"))
+    .values(
+        waiting=webhook_endpoints.c.waiting - bindparam("ended"),
+        failures=bindparam("in_a_row"),
+        failing_since=bindparam("since_when"),
+        last_at=bindparam("last"),
+        last_ok_at=bindparam("last_ok"),
+        last_answer=bindparam("answer"),
+    )
+)
+
+
 def _note(connection: Connection, outcomes: Sequence[Outcome]) -> None:
     """Note how the endpoints fare now."""
-    of: dict[str, list[Outcome]] = {}
+    before = health(connection, sorted({one.row.endpoint for one in outcomes}))
+    after = dict(before)
+    ended = dict.fromkeys(before, 0)
     for one in outcomes:
-        of.setdefault(one.row.endpoint, []).append(one)
-    for handle, own in of.items():
-        mine = webhook_endpoints.c.endpoint == handle
-        row = connection.execute(select(webhook_endpoints).where(mine)).first()
-        if row is None:
+        own = after.get(one.row.endpoint)
+        if own is None:
             continue
-        last = own[-1]
-        failures, since, last_ok = row.failures, row.failing_since, row.last_ok_at
-        for one in own:
-            if one.ok:
-                failures, since, last_ok = 0, None, one.at
-            else:
-                failures, since = failures + 1, since or one.at
-        values = {
-            "waiting": max(0, row.waiting - sum(one.next_at is None for one in own)),
-            "failures": failures,
-            "failing_since": since,
-            "last_at": last.at,
-            "last_ok_at": last_ok,
-            "last_answer": bounded(last.answer, _ANSWER_MOST),
+        ended[own.endpoint] += one.next_at is None
+        answer = bounded(one.answer, _ANSWER_MOST)
+        after[own.endpoint] = replace(
+            own,
+            failures=0 if one.ok else own.failures + 1,
+            failing_since=None if one.ok else own.failing_since or one.at,
+            last_at=one.at,
+            last_ok_at=one.at if one.ok else own.last_ok_at,
+            last_answer=answer,
+        )
+    values = [
+        {
+            "of": handle,
+            "ended": ended[handle],
+            "in_a_row": own.failures,
+            "since_when": own.failing_since,
+            "last": own.last_at,
+            "last_ok": own.last_ok_at,
+            "answer": own.last_answer,
         }
-        connection.execute(update(webhook_endpoints).where(mine).values(**values))
+        for handle, own in after.items()
+    ]
+    if values:
+        connection.execute(_FARES, values)
 
 
 def _attempt(one: Outcome) -> dict[str, Any]:
@@ -270,8 +311,8 @@ def _later(one: Outcome) -> dict[str, Any]:
 
 
 def _waiting(row: Any) -> Waiting:
-    return Waiting(**{one.name: getattr(row, one.name) for one in fields(Waiting)})
+    return Waiting(*(getattr(row, name) for name in _WAITING))
 
 
 def _health(row: Any) -> Health:
-    return Health(**{one.name: getattr(row, one.name) for one in fields(Health)})
+    return Health(*(getattr(row, name) for name in _HEALTH))
