@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from gatepost_core.store.ingest import verdicts as verdicts_of_store
+from gatepost_core.store.ingest.verdicts import VERDICT
 from gatepost_tracker import verdicts
 from gatepost_tracker.verdicts import BURST, PERSON, PREFETCH, UNKNOWN, Bursts, Table
 from tests.steps import World, assert_linear
@@ -103,9 +105,14 @@ def test_a_row_that_says_nothing_is_refused(row: dict[str, object]) -> None:
 
 def test_several_links_of_one_message_within_seconds_are_no_person_s() -> None:
     bursts = Bursts()
-    links = [("m", "a", 0.0), ("m", "a", 1.0), ("m", "b", 2.0), ("other", "c", 2.5), ("m", "c", 3.0)]
+    links = [("m", "a", 0.0), ("m", "a", 1.0), ("m", "b", 1.5), ("other", "c", 2.0), ("m", "c", 2.5)]
     assert [bursts.too_many(*one) for one in links] == [False, False, False, False, True]
-    assert bursts.too_many("m", "d", 4.0)
+    assert bursts.too_many("m", "d", 3.0)
+    assert (Bursts.LINKS, Bursts.SECONDS, BURST) == (
+        verdicts_of_store.LINKS,
+        verdicts_of_store.SECONDS,
+        VERDICT,
+    )
     assert not bursts.too_many("m", "e", 20.0)
     for number in range(25_000):  # of very many messages the first are forgotten
         bursts.too_many(str(number), "a", 30.0)

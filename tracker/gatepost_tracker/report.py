@@ -23,7 +23,12 @@ class Reporter:
         """Tell of an answer."""
         self._count(event.type if event is not None else kind)
         if event is not None:
-            _answer.soon("info", event, status, client)
+            # No more than the line needs: what waits for it is in the way of the next requests.
+            detail = event.detail
+            message = "" if event.anonymous else event.message
+            shown = client if "ip" in detail or event.type == "unsubscribed" else ""
+            what = (detail.get("verdict"), detail.get("how"))
+            _answer.soon("info", event.type, status, message, shown, *what)
         else:
             _other.soon("debug", kind, status, client)
 
@@ -38,15 +43,16 @@ class Reporter:
 
 
 @log.event("event")
-def _answer(event: Happened, status: int, client: str) -> log.Fields:
-    detail = event.detail
+def _answer(
+    type_: str, status: int, message: str, client: str, verdict: str | None, how: str | None
+) -> log.Fields:
     return {
-        "type": event.type,
+        "type": type_,
         "status": status,
-        "message": None if event.anonymous else event.message,
-        "ip": client if "ip" in detail or event.type == "unsubscribed" else None,
-        "verdict": detail.get("verdict"),
-        "how": detail.get("how"),
+        "message": message or None,
+        "ip": client or None,
+        "verdict": verdict,
+        "how": how,
     }
 
 

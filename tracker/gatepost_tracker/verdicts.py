@@ -125,7 +125,7 @@ class Bursts:
     """
 
     LINKS: Final = 3
-    SECONDS: Final = 5.0
+    SECONDS: Final = 2.0
     _MESSAGES: Final = 20_000
 
     def __init__(self) -> None:

@@ -41,10 +41,11 @@ class Hours:
         type_: str,
         tags: Iterable[str],
         domains: Iterable[str],
+        times: int = 1,
     ) -> None:
         """Count what happened at a time (as in ``spooled.Row``) to a message of a credential and account.
 
-        ``domains``: one for each recipient that it tells of.
+        ``domains``: one for each recipient that it tells of. ``times`` -1 takes back what was counted.
         """
         hour = self.hour(at)
         by_domain: dict[str, int] = {}
@@ -52,11 +53,12 @@ class Hours:
         for domain in domains:
             by_domain[domain] = by_domain.get(domain, 0) + 1
             recipients += 1
-        self._count(hour, whose, CREDENTIAL, "", type_, recipients)
+        add = (times, times * recipients)
+        self._count(hour, whose, CREDENTIAL, "", type_, add)
         for tag in dict.fromkeys(tags):
-            self._count(hour, whose, TAG, tag, type_, recipients)
+            self._count(hour, whose, TAG, tag, type_, add)
         for domain, number in by_domain.items():
-            self._count(hour, whose, DOMAIN, domain, type_, number)
+            self._count(hour, whose, DOMAIN, domain, type_, (times, times * number))
 
     def taken(self) -> list[tuple[Counted, list[int]]]:
         """Return what was counted, events and their recipients, and begin anew."""
@@ -75,7 +77,7 @@ class Hours:
         return hour
 
     def _count(
-        self, hour: int, whose: tuple[int, int], kind: str, key: str, type_: str, recipients: int
+        self, hour: int, whose: tuple[int, int], kind: str, key: str, type_: str, add: tuple[int, int]
     ) -> None:
         credential_id, account_id = whose
         if key and not self._counts_by_itself((hour, credential_id, kind), key):
@@ -83,10 +85,10 @@ class Hours:
         what = (hour, credential_id, kind, key, type_, account_id)
         counts = self._counts.get(what)
         if counts is None:
-            self._counts[what] = [1, recipients]
+            self._counts[what] = [*add]
         else:
-            counts[0] += 1
-            counts[1] += recipients
+            counts[0] += add[0]
+            counts[1] += add[1]
 
     def _counts_by_itself(self, whose: Keys, key: str) -> bool:
         keys = self._keys.get(whose)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -29,6 +29,7 @@ from gatepost_core.store.ingest.intake import (
     recipient_rows,
 )
 from gatepost_core.store.sqlite.driver import time_out
+from gatepost_core.store.sqlite.revising import revised
 from gatepost_core.store.sqlite.settling import Settling
 
 # An event waits so long for its message, whose record may stand in another stream.
@@ -198,7 +199,16 @@ class Taking:
         settling.write()
         if known:
             settling.improve(noted, known)
+        self._recount(revised(self._connection, [one.event for one in here]), messages)
         return len(here), self._keep([one for one in new if one.event.message not in messages])
+
+    def _recount(self, changed: Iterable[tuple[Event, Event]], messages: Mapping[str, _Whose]) -> None:
+        """Count events that were recorded before under what they are now."""
+        for before, now in changed:
+            whose = messages[now.message]
+            of = (whose.credential_id, whose.account_id)
+            self._hours.add(before.at, of, counted(before), whose.tags, (), -1)
+            self._hours.add(now.at, of, counted(now), whose.tags, ())
 
     def _logged(self, logged: Logged) -> dict[str, Noted]:
         """Note how far the log was read and what was taken up; return events of messages that are known.

@@ -1,0 +1,58 @@
+"""Verdicts of clicks that others of the same message show to be wrong, where those are recorded."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Final
+
+from gatepost_core.domain.spooled import Event
+from gatepost_core.store.ingest.verdicts import SECONDS, VERDICT, Click, machines
+from gatepost_core.store.paging import since
+from gatepost_core.store.sqlite.driver import time_in
+
+_CLICKED: Final = "clicked"
+# Of one message, around what is new. A process of the tracker keeps no more of one in an hour, usually.
+_MOST: Final = 1_000
+_NEAR: Final = (
+    "SELECT id, recipient, time, detail FROM events WHERE message_id = ? AND id >= ? AND type = ? "
+    "ORDER BY id LIMIT ?"
+)
+_REVISE: Final = "UPDATE events SET detail = ? WHERE id = ?"
+
+
+def revised(connection: sqlite3.Connection, events: Iterable[Event]) -> list[tuple[Event, Event]]:
+    """Look at the clicks around new ones, which are recorded already; return what has another verdict now.
+
+    Each as it was, and as it is.
+    """
+    first: dict[str, str] = {}
+    for event in events:
+        if event.type == _CLICKED:
+            first[event.message] = min(event.at, first.get(event.message, event.at))
+    changed = []
+    for message, at in first.items():
+        begin = since(time_in(at) - timedelta(seconds=SECONDS))
+        rows = connection.execute(_NEAR, (message, begin, _CLICKED, _MOST)).fetchall()
+        near = {number: Event(_CLICKED, message, *told) for number, *told in rows}
+        for number in machines([_click(number, event) for number, event in near.items()]):
+            before = near[number]
+            now = before._replace(detail=_with_verdict(before.detail))
+            connection.execute(_REVISE, (now.detail, number))
+            changed.append((before, now))
+    return changed
+
+
+def _click(number: str, event: Event) -> Click:
+    told = json.loads(event.detail)
+    return Click(
+        number, time_in(event.at).timestamp(), str(told.get("url", "")), str(told.get("verdict", ""))
+    )
+
+
+def _with_verdict(detail: str) -> str:
+    verdict, reason = VERDICT
+    told = {**json.loads(detail), "verdict": verdict, "reason": reason}
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
