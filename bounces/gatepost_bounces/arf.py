@@ -1,7 +1,8 @@
 """Complaints in the Abuse Reporting Format (RFC 5965, 6650). Pure.
 
 Anybody can write one. It counts only for a message whose bounce address it shows, as the recipient of the
-report or in the returned part: that address is signed, and was in the message's Return-Path alone.
+report or in the returned part: that address is signed, and was in the message's Return-Path alone. Or for one
+that it returns whole, with a signature of ours that verifies (``proving``).
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ _OURS = re.compile(rb"(?i)\bbounce-[a-z2-7]{40}@([a-z0-9.-]{1,253})", re.ASCII)
 _CANDIDATES: Final = 10
 _NOT_SPAM: Final = "not-spam"
 Verify = Callable[[str], Origin | None]
+# Of a report and the recipient that it names: the message by its signature, and the recipient.
+Prove = Callable[[mime.Mail, bytes, str], tuple[Origin, str] | None]
 
 
 class Complaint(NamedTuple):
@@ -27,7 +30,9 @@ class Complaint(NamedTuple):
     origin: Origin | None
 
 
-def read(mail: mime.Mail, raw: bytes, sent_to: Origin | None, verify: Verify) -> Complaint | None:
+def read(
+    mail: mime.Mail, raw: bytes, sent_to: Origin | None, verify: Verify, prove: Prove
+) -> Complaint | None:
     """Return a complaint; None where the message is none. ``sent_to``: what its own recipient stands for."""
     text = mail.part("text/x-feedback-report")
     if text is None:
@@ -40,6 +45,8 @@ def read(mail: mime.Mail, raw: bytes, sent_to: Origin | None, verify: Verify) ->
     recipient = address(mime.value(fields, "original-rcpt-to")) or address(
         mime.value(fields, "removal-recipient")
     )
+    if origin is None and (proven := prove(mail, raw, recipient)) is not None:
+        (origin, recipient), proof = proven, "dkim"
     if kind == _NOT_SPAM:  # somebody took it out of the junk folder
         return Complaint(Told("response", recipient, {"kind": _NOT_SPAM, "subject": ""}), origin)
     detail = {"source": "arf", "feedback_type": kind, "proof": proof if origin is not None else "none"}

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
-from gatepost_bounces.reading import Reading, read
+from gatepost_bounces.arf import Prove
+from gatepost_bounces.reading import Reading, nothing, read
 from gatepost_bounces.told import Told
 from gatepost_core.domain import ids, spooled
 from gatepost_core.domain.rules import normal_domain
@@ -70,9 +71,18 @@ class Intake:
     Reports of messages older than ``oldest`` tell nothing that counts.
     """
 
-    def __init__(self, directory: Directory, tokens: Tokens, *, feedback: str, oldest: timedelta) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        tokens: Tokens,
+        prove: Prove = nothing,
+        *,
+        feedback: str,
+        oldest: timedelta,
+    ) -> None:
         self._directory = directory
         self._tokens = tokens
+        self._prove = prove
         self._feedback = feedback.lower()
         self._oldest = oldest
 
@@ -87,7 +97,7 @@ class Intake:
 
     def take(self, raw: bytes, mailbox: Mailbox, sender: str, now: datetime) -> Taken:
         """Return what a message becomes. Raises StoreUnavailable."""
-        reading = read(raw, mailbox.origin, sender, self._verified)
+        reading = read(raw, mailbox.origin, sender, self._verified, self._prove)
         digest = hashlib.sha256(raw).digest()
         name = f"{ids.from_bytes(digest[:13])}.eml"
         message = reading.origin.message_id if reading.origin is not None else ""

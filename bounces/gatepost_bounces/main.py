@@ -11,12 +11,14 @@ from datetime import timedelta
 from gatepost_bounces import listening
 from gatepost_bounces.intake import Intake
 from gatepost_bounces.keeping import Kept
+from gatepost_bounces.proving import Prover
 from gatepost_bounces.records import STREAM, Records
 from gatepost_bounces.report import Reporter
 from gatepost_core.keys.tokens import BounceTokens
 from gatepost_core.serving.boot import Boot, command
 from gatepost_core.serving.prefork import WorkerContext
 from gatepost_core.settings import BouncesSettings
+from gatepost_core.store import References
 
 _DRAIN_SHARE = 0.8
 
@@ -27,7 +29,8 @@ def serve(boot: Boot[BouncesSettings]) -> int:
     report = Reporter(boot.metrics)
     reader = boot.reader()
     oldest = timedelta(days=bounces.report_days)
-    intake = Intake(reader, BounceTokens(boot.keyring), feedback=bounces.feedback, oldest=oldest)
+    prove = Prover(reader, References(settings.store.journal))
+    intake = Intake(reader, BounceTokens(boot.keyring), prove, feedback=bounces.feedback, oldest=oldest)
     folder = boot.stream(STREAM)
     bounces.directory.mkdir(mode=0o750, parents=True, exist_ok=True)
 

@@ -23,7 +23,7 @@ _BOUNDARIES: Final = 20
 _DIVIDERS: Final = 2_000
 _HEADER_LINES: Final = 1_000
 _CONTENT_TYPE: Final = 1_000
-_PARTS: Final = 100
+PARTS_MOST: Final = 100
 _BLOCKS: Final = 200
 _VALUE_MOST: Final = 2_000
 # The library would read these as messages, header and body; here they are texts of one or more blocks.
@@ -104,7 +104,7 @@ def blocks(text: str) -> list[Message]:
 def _parts(message: Message) -> Iterator[Part]:
     """Yield parts that are no multiparts. A returned message is one, of which the header is enough."""
     left = [message]
-    for _ in range(_PARTS):
+    for _ in range(PARTS_MOST):
         if not left:
             return
         part = left.pop(0)

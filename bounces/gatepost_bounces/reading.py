@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from gatepost_bounces import answers, arf, dsn, guessing, mime
 from gatepost_bounces.told import Told
+from gatepost_core.domain import StoreUnavailable
 from gatepost_core.keys.tokens import Origin
 
 
@@ -21,23 +22,34 @@ class Reading:
     unread: str = ""
 
 
-def read(raw: bytes, sent_to: Origin | None, sender: str, verify: arf.Verify) -> Reading:
-    """Return what a message tells. Never raises.
+def nothing(_mail: mime.Mail, _raw: bytes, _recipient: str) -> None:
+    """Prove nothing by signatures."""
+
+
+def read(
+    raw: bytes, sent_to: Origin | None, sender: str, verify: arf.Verify, prove: arf.Prove = nothing
+) -> Reading:
+    """Return what a message tells. Raises StoreUnavailable, and nothing else.
 
     ``sent_to``: what the address stands for that it was sent to; None for the feedback address. ``sender``:
-    its envelope sender, '' for a mail system's own. ``verify``: what a bounce address stands for.
+    its envelope sender, '' for a mail system's own. ``verify``: what a bounce address stands for;
+    ``prove``: what a complaint is about that shows none.
     """
     try:
         mail = mime.read(raw)
-        return _read(mail, raw, sent_to, sender, verify)
+        return _read(mail, raw, sent_to, sender, (verify, prove))
+    except StoreUnavailable:
+        raise
     except mime.UnreadableError as error:
         return _unread(sent_to, "", str(error))
     except Exception as error:  # noqa: BLE001 - nothing that somebody wrote may stop the others' mail
         return _unread(sent_to, "", f"{type(error).__name__}: {error}")
 
 
-def _read(mail: mime.Mail, raw: bytes, sent_to: Origin | None, sender: str, verify: arf.Verify) -> Reading:
-    complaint = arf.read(mail, raw, sent_to, verify)
+def _read(
+    mail: mime.Mail, raw: bytes, sent_to: Origin | None, sender: str, proofs: tuple[arf.Verify, arf.Prove]
+) -> Reading:
+    complaint = arf.read(mail, raw, sent_to, *proofs)
     if complaint is not None:
         why = "" if complaint.origin is not None else "a complaint that proves no message of ours"
         return Reading(complaint.origin, (complaint.told,), why)

@@ -127,6 +127,22 @@ def test_a_complaint_without_proof_is_taken_and_counts_for_nothing(own: Gateway,
     assert [one["type"] for one in told(own, login)] == ["bounced"]
 
 
+def test_a_complaint_that_returns_what_we_signed_is_about_that_message(own: Gateway) -> None:
+    login = own.stack.provision.credential({"dkim": True})
+    recipient = fresh_recipient()
+    send(own, login, recipient)
+    own.caught_up()
+    message = own.delivered(recipient).message.replace(b"\r\n", b"\n")
+    raw = complaint(f"Original-Rcpt-To: <{recipient}>")
+    before, _, after = raw.partition(b"Subject: News\n\nHello.\n")
+    for _ in range(2):
+        come_back(own, f"fbl@{BOUNCE_DOMAIN}", before + message + after, "feedback@provider.test")
+    (found,) = arrived(own, login, bool)
+    assert (found["type"], found["recipient"], found["proof"]) == ("complaint", recipient, "dkim")
+    own.logged("bounces", rf"(?s)(event=told[^\n]*complaint:{recipient}.*){{2}}")
+    assert len(told(own, login)) == 1
+
+
 @pytest.mark.parametrize("recipient", [f"bob@{BOUNCE_DOMAIN}", f"bounce-{'a' * 40}@{BOUNCE_DOMAIN}"])
 def test_nothing_else_is_taken_at_a_bounce_domain(own: Gateway, recipient: str) -> None:
     with pytest.raises(smtplib.SMTPRecipientsRefused) as refused:

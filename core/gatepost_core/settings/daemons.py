@@ -152,7 +152,7 @@ class BouncesSettings(Daemon):
         default="fbl",
         pattern=r"^[a-z0-9._-]{0,64}$",
         description="Local part at each bounce domain that takes complaints of feedback loops (RFC 5965) "
-        "without a login and without a token; a complaint counts only if it shows a bounce address of ours. "
+        "without a login and without a token; a complaint counts only with a proof (docs/bounces.md). "
         "Empty: none.",
     )
     directory: Path = Field(

@@ -10,5 +10,16 @@ a ``backend``, which ``opening`` opens. ``images`` keeps hosted images, as files
 from gatepost_core.domain.errors import Conflict, NotFound, StoreError, StoreUnavailable
 from gatepost_core.store.sqlite.locate import database_file, home
 from gatepost_core.store.sqlite.reader import Reader
+from gatepost_core.store.sqlite.referred import References, Referred
 
-__all__ = ["Conflict", "NotFound", "Reader", "StoreError", "StoreUnavailable", "database_file", "home"]
+__all__ = [
+    "Conflict",
+    "NotFound",
+    "Reader",
+    "References",
+    "Referred",
+    "StoreError",
+    "StoreUnavailable",
+    "database_file",
+    "home",
+]
