@@ -26,6 +26,9 @@ def scoped(**postfix: str) -> Settings:
 EVERYTHING = {"ports": "25,465,587,2525", "hide_client_address": "true", "hostname": "mx.example.test"}
 
 
+BY_HOST = {"bounces_by_host": "true"}
+
+
 def read_back(settings: Settings, folder: Path, *options: str) -> dict[str, str]:
     """Write both files, let postconf read them, and hold that it has nothing to remark."""
     (folder / "main.cf").write_text("".join(f"{one.line}\n" for one in main_cf(settings, DOMAINS)))
@@ -37,7 +40,7 @@ def read_back(settings: Settings, folder: Path, *options: str) -> dict[str, str]
     return {name.strip(): value.strip() for name, value in pairs}
 
 
-@pytest.mark.parametrize("postfix", [{}, EVERYTHING, {"ports": "10587"}])
+@pytest.mark.parametrize("postfix", [{}, EVERYTHING, {"ports": "10587"}, BY_HOST])
 def test_postfix_reads_each_option_back_as_it_was_meant(postfix: dict[str, str], tmp_path: Path) -> None:
     settings = scoped(**postfix)
     expected = {
@@ -55,6 +58,19 @@ def test_postfix_reads_each_option_back_as_it_was_meant(postfix: dict[str, str],
 def test_main_cf_holds_nothing_else_under_its_usual_name(postfix: dict[str, str]) -> None:
     usual = {one.name for one in main_cf(scoped(**postfix), DOMAINS) if not one.name.startswith("gatepost_")}
     assert usual <= QUEUE_WIDE
+
+
+def test_the_host_s_port_25_gets_a_check_of_the_bounce_domains_recipients_and_no_option() -> None:
+    more = {one.name: one for one in main_cf(scoped(**BY_HOST), DOMAINS)}
+    usual = {name for name in more if not name.startswith("gatepost_")}
+    assert usual - QUEUE_WIDE == {"smtpd_relay_restrictions", "smtpd_restriction_classes"}
+    assert {more[name].match for name in usual if name.startswith("smtpd_")} == {"include"}
+    names = [one.name for one in master_cf(scoped(**BY_HOST))]
+    *ports, cleanup = [one.name for one in master_cf(scoped())]
+    assert names == [*ports, "gatepost-bounces", cleanup]
+    # Without a bounce domain there is nothing to ask about.
+    assert {one.name for one in main_cf(scoped(**BY_HOST), ())} & set(more) >= {"relay_domains"}
+    assert "smtpd_relay_restrictions" not in {one.name for one in main_cf(scoped(**BY_HOST), ())}
 
 
 def test_a_setting_that_encodes_before_signing_leaves_the_queue_s_conversion_alone() -> None:

@@ -215,8 +215,8 @@ def masked(text: bytes) -> bytes:
 
 
 @contextmanager
-def house(var: Path, stack: Stack) -> Iterator[House]:
-    """Run the server; what leaves it goes to the stack's sink."""
+def house(var: Path, stack: Stack, port: int = 0) -> Iterator[House]:
+    """Run the server, on a port or any that is free; what leaves it goes to the stack's sink."""
     places = layout.plan(var)
     with ExitStack() as held:
         held.callback(places.close)
@@ -225,7 +225,8 @@ def house(var: Path, stack: Stack) -> Iterator[House]:
         for place in (folder, folder / "mail"):
             place.mkdir(mode=0o755)
         shutil.chown(folder / "mail", "nobody")
-        port, again, _ = free_ports()
+        anywhere, again, _ = free_ports()
+        port = port or anywhere
         signer = held.enter_context(opendkim.signer())
         forward, reverse = held.enter_context(_postsrsd(folder))
         found = re.search(r"^default_transport = smtp:\[127\.0\.0\.1\]:(\d+)$", _main_of(stack), re.MULTILINE)

@@ -37,14 +37,14 @@ def send(own: Gateway, login: ClientLogin, recipient: str) -> None:
 
 
 def told(own: Gateway, login: ClientLogin) -> list[dict[str, Any]]:
-    """Return the events of a credential's messages, but for their being accepted."""
+    """Return the events that something told which came back to a credential's messages."""
     own.caught_up()
     with own.journal() as journal:
         found = list(events.each(journal, events.Wanted(credential=login.username), 100))
         return [
             {"type": one.type, "recipient": one.recipient, "message": one.message, **one.detail}
             for one in found
-            if one.type != "accepted"
+            if "report" in one.detail
         ]
 
 
@@ -158,7 +158,7 @@ def test_what_comes_back_while_the_daemon_is_down_or_its_disk_is_full_waits_in_p
     supervisor.hold("bounces")
     come_back(own, to, report(MTA, failed("down@example.org")))
     supervisor.release("bounces")
-    arrived(own, login, lambda found: [one["recipient"] for one in found] == ["down@example.org"])
+    arrived(own, login, lambda found: [one["named"] for one in found] == ["down@example.org"])
     aside = directory.with_name("aside")
     os.rename(directory, aside)  # noqa: PTH104
     come_back(own, to, report(MTA, failed("full@example.org")))

@@ -165,7 +165,7 @@ CATALOGUE: Mapping[str, Feature] = MappingProxyType(
                 "The envelope sender becomes an address at the bounce domain, so that bounces arrive here; "
                 "the null sender stays.",
                 needs="A registered From domain, whose bounce domain has an MX record for this server; "
-                "port 25 taking bounces (postfix.ports).",
+                "port 25 taking bounces (postfix.ports, or postfix.bounces_by_host).",
             ),
             Feature(
                 "images",

@@ -101,7 +101,8 @@ class Plan:
     ) -> None:
         """Set what is wanted, put back what is no longer. Raises ConflictError before anything changes."""
         parameters, services = _merged(parameters), list(services)
-        self.whole = any(one["name"] == _HOST_MARK[0] for one in parameters)
+        name, mark = _HOST_MARK
+        self.whole = any(one["name"] == name and mark in one["value"] for one in parameters)
         self.was_whole = self.whole and made_with_host(self.main)
         self.check_ports(services)
         wanted = {("main", one["name"]) for one in parameters}

@@ -4,7 +4,8 @@ All that smtpd(8) and cleanup(8) read is an option of services of our own; what 
 says for its own port 25 (restrictions, milters, content filters, size limits) is answered by an
 option here (``isolation``), so that it does not reach ours either. Values that are long, or that a
 person looks for, stand in main.cf under names of our own. Only what processes of the whole queue
-read is set in main.cf under its usual name.
+read is set in main.cf under its usual name. With ``postfix.bounces_by_host`` that port 25 takes the
+bounce domains' mail beside its own, and asks gatepost-policy about their recipients.
 """
 
 from __future__ import annotations
@@ -43,12 +44,14 @@ def main_cf(settings: Settings, bounce_domains: Iterable[str]) -> Iterator[Param
     yield from parameters(subjects.queue_ids(settings))
     if not settings.dkim.encode_8bit:
         yield from parameters(subjects.outgoing(settings))
-    if 25 in _ports(settings):
+    if _bounces(settings):
         names = list(bounce_domains)
         domains = subjects.domain_list(names)
         yield Parameter("gatepost_bounce_domains", domains, "The bounce domains, for relay_domains.")
         yield subjects.relay_domains("$gatepost_bounce_domains")
         yield from subjects.bounce_transport(settings, names)
+        if 25 not in _ports(settings):
+            yield from subjects.bounce_checks(names)
 
 
 def master_cf(settings: Settings) -> Iterator[Service]:
@@ -57,13 +60,18 @@ def master_cf(settings: Settings) -> Iterator[Service]:
         rows = {name: (value, reason) for name, value, reason in _options(settings, port)}
         options = tuple(Parameter(name, value, reason) for name, (value, reason) in rows.items())
         yield Service(service_name(port), role_of(port), options, reason_of(port))
-    if 25 in _ports(settings):
+    if _bounces(settings):
         yield subjects.bounces()
     yield subjects.cleanup(_cleanup(settings))
 
 
 def _ports(settings: Settings) -> tuple[int, ...]:
     return settings.postfix.ports or PORTS
+
+
+def _bounces(settings: Settings) -> bool:
+    """Say whether the bounce domains' mail comes in: by a port 25 of ours, or by the host's own."""
+    return 25 in _ports(settings) or settings.postfix.bounces_by_host
 
 
 def _options(settings: Settings, port: int) -> Rows:

@@ -276,6 +276,39 @@ def bounce_transport(settings: Settings, bounce_domains: Iterable[str]) -> list[
     ]
 
 
+def bounce_checks(domains: Iterable[str]) -> list[Parameter]:
+    """Return what the host's own smtpd(8) asks about recipients in the bounce domains, and no others.
+
+    At the end of its list, so that all of its own is asked first. A name of our own stands for the check and
+    its table, which are two words.
+    """
+    table = ", ".join(f"{{{domain} = gatepost_bounce}}" for domain in sorted(set(domains)))
+    if not table:
+        return []
+    return [
+        Parameter(
+            "gatepost_bounce",
+            "$gatepost_policy",
+            "Asks gatepost-policy. (A name of our own, for the table below.)",
+        ),
+        Parameter(
+            "smtpd_restriction_classes", "gatepost_bounce", "So that a table may name that check.", "include"
+        ),
+        Parameter(
+            "gatepost_bounces",
+            f"check_recipient_access inline:{{ {table} }}",
+            "Which recipients are asked about: the bounce domains'. (A name of our own, used below.)",
+        ),
+        Parameter(
+            "smtpd_relay_restrictions",
+            "$gatepost_bounces",
+            "The host's own port 25 takes mail for a bounce domain only with a valid token; about all other "
+            "recipients nothing is asked.",
+            "include",
+        ),
+    ]
+
+
 def bounces() -> Service:
     """Return the lmtp(8) service that the bounce domains' transport is."""
     options = (

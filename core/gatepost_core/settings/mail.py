@@ -95,6 +95,13 @@ class PostfixSettings(Section):
         "first byte; any other: STARTTLS demanded. Empty: 25, 587, 2525 and 465 in scope host; 587, 2525 "
         "and 465 in scope ports.",
     )
+    bounces_by_host: bool = Field(
+        default=False,
+        description="Scope ports, without 25 in postfix.ports: the host's own port 25 takes the bounce "
+        "domains' mail as well. They become relay domains with a transport to gatepost-bounces, and smtpd "
+        "asks gatepost-policy about their recipients (at the end of smtpd_relay_restrictions), so that only "
+        "addresses with a valid token are taken. Nothing else about that port changes.",
+    )
     proxy_ports: tuple[Port, ...] = Field(
         default=(),
         validate_default=True,
