@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import dkim
 import pytest
@@ -15,7 +16,7 @@ from gatepost_bounces.proving import Prover
 from gatepost_bounces.reading import Reading, read
 from gatepost_core.domain import DkimKey, SenderDomain
 from gatepost_core.keys.tokens import Origin
-from gatepost_core.store import Referred
+from gatepost_core.store import References, Referred, StoreUnavailable
 
 from ..steps import World
 from .forms import complaint
@@ -134,6 +135,12 @@ def test_a_signature_that_is_none_of_ours_has_no_message_looked_up(key: rsa.RSAP
     store = Store(key)
     reading(store, returning(signed(key).replace("d=example.test", "d=example.org")))
     assert store.asked == []
+
+
+def test_a_journal_that_is_not_there_is_told_and_not_made(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable):
+        References(f"sqlite:///{tmp_path}/journal.db").messages("<1@example.test>")
+    assert not list(tmp_path.iterdir())
 
 
 # A twenty-fifth of what is read of a body, and as much as is read of a signature.

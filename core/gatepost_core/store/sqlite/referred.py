@@ -7,6 +7,7 @@ import threading
 from typing import Final, NamedTuple
 
 from gatepost_core.store.sqlite.driver import connect, faults
+from gatepost_core.store.sqlite.locate import file_identity
 
 # Clients choose Message-IDs, and some give many messages the same.
 _MOST: Final = 20
@@ -40,6 +41,7 @@ class References:
         if not message_id or len(message_id) > _ID_MOST:
             return []
         with self._lock, faults(self._url):
+            file_identity(self._url)  # where it is gone, SQLite is not to make an empty one
             connection = connect(self._url, patience=_PATIENCE)
             try:
                 rows = connection.execute(_QUERY, (message_id, _MOST)).fetchall()
