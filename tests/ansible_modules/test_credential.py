@@ -63,6 +63,18 @@ def test_a_credential_is_made_once_and_its_password_returned_once(gateway: Gatew
     assert credential["features"]["tags"] == ["a", "b"]
 
 
+def test_what_suppresses_its_mail_is_set_once_and_set_back(gateway: Gateway) -> None:
+    wanted: dict[str, Any] = {"unsubscribe_scope": "tag", "transactional": True, "edit_signed": True}
+    gateway()
+    assert gateway(**wanted)["changed"]
+    assert not gateway(**wanted)["changed"]
+    assert gateway.credentials[0].items() >= wanted.items()
+    assert gateway(transactional=False, unsubscribe_scope="credential")["changed"]
+    (credential,) = gateway.credentials
+    assert (credential["transactional"], credential["unsubscribe_scope"]) == (False, "credential")
+    assert credential["edit_signed"] is True
+
+
 def test_what_is_wanted_replaces_what_was_and_what_is_not_named_stays(gateway: Gateway) -> None:
     gateway(features=["inlinecss", "images=hosted", "tags=a"], senders=["shop.example"], mode="sandbox")
     changed = gateway(features=["dkim"], enabled=False, expires="2037-01-31", header_add=["X-Team: web"])

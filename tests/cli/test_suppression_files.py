@@ -194,6 +194,7 @@ def test_an_address_that_is_forgotten_is_refused_still_and_can_be_lifted(gatepos
     (one,) = gatepost("suppression", "list", "--json").data
     assert (one["address"], one["reason"], one["detail"]) == (hashed(BOB), "bounce", "")
     assert gatepost("suppression", "forget", BOB, "--yes").code == 3
+    assert imported(gatepost, gatepost("suppression", "export").out).code == 0  # hashes too
     assert gatepost("suppression", "remove", BOB, "--account", "acme").code == 0
     assert listed(gatepost) == []
 

@@ -184,6 +184,7 @@ def test_finding_a_recipient_costs_no_more_than_its_address_is_long(
         ("Bob@Example.org", "bob@example.org"),
         ("Example.ORG.", "example.org"),
         ("*.Bücher.example", "*.xn--bcher-kva.example"),
+        (hashed("bob@example.org"), hashed("bob@example.org")),
     ],
 )
 def test_what_is_entered_is_an_address_a_domain_or_all_below_one(text: str, expected: str) -> None:

@@ -12,6 +12,7 @@ Postfix's words and everybody's time are the caller's: values go in, values come
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -34,6 +35,7 @@ _DOMAIN_MOST: Final = 253
 _LOCAL_MOST: Final = 64
 # Begins what is kept of an address that is to be forgotten; no address or domain begins with it.
 _HASHED: Final = "#"
+_HASH: Final = re.compile(r"#[0-9a-f]{64}", re.ASCII)
 
 
 class Reason(StrEnum):
@@ -311,7 +313,9 @@ class NoAddressError(ValueError):
 
 def entered(text: str) -> str:
     """Return what somebody wants suppressed in its one spelling: an address, ``example.org`` or
-    ``*.example.org``. Raises NoAddressError."""
+    ``*.example.org``, or what is kept of an address that was forgotten. Raises NoAddressError."""
+    if _HASH.fullmatch(text) is not None:
+        return text
     found = spelled(text)
     local, at, domain = found.rpartition("@")
     if not at:

@@ -83,9 +83,12 @@ def matching(connection: Connection, address: str, account: str = "") -> list[Li
 
     Of one account, or of all. Raises NotFound for an account.
     """
-    query = select(*_COLUMNS).join(accounts).where(suppressions.c.address.in_(keys(address)))
+    # Account by account, as the index has them: addresses of all together have none.
+    of = select(accounts.c.id)
     if account:
-        query = query.where(suppressions.c.account_id == account_rows.get(connection, account).id)
+        of = of.where(accounts.c.id == account_rows.get(connection, account).id)
+    matches = suppressions.c.account_id.in_(of) & suppressions.c.address.in_(keys(address))
+    query = select(*_COLUMNS).join(accounts).where(matches)
     found = connection.execute(query.order_by(suppressions.c.id.desc()))
     return [_listed(row) for row in found]
 
