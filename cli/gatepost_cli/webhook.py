@@ -136,7 +136,7 @@ def set_(ctx: click.Context, session: CliSession, /, webhook: str, **given: Any)
         if given["enabled"]:
             found = endpoints.enable(connection, webhook, session.now)
         elif given["enabled"] is False:
-            endpoints.switch_off(connection, webhook, "by hand", session.now)
+            endpoints.switch_off(connection, webhook, view.BY_HAND, session.now)
             found = endpoints.get(connection, webhook)
     _show(session, found)
 

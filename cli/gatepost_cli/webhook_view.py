@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gatepost_cli.output import Table, emit, facts, stamp
 from gatepost_cli.session import CliSession
+from gatepost_core.store.webhooks import endpoints, outbox
 from gatepost_core.store.webhooks.endpoints import Endpoint, EndpointState
 from gatepost_core.store.webhooks.looking import Attempt, GivenUp, Queue
 from gatepost_core.store.webhooks.outbox import Health
 
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+BY_HAND = "by hand"
 COLUMNS = ("webhook", "account", "URL", "types", "label", "waiting", "state")
 LOG_COLUMNS = ("time", "event", "attempt", "seconds", "answer", "next attempt")
 GIVEN_UP_COLUMNS = ("time", "event", "message", "attempts", "reason")
@@ -77,6 +82,21 @@ def state_of(found: Endpoint, health: Health | None) -> str:
     if health.failing_since is None:
         return f"active, took its last event {stamp(health.last_at)}"
     return f"failing since {stamp(health.failing_since)}: {health.last_answer}"
+
+
+def ailing(directory: Connection, journal: Connection) -> tuple[list[tuple[Endpoint, str]], int]:
+    """Return webhooks that fail, or were switched off since they did, in words; and the number of all.
+
+    What somebody switched off by hand is as it should be.
+    """
+    found, health = endpoints.list_all(directory), outbox.health(journal)
+    ill = []
+    for one in found:
+        fares = health.get(one.handle)
+        off = one.state is EndpointState.OFF
+        if one.off_reason != BY_HAND if off else fares is not None and fares.failing_since is not None:
+            ill.append((one, state_of(one, fares)))
+    return ill, len(found)
 
 
 def facts_of(found: Endpoint, health: Health | None, queue: Queue) -> Table:

@@ -28,6 +28,8 @@ from gatepost_core.domain import ids
 from gatepost_core.keys import PURPOSES
 from gatepost_core.postfix import main_cf, master_cf
 from gatepost_core.settings import load
+from gatepost_core.store.opening import open_backend
+from gatepost_core.store.webhooks import endpoints
 from gatepost_stack import certificate
 from tests.core.ingest.world import RECORD, accepted
 from tests.core.running import Running
@@ -154,6 +156,18 @@ def test_keys_that_everybody_may_read_are_a_fault(place: Gatepost) -> None:
     found = faults(doctor(place), "keys")
     assert any("mode 0755" in one["found"] for one in found)
     assert any("click-a.key" in one["found"] and "chmod 0640" in one["advice"] for one in found)
+
+
+def test_a_webhook_that_was_switched_off_since_it_fails_is_noted(place: Gatepost) -> None:
+    for reason in ("all 9 attempts failed", "by hand", ""):
+        made = place(
+            "webhook", "add", "https://a.test/", "--account", "acme", "--label", reason, "--json"
+        ).data
+        with open_backend(load(place.config, environ={}).store).directory(write=True) as connection:
+            assert endpoints.switch_off(connection, made["id"], reason, NOW) if reason else True
+    off, rest = findings(place, CHECKS["webhooks"])
+    assert (off.status, "all 9 attempts failed" in off.found) == ("note", True)
+    assert rest.found == "2 of 3 take events, or have none to take"
 
 
 def findings(place: Gatepost, check: Any) -> list[Any]:

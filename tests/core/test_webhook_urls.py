@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 
 from gatepost_core.store import StoreError
 from gatepost_core.store.webhooks.urls import checked, forbidden
+from tests.steps import World, assert_linear
 
 # Each of a range that is not the public internet's, or of one that only looks like another.
 PRIVATE = [
@@ -67,3 +70,15 @@ def test_a_public_https_url_is_taken_as_it_is(url: str) -> None:
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8080/", "http://erp/hook", "https://[fd00::1]/"])
 def test_an_operator_may_allow_any_address(url: str) -> None:
     assert checked(url, allow_private=True) == url
+
+
+@pytest.mark.parametrize("unit", ["a", "a.", "/", "@", ":", "[", "%", "#?", "1."])
+def test_a_url_costs_its_length_whatever_is_in_it(unit: str) -> None:
+    world = World("urllib")
+    read = world.load("gatepost_core.store.webhooks.urls").checked
+
+    def act(url: str) -> None:
+        with suppress(Exception):
+            read(url, allow_private=False)
+
+    assert_linear(world, lambda n: "https://" + unit * (n // len(unit)), act)

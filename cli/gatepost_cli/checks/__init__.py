@@ -12,22 +12,20 @@ from gatepost_cli.checks.backends import backends
 from gatepost_cli.checks.base import Context, Finding
 from gatepost_cli.checks.certificate import tls_certificate
 from gatepost_cli.checks.clients import clients
-from gatepost_cli.checks.clock import clock
 from gatepost_cli.checks.daemons import daemons
-from gatepost_cli.checks.disk import disk
+from gatepost_cli.checks.host import clock, disk
 from gatepost_cli.checks.keys import keys
-from gatepost_cli.checks.outgoing import outgoing
+from gatepost_cli.checks.outgoing import dns, outgoing
 from gatepost_cli.checks.parameters import postfix_main_cf, postfix_master_cf
 from gatepost_cli.checks.ports import ports
-from gatepost_cli.checks.postfix import postfix
+from gatepost_cli.checks.postfix import postfix, postfix_shared
 from gatepost_cli.checks.probe import probe
-from gatepost_cli.checks.records import dns
 from gatepost_cli.checks.release import release
-from gatepost_cli.checks.shared import postfix_shared
 from gatepost_cli.checks.sockets import SOCKETS
 from gatepost_cli.checks.spool import spool
 from gatepost_cli.checks.stores import store
 from gatepost_cli.checks.walls import walls
+from gatepost_cli.checks.webhooks import webhooks
 
 Check = Callable[[Context], Iterator[Finding]]
 
@@ -38,7 +36,7 @@ def _named(*checks: Check) -> dict[str, Check]:
 
 # By the names that --only and --skip take.
 CHECKS: dict[str, Check] = {
-    **_named(disk, clock, release, store, keys, walls, backends, clients, daemons, spool),
+    **_named(disk, clock, release, store, keys, walls, backends, clients, daemons, spool, webhooks),
     **SOCKETS,
     **_named(
         postfix,

@@ -1,4 +1,4 @@
-"""Whether other servers will take this one's mail: its addresses' names, and port 25 outwards.
+"""Whether other servers will take this one's mail: DNS records, its addresses' names, port 25 outwards.
 
 Receivers refuse mail of an address whose PTR record does not lead to a name that leads back (RFC 1912
 section 2.1; Gmail and Microsoft say so). Many providers close port 25 outwards until they are asked.
@@ -12,8 +12,10 @@ import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from gatepost_cli import dnscheck
 from gatepost_cli.checks.base import Context, Finding, fault, good, note
 from gatepost_cli.dnslookup import Lookup, LookupFault, Unreachable
+from gatepost_core.store import domains
 
 _QUEUE_MOST = 5_000  # messages of the queue that are looked at: enough to see what all of them wait for
 _LINE_MOST = 1_000_000
@@ -21,6 +23,29 @@ _HOSTS_LEAST = 3
 _SMTP = 25
 _OTHER = "set doctor.outgoing to a domain that receives mail"
 _PROVIDER = "ask this host's provider to open port 25 outwards, or relay through a smart host (relayhost)"
+
+
+def dns(context: Context) -> Iterator[Finding]:
+    """Look up each domain's records: DKIM, SPF, DMARC, click domain, bounce domain."""
+    with context.directory() as connection:
+        registered = domains.list_all(connection)
+    if not registered:
+        yield good("sender domains", "none is registered")
+        return
+    lookup = Lookup(context.resolver, context.settings.doctor.timeout)
+    for domain in registered:
+        for one in dnscheck.check(domain, context.hostname, lookup, context.now):
+            yield _record(domain.name, one)
+
+
+def _record(domain: str, one: dnscheck.Finding) -> Finding:
+    where = f"{domain}: {one.what}, {one.type or 'keys'} at {one.name}"
+    found = "; ".join(one.found) or one.status
+    if one.status == "ok":
+        return good(where, found)
+    if one.status == "note":
+        return note(where, found, one.expected, one.advice)
+    return fault(where, found, one.expected, one.advice)
 
 
 def outgoing(context: Context) -> Iterator[Finding]:
