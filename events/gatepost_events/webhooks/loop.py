@@ -97,6 +97,7 @@ class Webhooks:
         with Sending(self._store, self._settings, self._keyring, self._report, self._node) as sending:
             whole = False
             while not whole:
+                self._alive = time.monotonic()  # a journal that cannot be used is no hang
                 try:
                     with self._store.transactions() as begin:
                         sending.use(begin)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
+import time
 from contextlib import closing
 from itertools import groupby
 from pathlib import Path
@@ -89,3 +90,26 @@ def test_while_the_journal_is_locked_what_arrived_is_remembered_and_not_sent_twi
             until(lambda: arrived(receiver) == 3)
             assert len({one.number for one in slow.got}) == arrived(slow)
     assert len(receiver.got) == 3
+
+
+def test_a_journal_that_is_moved_away_is_no_hang_and_what_follows_is_sent(
+    hooked: Hooked, receiver: Receiver
+) -> None:
+    hooked.add(receiver.url)
+    with hooked.daemon("events.hang_seconds=3") as daemon:
+        hooked.send()
+        receiver.wait(1)
+        until(lambda: hooked.say("list")[0]["waiting"] == 0)
+        files = [path for path in hooked.node.journal.parent.iterdir() if path.name.startswith("journal.db")]
+        aside = hooked.gatepost.folder / "aside"
+        aside.mkdir()
+        for path in files:
+            path.rename(aside / path.name)
+        daemon.wait_log("webhooks are not sent")
+        before = worker(daemon)
+        hooked.send()
+        time.sleep(6)  # nothing to wait for: it is to go on as it is
+        for path in files:
+            (aside / path.name).rename(path)
+        receiver.wait(2)
+        assert worker(daemon) == before, daemon.log
