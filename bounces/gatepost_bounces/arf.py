@@ -16,6 +16,10 @@ from gatepost_bounces.told import Told, address, line
 from gatepost_core.keys.tokens import Origin
 
 _OURS = re.compile(rb"(?i)\bbounce-[a-z2-7]{40}@([a-z0-9.-]{1,253})", re.ASCII)
+_CFBL_ID = re.compile(rb"(?im)^cfbl-feedback-id:[ \t]*(bounce-[a-z2-7]{40})[ \t]*\r?$", re.ASCII)
+_CFBL_HOST = re.compile(
+    rb"(?im)^cfbl-address:[ \t]*[a-z0-9._-]{1,64}@([a-z0-9.-]{1,253})[ \t]*[;\r\n]", re.ASCII
+)
 _CANDIDATES: Final = 10
 _NOT_SPAM: Final = "not-spam"
 Verify = Callable[[str], Origin | None]
@@ -45,6 +49,8 @@ def read(
     recipient = address(mime.value(fields, "original-rcpt-to")) or address(
         mime.value(fields, "removal-recipient")
     )
+    if origin is None:
+        origin, proof = _by_cfbl(raw, verify), "cfbl"
     if origin is None and (proven := prove(mail, raw, recipient)) is not None:
         (origin, recipient), proof = proven, "dkim"
     if kind == _NOT_SPAM:  # somebody took it out of the junk folder
@@ -62,3 +68,11 @@ def _origins(raw: bytes, verify: Verify) -> Iterator[Origin]:
         origin = verify(found[0].decode("ascii"))
         if origin is not None:
             yield origin
+
+
+def _by_cfbl(raw: bytes, verify: Verify) -> Origin | None:
+    """Return what the first CFBL-Feedback-ID of a report stands for, at the domain of its CFBL-Address."""
+    name, host = _CFBL_ID.search(raw, 0, mime.READ_MOST), _CFBL_HOST.search(raw, 0, mime.READ_MOST)
+    if name is None or host is None:
+        return None
+    return verify(f"{name[1].decode('ascii')}@{host[1].decode('ascii')}")

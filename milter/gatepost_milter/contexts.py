@@ -52,15 +52,20 @@ class Domains(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Tracking:
-    """How links lead back here; ``fallback_domain`` serves From domains that are not registered."""
+    """How links lead back here; ``fallback_domain`` serves From domains that are not registered.
+
+    ``feedback``: the local part at a bounce domain to which complaints go; '' for none.
+    """
 
     scheme: str = "https"
     fallback_domain: str = ""
+    feedback: str = ""
 
     @classmethod
     def of(cls, settings: Settings) -> Tracking:
         """Return what these settings say."""
-        return cls(settings.tracking.click_scheme, settings.tracking.click_domain)
+        tracking = settings.tracking
+        return cls(tracking.click_scheme, tracking.click_domain, settings.bounces.feedback)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +136,9 @@ class ContextMaker:
             unsubscribe, no_unsubscribe = self._unsubscribe(base, origin, transaction)
         if overridden or features["trackbounces"]:
             sender, no_sender = self._bounce_sender(domain, origin, transaction)
+        complaints, no_complaints = "", _OFF
+        if overridden or features["cfbl"]:
+            complaints, no_complaints = self._complaints(domain, origin)
         tracked = partial(self._tracked, base, origin, opens=bool(overridden or features["trackopens"]))
         click, opens, pixel = tracked(features["tracking"])
         return Context(
@@ -144,7 +152,8 @@ class ContextMaker:
             unsubscribe=unsubscribe,
             bounce_sender=sender,
             feedback=_feedback(credential, name) if overridden or features["feedbackid"] else "",
-            missing={"unsubscribe": no_unsubscribe, "trackbounces": no_sender},
+            complaints=complaints,
+            missing={"unsubscribe": no_unsubscribe, "trackbounces": no_sender, "cfbl": no_complaints},
             options=credential.options,
             edit_size_limit=self._limits.edit,
             queue_size_limit=self._limits.queue,
@@ -191,6 +200,17 @@ class ContextMaker:
             return "", "the From domain has no bounce domain"
         host = domain.bounce_domain
         return f"{self._bounces.issue(replace(origin, host=host))}@{host}", ""
+
+    def _complaints(self, domain: SenderDomain | None, origin: Origin) -> tuple[str, str]:
+        """Return what message it is and where complaints go, or why there is nowhere."""
+        if domain is None or not domain.bounce_domain:
+            return "", "the From domain is not registered, or has no bounce domain"
+        host = domain.bounce_domain
+        if not f".{host}".endswith(f".{domain.name}"):
+            return "", "the bounce domain is not below the From domain (RFC 9477 section 3.1)"
+        if not self._tracking.feedback:
+            return "", "no address takes complaints (bounces.feedback)"
+        return f"{self._bounces.issue(replace(origin, host=host))} {self._tracking.feedback}@{host}", ""
 
     def _image_host(self, base: str, credential: Credential) -> ImageHost:
         """Return what keeps an image of the account; what is not delivered keeps none."""

@@ -129,6 +129,7 @@ def test_a_hundred_thousand_mutated_reports_neither() -> None:
 
 
 PIECES_OF_WORK = [
+    "CFBL-Address: a@\nCFBL-Feedback-ID: bounce-\n",
     "Action: failed\n\n",
     "a",
     "\n",

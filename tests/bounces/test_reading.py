@@ -102,6 +102,21 @@ def test_a_complaint_counts_by_the_bounce_address_that_it_was_sent_to_or_that_it
     assert (one.detail["feedback_type"], one.detail["proof"]) == ("abuse", "verp")
 
 
+def test_a_complaint_counts_by_the_fields_of_rfc_9477_that_it_returns() -> None:
+    name, _, host = VERP.partition("@")
+    shown = f"CFBL-Address: fbl@{host}; report=arf\nCFBL-Feedback-ID: {name}\n"
+    for text in (shown, shown.upper()):
+        found = reading(complaint("Original-Rcpt-To: <bob@example.org>", returned=text), None)
+        assert found.origin == ORIGIN
+        assert [one.detail["proof"] for one in found.told] == ["cfbl"]
+    for wrong in (
+        shown.replace(host, "other.test"),
+        shown.replace(name, "bounce-" + "b" * 40),
+        f"X: {name}\n",
+    ):
+        assert reading(complaint(returned=wrong), None).origin is None
+
+
 def test_a_complaint_without_a_bounce_address_of_ours_is_about_no_message() -> None:
     forged = VERP.replace("aa@", "ab@")
     for raw in (

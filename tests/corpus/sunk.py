@@ -31,7 +31,16 @@ _CTE = re.compile(rb"(?i)\r\nContent-Transfer-Encoding:[^\r\n]*")
 # smtp(8) cuts lines over 998 bytes (smtp_line_length_limit).
 _CUT = re.compile(rb"(?<=[^\n]{990})\r\n ")
 PRIVATE = frozenset((b"x-mailer", b"user-agent", b"x-originating-ip", b"x-php-originating-script"))
-_OURS = frozenset((b"list-unsubscribe", b"list-unsubscribe-post", b"feedback-id", b"dkim-signature"))
+_OURS = frozenset(
+    (
+        b"list-unsubscribe",
+        b"list-unsubscribe-post",
+        b"feedback-id",
+        b"cfbl-address",
+        b"cfbl-feedback-id",
+        b"dkim-signature",
+    )
+)
 Features = Mapping[str, FeatureValue]
 
 

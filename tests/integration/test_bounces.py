@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import smtplib
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -125,6 +126,22 @@ def test_a_complaint_without_proof_is_taken_and_counts_for_nothing(own: Gateway,
     come_back(own, to, report(MTA, failed("bob@example.org")))
     arrived(own, login, bool)
     assert [one["type"] for one in told(own, login)] == ["bounced"]
+
+
+def test_a_complaint_by_rfc_9477_needs_no_more_than_the_fields(own: Gateway) -> None:
+    login = own.stack.provision.credential({"dkim": True, "cfbl": True})
+    recipient = fresh_recipient()
+    send(own, login, recipient)
+    own.caught_up()
+    message = own.delivered(recipient).message.decode()
+    fields = re.findall(r"(?m)^CFBL-[^\r\n]*", message)
+    assert len(fields) == 2
+    signed = re.sub(r"\s", "", message.partition("DKIM-Signature:")[2].partition("\r\nFrom:")[0])
+    assert "cfbl-address:cfbl-address:cfbl-feedback-id:cfbl-feedback-id" in signed
+    raw = complaint(f"Original-Rcpt-To: <{recipient}>", returned="\n".join([*fields, ""]))
+    come_back(own, re.split(r"[ ;]", fields[0])[1], raw, "feedback@provider.test")
+    (found,) = arrived(own, login, bool)
+    assert (found["type"], found["recipient"], found["proof"]) == ("complaint", recipient, "cfbl")
 
 
 def test_a_complaint_that_returns_what_we_signed_is_about_that_message(own: Gateway) -> None:

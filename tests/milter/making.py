@@ -47,6 +47,7 @@ def context(*features: str, **values: FeatureValue) -> Context:
         unsubscribe="https://click.example.test/u/TOKEN",
         bounce_sender="bounce-token@bounces.example.test",
         feedback="7:acme:acme-",
+        complaints="bounce-token fbl@bounces.example.test",
     )
 
 

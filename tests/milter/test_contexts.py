@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -139,7 +140,24 @@ def test_the_null_sender_stays_and_several_recipients_share_no_unsubscribe_addre
     assert made.missing == {
         "unsubscribe": "the message has several recipients",
         "trackbounces": "the envelope sender is empty",
+        "cfbl": "no address takes complaints (bounces.feedback)",
     }
+
+
+def test_complaints_go_to_the_bounce_domain_if_it_is_below_the_from_domain(tmp_path: Path) -> None:
+    class Elsewhere:
+        def domain(self, name: str) -> SenderDomain:
+            return replace(DOMAIN, name=name, bounce_domain="bounces.other.test")
+
+    def made(domains: Any) -> Context:
+        tracking = Tracking(feedback="fbl")
+        maker = ContextMaker(domains, KEYRING, FileImageStore(tmp_path), tracking, SizeLimits())
+        return maker.make(CREDENTIAL, ["a@example.test"], OWN, transaction(b"<>"))
+
+    token, address = made(Domains()).complaints.split(" ")
+    assert address == "fbl@bounces.example.test"
+    assert BounceTokens(KEYRING).verify(token, "bounces.example.test") is not None
+    assert "not below" in made(Elsewhere()).missing["cfbl"]
 
 
 def test_a_domain_without_a_bounce_domain_keeps_the_sender() -> None:

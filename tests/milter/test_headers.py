@@ -59,6 +59,19 @@ def test_feedback_id_names_tag_credential_account_and_sender() -> None:
     assert own.skipped == {"feedbackid": "the message has a Feedback-ID of its own"}
 
 
+def test_cfbl_says_where_complaints_go_and_about_which_message_where_it_is_signed() -> None:
+    fields = left(message("From: a@b\n\nx"), context("cfbl", "dkim"))
+    assert fields[1:] == [
+        (b"CFBL-Address", b" fbl@bounces.example.test; report=arf"),
+        (b"CFBL-Feedback-ID", b" bounce-token"),
+    ]
+    assert run(message("From: a@b\n\nx"), context("cfbl")).skipped == {
+        "cfbl": "RFC 9477 asks for a signature (dkim)"
+    }
+    own = run(message("From: a@b\nCFBL-Feedback-ID: x\n\nx"), context("cfbl", "dkim"))
+    assert own.skipped == {"cfbl": "the message has CFBL-Address of its own"}
+
+
 NAMES = st.sampled_from(
     [b"X-Mailer", b"x-MAILER", b"Subject", b"X-Gatepost-Privacy", b"X-Keep", b"User-Agent", b"X-Drop"]
 )

@@ -200,6 +200,15 @@ CATALOGUE: Mapping[str, Feature] = MappingProxyType(
                 needs="Nothing; providers report by it only if the message is signed (dkim).",
             ),
             Feature(
+                "cfbl",
+                "flag",
+                "",
+                "CFBL-Address and CFBL-Feedback-ID (RFC 9477) are added, by which mailbox providers send "
+                "complaints about the message here; the latter says which message it was.",
+                needs="dkim, a registered From domain whose bounce domain is below it, bounces.feedback; the "
+                "same as trackbounces of port 25.",
+            ),
+            Feature(
                 "dkim",
                 "flag",
                 "",

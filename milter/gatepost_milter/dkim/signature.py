@@ -21,7 +21,10 @@ _ALWAYS_OVERSIGNED = (
     b"mime-version", b"content-type", b"content-transfer-encoding",
 )  # fmt: skip
 # The same where they occur; elsewhere a mailing list may add its own.
-_OVERSIGNED = (b"sender", b"in-reply-to", b"references", b"list-unsubscribe", b"list-unsubscribe-post")
+_OVERSIGNED = (
+    b"sender", b"in-reply-to", b"references", b"list-unsubscribe", b"list-unsubscribe-post",
+    b"cfbl-address", b"cfbl-feedback-id",
+)  # fmt: skip
 _SIGNED = (
     b"list-id", b"list-help", b"list-subscribe", b"list-post", b"list-owner", b"list-archive", b"feedback-id",
     b"content-disposition", b"content-id", b"content-description", b"autocrypt",

@@ -6,7 +6,7 @@ dkim is none of them: it signs what all of these have made.
 from __future__ import annotations
 
 from gatepost_milter.features.authorsignature import BrokenSignatures
-from gatepost_milter.features.feedbackid import FeedbackId
+from gatepost_milter.features.feedbackid import ComplaintAddress, FeedbackId
 from gatepost_milter.features.hostedimages import HostedImages
 from gatepost_milter.features.inlinecss import InlineCss
 from gatepost_milter.features.metadata import Metadata
@@ -30,6 +30,7 @@ FEATURES: tuple[type[Feature], ...] = (
     Privacy,
     Unsubscribe,
     FeedbackId,
+    ComplaintAddress,
     AddedFields,
     TrackBounces,
     Tags,

@@ -49,7 +49,8 @@ class Context:
     has no click domain. ``pixel``: the address of a 1x1 image. ``host`` keeps images, none larger than
     ``image_size_limit`` bytes. ``unsubscribe``: the address for RFC 8058, made for the one recipient.
     ``bounce_sender``: the envelope sender for trackbounces. ``feedback``: Feedback-ID after its first field.
-    What is missing is None or empty; for ``unsubscribe`` and ``trackbounces``, ``missing`` has the reason.
+    ``complaints``: for cfbl, which message it is and where complaints about it go, with a blank between.
+    What is missing is None or empty; of unsubscribe, trackbounces and cfbl ``missing`` has the reason.
     ``edit_size_limit``: a message of more bytes is not edited, for what it would cost.
     ``queue_size_limit``: bytes that a message may have after edits, because Postfix refuses a larger
     one for good. 0 is no limit. ``allowance``: the steps that the message's style sheets may take, over all
@@ -70,6 +71,7 @@ class Context:
     unsubscribe: str = ""
     bounce_sender: str = ""
     feedback: str = ""
+    complaints: str = ""
     missing: Mapping[str, str] = field(default_factory=dict[str, str])
     options: Options = field(default_factory=Options)
     allowance: Allowance | None = None
