@@ -133,10 +133,14 @@ def test_killed_at_any_moment_nothing_is_lost_or_taken_twice(tmp_path: Path, who
     over = threading.Event()
     written: set[str] = set()
     numbers = iter(range(1_000_000))
+    # So many at a kill: without a bound a slow machine would have more at the end than it takes in time.
+    turns = threading.Semaphore(0)
 
     def write(stream: Path) -> None:
         writer = Writer(stream, size=SIZE, most=64 * SIZE)
         while not over.is_set():
+            if not turns.acquire(timeout=0.05):
+                continue
             record = numbered(next(numbers))
             try:
                 writer.append(accepted(record))
@@ -155,6 +159,7 @@ def test_killed_at_any_moment_nothing_is_lost_or_taken_twice(tmp_path: Path, who
             with running(store) as node:
                 for kill in range(3 if who == "worker" else 1):
                     before = len(node.recorded())
+                    turns.release(1_000)
                     until(partial(more_than, node, before), lambda: node.daemon.log)
                     if who == "parent":
                         os.kill(node.daemon.process.pid, signal.SIGKILL)
