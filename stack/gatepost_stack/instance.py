@@ -73,7 +73,7 @@ class Postfix:
         self._sink_port = sink_port
         self._proxied: set[str] = set()
         self._guard: subprocess.Popen[bytes] | None = None
-        self.log = places.logs / "postfix.log"
+        self.log = places.maillog
 
     def configure(
         self,

@@ -81,6 +81,11 @@ class Layout:
         return self.runtime / "log"
 
     @property
+    def maillog(self) -> Path:
+        """Postfix's log."""
+        return self.logs / "postfix.log"
+
+    @property
     def notices(self) -> Path:
         """Sockets on which daemons tell that they are ready."""
         return self.runtime / "notify"
@@ -102,6 +107,7 @@ class Layout:
             directory.mkdir(mode=0o755, parents=True)
         for directory in (self.logs, self.notices, self.store, self.tls):
             directory.mkdir(mode=0o700)
+        self.maillog.touch(mode=0o600)  # gatepost-events follows it, and starts before Postfix
         os.chown(self.data, user.pw_uid, group.gr_gid)
         self.sockets.chmod(0o750)
         os.chown(self.sockets, 0, group.gr_gid)

@@ -135,7 +135,7 @@ class Stack:
                 "listen": f"unix:{place.sockets}/bounces",
                 "directory": str(place.store / "bounces"),
             },
-            "events": {"listen": f"unix:{place.sockets}/events", "log": str(place.logs / "postfix.log")},
+            "events": {"listen": f"unix:{place.sockets}/events", "log": str(place.maillog)},
             "spool": {"directory": str(place.store / "spool")},
             "images": {"directory": str(place.store / "images")},
             "postfix": {
