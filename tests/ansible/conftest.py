@@ -18,8 +18,8 @@ from tests.ansible.ahead import Ahead
 from tests.ansible.world import PLANS, Plan, World
 
 CHAPTERS = (
-    "test_variables", "test_hosts", "test_converge", "test_mail", "test_keys", "test_refused", "test_faults",
-    "test_reboot", "test_upgrade", "test_backup", "test_house", "test_existing", "test_undo",
+    "test_variables", "test_hosts", "test_converge", "test_mail", "test_web", "test_keys", "test_refused",
+    "test_faults", "test_reboot", "test_upgrade", "test_backup", "test_house", "test_existing", "test_undo",
     "test_release_before",
 )  # fmt: skip
 # Setting up counts towards the first test of a deployment.

@@ -27,6 +27,7 @@ from tests.ansible.play import Control, Played
 from tests.ansible.receiving import Receiver
 
 SENDER_DOMAIN = "shop.test"
+CLICK_DOMAIN = f"click.{SENDER_DOMAIN}"
 ACCOUNT = "shop"
 # May use the shop's domain.
 AGENCY = "agency"
@@ -83,8 +84,20 @@ class World:
             "postfix_tls_cert_file": str(certificate),
             # A server with other work has partners without certificates, and keeps its own level.
             "postfix_outbound_tls": "" if self.plan.house == "gateway" else "verify",
+            **self._web_variables(),
             **more,
         }
+
+    def _web_variables(self) -> dict[str, Any]:
+        """Caddy on one plan's gateway, nginx on the other's."""
+        if self.plan.house == "gateway":
+            return {"web_server": "caddy", "web_tls_mode": "internal"}
+        return self.nginx_variables()
+
+    def nginx_variables(self) -> dict[str, Any]:
+        """Variables for nginx with a certificate of the test authority for the click domain."""
+        files = {f"{name}_file": str(self.control.folder / f"click.{name}") for name in ("key", "cert")}
+        return {"web_server": "nginx", "web_certificates": [{"names": [CLICK_DOMAIN], **files}]}
 
     def client_variables(self, **more: Any) -> dict[str, Any]:
         """The variables of group gatepost_clients, with `more` on top."""
@@ -103,6 +116,8 @@ class World:
         (self.control.folder / "gateway.key").write_text(key)
         (self.control.folder / "gateway.crt").write_text(certificate)
         (self.control.folder / "authority.crt").write_text(self.authority.pem)
+        for name, text in zip(("key", "cert"), self.authority.issue(CLICK_DOMAIN), strict=True):
+            (self.control.folder / f"click.{name}").write_text(text)
         self.control.variables("gatepost_gateways", self.gateway_variables())
         self.control.variables("gatepost_clients", self.client_variables())
 
