@@ -57,6 +57,9 @@ class Variant:
     features: FeatureValues | None
     at: Place
     per_connection: int = 100
+    # Of the credential, and of its account.
+    limits: tuple[str, ...] = ()
+    account_limits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +190,8 @@ def _one(variant: Variant, target: Target, messages: int, figures: Figures) -> N
     stack, login = target.stack, None
     if variant.features is not None:
         login = stack.provision.credential(variant.features)
+        stack.provision.limit(login.username, *variant.limits)
+        stack.provision.limit_account(*variant.account_limits)
     order = Order(
         port=stack.ports[0],
         ca_file=str(stack.layout.ca_file),

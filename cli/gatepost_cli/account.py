@@ -9,6 +9,7 @@ from click.core import ParameterSource
 
 from gatepost_cli import values
 from gatepost_cli.complete import account_names
+from gatepost_cli.credential_view import limits_text
 from gatepost_cli.group import Group
 from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import Table, emit, facts, stamp
@@ -34,17 +35,44 @@ _keep_days = click.option(
 )
 
 
+_limit = click.option(
+    "--limit",
+    "limits",
+    metavar="LIMIT",
+    multiple=True,
+    callback=values.limits,
+    help="How much all of its credentials together may send, written as credential set --limit has it. May "
+    "be given several times. none: as much as they like; default: what the setting limits.account says.",
+)
+_time_zone = click.option(
+    "--time-zone",
+    metavar="NAME",
+    callback=values.time_zone,
+    help="Where days, months and hours of its limits begin, such as Europe/Amsterdam; default: what the "
+    "setting limits.time_zone says.",
+)
+
+
 @command.command("add")
 @click.argument("name")
 @_keep_days
+@_limit
+@_time_zone
 @json_option
 @pass_session
-def add(session: CliSession, name: str, keep_days: int | None) -> None:
+def add(
+    session: CliSession,
+    name: str,
+    keep_days: int | None,
+    limits: values.Limits | None,
+    time_zone: values.TimeZone | None,
+) -> None:
     """Make an account."""
     with session.directory(write=True) as connection:
         account = accounts.add(connection, name, session.now)
         if keep_days is not None:
             account = accounts.set_keep_days(connection, name, keep_days)
+        account = accounts.change_limits(connection, name, **_limits_given(limits, time_zone))
     emit(session, _data(account), f"Account {account.name} made.")
 
 
@@ -67,7 +95,7 @@ def list_(session: CliSession) -> None:
 @json_option
 @pass_session
 def show(session: CliSession, name: str) -> None:
-    """Show an account, and what its hosted images take."""
+    """Show an account, its limits, and what its hosted images take."""
     with session.directory() as connection:
         account = accounts.get(connection, name)
     _emit(session, account)
@@ -84,23 +112,33 @@ def show(session: CliSession, name: str) -> None:
     "setting images.quota says.",
 )
 @_keep_days
+@_limit
+@_time_zone
 @json_option
 @pass_session
 @click.pass_context
 def set_(
-    ctx: click.Context, session: CliSession, name: str, image_quota: int | None, keep_days: int | None
+    ctx: click.Context,
+    session: CliSession,
+    name: str,
+    image_quota: int | None,
+    keep_days: int | None,
+    limits: values.Limits | None,
+    time_zone: values.TimeZone | None,
 ) -> None:
     """Change an account. A quota counts from the next message on; what is hosted already stays."""
+    limited = _limits_given(limits, time_zone)
     options = ("image_quota", "keep_days")
     given = {one for one in options if ctx.get_parameter_source(one) is not ParameterSource.DEFAULT}
-    if not given:
-        raise click.UsageError("nothing to change; give --image-quota or --keep-days")
+    if not given and not limited:
+        raise click.UsageError("nothing to change; give --image-quota, --keep-days, --limit or --time-zone")
     with session.directory(write=True) as connection:
         account = accounts.get(connection, name)
         if "image_quota" in given:
             account = accounts.set_image_quota(connection, name, image_quota)
         if "keep_days" in given:
             account = accounts.set_keep_days(connection, name, keep_days)
+        account = accounts.change_limits(connection, name, **limited)
     _emit(session, account)
 
 
@@ -118,6 +156,12 @@ def remove(session: CliSession, name: str) -> None:
     emit(session, {"removed": name}, f"Account {name} removed.")
 
 
+def _limits_given(limits: values.Limits | None, time_zone: values.TimeZone | None) -> dict[str, Any]:
+    """Return what was given of these, by the names that ``accounts.change_limits`` takes."""
+    given = {"limits": limits, "time_zone": time_zone}
+    return {name: one.value for name, one in given.items() if one is not None}
+
+
 def _emit(session: CliSession, account: Account) -> None:
     images = session.settings.images
     with as_owner_of(images.directory):
@@ -129,6 +173,8 @@ def _emit(session: CliSession, account: Account) -> None:
         ("created", stamp(account.created_at) or ""),
         ("hosted images", f"{used} bytes of {quota}, {origin}"),
         ("messages kept", _kept(session, account)),
+        ("limits", limits_text(account.limits, "account")),
+        ("time zone", account.time_zone or f"{session.settings.limits.time_zone}, by limits.time_zone"),
     ]
     data = {
         **_data(account),
@@ -136,6 +182,9 @@ def _emit(session: CliSession, account: Account) -> None:
         "image_quota": quota,
         "image_quota_set": account.image_quota,
         **_days_data(session, account),
+        "limits": None if account.limits is None else [str(one) for one in account.limits],
+        "time_zone": account.time_zone or session.settings.limits.time_zone,
+        "time_zone_set": account.time_zone or None,
     }
     emit(session, data, facts(rows))
 

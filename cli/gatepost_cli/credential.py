@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from gatepost_cli import connecting, credential_login, credential_options, domain_walls, values
+from gatepost_cli import connecting, credential_login, credential_options, domain_walls, limit, values
 from gatepost_cli import credential_fields as fields
 from gatepost_cli.complete import account_names
 from gatepost_cli.credential_view import credential_data, credential_facts, credential_table, own_use
@@ -70,6 +70,7 @@ def command() -> None:
 @fields.feature
 @fields.sender
 @fields.network
+@fields.limit
 @fields.expires
 @credential_options.options
 @json_option
@@ -85,6 +86,7 @@ def add(  # noqa: PLR0913, PLR0917 - a credential is what it is made of
     features: dict[str, FeatureValue],
     senders: tuple[str, ...],
     networks: tuple[str, ...],
+    limits: values.Limits | None,
     expires: datetime | values.Never | None,
     wanted: credential_options.Wanted,
 ) -> None:
@@ -114,6 +116,7 @@ def add(  # noqa: PLR0913, PLR0917 - a credential is what it is made of
             options=wanted.over(Options()),
             expires_at=_end(expires),
             mode=Mode(mode),
+            limits=None if limits is None else limits.value,
             source=origin,
             imported=None if password_hash is None else ImportedSecret(password_hash),
         )
@@ -171,6 +174,7 @@ def show(session: CliSession, user: str) -> None:
 @click.option("--no-senders", is_flag=True, help="Lift the restriction: any sender may be used.")
 @fields.network
 @click.option("--no-networks", is_flag=True, help="Lift the restriction: log in from anywhere.")
+@fields.limit
 @fields.password_hash
 @fields.expires
 @credential_options.options
@@ -186,11 +190,15 @@ def set_(  # noqa: PLR0913, PLR0917 - what can be changed
     no_senders: bool,
     networks: tuple[str, ...],
     no_networks: bool,
+    limits: values.Limits | None,
     password_hash: str | None,
     expires: datetime | values.Never | None,
     wanted: credential_options.Wanted,
 ) -> None:
-    """Change a credential; what is not named stays. Senders, networks, header fields are replaced whole."""
+    """Change a credential; what is not named stays.
+
+    Senders, networks, limits and header fields are replaced whole.
+    """
     rules = {
         **_replacement("sender", senders, no_senders),
         **_replacement("network", networks, no_networks),
@@ -200,12 +208,14 @@ def set_(  # noqa: PLR0913, PLR0917 - what can be changed
         changes["label"] = _checked_label(label)
     if mode is not None:
         changes["mode"] = Mode(mode)
+    if limits is not None:
+        changes["limits"] = limits.value
     if expires is not None:
         changes["expires_at"] = _end(expires)
     if not changes and not features and not rules and not wanted and password_hash is None:
         raise click.UsageError(
-            "nothing to change; give --label, --mode, --feature, --sender, --network, --password-hash or "
-            "--expires"
+            "nothing to change; give --label, --mode, --feature, --sender, --network, --limit, "
+            "--password-hash or --expires"
         )
     with session.directory(write=True) as connection:
         before = credentials.get(connection, user)
@@ -298,6 +308,15 @@ def test(session: CliSession, user: str, password_stdin: bool, address: str) -> 
     else:
         password = click.prompt("Password", hide_input=True, err=True)
     return credential_login.run(session, user, password, address)
+
+
+@command.command("usage")
+@fields.user
+@json_option
+@pass_session
+def usage_(session: CliSession, user: str) -> None:
+    """Show how full its limits are, and those of its account, and when they reset."""
+    limit.usage(session, user)
 
 
 @command.command("remove")

@@ -36,6 +36,16 @@ network = click.option(
     help="Network to log in from, as 192.0.2.0/24, 2001:db8::/32 or one address; without any, all may. "
     "May be given several times.",
 )
+limit = click.option(
+    "--limit",
+    "limits",
+    metavar="LIMIT",
+    multiple=True,
+    callback=values.limits,
+    help="How much it may send: [messages|recipients|bytes=]N/PERIOD, PERIOD one of minute, hour, day, "
+    "month, such as 500/hour, bytes=1G/day:sliding or 1000/hour:burst=100. May be given several times. "
+    "none: as much as it likes; default: what the setting limits.credential says.",
+)
 password_hash = click.option(
     "--password-hash",
     "password_hash",

@@ -10,6 +10,7 @@ from gatepost_cli import credential_options
 from gatepost_cli.output import Table, facts, stamp
 from gatepost_core.domain import CATALOGUE, Credential, FeatureValue, FeatureValues, in_force
 from gatepost_core.domain.features import SETTABLE
+from gatepost_core.domain.limits import Limit
 from gatepost_core.domain.logins import over, standing
 from gatepost_core.store.ingest.usage import Usage
 
@@ -30,6 +31,7 @@ def credential_data(credential: Credential, used: Usage | None, now: datetime) -
         "features": {name: _plain(features[name]) for name in SETTABLE},
         "senders": list(credential.rules.senders),
         "networks": list(credential.rules.networks),
+        "limits": None if (own := credential.allowance.own) is None else [str(one) for one in own],
         "source": credential.source.value,
         **credential_options.data(credential.options),
         "created_at": stamp(credential.created_at),
@@ -61,10 +63,18 @@ def credential_facts(credential: Credential, used: Usage | None, now: datetime) 
             ("expires", stamp(credential.expires_at) or "never"),
             ("senders", ", ".join(credential.rules.senders) or OPEN),
             ("networks", ", ".join(credential.rules.networks) or "any"),
+            ("limits", limits_text(credential.allowance.own, "credential")),
             ("source", credential.source.value),
             *credential_options.facts(credential.options),
         ]
     )
+
+
+def limits_text(own: tuple[Limit, ...] | None, setting: str) -> str:
+    """Return limits for people; None: those of a setting."""
+    if own is None:
+        return f"what limits.{setting} says"
+    return ", ".join(map(str, own)) or "none"
 
 
 def own_use(credential: Credential, use: Usage | None) -> Usage | None:

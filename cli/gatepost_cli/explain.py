@@ -82,8 +82,9 @@ def command(
     mail = replace(_mail(explanation, raw, credential, sender, recipients), client=client)
     with session.directory() as connection:
         rows.get(connection, credential)
-    with session.reader() as reader:
-        explainer = explanation.Explainer(session.settings, session.keyring, reader, session.now)
+    view = importlib.import_module("gatepost_cli.limit_view")
+    with session.reader() as reader, view.counters(session) as counters:
+        explainer = explanation.Explainer(session.settings, session.keyring, reader, counters, session.now)
         found: Explanation = explainer.explain(mail)
     if output is not None and found.accepted:
         output.write_bytes(found.message)

@@ -25,6 +25,7 @@ from gatepost_core.domain import (
     in_force,
     stamp,
 )
+from gatepost_core.domain.limits import Bucket, Charge, Charges, Looking, verdicts
 from gatepost_core.domain.suppressing import Suppression
 from gatepost_core.domain.walls import RECORDED, Walls
 from gatepost_core.keys import Keyring
@@ -42,6 +43,7 @@ from gatepost_milter.parts import eml
 from gatepost_milter.surgery.context import Context
 from gatepost_milter.surgery.overrides import is_override
 from gatepost_milter.transaction import Transaction
+from gatepost_policy.limits import LimitsLook
 from gatepost_policy.questions import Questions
 
 
@@ -145,10 +147,14 @@ class _Directory:
 class Explainer:
     """Explains messages with these settings, keys and store, as of ``now`` (UTC)."""
 
-    def __init__(self, settings: Settings, keyring: Keyring, reader: Reader, now: datetime) -> None:
+    def __init__(
+        self, settings: Settings, keyring: Keyring, reader: Reader, counters: Looking, now: datetime
+    ) -> None:
         self._settings = settings
         self._keyring = keyring
         self._reader = reader
+        self._counters = counters
+        self._charges = Charges(settings.limits.defaults)
         self._now = now
         self._contexts = _Contexts(settings, keyring, reader, now)
         self._walls = Walls(reader, settings.own_names, settings.accounts.wall_mode)
@@ -162,6 +168,10 @@ class Explainer:
         verdict = self._verdict(mail, headers, body, None)
         if not isinstance(verdict, Accepted):
             return Explanation([*answers, ("end of message", verdict)])
+        found = self._counters.look([charge.want for charge in verdict.charges])
+        over = verdicts.over(verdict.charges, found, for_good=self._settings.limits.for_good)
+        if refused := verdicts.too_much(verdict.charges) or over:
+            return Explanation([*answers, ("end of message", refused)])
         plan = verdict.plan
         message = Message(headers, body)
         credential = self._reader.credential(mail.username)
@@ -175,6 +185,7 @@ class Explainer:
                 *plan.notes,
                 *_wall_notes(plan),
                 *map(_taken_out, verdict.suppressed.items()),
+                *map(_used, verdict.charges, found),
                 *_postfix_notes(mail, headers, self._settings),
             ],
             render(message, plan),
@@ -186,7 +197,17 @@ class Explainer:
         """Return gatepost-policy's answers at RCPT, for each recipient, and at DATA if one is left."""
         policy = self._settings.policy
         questions = Questions(
-            self._reader, BounceTokens(self._keyring), policy.bounce_ports, lambda: self._now, self._walls
+            self._reader,
+            BounceTokens(self._keyring),
+            policy.bounce_ports,
+            lambda: self._now,
+            self._walls,
+            limits=LimitsLook(
+                self._charges,
+                self._counters,
+                for_good=self._settings.limits.for_good,
+                now=self._now.timestamp,
+            ),
         )
         common = {
             "sasl_username": mail.username,
@@ -200,7 +221,8 @@ class Explainer:
             request = {**common, "protocol_state": "RCPT", "recipient": recipient}
             answers.append((f"RCPT <{recipient}>", questions.decide(request)))
         if not answers or any(isinstance(answer, Pass) for _, answer in answers):
-            answers.append(("DATA", questions.decide({**common, "protocol_state": "DATA", "recipient": ""})))
+            data = {"protocol_state": "DATA", "recipient": "", "recipient_count": str(len(mail.recipients))}
+            answers.append(("DATA", questions.decide({**common, **data})))
         return answers
 
     def _client(self, mail: Mail) -> str:
@@ -226,6 +248,7 @@ class Explainer:
             self._contexts,
             walls=self._walls,
             signing=Signing(settings.dkim, self._keyring, Limits.of(settings)),
+            charges=self._charges,
             clock=lambda: self._now,
         )
         transaction = Transaction(mail.username, mail.sender.encode(), address=mail.client or None)
@@ -282,6 +305,14 @@ def _passed(plan: Plan, *, sandbox: bool) -> str:
     if sandbox:
         return "recorded and discarded, for the credential is in sandbox mode; live, it would be as shown"
     return "edited and recorded" if plan.applied else "passes as it is"
+
+
+def _used(charge: Charge, buckets: Sequence[Bucket]) -> str:
+    """Return how much of a limit is used before the message."""
+    whose, has = f"{charge.scope} {charge.name}", verdicts.used(buckets)
+    return (
+        f"limit of {whose}: {verdicts.said(charge)}, {has:,} used; this message takes {charge.want.amount:,}"
+    )
 
 
 def _wall_notes(plan: Plan) -> list[str]:

@@ -25,6 +25,7 @@ NOUNS: Mapping[str, Noun] = MappingProxyType(
         "suppression": Noun("suppression", "Whom mail is not to reach: bounces, complaints, opt-outs."),
         "webhook": Noun("webhook", "Where events are sent, signed, as they happen."),
         "stats": Noun("stats", "How much was sent and what became of it."),
+        "limit": Noun("limit", "How much may be sent in a time, how much has been, and a fresh start."),
         "explain": Noun("explain", "What would happen to a message, and why, without sending it."),
         "settings": Noun("settings", "The settings in force, and where each came from."),
         "postfix-settings": Noun("postfix_settings", "What to set in main.cf and master.cf, and why."),

@@ -15,7 +15,7 @@ import click
 
 from gatepost_cli.session import CliSession
 from gatepost_cli.table import FACTS, Table, clean, wrapped
-from gatepost_core.domain import moments
+from gatepost_core import domain
 
 __all__ = [
     "FACTS",
@@ -136,4 +136,4 @@ def facts(pairs: Iterable[tuple[str, str]]) -> Table:
 
 def stamp(time: datetime | None) -> str | None:
     """Return a time as ISO 8601 in UTC, to the second."""
-    return None if time is None else moments.stamp(time)
+    return None if time is None else domain.stamp(time)

@@ -10,6 +10,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 
@@ -17,6 +18,9 @@ import click
 
 from gatepost_core.domain import FeatureError, FeatureValue, shown
 from gatepost_core.domain.features import parse_options
+from gatepost_core.domain.limits import Limit, LimitError
+from gatepost_core.domain.limits import limits as domain_limits
+from gatepost_core.domain.limits.windows import time_zone as known_zone
 from gatepost_core.domain.rules import normal_address, normal_network
 from gatepost_core.store import StoreError
 from gatepost_core.store.accounts import KEEP_DAYS_MOST
@@ -60,6 +64,42 @@ def days(_ctx: click.Context, _param: click.Parameter, text: str) -> int | None:
             f"{shown(text)} is no number of days; expected 0 (for good) to {KEEP_DAYS_MOST}, or default"
         )
     return number
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The value of ``--limit``; None: what the settings say."""
+
+    value: tuple[Limit, ...] | None
+
+
+def limits(_ctx: click.Context, _param: click.Parameter, texts: tuple[str, ...]) -> Limits | None:
+    """Return what ``--limit`` was given, several times; None: not given. An option callback."""
+    if not texts:
+        return None
+    if [text.strip().lower() for text in texts] == ["default"]:
+        return Limits(None)
+    try:
+        return Limits(domain_limits(texts))
+    except LimitError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class TimeZone:
+    """The value of ``--time-zone``; None: what the setting says."""
+
+    value: str | None
+
+
+def time_zone(_ctx: click.Context, _param: click.Parameter, text: str | None) -> TimeZone | None:
+    """Return what ``--time-zone`` names; None: not given. An option callback."""
+    if text is None:
+        return None
+    try:
+        return TimeZone(None if text.strip().lower() == "default" else known_zone(text.strip()))
+    except LimitError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 class Never:

@@ -1,8 +1,9 @@
 """gatepost-events: moves what the spool holds into the store, exactly once, and takes orders.
 
 What is wired to what, from settings to socket. One worker: its main thread answers on the order socket, one
-thread takes the spool, one lets go of what is old, one has suppressed whom events suppress, one sends
-webhooks. A store that cannot be opened does not stop the daemon: what was accepted waits in the spool.
+thread takes the spool, one lets go of what is old, one has suppressed whom events suppress, one gives back to
+limits what was not queued, one sends webhooks. A store that cannot be opened does not stop the daemon: what
+was accepted waits in the spool.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from gatepost_core.serving.listen import UnixAddress, parse_address
 from gatepost_core.serving.prefork import WorkerContext
 from gatepost_core.settings import EventsSettings, Settings, SettingsError, SuppressionSettings
 from gatepost_core.spool import check as check_folders
+from gatepost_core.store import open_counters
 from gatepost_core.store.opening import open_backend
 from gatepost_events.ingesting import Ingesting
 from gatepost_events.maillog.follower import Follower
@@ -25,6 +27,7 @@ from gatepost_events.making import Making
 from gatepost_events.peers import Peers
 from gatepost_events.report import OrderReporter, Reporter
 from gatepost_events.retention import Retention
+from gatepost_events.returning import Returning
 from gatepost_events.rounds import Rounds
 from gatepost_events.session import OrderSession
 from gatepost_events.single import Single
@@ -81,6 +84,8 @@ def serve(boot: Boot[EventsSettings]) -> int:
         suppressor = store.suppressor(
             timedelta(days=settings.bounces.report_days), _ends(settings.suppression)
         )
+        counters = open_counters(settings.limits.counters, settings.store.journal)
+        returning = Returning(store.returner(node, counters))
         webhooks = Webhooks(
             store,
             settings.webhooks,
@@ -90,7 +95,8 @@ def serve(boot: Boot[EventsSettings]) -> int:
             interval=events.interval,
             last_seconds=0.1 * events.drain_seconds,
         )
-        with ingesting, retention, Suppressing(suppressor, report, events.interval), webhooks:
+        suppressing = Suppressing(suppressor, report, events.interval)
+        with ingesting, retention, suppressing, returning, webhooks:
             LineServer(
                 boot.listener,
                 lambda peer: OrderSession(making.make, report_order, peers.refusal(peer)),

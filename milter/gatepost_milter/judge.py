@@ -20,6 +20,7 @@ from gatepost_core.domain import (
     Defer,
     FeatureValues,
     MessageRecord,
+    Mode,
     Options,
     Pass,
     Reject,
@@ -31,6 +32,7 @@ from gatepost_core.domain import (
     rules,
 )
 from gatepost_core.domain.features import DEFAULTS
+from gatepost_core.domain.limits import Charge, Charges, Defaults
 from gatepost_core.domain.logins import UNKNOWN, GrantedLogin, judge
 from gatepost_core.domain.suppressing import Suppression
 from gatepost_core.domain.texts import bounded
@@ -86,13 +88,14 @@ class Accepted:
     """The message passes with this plan, once ``record`` is committed; in sandbox mode it goes no further.
 
     ``header_calls`` are libmilter's for the header fields that the plan gives it. ``suppressed``: recipients
-    that do not get it, as RCPT TO gave them; some others do.
+    that do not get it, as RCPT TO gave them; some others do. ``charges``: what it takes of limits.
     """
 
     plan: Plan
     record: MessageRecord
     header_calls: tuple[Call, ...]
     suppressed: Mapping[str, Suppression] = field(default_factory=dict[str, Suppression])
+    charges: tuple[Charge, ...] = ()
 
 
 Verdict = Accepted | Reject | Defer
@@ -109,12 +112,14 @@ class Judge:
         *,
         walls: Walls,
         signing: Signing | None = None,
+        charges: Charges | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._directory = directory
         self._contexts = contexts
         self._walls = walls
         self._signing = signing
+        self._charges = charges or Charges(Defaults())
         self._clock = clock
 
     def decide(self, transaction: Transaction, queue_id: str) -> Verdict:
@@ -177,7 +182,14 @@ class Judge:
             size = transaction.size
             sizes = size, size + size_change(message, plan)
             record = _record(message_id, now, credential, transaction, queue_id, said, sizes, plan)
-            return Accepted(plan, record, header_calls, suppressed)
+            charges = self._charges.of(
+                credential,
+                now.timestamp(),
+                recipients=sum([one not in suppressed for one in transaction.recipients]),
+                size=size,
+                account=record.mode is Mode.LIVE,
+            )
+            return Accepted(plan, record, header_calls, suppressed, charges)
 
         def conclude() -> Verdict:
             context = self._contexts.make(credential, authors, message_id, transaction, overridden=overridden)

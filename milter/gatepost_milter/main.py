@@ -7,16 +7,20 @@ until it can.
 
 from __future__ import annotations
 
+from gatepost_core.domain.limits import Charges
 from gatepost_core.domain.walls import Walls
+from gatepost_core.serving import log
 from gatepost_core.serving.boot import Boot, command
 from gatepost_core.serving.prefork import WorkerContext
 from gatepost_core.settings import MilterSettings
+from gatepost_core.store import open_counters
 from gatepost_core.store.images import FileImageStore
 from gatepost_milter.contexts import ContextMaker, SizeLimits, Tracking
 from gatepost_milter.css.calculators import Calculators
 from gatepost_milter.dkim.signing import Limits, Signing
 from gatepost_milter.judge import Judge
 from gatepost_milter.libmilter import listening, shell
+from gatepost_milter.libmilter.counters import Limits as MessageLimits
 from gatepost_milter.libmilter.crew import Crew
 from gatepost_milter.libmilter.heap import spare_memory
 from gatepost_milter.libmilter.holdings import Holdings, share
@@ -27,6 +31,7 @@ from gatepost_milter.libmilter.service import Service
 
 # Beyond the drain: until libmilter has stopped.
 _STOP_SECONDS = 2.0
+_DAMAGED = "counters of limits were damaged, counted anew from the journal"
 
 
 def serve(boot: Boot[MilterSettings]) -> int:
@@ -48,16 +53,26 @@ def serve(boot: Boot[MilterSettings]) -> int:
 
     def work(context: WorkerContext) -> None:
         records = Records(folder, settings.spool)
+        counters = open_counters(
+            settings.limits.counters,
+            settings.store.journal,
+            damaged=lambda what: log.warning(_DAMAGED, file=what),
+        )
+        message_limits = MessageLimits(counters, records.tell, for_good=settings.limits.for_good)
+        message_limits.begin()
         with Crew(section.threads) as crew, Calculators(crew.away) as calculators:
             contexts = ContextMaker(reader, boot.keyring, images, tracking, limits, calculate=calculators)
-            judge = Judge(reader, contexts, walls=walls, signing=signing)
-            service = Service(judge.at_once, records, crew, report, holdings)
+            judge = Judge(
+                reader, contexts, walls=walls, signing=signing, charges=Charges(settings.limits.defaults)
+            )
+            service = Service(judge.at_once, records, crew, report, holdings, message_limits)
             Loop(
                 service,
                 hang_seconds=section.hang_seconds,
                 drain_seconds=section.drain_seconds,
                 hung=boot.metrics.hung,
             ).serve(context)
+        message_limits.end()
         records.close()
 
     return boot.run(work, extra_seconds=_STOP_SECONDS, process_group=True)

@@ -7,6 +7,7 @@ daemon: each request tries again, and Postfix answers 451 meanwhile.
 from __future__ import annotations
 
 from gatepost_core.domain import utc_now
+from gatepost_core.domain.limits import Charges
 from gatepost_core.domain.walls import Walls
 from gatepost_core.keys.tokens import BounceTokens
 from gatepost_core.serving.boot import Boot, command
@@ -14,6 +15,7 @@ from gatepost_core.serving.lineserver import Limits, LineServer
 from gatepost_core.serving.login_table import LoginTable
 from gatepost_core.serving.prefork import WorkerContext
 from gatepost_core.settings import PolicySettings
+from gatepost_policy.limits import LimitsLook
 from gatepost_policy.questions import Questions
 from gatepost_policy.report import Reporter
 from gatepost_policy.session import PolicySession
@@ -30,12 +32,20 @@ def serve(boot: Boot[PolicySettings]) -> int:
     observe = boot.observer("Time that an answer took.")
     tokens = BounceTokens(boot.keyring)
     reader = boot.reader()
+    limits = LimitsLook(Charges(settings.limits.defaults), boot.counts(), for_good=settings.limits.for_good)
     walls = Walls(reader, settings.own_names, settings.accounts.wall_mode)
 
     def work(context: WorkerContext) -> None:
         logins = KnownLogins(LoginTable(settings.sasl.logins_file), unknown.inc)
         questions = Questions(
-            reader, tokens, policy.bounce_ports, utc_now, walls, logins, feedback=settings.bounces.feedback
+            reader,
+            tokens,
+            policy.bounce_ports,
+            utc_now,
+            walls,
+            logins,
+            feedback=settings.bounces.feedback,
+            limits=limits,
         )
         LineServer(
             boot.listener,

@@ -21,8 +21,8 @@ REQUEST_LIMIT: Final = 100_000
 # check_policy_service). A pattern that looks for them takes half as long as splitting all lines does. The
 # groups are atomic: a request in which one is missing costs no more.
 _USED: Final = (
-    "protocol_state", "client_address", "server_port", "sender", "recipient", "queue_id", "instance",
-    "sasl_username", "encryption_protocol",
+    "protocol_state", "client_address", "server_port", "sender", "recipient", "recipient_count", "queue_id",
+    "instance", "size", "sasl_username", "encryption_protocol",
 )  # fmt: skip
 _USUAL: Final = re.compile(
     "request=smtpd_access_policy\n" + "".join([rf"(?>(?:.*\n)*?{name}=(.*)\n)" for name in _USED])

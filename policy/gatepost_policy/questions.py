@@ -5,6 +5,7 @@
 | RCPT | yes | as at DATA, and whether the recipient is suppressed |
 | RCPT | no | a bounce domain's valid token, or feedback address, on a port that takes bounces; else refused |
 | DATA | yes | TLS, the credential's state, the session's login and network, envelope sender and whose it is |
+| | | and limits that are used up |
 | DATA | no | the same as at RCPT, and so one recipient only |
 | any other | | none: END-OF-MESSAGE above all, where a refusal breaks Postfix 3.7's transaction |
 
@@ -76,6 +77,14 @@ class Logins(Protocol):
         ...
 
 
+class Limits(Protocol):
+    """Knows which limits are used up."""
+
+    def refusal(self, credential: Credential, request: Request) -> Decision | None:
+        """Return the refusal of what no limit has room for. Raises StoreUnavailable."""
+        ...
+
+
 class _NoLogins:
     def of(self, instance: str, username: str) -> None:
         """Know of none."""
@@ -93,8 +102,8 @@ class BounceTokens(Protocol):
 class Questions:
     """Decides. ``bounce_ports`` are the SMTP ports that take bounces; ``now`` gives the time in UTC.
 
-    ``walls`` stand between accounts. Without ``logins`` nobody's is known. ``feedback``: the local part
-    at each bounce domain that takes complaints; '' for none.
+    ``walls`` stand between accounts. Without ``logins`` nobody's is known, without ``limits`` there
+    are none. ``feedback``: the local part at each bounce domain that takes complaints; '' for none.
     """
 
     def __init__(
@@ -107,6 +116,7 @@ class Questions:
         logins: Logins | None = None,
         *,
         feedback: str = "",
+        limits: Limits | None = None,
     ) -> None:
         self._directory = directory
         self._bounce_tokens = bounce_tokens
@@ -115,6 +125,7 @@ class Questions:
         self._walls = walls
         self._logins = logins or _NoLogins()
         self._feedback = feedback.lower()
+        self._limits = limits
 
     def decide(self, request: Request) -> Decision:
         """Return what to answer. Raises StoreUnavailable."""
@@ -133,9 +144,11 @@ class Questions:
         if credential is None or judged is not STANDS:
             return judged
         decision = self._sender(credential, request.get("sender", ""))
-        if state != "RCPT" or decision.__class__ is not Pass:
+        if state == "RCPT" and decision.__class__ is Pass:
+            decision = self._recipient(credential, request.get("recipient", "")) or decision
+        if self._limits is None or decision.__class__ is not Pass:
             return decision
-        return self._recipient(credential, request.get("recipient", "")) or decision
+        return self._limits.refusal(credential, request) or decision
 
     def _recipient(self, credential: Credential, recipient: str) -> Decision | None:
         """Return a refusal where the recipient is suppressed."""

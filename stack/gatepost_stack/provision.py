@@ -16,6 +16,7 @@ from pathlib import Path
 from sqlalchemy import Connection, delete, update
 
 from gatepost_core.domain import FeatureValues, Mode, Rules, SenderDomain, Source, State, WallMode
+from gatepost_core.domain.limits import limits as read_limits
 from gatepost_core.keys import dkim_keys, keyring, passwords
 from gatepost_core.settings import Settings
 from gatepost_core.store import accounts, click_hosts, credentials, domains, grants, migrate, schema
@@ -181,6 +182,16 @@ class Provision:
         with self._directory() as connection:
             rules = replace(credentials.get(connection, username).rules, networks=networks)
             credentials.change(connection, username, rules=rules)
+
+    def limit(self, username: str, *limits: str) -> None:
+        """Limit how much a credential may send from now on."""
+        with self._directory() as connection:
+            credentials.change(connection, username, limits=read_limits(limits))
+
+    def limit_account(self, *limits: str) -> None:
+        """Limit how much all credentials of the account ``demo`` may send together from now on."""
+        with self._directory() as connection:
+            accounts.change_limits(connection, ACCOUNT, limits=read_limits(limits))
 
     def set_mode(self, username: str, mode: Mode) -> None:
         """Have the credential's messages delivered from now on, or not."""

@@ -137,6 +137,7 @@ class Stack:
             },
             "events": {"listen": f"unix:{place.sockets}/events", "log": str(place.maillog)},
             "spool": {"directory": str(place.store / "spool")},
+            "limits": {"counters": str(place.store / "counters" / "counters.db")},
             "images": {"directory": str(place.store / "images")},
             "postfix": {
                 "config_directory": str(place.postfix),

@@ -21,6 +21,7 @@ FOLDERS = (
     ".",
     "keys",
     "images",
+    "counters",
     "bounces",
     "spool",
     "spool/bounces",

@@ -75,6 +75,7 @@ def make(folder: Path, *, upgraded: bool = True) -> Gatepost:
     gatepost.config.write_text(
         f'[store]\nurl = "sqlite:///{folder}/store/directory.db"\n[keys]\ndirectory = "{folder}/keys"\n'
         f'[spool]\ndirectory = "{folder}/spool"\n'
+        f'[limits]\ncounters = "{folder}/counters/counters.db"\n'
     )
     if upgraded:
         assert gatepost("store", "upgrade").code == 0

@@ -90,6 +90,7 @@ def make_store(folder: Path) -> Store:
     """Make credentials: ``alice``, ``jörg``; ``bob`` held to bob.test; ``off`` disabled; ``old`` expired."""
     toml = f'[store]\nurl = "sqlite:///{folder}/directory.db"\n[keys]\ndirectory = "{folder}/keys"\n'
     toml += f'[spool]\ndirectory = "{folder}/spool"\n'
+    toml += f'[limits]\ncounters = "{folder}/counters/counters.db"\n'
     toml += f'[events]\nlisten = "unix:{folder}/orders"\n'
     (folder / "gatepost.toml").write_text(toml, encoding="utf-8")
     settings = load(folder / "gatepost.toml", environ={})

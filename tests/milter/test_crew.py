@@ -48,7 +48,14 @@ def service(decide: Callable[[Transaction, str], Verdict | Later], crew: Crew, s
         def __call__(self, transaction: Transaction, queue_id: str, verdict: Verdict, seconds: float) -> None:
             """Tell nobody."""
 
-    return Service(Decide(), spool, crew, Report(), Holdings(1_000_000))
+    class Limits:
+        def take(self, accepted: Accepted) -> Callable[[], None]:
+            raise AssertionError(accepted)
+
+        def give_back(self, accepted: Accepted) -> None:
+            raise AssertionError(accepted)
+
+    return Service(Decide(), spool, crew, Report(), Holdings(1_000_000), Limits())
 
 
 def answer_of(

@@ -2,9 +2,9 @@
 
 ``model`` has accounts, credentials, domains and messages; ``features`` the catalogue, ``options`` what a
 credential sets beside it; ``rules``, ``walls`` and ``logins`` decide, and answer with a ``decision``;
-``registering`` says which domain names an account may have; ``errors`` are what a store raises; ``ids``,
-``images``, ``moments`` and ``texts`` are how things are named and written; ``memo`` is how results are
-remembered. The values that everybody uses are offered here; functions are in their modules.
+``registering`` says which domain names an account may have, ``limits`` how much it may send; ``errors`` are
+what a store raises; ``ids``, ``images`` and ``texts`` are how things are named and written; ``memo`` is how
+results are remembered. The values that everybody uses are offered here; functions are in their modules.
 """
 
 from gatepost_core.domain.decision import AUTHENTICATION_REQUIRED, Decision, Defer, Pass, Reject
@@ -27,8 +27,8 @@ from gatepost_core.domain.model import (
     State,
     WallMode,
 )
-from gatepost_core.domain.moments import stamp, utc_now
 from gatepost_core.domain.options import Options, OptionsError
+from gatepost_core.domain.texts import stamp, utc_now
 
 __all__ = [
     "AUTHENTICATION_REQUIRED",

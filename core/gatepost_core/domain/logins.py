@@ -15,8 +15,8 @@ from typing import Final, NamedTuple
 
 from gatepost_core.domain.decision import Decision, Pass, Reject
 from gatepost_core.domain.model import Credential, ImportedSecret, Secret, Source, State
-from gatepost_core.domain.moments import stamp
 from gatepost_core.domain.rules import network_allowed
+from gatepost_core.domain.texts import stamp
 
 # What stands for a secret where it is not known which of them it was (SCRAM), or none is kept (PAM, LDAP).
 UNKNOWN: Final = 0

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from gatepost_core.domain.features import FeatureValues
+from gatepost_core.domain.limits import Allowance, Limit
 from gatepost_core.domain.options import Options
 
 
@@ -50,7 +51,8 @@ class Account:
     """The owner of credentials and sender domains. ``name`` is unique.
 
     ``image_quota``: bytes that its hosted images may have; ``keep_days``: how long its messages are kept
-    (0: for good); None: what the setting says.
+    (0: for good); None: what the setting says. ``limits`` are those of all its credentials together (None:
+    the settings'), ``time_zone`` is where its calendar begins ('': the setting's).
     """
 
     id: int
@@ -58,6 +60,8 @@ class Account:
     created_at: datetime
     image_quota: int | None = None
     keep_days: int | None = None
+    limits: tuple[Limit, ...] | None = None
+    time_zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,7 @@ class Rules:
 class Credential:
     """An SMTP login: who it belongs to, whether it may be used, and what it asks for.
 
-    ``image_quota`` is its account's.
+    ``image_quota`` is its account's; ``allowance`` how much it may send, with what its account may.
     """
 
     id: int
@@ -129,6 +133,7 @@ class Credential:
     options: Options = field(default_factory=Options)
     mode: Mode = Mode.LIVE
     image_quota: int | None = None
+    allowance: Allowance = field(default_factory=Allowance)
 
 
 @dataclass(frozen=True, slots=True)

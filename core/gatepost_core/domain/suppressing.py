@@ -24,9 +24,8 @@ from gatepost_core.domain.decision import Reject
 from gatepost_core.domain.failures import FailureClass
 from gatepost_core.domain.memo import memo
 from gatepost_core.domain.model import Mode
-from gatepost_core.domain.moments import stamp
 from gatepost_core.domain.rules import normal_address, normal_domain, readable
-from gatepost_core.domain.texts import bounded
+from gatepost_core.domain.texts import bounded, stamp
 
 # RFC 5321 section 4.5.3.1: 64 bytes, @, 255.
 ADDRESS_MOST: Final = 320

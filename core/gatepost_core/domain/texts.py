@@ -7,12 +7,22 @@ UTF-8) can be written in no encoding. Nothing here fails.
 
 from __future__ import annotations
 
+import functools
 import unicodedata
+from collections.abc import Callable
+from datetime import UTC, datetime
 
 # Unicode's general categories (UAX 44, table 12): controls, formats, surrogates, line and paragraph ends.
 _UNFIT = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 # Formats that writing needs: Persian and Indic words, and what emoji are joined with.
 _JOINERS = "\u200c\u200d"
+# The time, in UTC; without a Python function, as it is asked for at each request.
+utc_now: Callable[[], datetime] = functools.partial(datetime.now, UTC)
+
+
+def stamp(time: datetime) -> str:
+    """Return an aware time in UTC, to the second (RFC 3339): ``2027-01-31T18:00:00Z``."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def unfit(text: str) -> str:

@@ -26,7 +26,7 @@ from gatepost_core.serving.prefork import Hooks, Supervisor, Work, WorkerContext
 from gatepost_core.settings import Settings, SettingsError, load
 from gatepost_core.settings.base import Daemon
 from gatepost_core.spool import SpoolFolderError, stream
-from gatepost_core.store import Reader, home
+from gatepost_core.store import CountersReader, Reader, home
 
 BAD_CONFIGURATION = 4
 D = TypeVar("D", bound=Daemon)
@@ -76,6 +76,12 @@ class Boot(Generic[D]):
             log.warning("store unavailable, trying again at each request", error=str(error))
         finally:
             reader.close()
+        self._at_end.append(reader.close)
+        return reader
+
+    def counts(self) -> CountersReader:
+        """Return what reads the counters of limits in the workers. Nothing is open yet."""
+        reader = CountersReader(self.settings.limits.counters)
         self._at_end.append(reader.close)
         return reader
 

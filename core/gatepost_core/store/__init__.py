@@ -8,12 +8,15 @@ a ``backend``, which ``opening`` opens. ``images`` keeps hosted images, as files
 """
 
 from gatepost_core.domain.errors import Conflict, NotFound, StoreError, StoreUnavailable
+from gatepost_core.store.sqlite.counts.counters import SqliteLooking as CountersReader
+from gatepost_core.store.sqlite.counts.counters import open_counters
 from gatepost_core.store.sqlite.locate import database_file, home
 from gatepost_core.store.sqlite.reader import Reader
 from gatepost_core.store.sqlite.referred import References, Referred
 
 __all__ = [
     "Conflict",
+    "CountersReader",
     "NotFound",
     "Reader",
     "References",
@@ -22,4 +25,5 @@ __all__ = [
     "StoreUnavailable",
     "database_file",
     "home",
+    "open_counters",
 ]

@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from gatepost_core.domain.errors import Conflict, NotFound, StoreError, shown
 from gatepost_core.domain.model import Account
+from gatepost_core.store.rows import limits_in, limits_out
 from gatepost_core.store.schema import accounts, credentials, sender_domains
 from gatepost_core.store.webhooks.tables import webhooks
 
@@ -69,6 +70,19 @@ def set_keep_days(connection: Connection, name: str, days: int | None) -> Accoun
     return replace(account, keep_days=days)
 
 
+def change_limits(connection: Connection, name: str, **changes: Any) -> Account:
+    """Set ``limits`` of all an account's credentials together, or its ``time_zone``.
+
+    None: as the settings say. Raises NotFound.
+    """
+    account = get(connection, name)
+    if "limits" in changes:
+        changes["limits"] = limits_out(changes["limits"])
+    if changes:
+        connection.execute(update(accounts).where(accounts.c.id == account.id).values(changes))
+    return get(connection, name)
+
+
 def remove(connection: Connection, name: str) -> Account:
     """Remove an account that owns nothing any more, and return it. Raises NotFound, Conflict."""
     account = get(connection, name)
@@ -81,7 +95,15 @@ def remove(connection: Connection, name: str) -> Account:
 
 
 def _account(row: Row[Any]) -> Account:
-    return Account(row.id, row.name, row.created_at, row.image_quota, row.keep_days)
+    return Account(
+        row.id,
+        row.name,
+        row.created_at,
+        row.image_quota,
+        row.keep_days,
+        limits=limits_in(row.limits),
+        time_zone=row.time_zone or "",
+    )
 
 
 def _new_id(key: object) -> int:

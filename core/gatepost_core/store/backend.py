@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 if TYPE_CHECKING:  # settings are told without SQLAlchemy, which takes a tenth of a second to load
     from sqlalchemy import Connection
 
+    from gatepost_core.domain.limits import Counters
     from gatepost_core.domain.outcomes import Logged
     from gatepost_core.domain.suppressing import Suppression
     from gatepost_core.spool import Batch
@@ -126,6 +127,18 @@ class Suppressor(Protocol):
         ...
 
 
+class Returner(Protocol):
+    """Gives back to limits what messages took that turned out not to be queued. For one thread."""
+
+    def step(self) -> int:
+        """Give back what is new; return of how many messages something was. Raises StoreUnavailable."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what it has open."""
+        ...
+
+
 class Keeper(Protocol):
     """Has open what others can only read while somebody who may write has it open. For one thread."""
 
@@ -167,6 +180,10 @@ class Backend(Protocol):
 
     def ingester(self, node: str) -> Ingester:
         """Return a node's way into the journal. Nothing is open yet."""
+        ...
+
+    def returner(self, node: str, counters: Counters) -> Returner:
+        """Return what follows a node's events for the counters of limits. Nothing is open yet."""
         ...
 
     def suppressor(self, oldest: timedelta, ends: Mapping[str, timedelta]) -> Suppressor:

@@ -6,6 +6,7 @@ what the cached reader hands to the daemons.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -15,13 +16,21 @@ from sqlalchemy.exc import IntegrityError
 
 from gatepost_core.domain.errors import Conflict, NotFound, StoreError, shown
 from gatepost_core.domain.features import FeatureValues
+from gatepost_core.domain.limits import Limit
 from gatepost_core.domain.model import Credential, Derived, ImportedSecret, Mode, Rules, Source, State
 from gatepost_core.domain.options import Options
 from gatepost_core.store import accounts as account_rows
 from gatepost_core.store import rows
 from gatepost_core.store.schema import accounts, credentials, secrets
 
-_SELECT = select(credentials, accounts.c.name.label("account"), accounts.c.image_quota).join(accounts)
+_SELECT = select(
+    credentials,
+    accounts.c.name.label("account"),
+    accounts.c.image_quota,
+    accounts.c.limits.label("account_limits"),
+    accounts.c.time_zone,
+    accounts.c.created_at.label("account_created_at"),
+).join(accounts)
 
 
 def add(  # noqa: PLR0913 - a credential is what it is made of
@@ -39,6 +48,7 @@ def add(  # noqa: PLR0913 - a credential is what it is made of
     source: Source = Source.STORE,
     imported: ImportedSecret | None = None,
     mode: Mode = Mode.LIVE,
+    limits: Iterable[Limit] | None = None,
 ) -> Credential:
     """Make a credential with its first secret; ``derived`` is None when its password is known elsewhere.
 
@@ -57,6 +67,7 @@ def add(  # noqa: PLR0913 - a credential is what it is made of
         "expires_at": expires_at,
         "source": source.value,
         "mode": mode.value,
+        "limits": rows.limits_out(limits),
         **_imported_out(imported),
     }
     try:
@@ -117,7 +128,8 @@ def _end_imported(connection: Connection, credential: Credential, now: datetime,
 
 
 def change(connection: Connection, username: str, **changes: Any) -> Credential:
-    """Set ``label``, ``state``, ``mode``, ``features``, ``rules``, ``options``, ``expires_at``, ``imported``.
+    """Set ``label``, ``state``, ``mode``, ``features``, ``rules``, ``options``, ``expires_at``, ``imported``,
+    ``limits`` (None: what the settings say).
 
     Raises NotFound.
     """
@@ -130,6 +142,8 @@ def change(connection: Connection, username: str, **changes: Any) -> Credential:
         changes["options"] = changes["options"].to_json()
     if "state" in changes:
         changes["state"] = State(changes["state"]).value
+    if "limits" in changes:
+        changes["limits"] = rows.limits_out(changes["limits"])
     if "mode" in changes:
         changes["mode"] = Mode(changes["mode"]).value
     if "imported" in changes:

@@ -16,9 +16,9 @@ from sqlalchemy.exc import IntegrityError
 
 from gatepost_core.domain.errors import Conflict, NotFound, StoreError, shown
 from gatepost_core.domain.model import SenderDomain
-from gatepost_core.domain.moments import stamp
 from gatepost_core.domain.registering import Registry, public_suffix
 from gatepost_core.domain.rules import normal_domain
+from gatepost_core.domain.texts import stamp
 from gatepost_core.keys.dkim_keys import NewKey
 from gatepost_core.store import accounts as account_rows
 from gatepost_core.store import click_hosts, grants, rows

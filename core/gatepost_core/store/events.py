@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
-from gatepost_core.domain.moments import stamp
+from gatepost_core.domain.texts import stamp
 from gatepost_core.store import messages as records
 from gatepost_core.store import paging
 from gatepost_core.store.paging import PATIENCE, Leading, Page, Search, Walk

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any, Protocol
 
+from gatepost_core.domain.errors import StoreUnavailable
 from gatepost_core.domain.features import FeatureValue
+from gatepost_core.domain.limits import Allowance, Limit, LimitError, limits
 from gatepost_core.domain.model import (
     Credential,
     DkimKey,
@@ -53,7 +55,29 @@ def credential(row: Row, secrets: Iterable[Row]) -> Credential:
         options=Options.from_json(row["options"]),
         mode=Mode(row["mode"]),
         image_quota=row["image_quota"],
+        allowance=Allowance(
+            own=limits_in(row["limits"]),
+            account=limits_in(row["account_limits"]),
+            time_zone=row["time_zone"] or "",
+            since=int(row["account_created_at"].timestamp()),
+        ),
     )
+
+
+def limits_in(texts: Iterable[str] | None) -> tuple[Limit, ...] | None:
+    """Return limits of their column; None: what the settings say. Raises StoreUnavailable.
+
+    What a newer release wrote there must not be read as no limit at all.
+    """
+    try:
+        return None if texts is None else limits(texts)
+    except LimitError as error:
+        raise StoreUnavailable(f"limits that this release does not know: {error}") from error
+
+
+def limits_out(values: Iterable[Limit] | None) -> list[str] | None:
+    """Return what ``limits_in`` reads."""
+    return None if values is None else [str(one) for one in values]
 
 
 def secret(row: Row) -> Secret:

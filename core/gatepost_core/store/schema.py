@@ -71,6 +71,10 @@ accounts = Table(
     Column("image_quota", BigInteger),
     # Days that messages and their events are kept (0: for good); without them the setting's count.
     Column("keep_days", Integer),
+    # Limits as texts, of all its credentials together; without a list the setting's.
+    Column("limits", JSON(none_as_null=True)),
+    # In which its calendar windows begin; without one the setting's.
+    Column("time_zone", String(64)),
 )
 
 credentials = Table(
@@ -93,6 +97,8 @@ credentials = Table(
     Column("imported_expires_at", UtcDateTime),
     # live, or sandbox: accepted and recorded, not delivered.
     Column("mode", String(16), nullable=False, server_default="live"),
+    # Limits as texts; without a list the setting's.
+    Column("limits", JSON(none_as_null=True)),
 )
 
 secrets = Table(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from gatepost_core.domain import MessageRecord, ids, spooled, stamp
+from gatepost_core.domain import MessageRecord, ids, spooled, stamp, utc_now
 from gatepost_core.domain.suppressing import Suppression
 from gatepost_core.domain.texts import bounded
 from gatepost_core.serving import log
@@ -35,6 +36,13 @@ class Records:
         """Have a record on disk, and an event for each recipient that does not get it. Raises SpoolError."""
         entry = Entry(ids.to_bytes(record.id), spooled.VERSION, spooled.ACCEPTED, spooled.accepted(record))
         self._writer.append(entry, *(_event(record, *one) for one in suppressed.items()))
+
+    def tell(self, record: MessageRecord, type_: str, detail: Mapping[str, Any]) -> None:
+        """Have an event of a message on disk. Raises SpoolError."""
+        now = utc_now()
+        number = ids.to_bytes(ids.new(int(now.timestamp() * 1000)))
+        content = spooled.event(type_, record.id, "", now, detail)
+        self._writer.append(Entry(number, spooled.VERSION, spooled.EVENT, content))
 
     def close(self) -> None:
         """Give up the segment."""

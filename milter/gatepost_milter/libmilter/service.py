@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from gatepost_core.domain import MessageRecord
+from gatepost_core.domain import Defer, MessageRecord, Reject
 from gatepost_core.domain.suppressing import Suppression
 from gatepost_milter.judge import Accepted, Later, Verdict
 from gatepost_milter.libmilter.crew import Crew, Ticket
@@ -39,6 +39,18 @@ class KeepFunction(Protocol):
         ...
 
 
+class Limits(Protocol):
+    """What counts messages: ``gatepost_milter.libmilter.counters.Limits``."""
+
+    def take(self, accepted: Accepted) -> Reject | Defer | Callable[[], None]:
+        """Take what a message wants, or refuse it. Raises StoreUnavailable."""
+        ...
+
+    def give_back(self, accepted: Accepted) -> None:
+        """Undo that."""
+        ...
+
+
 class Report(Protocol):
     """Who hears of every answer: log and metrics (``gatepost_milter.libmilter.report.Reporter``)."""
 
@@ -57,11 +69,13 @@ class Service:
         crew: Crew,
         report: Report,
         holdings: Holdings,
+        limits: Limits,
     ) -> None:
         self._decide = decide
         self.holdings = holdings
         self._keep = keep
         self._crew = crew
+        self._limits = limits
         self.report = report
         # Taken by itself: a Condition's own way to do so is two more Python functions, for each message.
         self._lock = threading.Lock()
@@ -81,10 +95,28 @@ class Service:
             later = decided
             task = self._crew.put(transaction.username, lambda: _work(later, ticket))
             decided = ticket.result() if ticket.within(PATIENCE) else self._pressed_for(ticket, task)
-        if isinstance(decided, Accepted):
-            # In the callback's own thread: the crew is for what computes, and a disk is waited for together.
-            self._keep(decided.record, decided.suppressed)
-        return decided
+        # In the callback's own thread: the crew is for what computes, and a disk is waited for together.
+        return self._kept(decided) if isinstance(decided, Accepted) else decided
+
+    def _kept(self, accepted: Accepted) -> Verdict:
+        """Have limits count a message and its record on disk, or neither."""
+        if not accepted.charges:
+            self._keep(accepted.record, accepted.suppressed)
+            return accepted
+        taken = self._limits.take(accepted)
+        if isinstance(taken, Reject | Defer):
+            return taken
+        try:
+            self._keep(accepted.record, accepted.suppressed)
+        except BaseException:
+            self.undo(accepted)
+            raise
+        taken()
+        return accepted
+
+    def undo(self, accepted: Accepted) -> None:
+        """Have limits count a message no longer that is refused after all."""
+        self._limits.give_back(accepted)
 
     def _pressed_for(self, ticket: Ticket[Verdict], task: Task) -> Verdict:
         """Return a verdict that is long in coming.

@@ -143,7 +143,7 @@ class MilterSession(Milter.Base):
                 return _CROWDED
             verdict = self.service.verdict(transaction, queue_id)
             if isinstance(verdict, Accepted) and verdict.record.mode is Mode.LIVE:
-                self._apply(verdict)
+                self._edit(verdict)
         except SpoolError as error:
             return Defer(451, "4.3.0", _SPOOL_DOWN, f"spool: {error}")
         except (StoreUnavailable, TimeoutError) as error:
@@ -172,6 +172,13 @@ class MilterSession(Milter.Base):
         transaction, self.transaction = self.transaction, None
         self.broken = None
         self.service.holdings.give_back(transaction)
+
+    def _edit(self, accepted: Accepted) -> None:
+        try:
+            self._apply(accepted)
+        except BaseException:
+            self.service.undo(accepted)
+            raise
 
     def _apply(self, accepted: Accepted) -> None:
         plan = accepted.plan

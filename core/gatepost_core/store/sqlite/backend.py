@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatepost_core.domain.errors import StoreUnavailable
+from gatepost_core.domain.limits import Counters
 from gatepost_core.domain.suppressing import Reason, Terms
 from gatepost_core.settings import StoreSettings
 from gatepost_core.store.backend import Begin, Database
 from gatepost_core.store.sqlite import copies
+from gatepost_core.store.sqlite.counts.returning import Returning
 from gatepost_core.store.sqlite.ingesting import Ingester
 from gatepost_core.store.sqlite.keeping import has_webhooks, keeps_for_good
 from gatepost_core.store.sqlite.kept_open import KeptOpen
@@ -62,6 +64,10 @@ class SqliteBackend:
     def ingester(self, node: str) -> Ingester:
         """Return a node's way into the journal."""
         return Ingester(self._settings.journal, node, synchronous=self._settings.synchronous)
+
+    def returner(self, node: str, counters: Counters) -> Returning:
+        """Return what follows a node's events for the counters of limits."""
+        return Returning(self._settings.journal, node, counters)
 
     def suppressor(self, oldest: timedelta, ends: Mapping[str, timedelta]) -> Suppressor:
         """Return what follows the events."""

@@ -82,7 +82,9 @@ def time_in(text: str) -> datetime:
 
 
 # How a column's value is read, by what its name says of it; all others are as the driver gives them.
-_READ: dict[str, Callable[[str], Any]] = dict.fromkeys(("features", "rules", "options"), json.loads)
+_READ: dict[str, Callable[[str], Any]] = dict.fromkeys(
+    ("features", "rules", "options", "limits", "account_limits"), json.loads
+)
 
 
 def row_factory(cursor: sqlite3.Cursor, values: tuple[Any, ...]) -> dict[str, Any]:
