@@ -15,7 +15,7 @@ from gatepost_events.rounds import Round, Rounds
 from gatepost_events.single import Single
 
 # While mail flows: what was accepted is seen by lists soon, and a commit holds what came in this time.
-_REST: Final = 0.02
+_REST: Final = 0.05
 _AFTER_FAULT: Final = 1.0
 _KEEP_EVERY: Final = 1.0
 _RETIRE_EVERY: Final = 10.0

@@ -68,12 +68,13 @@ def serve(boot: Boot[EventsSettings]) -> int:
     def work(context: WorkerContext) -> None:
         node = events.node or socket.gethostname()
         ingester = store.ingester(node)
+        mail_log = Follower(events.log, events.log_names, ingester)
         rounds = Rounds(
             spool.directory,
             ingester,
             keep=spool.keep * 3600,
             most=spool.limits,
-            log=Follower(events.log, events.log_names, ingester),
+            log=mail_log,
         )
         keeper, peers, making = store.keeper(), Peers(events.users), Making(store, utc_now)
         last_seconds = _LAST_SHARE * events.drain_seconds
@@ -106,6 +107,7 @@ def serve(boot: Boot[EventsSettings]) -> int:
                     ingesting.stuck_for(events.hang_seconds) or webhooks.stuck_for(events.hang_seconds)
                 ),
             ).serve(context)
+        mail_log.close()
         ingester.close()
         keeper.settle()
 

@@ -60,6 +60,15 @@ def test_the_credentials_features_are_applied_and_every_dkim_signature_verifies(
         assert verifier.verify(idx=index, dnsfunc=deployment.receiver.lookup)
 
 
+def test_a_delivery_is_known_by_the_hosts_own_log(deployment: World) -> None:
+    """By journald's journal, or rsyslog's file where a plan has one; read by the unit's own user."""
+    token = send_html(deployment)
+    deployment.receiver.arrived(token)
+    found = f"gatepost message list --subject {token} --json | grep delivered"
+    deployment.gateway.wait_for(found, "the delivery in the list of messages")
+    assert deployment.gateway.run("gatepost doctor --only mail-log --json").status == 0
+
+
 @only(PLANS[0])
 def test_with_a_wrong_password_mail_waits_on_the_client_until_the_play_rotates_it(deployment: World) -> None:
     username = deployment.username()

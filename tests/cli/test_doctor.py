@@ -25,13 +25,14 @@ from gatepost_cli.checks.daemons import DAEMONS
 from gatepost_cli.checks.parameters import postfix_main_cf, postfix_master_cf
 from gatepost_core import spool
 from gatepost_core.domain import ids
+from gatepost_core.domain.outcomes import Logged
 from gatepost_core.keys import PURPOSES
 from gatepost_core.postfix import main_cf, master_cf
 from gatepost_core.settings import load
 from gatepost_core.store.opening import open_backend
 from gatepost_core.store.webhooks import endpoints
 from gatepost_stack import certificate
-from tests.core.ingest.world import RECORD, accepted
+from tests.core.ingest.world import RECORD, World, accepted
 from tests.core.running import Running
 from tests.sasl import pki, slapd
 
@@ -140,6 +141,17 @@ def test_a_spool_that_is_open_to_others_or_is_not_taken_is_a_fault(place: Gatepo
     assert any(said in one["found"] for one in found)
     assert str(segment.path) in [one["looked_at"] for one in found]
     writer.close()
+
+
+def test_a_log_that_is_not_read_or_loses_lines_is_a_fault(place: Gatepost) -> None:
+    node = World(place.folder / "spool", load(place.config, environ={}).store, NOW)
+    node.write(accepted(replace(RECORD, created_at=NOW - timedelta(minutes=1))))
+    node.take()
+    (silent,) = faults(doctor(place, "--only", "mail-log"), "mail-log")
+    assert "nothing of the newest message" in silent["found"]
+    node.ingester().take((), Logged("file 1", lost=7, line_at=int(NOW.timestamp() * 1e6)))
+    (losing,) = faults(doctor(place, "--only", "mail-log"), "mail-log")
+    assert "7 lines are missing" in losing["found"]
 
 
 def test_a_database_that_is_missing_is_a_fault(place: Gatepost) -> None:

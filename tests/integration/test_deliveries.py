@@ -183,7 +183,7 @@ def test_the_position_says_how_far_it_was_read(relayed: Gateway, tmp_path: Path)
     def reached() -> bool:
         with relayed.journal() as connection:
             text = connection.exec_driver_sql("SELECT position FROM log_positions").scalar_one()
-        return bool(json.loads(text.partition(" ")[2])["offset"] == log.stat().st_size)
+        return bool(json.loads(text.split(" ", 2)[2])["offset"] == log.stat().st_size)
 
     until(reached, "the position at the end of the log")
 

@@ -22,7 +22,7 @@ from gatepost_cli.checks.postfix import postfix, postfix_shared
 from gatepost_cli.checks.probe import probe
 from gatepost_cli.checks.release import release
 from gatepost_cli.checks.sockets import SOCKETS
-from gatepost_cli.checks.spool import spool
+from gatepost_cli.checks.spool import mail_log, spool
 from gatepost_cli.checks.stores import store
 from gatepost_cli.checks.walls import walls
 from gatepost_cli.checks.webhooks import webhooks
@@ -36,7 +36,7 @@ def _named(*checks: Check) -> dict[str, Check]:
 
 # By the names that --only and --skip take.
 CHECKS: dict[str, Check] = {
-    **_named(disk, clock, release, store, keys, walls, backends, clients, daemons, spool, webhooks),
+    **_named(disk, clock, release, store, keys, walls, backends, clients, daemons, spool, mail_log, webhooks),
     **SOCKETS,
     **_named(
         postfix,

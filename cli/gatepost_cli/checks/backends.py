@@ -34,11 +34,8 @@ def _servers(section: LdapSettings) -> Iterator[Finding]:
     for uri in section.servers:
         trouble = probe(section, uri)
         if trouble:
-            yield fault(
-                uri,
-                trouble,
-                "a server that answers, with a valid certificate, and lets ldap.bind_dn in",
-                "start the server, renew its certificate, or set ldap.ca_file and ldap.bind_password",
-            )
+            expected = "a server that answers, with a valid certificate, and lets ldap.bind_dn in"
+            advice = "start the server, renew its certificate, or set ldap.ca_file and ldap.bind_password"
+            yield fault(uri, trouble, expected, advice)
         else:
             yield good(uri, "answers" + (", certificate valid" if section.verify else ""))

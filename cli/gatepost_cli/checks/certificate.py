@@ -62,12 +62,9 @@ def named(where: str, certificate: x509.Certificate, hostname: str) -> Finding:
     wildcard = f"*.{hostname.partition('.')[2]}"
     if hostname in names or wildcard in names:
         return good(where, f"for {hostname}")
-    return fault(
-        where,
-        f"for {', '.join(names) or 'no DNS name'}",
-        f"for {hostname}, the name that clients connect to",
-        f"get a certificate with {hostname} among its names, or set postfix.hostname to the name that it has",
-    )
+    found, expected = f"for {', '.join(names) or 'no DNS name'}", f"for {hostname}, where clients connect to"
+    advice = f"get a certificate with {hostname} among its names, or set postfix.hostname to one that it has"
+    return fault(where, found, expected, advice)
 
 
 def _order(file: str, certificates: list[x509.Certificate]) -> Finding:
@@ -76,13 +73,11 @@ def _order(file: str, certificates: list[x509.Certificate]) -> Finding:
         try:
             certificate.verify_directly_issued_by(issuer)
         except (ValueError, TypeError, InvalidSignature):
-            return fault(
-                file,
-                f"number {number} ({certificate.subject.rfc4514_string()}) is not issued by the next one "
-                f"({issuer.subject.rfc4514_string()})",
-                "the server's certificate first, then each one's issuer",
-                "put the file's certificates in that order, then 'postfix reload'",
-            )
+            names = [one.subject.rfc4514_string() for one in (certificate, issuer)]
+            found = f"number {number} ({names[0]}) is not issued by the next one ({names[1]})"
+            expected = "the server's certificate first, then each one's issuer"
+            advice = "put the file's certificates in that order, then 'postfix reload'"
+            return fault(file, found, expected, advice)
     return good(
         file, "alone in its file" if len(certificates) == 1 else f"a chain of {len(certificates)}, in order"
     )

@@ -65,19 +65,12 @@ def clock(context: Context) -> Iterator[Finding]:
     with context.journal() as connection:
         newest = messages.recent(connection, limit=1)
     if newest and newest[0].created_at > context.now + _SLACK:
-        yield fault(
-            "clock",
-            f"{stamp(context.now)}, and the newest message is of {stamp(newest[0].created_at)}",
-            "a clock that does not go back",
-            "set the clock, by a time service such as chrony or systemd-timesyncd",
-        )
+        found = f"{stamp(context.now)}, and the newest message is of {stamp(newest[0].created_at)}"
+        advice = "set the clock, by a time service such as chrony or systemd-timesyncd"
+        yield fault("clock", found, "a clock that does not go back", advice)
     elif not _synchronised():
-        yield note(
-            "clock",
-            "the kernel does not take it for synchronised",
-            "a time service",
-            "install chrony or systemd-timesyncd, unless this host's clock is kept from outside",
-        )
+        advice = "install chrony or systemd-timesyncd, unless this host's clock is kept from outside"
+        yield note("clock", "the kernel does not take it for synchronised", "a time service", advice)
     else:
         yield good("clock", f"{stamp(context.now)}, synchronised")
 

@@ -59,12 +59,8 @@ def _theirs(context: Context) -> Iterator[Finding]:
         reachable = os.access(context.settings.keys.directory, os.R_OK | os.X_OK, effective_ids=True)
     if not reachable:
         directory = context.settings.keys.directory
-        yield fault(
-            str(directory),
-            f"{user} cannot read it",
-            f"readable to {user}, who owns the store",
-            f"run 'chown -R {user} {directory}'",
-        )
+        expected, advice = f"readable to {user}, who owns the store", f"run 'chown -R {user} {directory}'"
+        yield fault(str(directory), f"{user} cannot read it", expected, advice)
     for file in unreadable:
         yield fault(str(file), f"{user} cannot read it", f"readable to {user}", f"run 'chown {user} {file}'")
 
@@ -75,12 +71,9 @@ def _strangers(context: Context, uid: int) -> Iterator[Finding]:
     for path in (directory, *sorted(directory.glob("*.key"))):
         found = path.stat().st_uid
         if found not in (0, uid):
-            yield fault(
-                str(path),
-                f"belongs to {user_name(found)}",
-                f"the keys of {owner}, who owns the store, or root's",
-                f"run 'chown {owner} {path}'",
-            )
+            expected = f"the keys of {owner}, who owns the store, or root's"
+            belongs = f"belongs to {user_name(found)}"
+            yield fault(str(path), belongs, expected, f"run 'chown {owner} {path}'")
 
 
 def _passwords(context: Context, keyring: Keyring) -> Iterator[Finding]:
@@ -88,12 +81,9 @@ def _passwords(context: Context, keyring: Keyring) -> Iterator[Finding]:
     with context.directory() as connection:
         named = {row.key_id for row in connection.execute(select(secrets.c.key_id).distinct())}
     for key_id in sorted(named - set(keyring.keys["password"])):
-        yield fault(
-            str(context.settings.keys.directory / f"password-{key_id}.key"),
-            "missing: logins whose password it hashed are answered 454",
-            "each key that a stored password names",
-            _RESTORE,
-        )
+        file = str(context.settings.keys.directory / f"password-{key_id}.key")
+        found = "missing: logins whose password it hashed are answered 454"
+        yield fault(file, found, "each key that a stored password names", _RESTORE)
 
 
 def _sealed(context: Context, keyring: Keyring) -> Iterator[Finding]:

@@ -48,12 +48,11 @@ def _current(prefix: Path) -> Finding:
         found = f"leads to {target}, which is missing" if link.is_symlink() else "missing"
         return fault(str(link), found, "a link to the release in use", f"run 'ln -sfn {prefix} {link}'")
     if target != prefix.resolve():
-        return fault(
-            str(link),
-            f"leads to {target}",
+        expected, advice = (
             f"{prefix}, the release of this command",
             f"run {link}/bin/gatepost, or set the link",
         )
+        return fault(str(link), f"leads to {target}", expected, advice)
     return good(str(link), f"version {__version__}")
 
 

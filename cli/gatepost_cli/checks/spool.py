@@ -1,20 +1,26 @@
-"""The spool: whose its folders are, how full they are, and what of it the store does not take."""
+"""What the store takes: the spool, whose its folders are and how full they are; and the mail log."""
 
 from __future__ import annotations
 
 import stat
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 from gatepost_cli import behind
 from gatepost_cli.checks.base import Context, Finding, fault, good, note
 from gatepost_cli.checks.stores import user_name
 from gatepost_cli.sharing import open_to
+from gatepost_core.domain import stamp
 from gatepost_core.spool import asides, streams, used
-from gatepost_core.store.ingest import drained
+from gatepost_core.store import messages
+from gatepost_core.store.ingest import drained, lag
 
 _LATE = 10  # seconds; what flows is taken within one
 _NEARLY = 0.75  # what the store has goes at half
+_TOLD, _LATELY = timedelta(seconds=10), timedelta(days=7)
+_DELIVERIES = "see docs/deliveries.md on events.log"
+_LOST = "journald drops lines of busy services: set RateLimitIntervalSec=0 there; see docs/deliveries.md"
 _LOG = "see whether gatepost-events runs (the check daemons), and what its log says"
 
 
@@ -37,6 +43,25 @@ def spool(context: Context) -> Iterator[Finding]:
             advice = "a process that was killed leaves such; with a good disk, remove it"
             yield note(str(path), f"{path.stat().st_size:,} bytes could not be read", "none", advice)
     yield from _left(context)
+
+
+def mail_log(context: Context) -> Iterator[Finding]:
+    """Hold how far the logs are read against the newest message, and look for lines that they lost."""
+    with context.journal() as connection:
+        logs, newest = lag.logs(connection), messages.recent(connection, limit=1)
+    told = max([one.line_at or one.read_at for one in logs], default=None)
+    sent = newest[0].created_at if newest and context.now - newest[0].created_at > _TOLD else None
+    if context.settings.events.log == "none":
+        yield note("mail log", "not read (events.log = none)", "read: deliveries are not known", _DELIVERIES)
+    elif sent and (told is None or told < sent - _TOLD):
+        found = f"it tells nothing of the newest message, of {stamp(sent)}"
+        yield fault("mail log", found, "each message within seconds", f"{_LOG}; {_DELIVERIES}")
+    else:
+        yield good("mail log", f"read; its last line is of {stamp(told)}" if told else "nothing to read yet")
+    for one in logs:
+        if one.lost_at and one.lost_at > context.now - _LATELY:
+            found = f"{one.lost:,} lines are missing, as was noticed last at {stamp(one.lost_at)}"
+            yield fault(f"mail log of {one.node}", found, "each line of Postfix's", _LOST)
 
 
 def _folder(path: Path, uid: int, shared: int = 0) -> Finding:

@@ -48,13 +48,9 @@ def _files(files: Iterable[Path]) -> Iterator[Finding]:
             found = f"mode {status.st_mode & 0o777:04o}"
             yield fault(str(one), found, "no access for others", f"run 'chmod 0640 {one}'")
         elif not _usable(one):
-            yield fault(
-                str(one),
-                f"{owner} cannot read and write it, or make files beside it",
-                f"files and a directory that {owner} can write",
-                f"look at the modes of {one} and of each directory above it; as another user than root, run "
-                "doctor as root",
-            )
+            found = f"{owner} cannot read and write it, or make files beside it"
+            advice = f"look at the modes of {one} and of each directory above it, or run doctor as root"
+            yield fault(str(one), found, f"files and a directory that {owner} can write", advice)
 
 
 def _usable(file: Path) -> bool:

@@ -226,7 +226,7 @@ class EventsSettings(Daemon):
     interval: Annotated[float, Field(ge=0.02, le=60)] = Field(
         default=0.25,
         description="Most seconds from one look into the spool to the next. While mail flows, it is looked "
-        "at up to fifty times a second.",
+        "at up to twenty times a second.",
     )
     log: str = Field(
         default="auto",

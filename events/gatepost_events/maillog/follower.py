@@ -25,7 +25,9 @@ _BACK: Final = 5 * 86_400
 _FRESH: Final = 86_400
 # A position that tells of nothing else is committed so often.
 _ALONE: Final = 1.0
+_SECOND: Final = 1_000_000
 _AGAIN: Final = 1.0
+_DOUBT: Final = 2.0
 
 
 class Source(Protocol):
@@ -65,9 +67,10 @@ class Follower:
         self._source: Source | None = None
         self._tracing = Tracing({})
         self._line_at = 0
+        self._after = 0
         self._committed = ""
         self._committed_at = 0.0
-        self._again = 0.0
+        self._again = self._doubt = 0.0
         # What was read last is not committed yet: nothing more is read until then.
         self._waits = False
         # Why the log cannot be read now; '' while it is, or is not to be.
@@ -90,10 +93,11 @@ class Follower:
             if not self._waits:
                 self._feed(self._source)
         except OSError as error:
-            self._again = now + _AGAIN
+            self._again, self._doubt = now + _AGAIN, now + _DOUBT
             self.problem = str(error)
             return None
-        self.problem = ""
+        if now >= self._doubt:  # a child that has just been started may still fail
+            self.problem = ""
         logged = self._logged(self._source, now)
         self._waits = logged is not None
         return logged
@@ -116,7 +120,8 @@ class Follower:
     def _open(self, now: float) -> None:
         position, kept, oldest = self._store.logged()
         self._tracing = Tracing(kept)
-        kind, _, where = position.partition(" ")
+        kind, _, rest = position.partition(" ")
+        at, _, where = rest.partition(" ")
         since = max(oldest or now, now - _BACK)
         reader = Reader(self._names)
         path = _file(self._log, now)
@@ -125,11 +130,17 @@ class Follower:
         else:
             self._source = FileLog(path, reader, where if kind == "file" else "", since, self._clock)
         self._committed = self._source.position
+        # Another log than before: what that one told of is not told again.
+        other = bool(kind) and kind != _kind(self._source)
+        self._line_at = int(at) if at.isdecimal() else 0
+        self._after = self._line_at // _SECOND * _SECOND if other else 0
 
     def _feed(self, source: Source) -> None:
         for one in source.read():
             if isinstance(one, int):
                 self._tracing.lose(one)
+                continue
+            if one.at < self._after:
                 continue
             entry = parse(one.program, one.text)
             self._line_at = one.at
@@ -143,9 +154,8 @@ class Follower:
             position == self._committed or now - self._committed_at < _ALONE
         ):
             return None
-        kind = "file" if isinstance(source, FileLog) else "journal"
         return Logged(
-            f"{kind} {position}",
+            f"{_kind(source)} {self._line_at} {position}",
             tuple(tracing.told),
             dict(tracing.queued),
             kept,
@@ -153,6 +163,10 @@ class Follower:
             tracing.lost + source.lost,
             self._line_at,
         )
+
+
+def _kind(source: Source) -> str:
+    return "file" if isinstance(source, FileLog) else "journal"
 
 
 def _file(log: str, now: float) -> Path | None:

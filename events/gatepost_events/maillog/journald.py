@@ -18,7 +18,7 @@ _PIECE: Final = 262_144
 # An entry has some twenty fields beside its text.
 _ENTRY_MOST: Final = 4 * LINE_MOST
 # How long the child may stay silent at its end before it is started anew.
-_AGAIN: Final = 5.0
+_AGAIN: Final = 1.0
 
 
 class JournalLog:

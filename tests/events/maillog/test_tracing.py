@@ -167,7 +167,7 @@ def test_what_came_and_was_never_seen_in_the_queue_is_told_as_missing() -> None:
 
 def test_after_lost_lines_nothing_is_concluded_of_what_came_before() -> None:
     tracing = begun()
-    feed(tracing, came(TWO), active(recipients=2, second=2), outcome(), removed())
+    feed(tracing, came(TWO), active(recipients=2, second=2), outcome(second="3"), removed(second=4))
     assert tracing.lost == 1
     assert feed(tracing, later()) == []
 

@@ -8,15 +8,33 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Final
+from datetime import datetime
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, select
 
 from gatepost_core.spool import HEAD_SIZE, Ends
-from gatepost_core.store.schema import nodes, positions
+from gatepost_core.store.schema import log_positions, nodes, positions
 
 _LOOK_SECONDS: Final = 0.02
 _AT_ONCE: Final = 500
+
+
+class Log(NamedTuple):
+    """How far a node has read its mail log: when, the last line's time, and lines that are missing."""
+
+    node: str
+    read_at: datetime
+    line_at: datetime | None
+    lost: int
+    lost_at: datetime | None
+
+
+def logs(connection: Connection) -> list[Log]:
+    """Return how far each node has read its mail log."""
+    columns = [log_positions.c[name] for name in ("read_at", "line_at", "lost", "lost_at")]
+    query = select(nodes.c.name, *columns).join(nodes, nodes.c.id == log_positions.c.node)
+    return [Log(*row) for row in connection.execute(query.order_by(nodes.c.name))]
 
 
 def taken(connection: Connection, until: Ends) -> Ends:
