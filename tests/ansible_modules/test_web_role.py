@@ -35,7 +35,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ),
     ({**NGINX, "web_certificates": [{"names": ["a.example"]}]}, "missing required arguments: cert_file"),
 ]
-RIGHT = [
+RIGHT: list[dict[str, Any]] = [
     {},
     {"web_server": "none"},
     CADDY,

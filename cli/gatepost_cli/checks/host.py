@@ -39,8 +39,7 @@ def disk(context: Context) -> Iterator[Finding]:
     ):
         existing = next(one for one in (place, *place.parents) if one.exists())
         seen.setdefault(existing.stat().st_dev, (what, existing, needed))
-    for what, place, needed in seen.values():
-        yield _room(what, place, needed)
+    yield from (_room(*one) for one in seen.values())
 
 
 def _room(what: str, place: Path, needed: int) -> Finding:
