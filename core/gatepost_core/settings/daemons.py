@@ -270,8 +270,8 @@ class WebhooksSettings(Section):
         description="Events in the queue of one endpoint. What finds no room there waits in the journal, "
         "as long as that keeps it.",
     )
-    ca_file: Path | None = Field(
-        default=None,
+    ca_file: str = Field(
+        default="",
         description="Certificate authorities that are trusted beside the system's, as PEM: for endpoints "
-        "of your own.",
+        "of your own. Empty: none.",
     )

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection
@@ -65,7 +66,7 @@ class Sending:
         self._node = node
         self._now = now
         self._lease = timedelta(seconds=settings.timeout) + _LEASE_MARGIN
-        self._client = Client(settings.timeout, settings.ca_file)
+        self._client = Client(settings.timeout, Path(settings.ca_file) if settings.ca_file else None)
         self._slots = Slots(settings.connections, settings.endpoint_connections)
         self._targets: dict[str, Endpoint] = {}
         self._secrets: dict[bytes, str] = {}
