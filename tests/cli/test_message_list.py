@@ -160,8 +160,9 @@ def test_a_message_is_shown_by_any_name_with_what_became_of_it(gatepost: Gatepos
         assert gatepost("message", "show", name, "--json").data == shown
     assert shown["status"] == "bounced"
     assert shown["recipients"] == ["R3@to1.test"]
+    since = "2026-11-27T12:13:05Z"
     assert shown["recipient_states"] == [
-        {"recipient": "R3@to1.test", "state": "bounced", "since": "2026-11-27T12:13:05Z"}
+        {"recipient": "R3@to1.test", "state": "bounced", "since": since, "class": "", "sources": ["report"]}
     ]
     assert [(told["type"], told["detail"]) for told in shown["events"]] == [
         ("accepted", {}),
@@ -169,7 +170,7 @@ def test_a_message_is_shown_by_any_name_with_what_became_of_it(gatepost: Gatepos
     ]
     text = gatepost("message", "show", "Q13").out
     assert "status\tbounced\n" in text
-    assert "<R3@to1.test>\tbounced, 2026-11-27T12:13:05Z\n" in text
+    assert "<R3@to1.test>\tbounced since 2026-11-27T12:13:05Z, told by report\n" in text
     assert "2026-11-27T12:13:05Z\tbounced R3@to1.test\n" in text
 
 

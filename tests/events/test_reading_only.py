@@ -134,6 +134,7 @@ def as_nobody(store: Store, name: str, socket: str, *settings: str) -> list[str]
     for setting in (
         f"spool.directory={own}/spool",
         f"sasl.logins_file={own}/logins",
+        f"limits.counters={own}/counters.db",
         f"{name}.listen=unix:{own}/{socket}",
         *settings,
     ):
