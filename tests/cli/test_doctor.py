@@ -149,7 +149,7 @@ def test_a_log_that_is_not_read_or_loses_lines_is_a_fault(place: Gatepost) -> No
     node.take()
     (silent,) = faults(doctor(place, "--only", "mail-log"), "mail-log")
     assert "nothing of the newest message" in silent["found"]
-    node.ingester().take((), Logged("file 1", lost=7, line_at=int(NOW.timestamp() * 1e6)))
+    node.hear(Logged("file 1", lost=7, line_at=int(NOW.timestamp() * 1e6)))
     (losing,) = faults(doctor(place, "--only", "mail-log"), "mail-log")
     assert "7 lines are missing" in losing["found"]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gatepost_core.domain import MessageRecord, ids, spooled
+from gatepost_core.domain.outcomes import Logged
 from gatepost_core.settings import StoreSettings
 from gatepost_core.spool import Entry, Writer, reader
 from gatepost_core.store import database_file
@@ -161,6 +162,11 @@ class World:
             if ingester.positions() == before:
                 ingester.close()
                 return taken
+
+    def hear(self, logged: Logged) -> None:
+        """Take what the mail log tells."""
+        with closing(self.ingester()) as ingester:
+            ingester.take((), logged)
 
     def rows(self, query: str, *values: object) -> list[Any]:
         with closing(sqlite3.connect(self.journal)) as connection:
