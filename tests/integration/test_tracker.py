@@ -57,8 +57,8 @@ def test_links_begin_with_the_trackers_url_and_what_is_clicked_is_an_event(tmp_p
         assert ask(link[1])[:2] == (302, "https://www.example.org/a?b=1")
         assert ask(pixel[1])[2].startswith(b"GIF89a")
         assert b"You are unsubscribed" in ask(button[1], "POST", b"List-Unsubscribe=One-Click")[2]
-        told = until(lambda: found if len(found := types(stack)) == 4 else None, "four events")
-        assert set(told) == {"accepted", "clicked", "opened", "unsubscribed"}
+        told = until(lambda: found if len(found := types(stack)) == 5 else None, "five events")
+        assert set(told) == {"accepted", "delivered", "clicked", "opened", "unsubscribed"}
 
 
 def types(stack: Stack) -> list[str]:
