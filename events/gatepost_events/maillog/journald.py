@@ -7,7 +7,7 @@ import os
 import pwd
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -44,7 +44,7 @@ class JournalLog:
         self._child: subprocess.Popen[bytes] | None = None
         self._rest = b""
         self._again = 0.0
-        self._users = {str(number) for number in _users()}
+        self._users = Speakers(_users, clock)
         self.lost = 0
         self.more = False
 
@@ -138,6 +138,26 @@ def readable() -> bool:
         if any(os.access(file, os.R_OK) for file in files):
             return os.access(PROGRAM, os.X_OK)
     return False
+
+
+class Speakers(Container[str]):
+    """The users, by number as text, whose processes may speak for Postfix.
+
+    Whoever is none is looked up again, once a second at most: Postfix may be installed after this daemon.
+    """
+
+    def __init__(self, look: Callable[[], set[int]], clock: Callable[[], float]) -> None:
+        self._look = look
+        self._clock = clock
+        self._known: set[str] = set()
+        self._again = clock()
+
+    def __contains__(self, user: object) -> bool:
+        """Say whether a user is one of them."""
+        if user not in self._known and self._clock() >= self._again:
+            self._again = self._clock() + _AGAIN
+            self._known = {str(number) for number in self._look()}
+        return user in self._known
 
 
 def _users() -> set[int]:

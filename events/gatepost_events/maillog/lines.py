@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Container, Sequence
 from datetime import datetime, timedelta, tzinfo
 from typing import Final, NamedTuple
 
@@ -102,7 +102,7 @@ class Reader:
         at = self._minutes[text] = int(moment.timestamp()) * _SECOND
         return at
 
-    def read_json(self, text: str, users: Collection[str]) -> tuple[str, Line | int | None]:
+    def read_json(self, text: str, users: Container[str]) -> tuple[str, Line | int | None]:
         """Return the cursor of an entry of journald's, and its line, or how many lines it says are lost.
 
         ``users``: user ids, as text, whose processes may speak for Postfix: everybody can write to the

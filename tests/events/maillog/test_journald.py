@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_events.maillog.journald import PROGRAM, JournalLog
+from gatepost_events.maillog.journald import PROGRAM, JournalLog, Speakers
 from gatepost_events.maillog.lines import Line
 from tests.events.maillog.world import READER
 from tests.waiting import until
@@ -150,3 +150,22 @@ def test_a_journal_that_cannot_be_read_says_why(tmp_path: Path) -> None:
 
     assert "nowhere" in until(said, "an error")
     source.close()
+
+
+def test_a_postfix_that_is_installed_after_the_daemon_is_heard_too() -> None:
+    """And who is none of its users costs one look a second, however much he writes."""
+    now, looks, users = [100.0], [0], {0}
+
+    def look() -> set[int]:
+        looks[0] += 1
+        return users
+
+    speakers = Speakers(look, lambda: now[0])
+    assert "0" in speakers
+    assert "101" not in speakers
+    users = {0, 101}
+    now[0] += 1.0
+    assert "101" in speakers
+    before = looks[0]
+    assert not any("1000" in speakers for _ in range(1_000))
+    assert looks[0] == before
