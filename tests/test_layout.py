@@ -43,7 +43,7 @@ MAY_IMPORT = {
 SHELLS = {
     "main", "shell", "service", "holdings", "listening", "crew", "calculators", "report", "counters", "loop",
     "records", "rounds", "keeping", "ingesting", "peers", "making", "single", "retention",
-    "suppressing", "returning", "calling", "resolving", "sending", "files", "follower", "journald",
+    "following", "calling", "resolving", "sending", "files", "follower", "journald",
 }  # fmt: skip
 DOES_IO = {
     "asyncio", "select", "selectors", "socket", "socketserver", "sqlalchemy", "sqlite3", "subprocess",

@@ -21,17 +21,16 @@ from gatepost_core.settings import EventsSettings, Settings, SettingsError, Supp
 from gatepost_core.spool import check as check_folders
 from gatepost_core.store import open_counters
 from gatepost_core.store.opening import open_backend
+from gatepost_events.following import Following
 from gatepost_events.ingesting import Ingesting
 from gatepost_events.maillog.follower import Follower
 from gatepost_events.making import Making
 from gatepost_events.peers import Peers
 from gatepost_events.report import OrderReporter, Reporter
 from gatepost_events.retention import Retention
-from gatepost_events.returning import Returning
 from gatepost_events.rounds import Rounds
 from gatepost_events.session import OrderSession
 from gatepost_events.single import Single
-from gatepost_events.suppressing import Suppressing
 from gatepost_events.webhooks.loop import Webhooks
 from gatepost_events.webhooks.report import WebhookReporter
 
@@ -86,7 +85,13 @@ def serve(boot: Boot[EventsSettings]) -> int:
             timedelta(days=settings.bounces.report_days), _ends(settings.suppression)
         )
         counters = open_counters(settings.limits.counters, settings.store.journal)
-        returning = Returning(store.returner(node, counters))
+        returning = Following(
+            store.returner(node, counters),
+            "limits",
+            "for what limits get back",
+            report.given_back,
+            report.not_followed,
+        )
         webhooks = Webhooks(
             store,
             settings.webhooks,
@@ -96,7 +101,13 @@ def serve(boot: Boot[EventsSettings]) -> int:
             interval=events.interval,
             last_seconds=0.1 * events.drain_seconds,
         )
-        suppressing = Suppressing(suppressor, report, events.interval)
+        suppressing = Following(
+            suppressor,
+            "suppression",
+            "for whom they suppress",
+            lambda done: report.suppressed(done, events.interval),
+            report.not_followed,
+        )
         with ingesting, retention, suppressing, returning, webhooks:
             LineServer(
                 boot.listener,

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 
 from gatepost_core.domain.orders import Answer, CredentialOrder, Result
-from gatepost_core.domain.suppressing import Suppression
 from gatepost_core.serving import log
 from gatepost_core.serving.metrics import Metrics
-from gatepost_core.store.backend import Took
+from gatepost_core.store.backend import Followed, Took
 from gatepost_events.rounds import Round, Segment
 
 _SAY_SECONDS = 60.0
+_RETURNING = 1.0
+# Each commit empties the caches of who reads the directory, so a stream of bounces makes one a second.
+_AFTER_COMMIT = 1.0
 
 
 class Reporter:
@@ -42,7 +43,7 @@ class Reporter:
         pruned = metrics.counter("pruned_total", "What was older than it is kept.", ("kind",))
         self._old_messages, self._old_events = (pruned.labels(kind) for kind in ("message", "event"))
         self._not_followed = metrics.counter(
-            "suppression_faults_total", "Looks at events for whom they suppress that failed."
+            "follow_faults_total", "Looks at events that failed, by what they are followed for.", ("what",)
         )
         self._suppressed = metrics.counter("suppressed_total", "Addresses suppressed by events.", ("reason",))
         self._all_taken = time.monotonic()
@@ -113,13 +114,19 @@ class Reporter:
         if number:
             self._retired.inc(number)
 
-    def not_followed(self) -> None:
-        """Note that events could not be looked at for whom they suppress, or that not be written."""
-        self._not_followed.inc()
+    def not_followed(self, what: str) -> None:
+        """Note that events could not be followed, or what they lead to not be written."""
+        self._not_followed.labels(what).inc()
 
-    def suppressed(self, found: Iterable[Suppression]) -> None:
-        """Note who is suppressed from now on."""
-        for one in found:
+    def given_back(self, messages: int) -> float:
+        """Note of how many messages limits got something back; return how long to rest."""
+        if messages:
+            log.info("limits given back", messages=messages)
+        return _RETURNING
+
+    def suppressed(self, done: Followed, interval: float) -> float:
+        """Note who is suppressed from now on; return how long to rest."""
+        for one in done.suppressed:
             self._suppressed.labels(one.reason.value).inc()
             log.info(
                 "suppressed",
@@ -130,6 +137,9 @@ class Reporter:
                 message_id=one.message,
                 event_id=one.event,
             )
+        if done.suppressed:
+            return _AFTER_COMMIT
+        return 0.0 if done.more else interval
 
     def pruned(self, messages: int, events: int) -> None:
         """Note what was let go of."""
