@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -17,14 +17,18 @@ from sqlalchemy import Connection
 
 from gatepost_cli.output import remark
 from gatepost_cli.session import CliSession
+from gatepost_cli.waiting import wait
 from gatepost_core.settings import Settings
 from gatepost_core.spool import COUNTED, Ends, beyond, ends
+from gatepost_core.store import messages
 from gatepost_core.store.ingest import lag
 
 # Longer than one look of gatepost-events into the spool, and too short to be noticed much.
 PATIENCE = 1.0
 # What waits for so long is not about to be taken.
 _PROMPT = 2.0
+# What a mail log tells within this time of a message is not late.
+_TOLD = timedelta(seconds=10)
 # A stream without messages: last uses of credentials.
 _LOGINS = "sasl"
 
@@ -99,6 +103,25 @@ def look(asking: Asking) -> Behind | None:
     if until and found and (found.seconds or 0) <= _PROMPT:
         return missing(asking, until, PATIENCE)
     return found or None
+
+
+def heard(asking: Asking) -> tuple[list[lag.Log], datetime | None]:
+    """Return how far mail logs are read, and when the newest message came of which they do not tell, if so.
+
+    A gatepost-events that was started just now has yet to read what was logged meanwhile: waited for, as long
+    as doctor waits for an answer. Raises StoreUnavailable.
+    """
+
+    def look() -> tuple[list[lag.Log], datetime | None]:
+        with asking.journal() as connection:
+            logs, newest = lag.logs(connection), messages.recent(connection, limit=1)
+        told = max([one.line_at or one.read_at for one in logs], default=None)
+        if not newest or asking.settings.events.log == "none" or asking.now - newest[0].created_at <= _TOLD:
+            return logs, None
+        sent = newest[0].created_at
+        return logs, sent if told is None or told < sent - _TOLD else None
+
+    return wait(look, asking.settings.doctor.timeout, over=lambda found: found[1] is None)
 
 
 def tell(session: CliSession, found: Behind | None) -> None:

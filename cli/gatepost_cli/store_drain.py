@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import click
@@ -10,10 +9,9 @@ import click
 from gatepost_cli.output import emit
 from gatepost_cli.owner import as_owner_of
 from gatepost_cli.session import CliSession, json_option, pass_session
+from gatepost_cli.waiting import wait
 from gatepost_core.store import StoreUnavailable
 from gatepost_core.store.ingest import drained
-
-_LOOK_SECONDS = 0.2
 
 
 @click.command("drain")
@@ -32,10 +30,7 @@ def drain(session: CliSession, seconds: float) -> None:
     That may not know what this one wrote. gatepost-events of this release has to run still, while the daemons
     that write to the spool are stopped, or of the older release already.
     """
-    until = time.monotonic() + seconds
-    while (left := _left(session)) and time.monotonic() < until:
-        time.sleep(_LOOK_SECONDS)
-    if left:
+    if left := wait(lambda: _left(session), seconds, over=lambda found: not found):
         (first, why), others = left[0], len(left) - 1
         more = f", and {others} more" if others else ""
         raise StoreUnavailable(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import time
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,6 +17,7 @@ from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import Table, emit, note, stamp
 from gatepost_cli.session import CliSession, confirmed, json_option, pass_session
 from gatepost_cli.values import span
+from gatepost_cli.waiting import wait
 from gatepost_cli.webhook_sent import log, replay
 from gatepost_core.domain import ids
 from gatepost_core.store.webhooks import endpoints, filling, looking, outbox
@@ -26,7 +26,6 @@ from gatepost_core.store.webhooks.endpoints import Endpoint
 FAILED = 1
 # Beyond the time-out of a request: until gatepost-events has seen that there is something to send.
 _TEST_SECONDS = 10.0
-_TEST_LOOK = 0.1
 _KEEP = "Keep the secret now: it is not shown again. 'gatepost webhook rotate' makes another."
 
 
@@ -242,13 +241,13 @@ def _ping(found: Endpoint, number: str, now: datetime) -> str:
 
 def _answered(session: CliSession, handle: str, number: str) -> looking.Attempt:
     seconds = session.settings.webhooks.timeout + _TEST_SECONDS
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
+
+    def look() -> list[looking.Attempt]:
         with session.journal() as connection:
-            found = looking.attempts(connection, handle, 1, event_id=number)
-        if found:
-            return found[0]
-        time.sleep(_TEST_LOOK)
+            return looking.attempts(connection, handle, 1, event_id=number)
+
+    if found := wait(look, seconds):
+        return found[0]
     raise click.ClickException(
         f"gatepost-events has not sent it within {seconds:g} s; see whether it runs ('gatepost doctor')"
     )

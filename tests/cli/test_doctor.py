@@ -147,6 +147,7 @@ def test_a_log_that_is_not_read_is_a_fault_and_lines_that_it_lost_are_noted(plac
     node = World(place.folder / "spool", load(place.config, environ={}).store, NOW)
     node.write(accepted(replace(RECORD, created_at=NOW - timedelta(minutes=1))))
     node.take()
+    place.config.write_text(place.config.read_text() + "[doctor]\ntimeout = 0.1\n")
     (silent,) = faults(doctor(place, "--only", "mail-log"), "mail-log")
     assert "nothing of the newest message" in silent["found"]
     node.hear(Logged("file 1", lost=7, line_at=int(NOW.timestamp() * 1e6)))

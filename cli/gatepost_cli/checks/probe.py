@@ -9,7 +9,6 @@ that cannot exist (RFC 2606), and it asks for no bounce (RFC 3461).
 from __future__ import annotations
 
 import ssl
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -19,13 +18,13 @@ from gatepost_cli.checks import probemail
 from gatepost_cli.checks.base import Context, Finding, fault, good
 from gatepost_cli.checks.services import endpoint, entries, serving
 from gatepost_cli.checks.tls import no_trust, own_trust, said
+from gatepost_cli.waiting import wait
 from gatepost_core.domain import MessageRecord, Mode
 from gatepost_core.keys import KeyringError
 from gatepost_core.postfix import Role, master_cf
 from gatepost_core.spool import Ends
 from gatepost_core.store import StoreError, StoreUnavailable, messages
 
-_LOOK_SECONDS = 0.05
 # The port to submit to: the first of these that master.cf serves.
 _ROLES: tuple[Role, ...] = ("submission", "submissions", "mx")
 _SILENT = "look whether Postfix runs (the check postfix, its log), and at the check milter-socket"
@@ -215,12 +214,11 @@ class _Session:
 
     def _awaited(self, until: Ends | None) -> MessageRecord | None:
         """Return the record once the store has it; None when it has all of the spool, or never has."""
-        over = time.monotonic() + self._context.settings.doctor.timeout
-        while (record := self._record()) is None and time.monotonic() < over:
-            if until is not None and behind.missing(self._context, until) is None:
-                return self._record()
-            time.sleep(_LOOK_SECONDS)
-        return record
+
+        def taken(found: MessageRecord | None) -> bool:
+            return bool(found or (until is not None and behind.missing(self._context, until) is None))
+
+        return wait(self._record, self._context.settings.doctor.timeout, over=taken) or self._record()
 
     def _record(self) -> MessageRecord | None:
         with self._context.journal() as connection:

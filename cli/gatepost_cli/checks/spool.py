@@ -13,12 +13,11 @@ from gatepost_cli.checks.stores import user_name
 from gatepost_cli.sharing import open_to
 from gatepost_core.domain import stamp
 from gatepost_core.spool import asides, streams, used
-from gatepost_core.store import messages
-from gatepost_core.store.ingest import drained, lag
+from gatepost_core.store.ingest import drained
 
 _LATE = 10  # seconds; what flows is taken within one
 _NEARLY = 0.75  # what the store has goes at half
-_TOLD, _LATELY = timedelta(seconds=10), timedelta(days=7)
+_LATELY = timedelta(days=7)
 _DELIVERIES = "see docs/deliveries.md on events.log"
 _LOST = "journald drops lines of busy services: set RateLimitIntervalSec=0 there; see docs/deliveries.md"
 _LOG = "see whether gatepost-events runs (the check daemons), and what its log says"
@@ -47,14 +46,12 @@ def spool(context: Context) -> Iterator[Finding]:
 
 def mail_log(context: Context) -> Iterator[Finding]:
     """Hold how far the logs are read against the newest message, and look for lines that they lost."""
-    with context.journal() as connection:
-        logs, newest = lag.logs(connection), messages.recent(connection, limit=1)
+    logs, silent = behind.heard(context)
     told = max([one.line_at or one.read_at for one in logs], default=None)
-    sent = newest[0].created_at if newest and context.now - newest[0].created_at > _TOLD else None
     if context.settings.events.log == "none":
         yield note("mail log", "not read (events.log = none)", "read: deliveries are not known", _DELIVERIES)
-    elif sent and (told is None or told < sent - _TOLD):
-        found = f"it tells nothing of the newest message, of {stamp(sent)}"
+    elif silent:
+        found = f"it tells nothing of the newest message, of {stamp(silent)}"
         yield fault("mail log", found, "each message within seconds", f"{_LOG}; {_DELIVERIES}")
     else:
         yield good("mail log", f"read; its last line is of {stamp(told)}" if told else "nothing to read yet")
