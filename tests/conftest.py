@@ -26,18 +26,20 @@ settings.register_profile(
 settings.load_profile("gatepost")
 
 
-class _Halves(LoadScopeScheduling):  # type: ignore[misc]
-    """Two processes share the suite: tests with containers, which mostly wait, and all others.
+class _Folders(LoadScopeScheduling):  # type: ignore[misc]
+    """Processes share the suite by folders: `script/test` without arguments.
 
-    Each goes through its half in its own order, as one process alone would: `script/test` without arguments.
+    Each goes through a folder's tests in their own order, as one process alone would, and then takes the next
+    folder. The first is that of the containers, which mostly waits.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return "containers" if nodeid.startswith("tests/ansible/") else "others"
+        _, *folders, _ = nodeid.partition("::")[0].split("/")
+        return folders[0] if folders else "those of no folder"
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
-    return _Halves(config, log)
+    return _Folders(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -90,8 +91,10 @@ class Node:
 
 
 @pytest.fixture
-def node(world: World) -> Node:
-    return Node(world)
+def node(world: World) -> Iterator[Node]:
+    node = Node(world)
+    yield node
+    node.follower.close()
 
 
 def single(number: int = 1, **changes: Any) -> MessageRecord:

@@ -201,7 +201,8 @@ class Suppressor:
         files = tuple(map(file_identity, self._urls))
         if files != self._files:
             self._forget()
-            self._open = tuple(connect(url) for url in self._urls)
+            for url in self._urls:  # one by one: the first is let go of if the second cannot be opened
+                self._open += (connect(url),)
             query = "SELECT node, sequence FROM event_positions WHERE reader = ?"
             self._seen = dict(self._open[0].execute(query, (READER,)).fetchall())
             self._waits = _waiting(self._open[0])
