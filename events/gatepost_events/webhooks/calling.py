@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import aiohttp
 
@@ -50,13 +50,23 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of it. ``status``: HTTP's, 0 where none came; ``text``: what to tell people."""
+    """What came of it. ``status``: HTTP's, 0 where none came; ``text``: what to tell people.
+
+    ``retry_after``: the field of that name, '' without one.
+    """
 
     row: Waiting
     ok: bool
     status: int
     text: str
     seconds: float
+    retry_after: str = ""
+
+
+class _Said(NamedTuple):
+    status: int
+    text: str
+    retry_after: str = ""
 
 
 class Client:
@@ -112,40 +122,43 @@ class Client:
 
     async def _send(self, request: Request) -> None:
         began = time.monotonic()
-        status, text = 0, ""
+        said = _Said(0, "")
         try:
-            status, text = await self._attempt(request)
+            said = await self._attempt(request)
         except Exception as error:  # noqa: BLE001 - an answer must come, whatever it is
             log.error("internal error", exc_info=error)
-            text = repr(error)
+            said = _Said(0, repr(error))
         finally:  # also when it is broken off
-            ok = status in _OK
-            self.answers.put(Answer(request.row, ok, status, text, time.monotonic() - began))
+            seconds = time.monotonic() - began
+            self.answers.put(
+                Answer(request.row, said.status in _OK, said.status, said.text, seconds, said.retry_after)
+            )
 
-    async def _attempt(self, request: Request) -> tuple[int, str]:
+    async def _attempt(self, request: Request) -> _Said:
         try:
             async with asyncio.timeout(self._timeout):
                 return await self._post(request)
         except TimeoutError:
-            return 0, f"no answer within {self._timeout:g} s"
+            return _Said(0, f"no answer within {self._timeout:g} s")
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return 0, _told(error)
+            return _Said(0, _told(error))
 
-    async def _post(self, request: Request) -> tuple[int, str]:
+    async def _post(self, request: Request) -> _Said:
         async with self._session(request.allow_private).post(
             request.url, data=request.body, headers=request.headers, allow_redirects=False
         ) as response:
             status = response.status
             if status in _REDIRECT:
                 where = bounded(response.headers.get("Location", "nowhere"), _SHOWN)
-                return status, f"{status}: leads to {where}, and redirects are not followed"
+                return _Said(status, f"{status}: leads to {where}, and redirects are not followed")
             beginning = await response.content.read(_READ)
             if not response.content.at_eof():
                 response.close()  # the rest, however long it is, is not waited for
             said = " ".join(beginning.decode("utf-8", "replace").split()) if status >= _FIRST_ERROR else ""
             said = bounded(said, _SHOWN)
             reason = bounded(response.reason or "", _SHOWN)
-            return status, f"{status} {reason}".rstrip() + (f": {said}" if said else "")
+            text = f"{status} {reason}".rstrip() + (f": {said}" if said else "")
+            return _Said(status, text, response.headers.get("Retry-After", ""))
 
     def _session(self, allow_private: bool) -> aiohttp.ClientSession:
         """Return the session that connects to public addresses only, or to any."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Final
 
 # Before each attempt; as Svix does (https://docs.svix.com/retries). After the last one it is given up.
@@ -22,11 +23,37 @@ OFF_AFTER: Final = timedelta(days=5)
 OFF_FAILURES: Final = len(DELAYS)
 # RFC 9110 section 15.5.11: what was there is gone, and meant to be.
 GONE: Final = 410
+# RFC 6585 section 4, RFC 9110 section 15.6.4: too many requests, and not available now.
+ASKING: Final = (429, 503)
 
 
-def next_at(attempts: int, at: datetime) -> datetime | None:
-    """Return when to try again after so many attempts, the last one at ``at``; None for no more."""
-    return at + DELAYS[attempts] if attempts < len(DELAYS) else None
+def next_at(attempts: int, at: datetime, asked: timedelta = timedelta(0)) -> datetime | None:
+    """Return when to try again after so many attempts, the last one at ``at``; None for no more.
+
+    ``asked``: how long the endpoint wants to be left alone; it makes no wait shorter.
+    """
+    return at + max(DELAYS[attempts], asked) if attempts < len(DELAYS) else None
+
+
+def asked_wait(status: int, retry_after: str, now: datetime) -> timedelta:
+    """Return for how long an answer asks to be left alone: RFC 9110 section 10.2.3, seconds or a date.
+
+    Only what is said with 429 or 503 counts, and at most the longest wait of the schedule; what cannot be
+    understood is no wait.
+    """
+    text = retry_after.strip()[:40]
+    if status not in ASKING or not text:
+        return timedelta(0)
+    try:
+        seconds = int(text) if text.isascii() and text.isdigit() else _until(text, now)
+    except ValueError:
+        return timedelta(0)
+    return timedelta(seconds=min(max(seconds, 0), DELAYS[-1].total_seconds()))
+
+
+def _until(date: str, now: datetime) -> float:
+    at = parsedate_to_datetime(date)  # raises ValueError
+    return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - now).total_seconds()
 
 
 def off_reason(status: int, failures: int, failing_since: datetime | None, now: datetime) -> str:

@@ -251,7 +251,8 @@ class Sending:
     def _outcome(self, answer: Answer, now: datetime) -> Outcome:
         again = None
         if not answer.ok and answer.row.payload is None and answer.text != _GONE:
-            again = schedule.next_at(answer.row.attempts + 1, now)
+            asked = schedule.asked_wait(answer.status, answer.retry_after, now)
+            again = schedule.next_at(answer.row.attempts + 1, now, asked)
         return Outcome(answer.row, now, answer.ok, answer.status, answer.text, answer.seconds, again)
 
     def _judge(self, outcome: Outcome, health: Health | None, now: datetime) -> None:

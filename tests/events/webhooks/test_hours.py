@@ -74,6 +74,19 @@ def test_what_is_never_taken_is_tried_eight_times_given_up_and_sent_again_when_a
         assert hooked.say("log", made["id"], "--given-up") == []
 
 
+def test_who_asks_for_an_hour_of_rest_has_it(hooked: Hooked, receiver: Receiver) -> None:
+    hooked.add(receiver.url)
+    receiver.plan = [status(429, Retry_After="3600")]
+    with sender(hooked) as sent:
+        sent.settle()
+        hooked.send()
+        hooked.take()
+        sent.pass_by(59 * MINUTE, MINUTE)
+        assert len(receiver.got) == 1
+        sent.pass_by(2 * MINUTE, MINUTE)
+        assert receiver.types == ["accepted", "accepted"]
+
+
 def test_after_five_days_without_success_it_is_switched_off_and_says_so(hooked: Hooked) -> None:
     made = hooked.add(nobody())
     with sender(hooked) as sent:

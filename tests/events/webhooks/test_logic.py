@@ -41,6 +41,32 @@ def test_attempts_are_made_as_svix_makes_them() -> None:
 
 
 @pytest.mark.parametrize(
+    ("status", "field", "seconds"),
+    [
+        (429, "120", 120),
+        (503, " 7200 ", 7200),
+        (503, "Sat, 28 Nov 2026 12:10:00 GMT", 600),
+        (503, "Sat, 28 Nov 2026 11:00:00 GMT", 0),  # past
+        (429, "999999999999999999999", 36_000),
+        (500, "120", 0),
+        (200, "120", 0),
+        (429, "", 0),
+        (429, "soon", 0),
+        (429, "-5", 0),
+        (429, "\u0663", 0),
+        (429, "1e9", 0),
+        (429, "9" * 100_000, 36_000),
+    ],
+)
+def test_an_endpoint_may_ask_to_be_left_alone_for_a_while(status: int, field: str, seconds: int) -> None:
+    asked = schedule.asked_wait(status, field, NOW)
+    assert asked == timedelta(seconds=seconds)
+    again = schedule.next_at(1, NOW, asked)
+    assert again is not None
+    assert again - NOW == max(asked, timedelta(seconds=5))
+
+
+@pytest.mark.parametrize(
     ("status", "failures", "since", "off"),
     [
         (500, 8, NOW - timedelta(days=5), True),
