@@ -44,6 +44,7 @@ from gatepost_milter.editing.headers import Call, calls
 from gatepost_milter.editing.message import Message, Plan, size_change
 from gatepost_milter.parts import authors as names
 from gatepost_milter.parts.addresses import from_addresses, sender_addresses
+from gatepost_milter.parts.words import decoded
 from gatepost_milter.pipeline import process, untouched
 from gatepost_milter.surgery.context import Context
 from gatepost_milter.surgery.overrides import is_override
@@ -60,6 +61,8 @@ _TOO_MANY_EDITS = Reject(
 )
 # Characters of a record's fields, so that nobody fills the journal by what a message says of itself. Postfix
 # bounds the number of recipients, the catalogue that of tags and features.
+# Of a subject, so much is decoded: 500 characters take no more, each of them an encoded word's.
+_SUBJECT_READ = 20_000
 _SUBJECT_KEPT, _TEXT_KEPT, _ADDRESS_KEPT, _AUTHORS_KEPT, _MESSAGE_ID_KEPT = 500, 1_000, 1_000, 50, 250
 _NO_OPTIONS = Options()
 _NAME = itemgetter(0)
@@ -284,9 +287,15 @@ def _said(message: Message, fields: bytes, authors: list[str]) -> tuple[str, str
     names = fields.split(b"\n")
     return (
         bounded(", ".join(authors[:_AUTHORS_KEPT]), _TEXT_KEPT),
-        _text(message, names, b"subject", _SUBJECT_KEPT),
+        _shown(_text(message, names, b"subject", _SUBJECT_READ)),
         _text(message, names, b"message-id", _MESSAGE_ID_KEPT),
     )
+
+
+def _shown(subject: str) -> str:
+    """Return a subject as readers see it, on one line; PostgreSQL takes no NUL."""
+    text = " ".join(decoded(subject).replace("\0", "\N{REPLACEMENT CHARACTER}").split())
+    return bounded(text, _SUBJECT_KEPT)
 
 
 def _in_force(features: FeatureValues) -> tuple[str, ...]:

@@ -91,6 +91,24 @@ def test_a_record_says_who_sent_what_to_whom(store: Store) -> None:
     assert record.size - record.size_after == len("X-Gatepost-Tags: spring, news\r\n")
 
 
+@pytest.mark.parametrize(
+    ("field", "shown"),
+    [
+        (b"=?utf-8?q?Gr=C3=BC=C3=9Fe?= =?utf-8?b?IGFuIGFsbGU=?=", "Gr\u00fc\u00dfe an alle"),
+        (b"=?utf-8?q?one=0D=0A=00two?=", "one \ufffdtwo"),
+        (b"=?utf-8?q?=F0=9F=98=80?= " * 500, "\U0001f600" * 500),
+        (b"=?utf-8?q?" + b"=C3=BC" * 8_000 + b"?=", None),
+        (b"=?utf-8?q?not closed", "=?utf-8?q?not closed"),
+    ],
+)
+def test_a_subject_is_kept_as_readers_see_it(store: Store, field: bytes, shown: str | None) -> None:
+    sent = transaction("alice", ("From", b" ann@example.test"), ("Subject", b" " + field))
+    verdict = judge(store).decide(sent, "4Q1")
+    assert isinstance(verdict, Accepted)
+    subject = verdict.record.subject
+    assert subject == shown if shown is not None else len(subject) == 500
+
+
 def test_no_message_fills_the_journal_by_what_it_says_of_itself(store: Store) -> None:
     """Many authors, the longest addresses and subject that Postfix lets through, many parts to explain."""
     authors = b", ".join(b"<a%d%s@example.test>" % (number, b"x" * 180) for number in range(20))

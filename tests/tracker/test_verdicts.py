@@ -59,11 +59,11 @@ def test_each_network_of_the_table_is_what_its_row_says_up_to_its_ends(row: dict
                     assert TABLE.judge(type_, BROWSER, f"::ffff:{address}") == expected
 
 
-def test_no_network_holds_another_and_the_file_says_when_it_was_checked() -> None:
+def test_no_network_holds_another_and_the_file_says_when_and_where_from_it_was_made() -> None:
     networks = [ipaddress.ip_network(text) for row in CONTENT["network"] for text in row["networks"]]
     for number, one in enumerate(networks):
         assert not any(one.version == other.version and one.overlaps(other) for other in networks[:number])
-    assert re.search(r"Checked against the sources on 20\d\d-\d\d-\d\d", FILE.read_text(encoding="utf-8"))
+    assert re.search(r"Gathered on 20\d\d-\d\d-\d\d", FILE.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize(
