@@ -53,7 +53,9 @@ def command(session: CliSession, /, by: stats.By, account: str | None, **asked: 
         found = stats.read(connection, wanted)
     data = [_data(by, one) for one in found]
     rows = [_row(one) for one in found]
-    emit(session, data, Table((by, "recipients", *_TYPES), rows, flow=True))
+    # Where not all columns fit, those of what never happened go first.
+    never = [type_ for type_ in _TYPES if not any(one.events.get(type_) for one in found)]
+    emit(session, data, Table((by, "recipients", *_TYPES), rows, drop=(*never, "recipients")))
     behind.tell(session, missing)
 
 
