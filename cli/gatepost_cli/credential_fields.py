@@ -54,7 +54,7 @@ password_hash = click.option(
     help="A password hash from another system, $argon2id$...; - reads it from standard input.",
 )
 MODES = click.Choice([mode.value for mode in Mode])
-MODE_HELP = "live, or sandbox: messages are accepted and recorded, and not delivered."
+MODE_HELP = "live; hold: messages wait to be released; sandbox: they are recorded, and not delivered."
 expires = click.option(
     "--expires",
     metavar="DATE|never",

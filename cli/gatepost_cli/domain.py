@@ -19,7 +19,8 @@ from gatepost_cli.session import CliSession, confirmed, json_option, pass_sessio
 from gatepost_cli.values import resolver_address, span
 from gatepost_core.domain import DkimKey, SenderDomain
 from gatepost_core.keys import dkim_keys
-from gatepost_core.store import click_hosts, domains
+from gatepost_core.store import domains
+from gatepost_core.store.claims import click_hosts
 
 if TYPE_CHECKING:
     from gatepost_cli.dnscheck import Finding

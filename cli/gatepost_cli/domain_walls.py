@@ -13,7 +13,8 @@ from gatepost_cli.session import CliSession, json_option, pass_session
 from gatepost_core.domain import WallMode, shown
 from gatepost_core.domain.rules import normal_domain
 from gatepost_core.domain.walls import Walls, own_name
-from gatepost_core.store import StoreError, grants
+from gatepost_core.store import StoreError
+from gatepost_core.store.claims import grants
 
 if TYPE_CHECKING:
     from gatepost_core.settings import Settings

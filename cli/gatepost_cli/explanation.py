@@ -176,7 +176,7 @@ class Explainer:
         message = Message(headers, body)
         credential = self._reader.credential(mail.username)
         sandbox = credential is not None and credential.mode is Mode.SANDBOX
-        passed = ("end of message", Pass(_passed(plan, sandbox=sandbox)))
+        passed = ("end of message", Pass(_passed(plan, verdict.held, sandbox=sandbox)))
         return Explanation(
             [*answers, passed],
             self._features(mail, headers, body, plan),
@@ -301,10 +301,11 @@ class Explainer:
         return changes(*outcomes), changed
 
 
-def _passed(plan: Plan, *, sandbox: bool) -> str:
+def _passed(plan: Plan, held: str, *, sandbox: bool) -> str:
     if sandbox:
         return "recorded and discarded, for the credential is in sandbox mode; live, it would be as shown"
-    return "edited and recorded" if plan.applied else "passes as it is"
+    done = "edited and recorded" if plan.applied else "passes as it is"
+    return f"{done}, into the hold queue: {held}" if held else done
 
 
 def _used(charge: Charge, buckets: Sequence[Bucket]) -> str:

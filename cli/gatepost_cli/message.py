@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from gatepost_cli import behind, listing, timeline
+from gatepost_cli import behind, listing, message_held, timeline
 from gatepost_cli.complete import credential_names
 from gatepost_cli.event_view import account_names, data_of
 from gatepost_cli.group import Group
@@ -24,7 +24,11 @@ _COLUMNS = (
     "time", "id", "queue id", "credential", "mode", "status", "sender", "recipients", "size", "applied",
 )  # fmt: skip
 _FIELDS = tuple(field.name for field in fields(MessageRecord))
-_MODES = {Mode.LIVE: "live", Mode.SANDBOX: "sandbox: not delivered"}
+_MODES = {
+    Mode.LIVE: "live",
+    Mode.HOLD: "hold: delivered once it is released",
+    Mode.SANDBOX: "sandbox: not delivered",
+}
 # Of one message; the newest are shown.
 _EVENTS_MOST = 1_000
 
@@ -67,6 +71,17 @@ def list_(session: CliSession, /, limit: int, after: str, **asked: Any) -> None:
             emit_each(session, _COLUMNS, walk, _data, _row)
     listing.tell(session, walk)
     behind.tell(session, missing)
+
+
+@command.command("held")
+@click.option("--credential", metavar="USER", shell_complete=credential_names, help="Only this credential's.")
+@listing.limit_option
+@listing.after_option
+@json_option
+@pass_session
+def held(session: CliSession, credential: str | None, limit: int, after: str) -> None:
+    """Show messages in Postfix's hold queue, and why they are there."""
+    message_held.show(session, credential or "", limit, after)
 
 
 @command.command("show")

@@ -51,6 +51,7 @@ from gatepost_milter.surgery.overrides import is_override
 from gatepost_milter.transaction import FIELDS_MOST, Transaction
 
 UNSUBSCRIBE = "unsubscribe"
+MODE_HOLD = "the credential is in mode hold"
 _TOO_MANY_FIELDS = Reject(
     550, "5.6.0", f"The message has more than {FIELDS_MOST} header fields", "too many header fields"
 )
@@ -91,7 +92,8 @@ class Accepted:
     """The message passes with this plan, once ``record`` is committed; in sandbox mode it goes no further.
 
     ``header_calls`` are libmilter's for the header fields that the plan gives it. ``suppressed``: recipients
-    that do not get it, as RCPT TO gave them; some others do. ``charges``: what it takes of limits.
+    that do not get it, as RCPT TO gave them; some others do. ``charges``: what it takes of limits. ``held``:
+    why it goes into the hold queue; '' for one that does not.
     """
 
     plan: Plan
@@ -99,6 +101,7 @@ class Accepted:
     header_calls: tuple[Call, ...]
     suppressed: Mapping[str, Suppression] = field(default_factory=dict[str, Suppression])
     charges: tuple[Charge, ...] = ()
+    held: str = ""
 
 
 Verdict = Accepted | Reject | Defer
@@ -190,9 +193,10 @@ class Judge:
                 now.timestamp(),
                 recipients=sum([one not in suppressed for one in transaction.recipients]),
                 size=size,
-                account=record.mode is Mode.LIVE,
+                account=record.mode is not Mode.SANDBOX,
             )
-            return Accepted(plan, record, header_calls, suppressed, charges)
+            held = MODE_HOLD if record.mode is Mode.HOLD else ""
+            return Accepted(plan, record, header_calls, suppressed, charges, held)
 
         def conclude() -> Verdict:
             context = self._contexts.make(credential, authors, message_id, transaction, overridden=overridden)

@@ -55,7 +55,7 @@ class LimitsLook:
             and size <= room.bytes
         ):
             return None
-        account = credential.mode is Mode.LIVE
+        account = credential.mode is not Mode.SANDBOX
         charges = self._charges.of(credential, self._now(), recipients=recipients, size=size, account=account)
         if not charges:
             return None

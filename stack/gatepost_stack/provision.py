@@ -19,7 +19,8 @@ from gatepost_core.domain import FeatureValues, Mode, Rules, SenderDomain, Sourc
 from gatepost_core.domain.limits import limits as read_limits
 from gatepost_core.keys import dkim_keys, keyring, passwords
 from gatepost_core.settings import Settings
-from gatepost_core.store import accounts, click_hosts, credentials, domains, grants, migrate, schema
+from gatepost_core.store import accounts, credentials, domains, migrate, schema
+from gatepost_core.store.claims import click_hosts, grants
 from gatepost_core.store.opening import open_backend
 
 ACCOUNT = "demo"

@@ -115,8 +115,17 @@ def test_sandbox_mode_is_set_shown_and_ended(gatepost: Gatepost) -> None:
     assert gatepost("credential", "show", user, "--json").data["mode"] == "sandbox"
     assert gatepost("credential", "set", user, "--label", "x", "--json").data["mode"] == "sandbox"
     assert gatepost("credential", "set", user, "--mode", "live", "--json").data["mode"] == "live"
-    assert gatepost("credential", "set", user, "--mode", "hold").code == 2
+    assert gatepost("credential", "set", user, "--mode", "dry-run").code == 2
     assert gatepost("credential", "list").out.splitlines()[1].split("\t")[4] == "live"
+
+
+def test_a_release_that_cannot_hold_messages_finds_such_credentials_off(gatepost: Gatepost) -> None:
+    user = gatepost.add_credential("--mode", "hold")["username"]
+    assert gatepost("credential", "show", user, "--json").data["mode"] == "hold"
+    assert gatepost("store", "downgrade", "directory=0013").code == 0
+    assert gatepost("store", "upgrade").code == 0
+    shown = gatepost("credential", "show", user, "--json").data
+    assert (shown["mode"], shown["state"]) == ("live", "disabled")
 
 
 def test_set_changes_what_is_named_and_leaves_the_rest(gatepost: Gatepost) -> None:

@@ -168,6 +168,13 @@ def test_a_sandbox_credential_s_message_is_told_to_be_discarded(gatepost: Gatepo
     assert explain(gatepost, NEWSLETTER, user(gatepost))["delivered"] is True
 
 
+def test_a_held_message_is_told_to_go_into_the_hold_queue_with_the_reason(gatepost: Gatepost) -> None:
+    found = explain(gatepost, NEWSLETTER, user(gatepost, "--mode", "hold", "--feature", "dkim"))
+    assert (found["accepted"], found["delivered"]) == (True, True)
+    reason = found["answers"][-1]["reason"]
+    assert reason == "edited and recorded, into the hold queue: the credential is in mode hold"
+
+
 def test_who_is_suppressed_is_told_at_rcpt_and_for_a_tag_at_the_end(gatepost: Gatepost) -> None:
     login = user(gatepost, "--feature", "tags=news")
     add = ("suppression", "add", "--account", "acme")

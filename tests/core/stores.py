@@ -14,7 +14,8 @@ from gatepost_core.domain import Rules, Source, State, WallMode
 from gatepost_core.keys import Keyring, passwords
 from gatepost_core.keys.keyring import create_missing
 from gatepost_core.settings import Settings, load
-from gatepost_core.store import accounts, credentials, domains, grants, migrate
+from gatepost_core.store import accounts, credentials, domains, migrate
+from gatepost_core.store.claims import grants
 from gatepost_core.store.sqlite.engine import open_engine
 
 PASSWORD = "correct horse"

@@ -11,7 +11,8 @@ from sqlalchemy import Connection
 
 from gatepost_core.domain import Conflict, NotFound
 from gatepost_core.settings import StoreSettings
-from gatepost_core.store import accounts, click_hosts, domains, migrate
+from gatepost_core.store import accounts, domains, migrate
+from gatepost_core.store.claims import click_hosts
 from gatepost_core.store.sqlite.engine import open_engine
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)

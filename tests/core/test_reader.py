@@ -17,7 +17,8 @@ import pytest
 
 from gatepost_core.domain import MessageRecord, State, WallMode
 from gatepost_core.keys.passwords import derive, new_password
-from gatepost_core.store import Reader, StoreUnavailable, credentials, domains, grants
+from gatepost_core.store import Reader, StoreUnavailable, credentials, domains
+from gatepost_core.store.claims import grants
 from gatepost_core.store.sqlite.lookups import IDENTITY_SECONDS, RACY_NANOSECONDS
 from tests.core.journals import keep
 

@@ -31,8 +31,8 @@ class Spool:
         self.go = threading.Event()
         self.failure: SpoolError | None = None
 
-    def __call__(self, record: MessageRecord, suppressed: Mapping[str, Suppression]) -> None:
-        assert (record, suppressed) == (RECORD, {})
+    def __call__(self, record: MessageRecord, suppressed: Mapping[str, Suppression], held: str) -> None:
+        assert (record, suppressed, held) == (RECORD, {}, "")
         self.arrived.set()
         assert self.go.wait(10)
         if self.failure is not None:
@@ -191,8 +191,8 @@ def test_a_message_begins_while_the_record_of_its_customers_last_one_is_written(
     writing, second_came = threading.Event(), threading.Event()
 
     class Slow(Spool):
-        def __call__(self, record: MessageRecord, suppressed: Mapping[str, Suppression]) -> None:
-            del record, suppressed
+        def __call__(self, record: MessageRecord, suppressed: Mapping[str, Suppression], held: str) -> None:
+            del record, suppressed, held
             if writing.is_set():
                 second_came.set()
             writing.set()

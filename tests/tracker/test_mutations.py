@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from gatepost_core.keys.tokens import PixelTokens
-from gatepost_core.store import click_hosts, domains
+from gatepost_core.store import domains
+from gatepost_core.store.claims import click_hosts
 from tests.tracker.test_clicks import HOST, Tracker, link, origin, running, unsubscribe
 from tests.tracker.test_hostile import TRIES, mutated, same_page
 from tests.waiting import until

@@ -51,9 +51,9 @@ options:
     type: list
     elements: str
   mode:
-    description: V(sandbox) accepts and records messages, and does not deliver them.
+    description: V(hold) has messages wait to be released, V(sandbox) records them and delivers none.
     type: str
-    choices: [live, sandbox]
+    choices: [live, hold, sandbox]
   expires:
     description: When it ends, as V(2027-01-31), V(2027-01-31T18:00) (UTC) or V(never).
     type: str
@@ -173,7 +173,7 @@ def main() -> None:
             "features": texts,
             "senders": texts,
             "networks": texts,
-            "mode": {"type": "str", "choices": ["live", "sandbox"]},
+            "mode": {"type": "str", "choices": ["live", "hold", "sandbox"]},
             "expires": {"type": "str"},
             "overrides": {"type": "str", "choices": ["allowed", "ignored"]},
             "edit_signed": {"type": "bool"},

@@ -20,7 +20,8 @@ from gatepost_core.domain import Claim, SenderDomain, WallMode, stamp
 from gatepost_core.domain.registering import Registry, claims_of, public_suffix
 from gatepost_core.domain.rules import normal_domain
 from gatepost_core.domain.walls import RECORDED, Wall, Walls, covering
-from gatepost_core.store import accounts, domains, grants
+from gatepost_core.store import accounts, domains
+from gatepost_core.store.claims import grants
 from gatepost_core.store.schema import credentials, messages
 
 _LOGIN = select(credentials.c.id, credentials.c.username, credentials.c.account_id, credentials.c.rules)

@@ -25,9 +25,10 @@ class State(StrEnum):
 
 
 class Mode(StrEnum):
-    """What becomes of a credential's messages: delivered, or recorded and discarded."""
+    """What becomes of a credential's messages: delivered, held until released, recorded and discarded."""
 
     LIVE = "live"
+    HOLD = "hold"
     SANDBOX = "sandbox"
 
 
@@ -200,7 +201,8 @@ class MessageRecord:
     """What is kept of an accepted message: on disk before the client hears 250.
 
     ``id`` is the message's own id (``gatepost_core.domain.ids``), ``skipped`` maps a feature that was
-    asked for and not applied to the reason why. ``mode`` ``sandbox``: it was accepted and not delivered.
+    asked for and not applied to the reason why. ``mode`` ``hold``: it was put into Postfix's hold queue;
+    ``sandbox``: it was accepted and not delivered.
     ``metadata`` is what its sender gave it (``gatepost_core.domain.metadata``), ``message_id`` the value of
     its field Message-ID. ``account_id`` is 0 where it is not known: in records of earlier releases.
     ``status`` is what became of it so far: ``gatepost_core.domain.outcomes``.

@@ -137,7 +137,7 @@ def suppressed_by(told: Told, terms: Terms, *, by_tag: bool = False) -> tuple[Su
 
     ``by_tag``: who unsubscribes gets no more mail with the tags of that message, where it has any.
     """
-    if told.mode is not Mode.LIVE or not told.had or not told.recipient or not told.account_id:
+    if told.mode is Mode.SANDBOX or not told.had or not told.recipient or not told.account_id:
         return ()
     reason, address = _reason(told, terms.oldest), spelled(told.recipient)
     if reason is None or len(address) > ADDRESS_MOST:

@@ -21,7 +21,8 @@ from gatepost_core.domain.rules import normal_domain
 from gatepost_core.domain.texts import stamp
 from gatepost_core.keys.dkim_keys import NewKey
 from gatepost_core.store import accounts as account_rows
-from gatepost_core.store import click_hosts, grants, rows
+from gatepost_core.store import rows
+from gatepost_core.store.claims import click_hosts, grants
 from gatepost_core.store.schema import accounts, dkim_keys, sender_domains
 
 _HOST = re.compile(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from functools import partial
@@ -112,6 +112,12 @@ def get(connection: Connection, name: str) -> MessageRecord:
         if row is not None:
             return _record(row)
     raise NotFound(f"no message {shown(name)}; expected a message id, Postfix's queue id or a Message-ID")
+
+
+def of_ids(connection: Connection, numbers: Iterable[str]) -> list[MessageRecord]:
+    """Return messages by their ids, those that are there, in no order."""
+    rows = connection.execute(select(*_COLUMNS).where(messages.c.id.in_(list(numbers))))
+    return [_record(row) for row in rows]
 
 
 def recipients_of(connection: Connection, record: MessageRecord) -> list[Recipient]:

@@ -32,10 +32,18 @@ class Records:
         except SpoolError as error:
             log.warning("spool unavailable, trying again at each message", error=str(error))
 
-    def __call__(self, record: MessageRecord, suppressed: Mapping[str, Suppression]) -> None:
-        """Have a record on disk, and an event for each recipient that does not get it. Raises SpoolError."""
-        entry = Entry(ids.to_bytes(record.id), spooled.VERSION, spooled.ACCEPTED, spooled.accepted(record))
-        self._writer.append(entry, *(_event(record, *one) for one in suppressed.items()))
+    def __call__(self, record: MessageRecord, suppressed: Mapping[str, Suppression], held: str = "") -> None:
+        """Have a record on disk, with events: each recipient that does not get it, why the message is held.
+
+        Raises SpoolError.
+        """
+        entries = [
+            Entry(ids.to_bytes(record.id), spooled.VERSION, spooled.ACCEPTED, spooled.accepted(record))
+        ]
+        entries += [_suppressed(record, *one) for one in suppressed.items()]
+        if held:
+            entries.append(_event(record, "held", "", {"source": "milter", "reason": held}))
+        self._writer.append(*entries)
 
     def tell(self, record: MessageRecord, type_: str, detail: Mapping[str, Any]) -> None:
         """Have an event of a message on disk. Raises SpoolError."""
@@ -49,15 +57,19 @@ class Records:
         self._writer.close()
 
 
-def _event(record: MessageRecord, recipient: str, found: Suppression) -> Entry:
-    """Return the event that a recipient does not get a message. Its id is made of what it tells."""
-    recipient = bounded(recipient, _ADDRESS_KEPT)
-    digest = hashlib.sha256(f"suppressed\0{record.id}\0{recipient}".encode("utf-8", "replace")).digest()
+def _suppressed(record: MessageRecord, recipient: str, found: Suppression) -> Entry:
+    """Return the event that a recipient does not get a message."""
     detail = {
         "scope": found.scope.value,
         "tag": found.tag,
         "reason": found.reason.value,
         "since": stamp(found.since),
     }
-    content = spooled.event("suppressed", record.id, recipient, record.created_at, detail)
+    return _event(record, "suppressed", bounded(recipient, _ADDRESS_KEPT), detail)
+
+
+def _event(record: MessageRecord, type_: str, recipient: str, detail: Mapping[str, str]) -> Entry:
+    """Return an event of the moment in which a message is accepted. Its id is made of what it tells."""
+    digest = hashlib.sha256(f"{type_}\0{record.id}\0{recipient}".encode("utf-8", "replace")).digest()
+    content = spooled.event(type_, record.id, recipient, record.created_at, detail)
     return Entry(ids.to_bytes(record.id)[:6] + digest[:7], spooled.VERSION, spooled.EVENT, content)

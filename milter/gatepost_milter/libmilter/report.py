@@ -10,7 +10,7 @@ from gatepost_milter.editing.message import Plan
 from gatepost_milter.judge import Accepted, Verdict
 from gatepost_milter.transaction import Transaction
 
-_RESULTS = ("accepted", "discarded", "rejected", "deferred")
+_RESULTS = ("accepted", "held", "discarded", "rejected", "deferred")
 _NOTES_MOST = 4_000  # characters in a line of the log
 
 
@@ -26,8 +26,9 @@ class Reporter:
     def __call__(self, transaction: Transaction, queue_id: str, verdict: Verdict, seconds: float) -> None:
         """Log and count."""
         if isinstance(verdict, Accepted):
-            live = verdict.record.mode is Mode.LIVE
-            result, event = ("accepted", _accepted) if live else ("discarded", _discarded)
+            discarded = verdict.record.mode is Mode.SANDBOX
+            result, event = ("discarded", _discarded) if discarded else ("accepted", _accepted)
+            result, event = ("held", _held) if verdict.held else (result, event)
             event.soon("info", verdict.record, verdict.plan, queue_id, seconds)
         else:
             result = "rejected" if isinstance(verdict, Reject) else "deferred"
@@ -65,4 +66,5 @@ def _taken(record: MessageRecord, plan: Plan, queue_id: str, seconds: float) -> 
 
 
 _accepted = log.event("accepted")(_taken)
+_held = log.event("held")(_taken)
 _discarded = log.event("discarded")(_taken)

@@ -34,8 +34,8 @@ class DecideFunction(Protocol):
 class KeepFunction(Protocol):
     """Where records go: ``gatepost_milter.libmilter.records.Records``."""
 
-    def __call__(self, record: MessageRecord, suppressed: Mapping[str, Suppression]) -> None:
-        """Have a record on disk, and whom its message does not reach. Raises SpoolError."""
+    def __call__(self, record: MessageRecord, suppressed: Mapping[str, Suppression], held: str) -> None:
+        """Have a record on disk, whom its message does not reach, why it is held. Raises SpoolError."""
         ...
 
 
@@ -101,13 +101,13 @@ class Service:
     def _kept(self, accepted: Accepted) -> Verdict:
         """Have limits count a message and its record on disk, or neither."""
         if not accepted.charges:
-            self._keep(accepted.record, accepted.suppressed)
+            self._keep(accepted.record, accepted.suppressed, accepted.held)
             return accepted
         taken = self._limits.take(accepted)
         if isinstance(taken, Reject | Defer):
             return taken
         try:
-            self._keep(accepted.record, accepted.suppressed)
+            self._keep(accepted.record, accepted.suppressed, accepted.held)
         except BaseException:
             self.undo(accepted)
             raise

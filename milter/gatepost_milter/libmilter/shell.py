@@ -142,7 +142,7 @@ class MilterSession(Milter.Base):
             if transaction.crowded:
                 return _CROWDED
             verdict = self.service.verdict(transaction, queue_id)
-            if isinstance(verdict, Accepted) and verdict.record.mode is Mode.LIVE:
+            if isinstance(verdict, Accepted) and verdict.record.mode is not Mode.SANDBOX:
                 self._edit(verdict)
         except SpoolError as error:
             return Defer(451, "4.3.0", _SPOOL_DOWN, f"spool: {error}")
@@ -189,11 +189,13 @@ class MilterSession(Milter.Base):
             self.chgfrom(f"<{plan.sender}>")
         for recipient in accepted.suppressed:
             self.delrcpt(f"<{recipient}>")
+        if accepted.held:
+            self.quarantine(accepted.held)  # Postfix: into the hold queue, with these edits
 
     def _answer(self, transaction: Transaction, queue_id: str, verdict: Verdict, seconds: float) -> int:
         self.service.report(transaction, queue_id, verdict, seconds)
         if isinstance(verdict, Accepted):
-            return Milter.ACCEPT if verdict.record.mode is Mode.LIVE else Milter.DISCARD
+            return Milter.DISCARD if verdict.record.mode is Mode.SANDBOX else Milter.ACCEPT
         self.setreply(str(verdict.code), verdict.enhanced, reply_text(verdict.text))
         return Milter.REJECT if isinstance(verdict, Reject) else Milter.TEMPFAIL
 
@@ -246,7 +248,8 @@ def register(name: str, session: Callable[[], MilterSession] = MilterSession) ->
         made._setctx(ctx)
         return made.negotiate(options)
 
-    milter.set_flags(Milter.CHGBODY | Milter.CHGHDRS | Milter.ADDHDRS | Milter.CHGFROM | Milter.DELRCPT)
+    edits = Milter.CHGBODY | Milter.CHGHDRS | Milter.ADDHDRS | Milter.CHGFROM | Milter.DELRCPT
+    milter.set_flags(edits | Milter.QUARANTINE)
     milter.set_exception_policy(Milter.TEMPFAIL)
     milter.set_envfrom_callback(lambda ctx, *values: ctx.getpriv().envfrom(*values))
     milter.set_envrcpt_callback(lambda ctx, *values: ctx.getpriv().envrcpt(*values))

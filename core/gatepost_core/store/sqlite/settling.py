@@ -37,6 +37,10 @@ _FAILURE = (
     "SELECT id, detail FROM events WHERE message_id = ? AND type IN ('failed', 'bounced') AND "
     "lower(recipient) = ? ORDER BY id DESC LIMIT 1"
 )
+_OF_MILTER = "type = 'held' AND json_extract(detail, '$.source') = 'milter'"
+_HELD = f"SELECT 1 FROM events WHERE message_id = ? AND {_OF_MILTER}"  # noqa: S608 - our own words
+# How the log's reason begins where a milter had a message held.
+_BY_MILTER: Final = '"reason":"END-OF-MESSAGE '
 _DETAIL = "UPDATE events SET detail = ? WHERE id = ?"
 _KNOWN = f"SELECT id, detail FROM events WHERE id {_AMONG}"  # noqa: S608
 LOG, REPORT = "log", "report"
@@ -124,6 +128,8 @@ class Settling:
         recipients = self._recipients.get(event.message)
         if event.type not in outcomes.STATE_AFTER or not recipients:
             return one
+        if event.type == "held" and source == LOG and self._held_already(event, settled.values()):
+            return None
         if event.type not in _ATTEMPTS or (source == LOG and not event.recipient):
             named = recipients.get(lookup_address(event.recipient)) if event.recipient else None
             self._whole([named] if named is not None else [] if event.recipient else recipients.values(), one)
@@ -142,6 +148,14 @@ class Settling:
             return None
         self._change(row, one, source, detail)
         return one
+
+    def _held_already(self, event: Event, settled: Iterable[Noted]) -> bool:
+        """Say whether the log tells of what our milter had done, which has told why."""
+        if _BY_MILTER not in event.detail:
+            return False
+        if any(one.event.type == "held" and one.event.message == event.message for one in settled):
+            return True
+        return self._connection.execute(_HELD, (event.message,)).fetchone() is not None
 
     @staticmethod
     def _whole(rows: Iterable[_Recipient], one: Noted) -> None:

@@ -36,6 +36,8 @@ _DELIVERED_SINCE = (
     f"SELECT message_id, recipient FROM events WHERE node = ? AND sequence > ? AND sequence <= ? {_OURS}"  # noqa: S608
 )
 
+_SENT: Final = (Mode.LIVE, Mode.HOLD)
+
 # A message and its recipient, as it is looked up.
 Waiting: TypeAlias = tuple[str, str]
 
@@ -86,7 +88,7 @@ def told(journal: sqlite3.Connection, row: Any, delivered: dict[str, set[str]]) 
         recipient=recipient,
         account_id=account,
         credential=username,
-        mode=Mode.LIVE if mode == Mode.LIVE else Mode.SANDBOX,  # a newer release's counts for nothing
+        mode=Mode.LIVE if mode in _SENT else Mode.SANDBOX,  # a newer release's counts for nothing
         had=had,
         several=several,
         delivered=address in delivered.get(message, ()),

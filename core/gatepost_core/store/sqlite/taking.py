@@ -29,6 +29,7 @@ from gatepost_core.store.ingest.intake import (
     recipient_rows,
 )
 from gatepost_core.store.sqlite.driver import time_out
+from gatepost_core.store.sqlite.holding import noting
 from gatepost_core.store.sqlite.revising import revised
 from gatepost_core.store.sqlite.settling import Settling
 
@@ -74,7 +75,7 @@ _GONE = "DELETE FROM log_queue WHERE node = ? AND queue_id = ?"
 _TRACED_TO = "SELECT traced_to FROM log_positions WHERE node = ?"
 _TRACED_SO_FAR = "UPDATE log_positions SET traced_to = ? WHERE node = ?"
 _UNTRACED = (
-    "SELECT count(*) FROM messages WHERE id >= ? AND id < ? AND status = 'accepted' AND mode = 'live' "
+    "SELECT count(*) FROM messages WHERE id >= ? AND id < ? AND status = 'accepted' AND mode != 'sandbox' "
     "AND queue_id != '' AND EXISTS (SELECT 1 FROM events WHERE events.id = messages.id AND node = ?) AND NOT "
     "EXISTS (SELECT 1 FROM recipients WHERE message_id = messages.id AND state != 'accepted')"
 )
@@ -197,6 +198,7 @@ class Taking:
             domains = (domain_of(event.recipient),) if event.recipient else ()
             self._hours.add(event.at, of, counted(event), whose.tags, domains)
         settling.write()
+        noting.note(self._connection, self._node, [one.event for one in here])
         if known:
             settling.improve(noted, known)
         self._recount(revised(self._connection, [one.event for one in here]), messages)

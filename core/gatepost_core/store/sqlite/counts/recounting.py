@@ -43,7 +43,7 @@ class Recounting:
             return []
         account, *credential, since = map(int, whose[1:].split("."))
         values = [account, _lowest(max(want.first, since)), *credential]
-        condition = "credential_id = ?" if credential else "mode = 'live'"
+        condition = "credential_id = ?" if credential else "mode <> 'sandbox'"
         # A calendar window has one bucket; a sliding one those of the sixtieths of its period.
         sliding = want.first != want.start
         part = (want.start - want.first) // 60 if sliding else 1 << 40

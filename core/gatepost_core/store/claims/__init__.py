@@ -1,0 +1,1 @@
+"""Which names an account may use beside its own sender domains: grants, and hosts that links lead to."""

@@ -1,0 +1,55 @@
+"""Reading which messages are held. Functions on an open connection of the journal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Final
+
+from sqlalchemy import Connection, literal_column, select
+
+from gatepost_core.domain import MessageRecord
+from gatepost_core.store import messages as records
+from gatepost_core.store import paging
+from gatepost_core.store.holding.tables import OPEN, holdings
+from gatepost_core.store.paging import Leading, Page, Search, Walk
+from gatepost_core.store.schema import messages
+
+_COLUMNS: Final = [holdings.c.message_id, holdings.c.since_at, holdings.c.reason]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A message in the hold queue, since when, and why."""
+
+    record: MessageRecord
+    since: datetime
+    reason: str
+
+
+def held(connection: Connection, limit: int, cursor: str = "", *, credential: str = "") -> Walk[Held]:
+    """Return the newest messages that are held, at most ``limit``; ``credential``: a user name, or ''."""
+    return Walk(partial(_page, connection, credential), limit, cursor)
+
+
+def _page(connection: Connection, credential: str, limit: int, cursor: str = "") -> Page[Held]:
+    rest = []
+    if credential:
+        own = (messages.c.id == holdings.c.message_id) & (messages.c.username == credential)
+        rest.append(select(literal_column("1")).where(own).exists())
+    search = Search(_COLUMNS, holdings.c.message_id, Leading(holdings.c.message_id, OPEN), tuple(rest))
+    found = paging.page(connection, search, limit, cursor, patience=math.inf)
+    known = _records(connection, [row.message_id for row in found.items])
+    items = [
+        Held(known[row.message_id], row.since_at, row.reason)
+        for row in found.items
+        if row.message_id in known
+    ]
+    return Page(items, found.cursor, found.stopped)
+
+
+def _records(connection: Connection, numbers: Iterable[str]) -> dict[str, MessageRecord]:
+    return {one.id: one for one in records.of_ids(connection, numbers)}

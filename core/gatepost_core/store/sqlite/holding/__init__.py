@@ -1,0 +1,1 @@
+"""Held messages in SQLite, for the daemons."""

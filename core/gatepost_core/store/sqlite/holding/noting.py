@@ -1,0 +1,42 @@
+"""Which messages are held, noted with the events that tell it, in their transaction."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from typing import Final
+
+from gatepost_core.domain.spooled import Event
+
+_REASON_MOST: Final = 500
+_HELD: Final = (
+    "INSERT INTO holdings (message_id, node, since_at, reason) VALUES (?, ?, ?, ?) ON CONFLICT (message_id) "
+    "DO UPDATE SET since_at = excluded.since_at, reason = excluded.reason, ended_at = NULL "
+    "WHERE ended_at <= excluded.since_at"
+)
+# What is in the hold queue is neither tried nor gone. Whom it does not reach is told of one recipient.
+_ENDING: Final = frozenset(("released", "refused", "delivered", "deferred", "failed", "bounced"))
+_ANY: Final = "SELECT EXISTS (SELECT 1 FROM holdings WHERE ended_at IS NULL)"
+_ENDED: Final = (
+    "UPDATE holdings SET ended_at = ?2 WHERE message_id = ?1 AND ended_at IS NULL AND since_at <= ?2"
+)
+
+
+def note(connection: sqlite3.Connection, node: int, events: Iterable[Event]) -> None:
+    """Note what new events of a node's messages tell of holding. Raises the driver's errors."""
+    there: bool | None = None
+    for event in sorted(events, key=_at):
+        if event.type == "held":
+            reason = str(json.loads(event.detail).get("reason", ""))[:_REASON_MOST]
+            connection.execute(_HELD, (event.message, node, event.at, reason))
+            there = True
+        elif event.type in _ENDING:
+            if there is None:
+                there = bool(connection.execute(_ANY).fetchone()[0])
+            if there:
+                connection.execute(_ENDED, (event.message, event.at))
+
+
+def _at(event: Event) -> str:
+    return event.at

@@ -1,0 +1,89 @@
+"""Which messages are held, by what milter and mail log tell."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from gatepost_core.domain import MessageRecord, ids, spooled
+from gatepost_core.spool import Entry
+from gatepost_core.store import retention
+from gatepost_core.store.holding import held
+from tests.core.ingest.test_settling import events, logged, recipient
+from tests.core.ingest.world import NOON, World, accepted, milliseconds, numbered
+
+BY_MILTER = "END-OF-MESSAGE from h[192.0.2.1]: milter triggers HOLD action; from=<a@b>"
+
+
+def held_by_us(record: MessageRecord, reason: str = "mode hold") -> Entry:
+    at = record.created_at
+    content = spooled.event("held", record.id, "", at, {"source": "milter", "reason": reason})
+    return Entry(ids.to_bytes(ids.new(milliseconds(at))), spooled.VERSION, spooled.EVENT, content)
+
+
+def listed(world: World, **asked: Any) -> list[tuple[str, str]]:
+    with world.backend.journal() as connection:
+        return [(one.record.queue_id, one.reason) for one in held(connection, 100, **asked)]
+
+
+@pytest.fixture
+def ours(world: World) -> MessageRecord:
+    record = numbered(1, recipients=("anna@one.example.net",))
+    world.write(accepted(record), held_by_us(record))
+    world.take()
+    return record
+
+
+def test_what_our_milter_had_held_is_told_once_with_its_reason(world: World, ours: MessageRecord) -> None:
+    logged(world, ours, "held", "", reason=BY_MILTER)
+    assert events(world) == [("held", "", {"source": "milter", "reason": "mode hold"})]
+    assert recipient(world)[0] == "held"
+    assert listed(world) == [("Q1", "mode hold")]
+
+
+def test_the_log_and_the_record_in_one_transaction_tell_it_once(world: World) -> None:
+    record = numbered(1, recipients=("anna@one.example.net",))
+    world.write(accepted(record), held_by_us(record))
+    logged(world, record, "held", "", reason=BY_MILTER)
+    assert [detail["source"] for _, _, detail in events(world)] == ["milter"]
+
+
+def test_what_somebody_else_had_held_is_told_by_the_log(world: World) -> None:
+    first, second = numbered(1), numbered(2)
+    world.write(accepted(first), accepted(second))
+    world.take()
+    logged(world, first, "held", "", reason=BY_MILTER)
+    logged(world, second, "held", "", reason="by postsuper")
+    assert listed(world) == [("Q2", "by postsuper"), ("Q1", BY_MILTER)]
+    assert listed(world, credential=first.username) == listed(world)
+    assert listed(world, credential="gpother") == []
+
+
+@pytest.mark.parametrize(
+    ("type_", "address"),
+    [("released", ""), ("failed", ""), ("refused", ""), ("delivered", "anna@one.example.net")],
+)
+def test_a_message_is_held_until_something_else_becomes_of_it(
+    world: World, ours: MessageRecord, type_: str, address: str
+) -> None:
+    logged(world, ours, type_, address, after=3)
+    assert listed(world) == []
+    logged(world, ours, "held", "", after=5, reason="by postsuper")
+    assert listed(world) == [("Q1", "by postsuper")]
+
+
+def test_what_was_before_it_was_held_does_not_end_that(world: World, ours: MessageRecord) -> None:
+    logged(world, ours, "deferred", "anna@one.example.net", after=2)
+    logged(world, ours, "held", "", after=9, reason="by postsuper")
+    logged(world, ours, "deferred", "anna@one.example.net", after=7)
+    assert listed(world) == [("Q1", "by postsuper")]
+
+
+@pytest.mark.usefixtures("ours")
+def test_nothing_is_left_of_a_held_message_that_is_let_go(world: World) -> None:
+    with world.backend.transactions() as begin:
+        steps = list(retention.prune(begin, retention.Kept(1, {}), NOON + timedelta(days=3)))
+    assert sum(one.messages for one in steps) == 1
+    assert world.rows("SELECT * FROM holdings") == []
