@@ -43,7 +43,8 @@ MAY_IMPORT = {
 SHELLS = {
     "main", "shell", "service", "holdings", "listening", "crew", "calculators", "report", "counters", "loop",
     "records", "rounds", "keeping", "ingesting", "peers", "making", "single", "retention",
-    "following", "calling", "resolving", "sending", "files", "follower", "journald",
+    "following", "calling", "resolving", "sending", "files", "follower", "journald", "helper", "queue",
+    "releasing",
 }  # fmt: skip
 DOES_IO = {
     "asyncio", "select", "selectors", "socket", "socketserver", "sqlalchemy", "sqlite3", "subprocess",

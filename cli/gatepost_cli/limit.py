@@ -6,14 +6,13 @@ A reset is noted with the counters, and goes to the system's log.
 
 from __future__ import annotations
 
-import os
-import pwd
 import syslog
 from collections.abc import Iterator
 
 import click
 
 from gatepost_cli import limit_view
+from gatepost_cli.caller import caller
 from gatepost_cli.complete import account_names, credential_names
 from gatepost_cli.group import Group
 from gatepost_cli.nouns import NOUNS
@@ -62,7 +61,7 @@ def reset(session: CliSession, user: str | None, account: str | None) -> None:
     if (user is None) == (account is None):
         raise click.UsageError("give one of --credential and --account")
     key, whose = _key(session, user, account)
-    by = _caller()
+    by = caller()
     with limit_view.counters(session) as opened:
         had = opened.reset(key, by)
         before = opened.resets(key)
@@ -118,13 +117,3 @@ def _key(session: CliSession, user: str | None, account: str | None) -> tuple[st
             return own_key(credentials.get(connection, user)), f"credential {user}"
         owner = accounts.get(connection, account or "")
     return account_key(owner.id, int(owner.created_at.timestamp())), f"account {owner.name}"
-
-
-def _caller() -> str:
-    """Return who runs the command, and on whose behalf by sudo(8)."""
-    try:
-        name = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        name = f"user id {os.getuid()}"
-    behalf = os.environ.get("SUDO_USER", "")
-    return f"{name}, for {behalf[:64]}" if behalf and name == "root" else name

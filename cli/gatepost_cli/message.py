@@ -84,6 +84,41 @@ def held(session: CliSession, credential: str | None, limit: int, after: str) ->
     message_held.show(session, credential or "", limit, after)
 
 
+_names = click.argument("names", metavar="ID|QUEUE-ID|MESSAGE-ID...", nargs=-1, required=True)
+_wait = click.option(
+    "--wait",
+    metavar="SECONDS",
+    type=click.FloatRange(0, 600),
+    default=10.0,
+    show_default=True,
+    help="How long to wait until the message's host has done it.",
+)
+
+
+@command.command("release")
+@_names
+@_wait
+@json_option
+@pass_session
+def release(session: CliSession, names: tuple[str, ...], wait: float) -> None:
+    """Have held messages sent, each by its host. Who asked is kept.
+
+    Whether they may be sent is judged anew: a message of a credential that is disabled by now, or with a
+    recipient who is suppressed, stays held, and the reason is shown. Exit code 1 if one is not sent.
+    """
+    message_held.carry_out(session, "release", names, wait)
+
+
+@command.command("drop")
+@_names
+@_wait
+@json_option
+@pass_session
+def drop(session: CliSession, names: tuple[str, ...], wait: float) -> None:
+    """Have held messages removed for good, each by its host. Who asked is kept; the sender is not told."""
+    message_held.carry_out(session, "drop", names, wait)
+
+
 @command.command("show")
 @click.argument("name", metavar="ID|QUEUE-ID|MESSAGE-ID")
 @json_option

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+import syslog
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import click
 
 from gatepost_cli import behind, listing
+from gatepost_cli.caller import caller
 from gatepost_cli.output import Table, emit, emit_each, on_terminal, stamp
 from gatepost_cli.session import CliSession
-from gatepost_core.store.holding import Held
-from gatepost_core.store.holding import held as held_messages
+from gatepost_core.domain.outcomes import OPEN
+from gatepost_core.store.holding.held import Held
+from gatepost_core.store.holding.held import held as held_messages
+from gatepost_core.store.holding.orders import Asked, ask, asked
 
-_COLUMNS = ("since", "id", "queue id", "credential", "sender", "recipients", "subject", "reason")
+_COLUMNS = ("since", "id", "queue id", "credential", "sender", "recipients", "subject", "reason", "asked")
+_ASKED = ("id", "asked", "state", "reason")
+_LOOK_SECONDS: Final = 0.1
+_DONE: Final = {"release": "released", "drop": "dropped"}
+_SAID: Final = {"stays": "stays held", "gone": "was not held any more", OPEN: "not done yet"}
 
 
 def show(session: CliSession, credential: str, limit: int, after: str) -> None:
@@ -19,11 +32,64 @@ def show(session: CliSession, credential: str, limit: int, after: str) -> None:
     with session.journal() as connection:
         walk = held_messages(connection, limit, after, credential=credential)
         if on_terminal(session):
-            emit(session, None, Table(_COLUMNS, [_row(one) for one in walk], prose=_COLUMNS[-3:], flow=True))
+            emit(session, None, Table(_COLUMNS, [_row(one) for one in walk], prose=_COLUMNS[-4:], flow=True))
         else:
             emit_each(session, _COLUMNS, walk, _data, _row)
     listing.tell(session, walk)
     behind.tell(session, missing)
+
+
+def carry_out(session: CliSession, verb: str, names: Sequence[str], seconds: float) -> None:
+    """Ask for messages to be released or dropped, and print what comes of it in so many seconds.
+
+    Raises NotFound, StoreError; nothing is asked for then.
+    """
+    by = caller()
+    with session.store.journal(write=True) as connection:
+        now = datetime.now(UTC)
+        wanted = list(dict.fromkeys(ask(connection, name, verb, by, now).id for name in names))
+    syslog.openlog("gatepost", 0, syslog.LOG_AUTHPRIV)
+    for number in wanted:
+        syslog.syslog(syslog.LOG_NOTICE, f"{verb} of held message {number} asked for by {by}")
+    found = _awaited(session, wanted, seconds)
+    rows = [(one.message, verb, _state(one), one.note) for one in found]
+    emit(session, [_order(one) for one in found], Table(_ASKED, rows, prose=("reason",)))
+    if any(one.state != "done" for one in found):
+        raise click.exceptions.Exit(1)
+
+
+def _awaited(session: CliSession, wanted: list[str], seconds: float) -> list[Asked]:
+    until = time.monotonic() + seconds
+    while True:
+        with session.journal() as connection:
+            known = asked(connection, wanted)
+        found = [known[number] for number in wanted if number in known]
+        if all(one.state != OPEN for one in found) or time.monotonic() >= until:
+            return found
+        time.sleep(_LOOK_SECONDS)
+
+
+def _state(one: Asked) -> str:
+    return _DONE[one.verb] if one.state == "done" else _SAID.get(one.state, one.state)
+
+
+def _order(one: Asked) -> dict[str, Any]:
+    return {
+        "id": one.message,
+        "verb": one.verb,
+        "by": one.by,
+        "at": stamp(one.at),
+        "state": one.state,
+        "reason": one.note,
+        "node": one.node,
+    }
+
+
+def _told(one: Asked | None) -> str:
+    if one is None:
+        return ""
+    why = f": {one.note}" if one.note else ""
+    return f"{one.verb}, by {one.by} at {stamp(one.at)}: {_state(one)}{why}"
 
 
 def _row(one: Held) -> tuple[str, ...]:
@@ -37,6 +103,7 @@ def _row(one: Held) -> tuple[str, ...]:
         " ".join(record.recipients),
         record.subject,
         one.reason,
+        _told(one.asked),
     )
 
 
@@ -52,4 +119,5 @@ def _data(one: Held) -> dict[str, Any]:
         "recipients": list(record.recipients),
         "subject": record.subject,
         "size": record.size,
+        "asked": None if one.asked is None else _order(one.asked),
     }

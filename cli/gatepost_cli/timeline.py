@@ -14,7 +14,7 @@ from gatepost_core.store.events import Event
 from gatepost_core.store.messages import Recipient
 
 # What of an event's detail is said, in this order; a report's text may stand beside the log's.
-_SAID = ("class", "relay", "reply", "report_reply", "kind", "named", "verdict", "reason", "url")
+_SAID = ("class", "relay", "reply", "report_reply", "kind", "named", "verdict", "reason", "by", "url")
 
 
 def ordered(events: Iterable[Event]) -> list[Event]:

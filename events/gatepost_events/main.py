@@ -22,6 +22,7 @@ from gatepost_core.spool import check as check_folders
 from gatepost_core.store import open_counters
 from gatepost_core.store.opening import open_backend
 from gatepost_events.following import Following
+from gatepost_events.holding.releasing import Helper, Releasing
 from gatepost_events.ingesting import Ingesting
 from gatepost_events.maillog.follower import Follower
 from gatepost_events.making import Making
@@ -108,7 +109,14 @@ def serve(boot: Boot[EventsSettings]) -> int:
             lambda done: report.suppressed(done, events.interval),
             report.not_followed,
         )
-        with ingesting, retention, suppressing, returning, webhooks:
+        releasing = Following(
+            Releasing(store.holder(node), store.reader(), Helper(settings.hold.listen), utc_now),
+            "hold",
+            "for held messages",
+            lambda done: report.carried(done, events.interval),
+            report.not_followed,
+        )
+        with ingesting, retention, suppressing, returning, releasing, webhooks:
             LineServer(
                 boot.listener,
                 lambda peer: OrderSession(making.make, report_order, peers.refusal(peer)),

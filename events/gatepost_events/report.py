@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 from gatepost_core.domain.orders import Answer, CredentialOrder, Result
 from gatepost_core.serving import log
 from gatepost_core.serving.metrics import Metrics
 from gatepost_core.store.backend import Followed, Took
+from gatepost_events.holding.judging import Carried
 from gatepost_events.rounds import Round, Segment
 
 _SAY_SECONDS = 60.0
@@ -46,6 +48,9 @@ class Reporter:
             "follow_faults_total", "Looks at events that failed, by what they are followed for.", ("what",)
         )
         self._suppressed = metrics.counter("suppressed_total", "Addresses suppressed by events.", ("reason",))
+        self._carried = metrics.counter(
+            "hold_orders_total", "Orders about held messages, and what came of them.", ("verb", "state")
+        )
         self._all_taken = time.monotonic()
         self._fault = self._not_kept = self._log_problem = ""
         self._said = 0.0
@@ -123,6 +128,17 @@ class Reporter:
         if messages:
             log.info("limits given back", messages=messages)
         return _RETURNING
+
+    def carried(self, done: Iterable[Carried], interval: float) -> float:
+        """Note what came of orders about held messages; return how long to rest."""
+        for order, state, text in done:
+            self._carried.labels(order.verb, state or "failed").inc()
+            if state is None and text == order.note:
+                continue  # told already
+            write = log.error if state is None else log.info
+            what = f"{order.verb}: to be tried again" if state is None else f"{order.verb}: {state}"
+            write(what, message_id=order.message, queue_id=order.queue_id, reason=text or None)
+        return interval
 
     def suppressed(self, done: Followed, interval: float) -> float:
         """Note who is suppressed from now on; return how long to rest."""

@@ -137,6 +137,7 @@ class Stack:
             },
             "events": {"listen": f"unix:{place.sockets}/events", "log": str(place.maillog)},
             "spool": {"directory": str(place.store / "spool")},
+            "hold": {"listen": f"unix:{place.sockets}/hold"},
             "limits": {"counters": str(place.store / "counters" / "counters.db")},
             "images": {"directory": str(place.store / "images")},
             "postfix": {
@@ -167,6 +168,9 @@ class Stack:
             group = "" if name == "events" else "postfix"  # Postfix has no business with that one
             listener = self._exit.enter_context(bind(UnixAddress(str(place.sockets / name)), group=group))
             daemons.append(self._daemon(name, self._module(name), listener))
+        listener = self._exit.enter_context(bind(UnixAddress(str(place.sockets / "hold")), group=""))
+        helper = ["gatepost_events.holding.helper", "--config-directory", str(place.postfix)]
+        daemons.append(self._daemon("hold", helper, listener))
         if self._tracker is not None:
             daemons.append(self._daemon("tracker", self._module("tracker"), self._tracker))
         return daemons

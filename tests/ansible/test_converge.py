@@ -43,6 +43,7 @@ def test_every_unit_of_the_gateway_runs(deployment: World) -> None:
     deployment.gateway.wait_running()
     for unit in (
         "gatepost-events",
+        "gatepost-hold",
         "gatepost-sasl",
         "gatepost-policy",
         "gatepost-milter",

@@ -86,10 +86,12 @@ def doctor(place: Gatepost, *words: str) -> Result:
 @pytest.fixture
 def running(place: Gatepost) -> Iterator[Gatepost]:
     """The same with all daemons on their sockets."""
-    daemons = [
-        Running(["-m", f"gatepost_{daemon}.main", "--config", str(place.config)], place.folder)
-        for daemon in (one.name for one in DAEMONS)
-    ]
+
+    def words(name: str) -> list[str]:
+        helper = ["gatepost_events.holding.helper", "--listen", f"{place.folder}/hold"]
+        return helper if name == "hold" else [f"gatepost_{name}.main", "--config", str(place.config)]
+
+    daemons = [Running(["-m", *words(one.name)], place.folder) for one in DAEMONS]
     try:
         for daemon in daemons:
             daemon.wait_notice("READY=1")

@@ -1,8 +1,7 @@
 """The daemons: the table of them, and how systemd sees each: started, not failed, of the release in use.
 
-A new daemon is a row: its programs, unit and socket are looked at by that.
-
-Where systemd does not run, the answers of the sockets have to do.
+A new daemon is a row: its programs, unit and socket are looked at by that. Where systemd does not run, the
+answers of the sockets have to do.
 """
 
 from __future__ import annotations
@@ -55,6 +54,7 @@ DAEMONS = (
     Daemon("events", write_order(Ping()), write_answer(Answer(Result.HERE)), of_postfix=False),
     # As an smtpd does (Dovecot authentication protocol).
     Daemon("sasl", b"VERSION\t1\t0\nCPID\t1\n", b"VERSION\t1\t", b"DONE\n"),
+    Daemon("hold", b"ping\n", b"done\n", of_postfix=False),
     Daemon("policy", b"request=smtpd_access_policy\nprotocol_state=CONNECT\n\n", b"action=DUNNO\n\n"),
     # sendmail's libmilter/mfdef.h: SMFIC_OPTNEG with protocol version 6, all actions, no steps; SMFIC_QUIT.
     Daemon("milter", pack(">IcIII", 13, b"O", 6, 0x1FF, 0), begin=b"O", skip=4, bye=pack(">Ic", 1, b"Q")),

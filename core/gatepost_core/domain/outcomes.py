@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 ACCEPTED: Final = "accepted"
@@ -64,6 +65,32 @@ class Logged:
     gone: Sequence[str] = ()
     lost: int = 0
     line_at: int = 0
+
+
+class HoldState(StrEnum):
+    """What came of an order. ``stays``: the message may not be sent; ``gone``: it was not held any more."""
+
+    DONE = "done"
+    STAYS = "stays"
+    GONE = "gone"
+
+
+# An order that waits to be carried out.
+OPEN: Final = "open"
+
+
+class HoldOrder(NamedTuple):
+    """What is to be done with a message; ``recipients``: those who are to get it."""
+
+    message: str
+    verb: str
+    queue_id: str
+    account_id: int
+    credential_id: int
+    username: str
+    tags: tuple[str, ...]
+    recipients: tuple[str, ...]
+    note: str
 
 
 def status(states: Iterable[str]) -> str:

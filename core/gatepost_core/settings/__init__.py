@@ -1,8 +1,8 @@
 """Typed settings: one definition with prose, default and check for each field.
 
-Sections are defined in ``storage``, ``daemons``, ``external``, ``mail``, ``limits`` and ``doctor``; ``tree``
-puts them together, ``loading`` reads files, variables and flags, and raises ``SettingsError`` for what it
-cannot use.
+Sections are defined in ``storage``, ``daemons``, ``external``, ``mail``, ``limits``, ``hold`` and ``doctor``;
+``tree`` puts them together, ``loading`` reads files, variables and flags, and raises ``SettingsError`` for
+what it cannot use.
 """
 
 from gatepost_core.settings.daemons import (
@@ -16,6 +16,7 @@ from gatepost_core.settings.daemons import (
 )
 from gatepost_core.settings.doctor import DoctorSettings
 from gatepost_core.settings.external import LdapSettings, PamSettings
+from gatepost_core.settings.hold import HoldSettings
 from gatepost_core.settings.limits import LimitsSettings
 from gatepost_core.settings.loading import DEFAULT_FILE, SettingsError, file_of, load
 from gatepost_core.settings.mail import (
@@ -43,6 +44,7 @@ __all__ = [
     "DkimSettings",
     "DoctorSettings",
     "EventsSettings",
+    "HoldSettings",
     "ImagesSettings",
     "KeysSettings",
     "LdapSettings",

@@ -19,6 +19,7 @@ from gatepost_core.settings.daemons import (
 )
 from gatepost_core.settings.doctor import DoctorSettings
 from gatepost_core.settings.external import LdapSettings, PamSettings
+from gatepost_core.settings.hold import HoldSettings
 from gatepost_core.settings.limits import LimitsSettings
 from gatepost_core.settings.mail import (
     ClientsSettings,
@@ -46,6 +47,7 @@ class Settings(Section):
     spool: SpoolSettings = Field(default_factory=SpoolSettings)
     accounts: AccountsSettings = Field(default_factory=AccountsSettings)
     limits: LimitsSettings = Field(default_factory=LimitsSettings)
+    hold: HoldSettings = Field(default_factory=HoldSettings)
     keys: KeysSettings = Field(default_factory=KeysSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     sasl: SaslSettings = Field(default_factory=SaslSettings)

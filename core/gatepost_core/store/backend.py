@@ -7,9 +7,9 @@ engine. The daemons that Postfix asks read one local file whatever the engine, b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # settings are told without SQLAlchemy, which takes a tenth o
     from sqlalchemy import Connection
 
     from gatepost_core.domain.limits import Counters
-    from gatepost_core.domain.outcomes import Logged
+    from gatepost_core.domain.outcomes import HoldOrder, HoldState, Logged
     from gatepost_core.domain.suppressing import Suppression
     from gatepost_core.spool import Batch
     from gatepost_core.store.sqlite.reader import Reader
@@ -139,6 +139,26 @@ class Returner(Protocol):
         ...
 
 
+class Holder(Protocol):
+    """A node's orders about held messages, for one thread. Everything raises StoreUnavailable."""
+
+    def due(self, now: datetime) -> Sequence[HoldOrder]:
+        """Return orders whose time has come, the oldest first; not all of very many."""
+        ...
+
+    def settle(self, order: HoldOrder, state: HoldState, note: str, now: datetime) -> None:
+        """Note what came of an order."""
+        ...
+
+    def postpone(self, order: HoldOrder, note: str, until: datetime) -> None:
+        """Note why an order could not be carried out yet, and when it is tried again."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what it has open."""
+        ...
+
+
 class Keeper(Protocol):
     """Has open what others can only read while somebody who may write has it open. For one thread."""
 
@@ -184,6 +204,10 @@ class Backend(Protocol):
 
     def returner(self, node: str, counters: Counters) -> Returner:
         """Return what follows a node's events for the counters of limits. Nothing is open yet."""
+        ...
+
+    def holder(self, node: str) -> Holder:
+        """Return a node's orders about held messages. Nothing is open yet."""
         ...
 
     def suppressor(self, oldest: timedelta, ends: Mapping[str, timedelta]) -> Suppressor:

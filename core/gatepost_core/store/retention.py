@@ -16,7 +16,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, Connection, Table, delete, func, select, tuple_
 
 from gatepost_core.store import paging
-from gatepost_core.store.holding.tables import holdings
+from gatepost_core.store.holding.tables import hold_orders, holdings
 from gatepost_core.store.schema import accounts, events, messages, recipients, rollups, tags
 
 # Of messages in one transaction; each has some rows of recipients, tags and events.
@@ -148,7 +148,8 @@ def _removed(connection: Connection, numbers: list[str]) -> tuple[int, int]:
     if told == _ROWS or _some(connection, recipients, recipients.c.message_id.in_(numbers)) == _ROWS:
         return 0, told
     connection.execute(delete(tags).where(tags.c.message_id.in_(numbers)))
-    connection.execute(delete(holdings).where(holdings.c.message_id.in_(numbers)))
+    for table in (holdings, hold_orders):
+        connection.execute(delete(table).where(table.c.message_id.in_(numbers)))
     connection.execute(delete(messages).where(messages.c.id.in_(numbers)))
     return len(numbers), told
 

@@ -263,4 +263,6 @@ class Tracing:
     def _tell(self, line: Line, type_: str, root: str, recipient: str, detail: Mapping[str, Any]) -> None:
         words = f"{line.at // _SECOND} {line.text} {recipient}"
         at = details.moment(line, str(detail.get("queue_id", root)), detail.get("delay"))
+        if type_ == "released":  # where only its second is known: deliveries in that second came after it
+            at = line.at
         self.told.append(Told(root, type_, recipient, at, detail, words))

@@ -1,5 +1,1 @@
-"""Messages in Postfix's hold queue: which they are, and why."""
-
-from gatepost_core.store.holding.held import Held, held
-
-__all__ = ["Held", "held"]
+"""Messages in Postfix's hold queue: which (``held``), and what is to be done with them (``orders``)."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -14,6 +13,7 @@ from sqlalchemy import Connection, literal_column, select
 from gatepost_core.domain import MessageRecord
 from gatepost_core.store import messages as records
 from gatepost_core.store import paging
+from gatepost_core.store.holding.orders import Asked, asked
 from gatepost_core.store.holding.tables import OPEN, holdings
 from gatepost_core.store.paging import Leading, Page, Search, Walk
 from gatepost_core.store.schema import messages
@@ -23,11 +23,12 @@ _COLUMNS: Final = [holdings.c.message_id, holdings.c.since_at, holdings.c.reason
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A message in the hold queue, since when, and why."""
+    """A message in the hold queue, since when, why, and what was asked for of it."""
 
     record: MessageRecord
     since: datetime
     reason: str
+    asked: Asked | None = None
 
 
 def held(connection: Connection, limit: int, cursor: str = "", *, credential: str = "") -> Walk[Held]:
@@ -42,14 +43,12 @@ def _page(connection: Connection, credential: str, limit: int, cursor: str = "")
         rest.append(select(literal_column("1")).where(own).exists())
     search = Search(_COLUMNS, holdings.c.message_id, Leading(holdings.c.message_id, OPEN), tuple(rest))
     found = paging.page(connection, search, limit, cursor, patience=math.inf)
-    known = _records(connection, [row.message_id for row in found.items])
+    numbers = [row.message_id for row in found.items]
+    known = {one.id: one for one in records.of_ids(connection, numbers)}
+    orders = asked(connection, numbers)
     items = [
-        Held(known[row.message_id], row.since_at, row.reason)
+        Held(known[row.message_id], row.since_at, row.reason, orders.get(row.message_id))
         for row in found.items
         if row.message_id in known
     ]
     return Page(items, found.cursor, found.stopped)
-
-
-def _records(connection: Connection, numbers: Iterable[str]) -> dict[str, MessageRecord]:
-    return {one.id: one for one in records.of_ids(connection, numbers)}

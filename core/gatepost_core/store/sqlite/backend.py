@@ -18,6 +18,7 @@ from gatepost_core.settings import StoreSettings
 from gatepost_core.store.backend import Begin, Database
 from gatepost_core.store.sqlite import copies
 from gatepost_core.store.sqlite.counts.returning import Returning
+from gatepost_core.store.sqlite.holding.orders import Holder
 from gatepost_core.store.sqlite.ingesting import Ingester
 from gatepost_core.store.sqlite.keeping import has_webhooks, keeps_for_good
 from gatepost_core.store.sqlite.kept_open import KeptOpen
@@ -68,6 +69,10 @@ class SqliteBackend:
     def returner(self, node: str, counters: Counters) -> Returning:
         """Return what follows a node's events for the counters of limits."""
         return Returning(self._settings.journal, node, counters)
+
+    def holder(self, node: str) -> Holder:
+        """Return a node's orders about held messages."""
+        return Holder(self._settings.journal, node)
 
     def suppressor(self, oldest: timedelta, ends: Mapping[str, timedelta]) -> Suppressor:
         """Return what follows the events."""

@@ -191,6 +191,7 @@ class Taking:
         messages = self._whose({one.event.message for one in new}) if new else {}
         settling = Settling(self._connection)
         here = settling.settle([one for one in new if one.event.message in messages], logged)
+        here = noting.with_names(self._connection, here)
         self._connection.executemany(_EVENT, [self._event(one, messages[one.event.message]) for one in here])
         for one in here:
             event, whose = one.event, messages[one.event.message]

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from gatepost_core.domain.spooled import Event
+from gatepost_core.store.ingest.intake import Noted
 
 _REASON_MOST: Final = 500
 _HELD: Final = (
@@ -21,6 +22,31 @@ _ANY: Final = "SELECT EXISTS (SELECT 1 FROM holdings WHERE ended_at IS NULL)"
 _ENDED: Final = (
     "UPDATE holdings SET ended_at = ?2 WHERE message_id = ?1 AND ended_at IS NULL AND since_at <= ?2"
 )
+
+
+# Of what Postfix's own log tells only that somebody did it.
+_BY_HAND: Final = frozenset(("released", "failed"))
+_ASKED: Final = (
+    "SELECT verb, asked_by FROM hold_orders WHERE message_id = ? AND due_at <= ? AND state <> 'gone'"
+)
+_VERBS: Final = {"released": "release", "failed": "drop"}
+
+
+def with_names(connection: sqlite3.Connection, told: Iterable[Noted]) -> list[Noted]:
+    """Return events with who asked for what they tell: that a message was released, or removed by hand."""
+    return [_with_name(connection, one) if one.event.type in _BY_HAND else one for one in told]
+
+
+def _with_name(connection: sqlite3.Connection, one: Noted) -> Noted:
+    event = one.event
+    if event.recipient:
+        return one
+    until = f"{event.at[:19]}.999999"  # of many a log only the second is known
+    row = connection.execute(_ASKED, (event.message, until)).fetchone()
+    if row is None or row[0] != _VERBS[event.type]:
+        return one
+    detail = json.loads(event.detail) | {"by": row[1]}
+    return Noted(one.id, event._replace(detail=json.dumps(detail, ensure_ascii=False, separators=(",", ":"))))
 
 
 def note(connection: sqlite3.Connection, node: int, events: Iterable[Event]) -> None:

@@ -1,0 +1,75 @@
+"""Whether a held message may be sent now: what was judged when it came may be otherwise by then. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, NamedTuple, Protocol
+
+from gatepost_core.domain import Credential, Pass, stamp
+from gatepost_core.domain.logins import judge
+from gatepost_core.domain.outcomes import HoldOrder, HoldState
+from gatepost_core.domain.suppressing import Suppression, in_force, keys
+
+_AT_ONCE: Final = 100
+
+
+class Directory(Protocol):
+    """What is read of the store: ``gatepost_core.store.sqlite.reader.Reader``."""
+
+    def credential(self, username: str) -> Credential | None:
+        """Return a credential as it is now."""
+        ...
+
+    def suppressions(self, account_id: int, credential: str, keys: Sequence[str]) -> Sequence[Suppression]:
+        """Return what an account has of addresses, for mail of a credential whatever its tags."""
+        ...
+
+    def suppressed_by_tag(
+        self, account_id: int, credential: str, tags: Sequence[str], keys: Sequence[str]
+    ) -> Sequence[Suppression]:
+        """Return what an account has of addresses for a credential's mail with one of these tags."""
+        ...
+
+
+class Carried(NamedTuple):
+    """An order, and what came of it; None where it is tried again. ``text``: why."""
+
+    order: HoldOrder
+    state: HoldState | None
+    text: str
+
+
+def objection(directory: Directory, order: HoldOrder, now: datetime) -> str:
+    """Return why a message may not be sent, in words; '' where it may. Raises StoreUnavailable."""
+    credential = directory.credential(order.username)
+    if credential is None or credential.id != order.credential_id:
+        return f"credential {order.username} does not exist any more"
+    judged = judge(credential, order.username, now)
+    if not isinstance(judged, Pass):
+        return f"{judged.reason}: {order.username}"
+    for at in range(0, len(order.recipients), _AT_ONCE):
+        found = _suppressed(directory, credential, order, order.recipients[at : at + _AT_ONCE], now)
+        if found:
+            return found
+    return ""
+
+
+def _suppressed(
+    directory: Directory, credential: Credential, order: HoldOrder, recipients: Sequence[str], now: datetime
+) -> str:
+    """Say which of these recipients is suppressed: nobody can be taken out of a queued message."""
+    by_recipient = {recipient: keys(recipient) for recipient in recipients}
+    names = list(dict.fromkeys(key for own in by_recipient.values() for key in own))
+    found = list(directory.suppressions(credential.account_id, credential.username, names))
+    if order.tags:
+        found += directory.suppressed_by_tag(credential.account_id, credential.username, order.tags, names)
+    if not found:
+        return ""
+    for recipient, own in by_recipient.items():
+        those = [one for one in found if one.address in own]
+        standing = in_force(those, now, transactional=credential.options.transactional)
+        if standing is not None:
+            since, reason = stamp(standing.since), standing.reason.value
+            return f"<{recipient}> is suppressed since {since}, reason {reason}"
+    return ""

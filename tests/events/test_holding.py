@@ -1,0 +1,243 @@
+"""What is asked for of held messages is carried out by their own node: once, later, or not at all with a reason."""
+
+from __future__ import annotations
+
+import socket
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from gatepost_core.domain import Credential, MessageRecord, State, StoreError, StoreUnavailable
+from gatepost_core.domain.suppressing import Reason, Suppression
+from gatepost_core.serving.asking import NoAnswer
+from gatepost_core.store.holding import orders
+from gatepost_events.holding import helper, verbs
+from gatepost_events.holding.releasing import Helper, Releasing
+from gatepost_events.holding.verbs import Answer, Order, Result, Verb
+from tests.core.ingest.test_holding import held_by_us
+from tests.core.ingest.world import NOON, RECORD, World, accepted, numbered
+from tests.core.making import credential
+
+ANNA, BEN = "anna@one.example.net", "ben@two.example.net"
+
+
+class Directory:
+    """One credential, and whom its account has suppressed."""
+
+    def __init__(self) -> None:
+        self.known: Credential | None = credential(id=RECORD.credential_id, username=RECORD.username)
+        self.suppressed: list[Suppression] = []
+
+    def credential(self, username: str) -> Credential | None:
+        assert username == RECORD.username
+        return self.known
+
+    def suppressions(self, account_id: int, credential: str, keys: object) -> list[Suppression]:
+        del account_id, credential, keys
+        return [one for one in self.suppressed if not one.tag]
+
+    def suppressed_by_tag(
+        self, account_id: int, credential: str, tags: object, keys: object
+    ) -> list[Suppression]:
+        del account_id, credential, tags, keys
+        return [one for one in self.suppressed if one.tag]
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class Node:
+    """A node with held messages, and a helper that answers as it is told."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.directory = Directory()
+        self.answers: list[Answer | NoAnswer] = []
+        self.asked: list[Order] = []
+        self.releasing = self.of("node")
+
+    def of(self, name: str) -> Releasing:
+        return Releasing(
+            self.world.backend.holder(name), self.directory, self._answer, lambda: self.world.now
+        )
+
+    def _answer(self, order: Order) -> Answer:
+        self.asked.append(order)
+        answer = self.answers.pop(0) if self.answers else Answer(Result.DONE)
+        if isinstance(answer, NoAnswer):
+            raise answer
+        return answer
+
+    def held(self, number: int = 1) -> MessageRecord:
+        record = numbered(number, recipients=(ANNA, BEN))
+        self.world.write(accepted(record), held_by_us(record))
+        self.world.take()
+        return record
+
+    def ask(self, record: MessageRecord, verb: str = "release") -> None:
+        with self.world.backend.journal(write=True) as connection:
+            orders.ask(connection, record.id, verb, "root", self.world.now)
+
+    def found(self, record: MessageRecord) -> tuple[str, str]:
+        with self.world.backend.journal() as connection:
+            one = orders.asked(connection, [record.id])[record.id]
+        return one.state, one.note
+
+
+@pytest.fixture
+def node(world: World) -> Iterator[Node]:
+    world.now = NOON + timedelta(minutes=1)
+    made = Node(world)
+    yield made
+    made.releasing.close()
+
+
+def test_an_order_is_carried_out_once_by_the_message_s_own_node(node: Node) -> None:
+    record = node.held()
+    node.ask(record)
+    other = node.of("other")
+    assert other.step() == []
+    other.close()
+    assert [one.state for one in node.releasing.step()] == ["done"]
+    assert node.releasing.step() == []
+    assert node.asked == [Order(Verb.RELEASE, record.queue_id)]
+    assert node.found(record) == ("done", "")
+
+
+def test_what_is_not_held_cannot_be_released(node: Node) -> None:
+    record = numbered(1)
+    node.world.write(accepted(record))
+    node.world.take()
+    with pytest.raises(StoreError, match="is not held; its status is accepted"):
+        node.ask(record)
+
+
+@pytest.mark.parametrize(
+    ("state", "changes", "reason"),
+    [
+        ("gone", None, "credential gpx does not exist any more"),
+        ("anew", {"id": 99}, "credential gpx does not exist any more"),
+        ("disabled", {"state": State.DISABLED}, "credential disabled: gpx"),
+        ("expired", {"expires_at": NOON}, "credential expired: gpx"),
+    ],
+)
+def test_whose_credential_may_not_send_any_more_stays_held(
+    node: Node, state: str, changes: dict[str, object] | None, reason: str
+) -> None:
+    del state
+    record = node.held()
+    known = node.directory.known
+    assert known is not None
+    node.directory.known = None if changes is None else replace(known, **changes)  # type: ignore[arg-type]
+    node.ask(record)
+    node.releasing.step()
+    assert (node.found(record), node.asked) == (("stays", reason), [])
+    node.ask(record, "drop")
+    node.releasing.step()
+    assert (node.found(record), len(node.asked)) == (("done", ""), 1)
+
+
+@pytest.mark.parametrize("tag", ["", "a"])
+def test_a_message_with_a_recipient_who_is_suppressed_by_now_stays_held_and_names_him(
+    node: Node, tag: str
+) -> None:
+    record = node.held()
+    node.directory.suppressed = [Suppression(3, BEN, Reason.BOUNCE, NOON, tag=tag)]
+    node.ask(record)
+    node.releasing.step()
+    state, note = node.found(record)
+    assert (state, node.asked) == ("stays", [])
+    assert note == f"<{BEN}> is suppressed since 2026-11-27T12:00:00Z, reason bounce"
+
+
+def test_what_cannot_be_done_is_tried_again_and_hinders_no_other_order(node: Node) -> None:
+    first, second = node.held(1), node.held(2)
+    node.ask(first)
+    node.ask(second)
+    node.answers = [NoAnswer("nobody listens")]
+    assert [one.state for one in node.releasing.step()] == [None, "done"]
+    assert node.found(first) == ("open", "nobody listens")
+    assert node.releasing.step() == []
+    node.world.now += timedelta(seconds=6)
+    node.answers = [Answer(Result.FAILED, "postsuper ended with status 1")]
+    node.releasing.step()
+    assert node.found(first) == ("open", "postsuper ended with status 1")
+    node.world.now += timedelta(seconds=6)
+    # It had been done, and the answer was lost.
+    node.answers = [Answer(Result.ABSENT, "it is in no queue")]
+    node.releasing.step()
+    assert node.found(first) == ("done", "")
+
+
+def test_what_is_not_in_the_hold_queue_any_more_is_told_so(node: Node) -> None:
+    record = node.held()
+    node.ask(record)
+    node.answers = [Answer(Result.ABSENT, "it is in the deferred queue")]
+    node.releasing.step()
+    assert node.found(record) == ("gone", "it is in the deferred queue")
+
+
+@pytest.mark.parametrize(
+    ("line", "order"),
+    [
+        (b"release 4jc55B3rFXzLKxN", Order(Verb.RELEASE, "4jc55B3rFXzLKxN")),
+        (b"drop 0123456789", Order(Verb.DROP, "0123456789")),
+        (b"ping", Order(Verb.PING)),
+    ],
+)
+def test_orders_are_read_as_they_are_written(line: bytes, order: Order) -> None:
+    assert verbs.read_order(line) == order
+    assert verbs.write_order(order) == line + b"\n"
+
+
+def test_an_answer_is_one_line_of_ascii_whatever_postfix_said() -> None:
+    line = verbs.write_answer(Answer(Result.FAILED, "a\nb\0 ü" + "x" * 10_000))
+    assert line.count(b"\n") == 1
+    assert len(line) < verbs.ANSWER_MOST
+    assert verbs.read_answer(line.rstrip()).result is Result.FAILED
+
+
+def answering(line: bytes) -> Callable[[socket.socket], None]:
+    def serve(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(100)
+            connection.sendall(line)
+
+    return serve
+
+
+@pytest.mark.parametrize("line", [b"sure\n", b"\n", b"\xff\n", b"x" * 5_000, b""])
+def test_an_answer_that_is_not_understood_is_none(tmp_path: object, line: bytes) -> None:
+    path = f"{tmp_path}/s"
+    with closing(socket.socket(socket.AF_UNIX)) as listener:
+        listener.bind(path)
+        listener.listen()
+        thread = threading.Thread(target=answering(line), args=(listener,))
+        thread.start()
+        with pytest.raises(NoAnswer):
+            Helper(f"unix:{path}")(Order(Verb.RELEASE, "4jc55B3rFXzLKxN"))
+        thread.join()
+
+
+def test_whoever_says_nothing_is_not_waited_for() -> None:
+    here, there = socket.socketpair()
+    with here, there, pytest.raises(TimeoutError):
+        there.sendall(b"release 4jc55B3rFXz")
+        helper.serve(here, lambda order: pytest.fail(str(order)), seconds=0.05)
+
+
+def test_a_journal_that_cannot_be_read_is_a_fault_that_passes(node: Node) -> None:
+    record = node.held()
+    node.ask(record)
+    with closing(sqlite3.connect(node.world.journal)) as other:
+        other.execute("ALTER TABLE hold_orders RENAME TO away")
+        with pytest.raises(StoreUnavailable):
+            node.releasing.step()
+        other.execute("ALTER TABLE away RENAME TO hold_orders")
+    assert [one.state for one in node.releasing.step()] == ["done"]
