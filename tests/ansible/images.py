@@ -242,3 +242,12 @@ def archive(files: dict[str, bytes], *, mode: int = 0o644) -> bytes:
             entry.size, entry.mode, entry.mtime = len(data), mode, int(time.time())
             tar.addfile(entry, io.BytesIO(data))
     return buffer.getvalue()
+
+
+def only_file(tar: bytes) -> bytes:
+    """The content of a tar's only file."""
+    with tarfile.open(fileobj=io.BytesIO(tar)) as opened:
+        (entry,) = opened.getmembers()
+        file = opened.extractfile(entry)
+        assert file is not None, entry.name
+        return file.read()
