@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import syslog
 
 
 def caller() -> str:
@@ -14,3 +15,9 @@ def caller() -> str:
         name = f"user id {os.getuid()}"
     behalf = os.environ.get("SUDO_USER", "")
     return f"{name}, for {behalf[:64]}" if behalf and name == "root" else name
+
+
+def noted(text: str) -> None:
+    """Write to the system's log what was done."""
+    syslog.openlog("gatepost", 0, syslog.LOG_AUTHPRIV)
+    syslog.syslog(syslog.LOG_NOTICE, text)

@@ -16,8 +16,16 @@ import click
 
 from gatepost_cli import connecting, credential_login, credential_options, domain_walls, limit, values
 from gatepost_cli import credential_fields as fields
+from gatepost_cli.caller import caller, noted
 from gatepost_cli.complete import account_names
-from gatepost_cli.credential_view import credential_data, credential_facts, credential_table, own_use
+from gatepost_cli.credential_view import (
+    credential_data,
+    credential_facts,
+    credential_table,
+    own_use,
+    suspension_data,
+    suspension_text,
+)
 from gatepost_cli.group import Group
 from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import emit, facts, note, stamp
@@ -36,10 +44,11 @@ from gatepost_core.domain import (
 from gatepost_core.domain.logins import standing
 from gatepost_core.keys.passwords import derive, new_password, new_username
 from gatepost_core.store import credentials, domains
+from gatepost_core.store.credentials import suspensions
 from gatepost_core.store.ingest import usage
 
 _LABEL = 255
-_STATES = (*(state.value for state in State), "expired")
+_STATES = (*(state.value for state in State), "suspended", "expired")
 
 
 @click.group(cls=Group, help=NOUNS["credential"].help)
@@ -134,7 +143,11 @@ def add(  # noqa: PLR0913, PLR0917 - a credential is what it is made of
 @command.command("list")
 @click.option("--account", metavar="ACCOUNT", shell_complete=account_names, help="Only this account's.")
 @click.option("--label", metavar="TEXT", help="Only those whose label holds this text, in any case.")
-@click.option("--state", type=click.Choice(_STATES), help="Only those; expired: whose time is over.")
+@click.option(
+    "--state",
+    type=click.Choice(_STATES),
+    help="Only those; suspended: disabled by itself, see docs/suspension.md; expired: whose time is over.",
+)
 @json_option
 @pass_session
 def list_(session: CliSession, account: str | None, label: str | None, state: str | None) -> None:
@@ -153,7 +166,12 @@ def _wanted(credential: Credential, label: str | None, state: str | None, now: d
     """Say whether a credential is one of those that are looked for."""
     if label is not None and label.casefold() not in credential.label.casefold():
         return False
-    return state is None or state == standing(credential, now)
+    return state is None or state in (standing(credential, now), _of_two_kinds(credential))
+
+
+def _of_two_kinds(credential: Credential) -> str:
+    """Return what a suspended credential is as well: disabled."""
+    return credential.state.value if credential.suspension is not None else ""
 
 
 @command.command("show")
@@ -161,8 +179,8 @@ def _wanted(credential: Credential, label: str | None, state: str | None, now: d
 @json_option
 @pass_session
 def show(session: CliSession, user: str) -> None:
-    """Show one credential, its senders and its features."""
-    _show(session, user)
+    """Show one credential, its senders and its features, and when it was warned or suspended."""
+    _show(session, user, whole=True)
 
 
 @command.command("set")
@@ -263,8 +281,23 @@ def disable(session: CliSession, user: str) -> None:
 @json_option
 @pass_session
 def enable(session: CliSession, user: str) -> None:
-    """Let a disabled credential be used again."""
-    _set_state(session, user, State.ACTIVE)
+    """Let a credential be used again that was disabled, or suspended.
+
+    A suspension is lifted, which is noted with who did it; warnings are over, too. What is counted of the
+    credential begins anew.
+    """
+    by = caller()
+    with session.directory(write=True) as connection:
+        credential = credentials.get(connection, user)
+        lifted = suspensions.lift(connection, credential, session.now, by)
+        credentials.change(connection, user, state=State.ACTIVE)
+    for one in lifted:
+        noted(
+            f"credential {user}, {one.action.value} at {stamp(one.at)} for {one.cause.value}, lifted by {by}"
+        )
+    data = {"username": user, "state": State.ACTIVE.value, "lifted": [suspension_data(one) for one in lifted]}
+    said = "".join(f"\nLifted: {suspension_text(one)}." for one in lifted)
+    emit(session, data, f"Credential {user} is {State.ACTIVE.value}.{said}")
 
 
 @command.command("rotate")
@@ -357,15 +390,17 @@ def _set_state(session: CliSession, user: str, state: State) -> None:
     emit(session, data, f"Credential {user} is {state.value}.")
 
 
-def _show(session: CliSession, user: str) -> None:
+def _show(session: CliSession, user: str, *, whole: bool = False) -> None:
     with session.directory() as connection:
         credential = credentials.get(connection, user)
+        past = suspensions.history(connection, credential)
     with session.journal() as connection:
         use = own_use(credential, usage.of(connection, credential.id))
     emit(
         session,
-        credential_data(credential, use, session.now),
-        credential_facts(credential, use, session.now),
+        credential_data(credential, use, session.now)
+        | ({"suspensions": [*map(suspension_data, past)]} if whole else {}),
+        credential_facts(credential, use, session.now, past),
     )
 
 

@@ -11,6 +11,7 @@ from gatepost_cli.output import Table, facts, stamp
 from gatepost_core.domain import CATALOGUE, Credential, FeatureValue, FeatureValues, in_force
 from gatepost_core.domain.features import SETTABLE
 from gatepost_core.domain.limits import Limit
+from gatepost_core.domain.limits.suspending import Suspension
 from gatepost_core.domain.logins import over, standing
 from gatepost_core.store.ingest.usage import Usage
 
@@ -32,6 +33,7 @@ def credential_data(credential: Credential, used: Usage | None, now: datetime) -
         "senders": list(credential.rules.senders),
         "networks": list(credential.rules.networks),
         "limits": None if (own := credential.allowance.own) is None else [str(one) for one in own],
+        "suspension": None if (why := credential.suspension) is None else suspension_data(why),
         "source": credential.source.value,
         **credential_options.data(credential.options),
         "created_at": stamp(credential.created_at),
@@ -54,8 +56,10 @@ def credential_table(rows: Iterable[tuple[Credential, Usage | None]], now: datet
 OPEN = "any of its account's, or that nobody registered"
 
 
-def credential_facts(credential: Credential, used: Usage | None, now: datetime) -> Table:
-    """Return one credential, a row for each of its fields."""
+def credential_facts(
+    credential: Credential, used: Usage | None, now: datetime, past: Iterable[Suspension] = ()
+) -> Table:
+    """Return one credential, a row for each of its fields; ``past``: its warnings and suspensions."""
     return facts(
         [
             *zip(_COLUMNS, _row(credential, used, now), strict=True),
@@ -64,6 +68,7 @@ def credential_facts(credential: Credential, used: Usage | None, now: datetime) 
             ("senders", ", ".join(credential.rules.senders) or OPEN),
             ("networks", ", ".join(credential.rules.networks) or "any"),
             ("limits", limits_text(credential.allowance.own, "credential")),
+            *((one.action.value, suspension_text(one)) for one in past),
             ("source", credential.source.value),
             *credential_options.facts(credential.options),
         ]
@@ -75,6 +80,18 @@ def limits_text(own: tuple[Limit, ...] | None, setting: str) -> str:
     if own is None:
         return f"what limits.{setting} says"
     return ", ".join(map(str, own)) or "none"
+
+
+def suspension_data(one: Suspension) -> dict[str, Any]:
+    """Return a warning or suspension as plain values."""
+    lifted = {"lifted_at": stamp(one.lifted_at), "lifted_by": one.lifted_by or None}
+    return {"at": stamp(one.at), **one.detail(), "why": str(one), "message": one.message, **lifted}
+
+
+def suspension_text(one: Suspension) -> str:
+    """Return a warning or suspension for people."""
+    lifted = f"; lifted at {stamp(one.lifted_at)} by {one.lifted_by}" if one.lifted_at else ""
+    return f"at {stamp(one.at)}: {one}{lifted}"
 
 
 def own_use(credential: Credential, use: Usage | None) -> Usage | None:
@@ -97,12 +114,17 @@ def _row(credential: Credential, used: Usage | None, now: datetime) -> tuple[str
         credential.username,
         credential.account,
         credential.label,
-        standing(credential, now),
+        _standing(credential, now),
         credential.mode.value,
         features_text(in_force(credential.features)),
         stamp(credential.created_at) or "",
         (stamp(used.at) or "") if used else "never",
     )
+
+
+def _standing(credential: Credential, now: datetime) -> str:
+    why = credential.suspension
+    return standing(credential, now) + (f": {why.cause.value}" if why is not None else "")
 
 
 def _plain(value: FeatureValue) -> Any:

@@ -6,13 +6,12 @@ A reset is noted with the counters, and goes to the system's log.
 
 from __future__ import annotations
 
-import syslog
 from collections.abc import Iterator
 
 import click
 
 from gatepost_cli import limit_view
-from gatepost_cli.caller import caller
+from gatepost_cli.caller import caller, noted
 from gatepost_cli.complete import account_names, credential_names
 from gatepost_cli.group import Group
 from gatepost_cli.nouns import NOUNS
@@ -65,8 +64,7 @@ def reset(session: CliSession, user: str | None, account: str | None) -> None:
     with limit_view.counters(session) as opened:
         had = opened.reset(key, by)
         before = opened.resets(key)
-    syslog.openlog("gatepost", 0, syslog.LOG_AUTHPRIV)
-    syslog.syslog(syslog.LOG_NOTICE, f"limits of {whose} reset by {by}, {had} counters had something")
+    noted(f"limits of {whose} reset by {by}, {had} counters had something")
     resets = [{"at": moment(one.at), "by": one.by, "counters": one.counters} for one in before]
     emit(
         session,

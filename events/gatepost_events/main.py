@@ -1,9 +1,9 @@
 """gatepost-events: moves what the spool holds into the store, exactly once, and takes orders.
 
 What is wired to what, from settings to socket. One worker: its main thread answers on the order socket, one
-thread takes the spool, one lets go of what is old, one has suppressed whom events suppress, one gives back to
-limits what was not queued, one sends webhooks. A store that cannot be opened does not stop the daemon: what
-was accepted waits in the spool.
+thread takes the spool, one lets go of what is old, one has suppressed whom events suppress, one suspends
+credentials, one gives back to limits what was not queued, one sends webhooks. A store that cannot be opened
+does not stop the daemon: what was accepted waits in the spool.
 """
 
 from __future__ import annotations
@@ -116,7 +116,14 @@ def serve(boot: Boot[EventsSettings]) -> int:
             lambda done: report.carried(done, events.interval),
             report.not_followed,
         )
-        with ingesting, retention, suppressing, returning, releasing, webhooks:
+        suspending = Following(
+            store.suspender(node, settings.suspension.thresholds),
+            "suspension",
+            "for whom they suspend",
+            report.suspended,
+            report.not_followed,
+        )
+        with ingesting, retention, suppressing, suspending, returning, releasing, webhooks:
             LineServer(
                 boot.listener,
                 lambda peer: OrderSession(making.make, report_order, peers.refusal(peer)),

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from gatepost_core.domain.orders import Answer, CredentialOrder, Result
 from gatepost_core.serving import log
 from gatepost_core.serving.metrics import Metrics
-from gatepost_core.store.backend import Followed, Took
+from gatepost_core.store.backend import Followed, Judged, Took
 from gatepost_events.holding.judging import Carried
 from gatepost_events.rounds import Round, Segment
 
@@ -50,6 +50,9 @@ class Reporter:
         self._suppressed = metrics.counter("suppressed_total", "Addresses suppressed by events.", ("reason",))
         self._carried = metrics.counter(
             "hold_orders_total", "Orders about held messages, and what came of them.", ("verb", "state")
+        )
+        self._suspended = metrics.counter(
+            "suspended_total", "Credentials warned and suspended.", ("cause", "action")
         )
         self._all_taken = time.monotonic()
         self._fault = self._not_kept = self._log_problem = ""
@@ -156,6 +159,21 @@ class Reporter:
         if done.suppressed:
             return _AFTER_COMMIT
         return 0.0 if done.more else interval
+
+    def suspended(self, done: Judged) -> float:
+        """Note who was warned or suspended; return how long to rest."""
+        for username, one in done.suspensions:
+            self._suspended.labels(one.cause.value, one.action.value).inc()
+            log.now(
+                "warning",
+                f"credential {one.action.value}",
+                user=username,
+                cause=one.cause.value,
+                why=str(one),
+                message_id=one.message,
+                event_id=one.event,
+            )
+        return 0.0 if done.more else _AFTER_COMMIT
 
     def pruned(self, messages: int, events: int) -> None:
         """Note what was let go of."""

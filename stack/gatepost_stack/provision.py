@@ -137,15 +137,16 @@ class Provision:
         expires_at: datetime | None = None,
         mode: Mode = Mode.LIVE,
         username: str = "",
+        account: str = ACCOUNT,
     ) -> ClientLogin:
-        """Make a credential of the account ``demo`` and return its login."""
+        """Make a credential, of the account ``demo`` unless another is named, and return its login."""
         if self._keys is None:
             self._keys = keyring.Keyring.load(self._settings.keys.directory)
         login = ClientLogin(username or passwords.new_username(), passwords.new_password())
         with self._directory() as connection:
             credentials.add(
                 connection,
-                account=ACCOUNT,
+                account=account,
                 username=login.username,
                 derived=passwords.derive(self._keys, login.password),
                 now=datetime.now(UTC),

@@ -1,4 +1,4 @@
-"""What is asked for of held messages is carried out by their own node: once, later, or not at all with a reason."""
+"""What is asked for of held messages their own node carries out: once, later, or not at all with a reason."""
 
 from __future__ import annotations
 
@@ -227,9 +227,10 @@ def test_an_answer_that_is_not_understood_is_none(tmp_path: object, line: bytes)
 
 def test_whoever_says_nothing_is_not_waited_for() -> None:
     here, there = socket.socketpair()
-    with here, there, pytest.raises(TimeoutError):
+    with here, there:
         there.sendall(b"release 4jc55B3rFXz")
-        helper.serve(here, lambda order: pytest.fail(str(order)), seconds=0.05)
+        with pytest.raises(TimeoutError):
+            helper.serve(here, lambda order: pytest.fail(str(order)), seconds=0.05)
 
 
 def test_a_journal_that_cannot_be_read_is_a_fault_that_passes(node: Node) -> None:

@@ -81,7 +81,7 @@ options:
     type: list
     elements: str
   enabled:
-    description: Whether it may be used.
+    description: Whether it may be used. One that Gatepost has suspended stays so, with a warning.
     type: bool
   rotate:
     description: Make a new password for a credential that is there already.
@@ -284,6 +284,10 @@ class Run:
         return after
 
     def _enable(self, credential: dict[str, Any]) -> dict[str, Any]:
+        if self.given["enabled"] and credential.get("suspension"):
+            why = credential["suspension"]["why"]
+            self.module.warn(f"{credential['username']} is suspended, and stays so: {why}")
+            return credential
         wanted = {True: "active", False: "disabled", None: credential["state"]}[self.given["enabled"]]
         if wanted == credential["state"]:
             return credential

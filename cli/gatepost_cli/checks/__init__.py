@@ -38,17 +38,8 @@ def _named(*checks: Check) -> dict[str, Check]:
 CHECKS: dict[str, Check] = {
     **_named(disk, clock, release, store, keys, walls, backends, clients, daemons, spool, mail_log, webhooks),
     **SOCKETS,
-    **_named(
-        postfix,
-        postfix_main_cf,
-        postfix_master_cf,
-        postfix_shared,
-        tls_certificate,
-        ports,
-        dns,
-        outgoing,
-        probe,
-    ),
+    **_named(postfix, postfix_main_cf, postfix_master_cf, postfix_shared, tls_certificate),
+    **_named(ports, dns, outgoing, probe),
 }
 
 __all__ = ["CHECKS", "Check", "Context", "Finding"]

@@ -148,15 +148,10 @@ def _rules(directory: _Directory) -> Iterator[Finding]:
 
 def _sent(directory: _Directory, connection: Connection, since: datetime) -> Iterator[Finding]:
     """Yield which credentials sent in the name of which others, and how often."""
-    columns = messages.c
-    query = (
-        select(columns.credential_id, columns.username, columns.sender, columns.header_from, columns.skipped)
-        .where(columns.created_at >= since)
-        .order_by(columns.id.desc())
-        .limit(_MESSAGES_MOST)
-    )
+    names = "credential_id", "username", "sender", "header_from", "skipped"
+    query = select(*(messages.c[name] for name in names)).where(messages.c.created_at >= since)
     counted: Counter[tuple[_Login, Wall]] = Counter()
-    for row in connection.execute(query):
+    for row in connection.execute(query.order_by(messages.c.id.desc()).limit(_MESSAGES_MOST)):
         login = directory.login(row.credential_id)
         if login is not None and login.username == row.username:  # ids of removed ones are given anew
             used = _used(directory, login, [row.sender, *row.header_from.split(", ")], row.skipped)

@@ -63,6 +63,12 @@ def judge(
     if source is not None and credential.source is not source:
         owner = credential.source.value
         return _refusal(f"Credential {username} is one of {owner}", f"the credential belongs to {owner}")
+    if credential.state is not State.ACTIVE and (suspension := credential.suspension) is not None:
+        return _refusal(
+            f"Credential {username} is suspended since {stamp(suspension.at)}: {suspension}; ask your mail "
+            "administrator",
+            f"credential suspended ({suspension.cause.value})",
+        )
     if credential.state is not State.ACTIVE:
         return _refusal(
             f"Credential {username} is disabled; ask your mail administrator", "credential disabled"
@@ -91,7 +97,9 @@ def over(ends: datetime | None, now: datetime) -> bool:
 
 
 def standing(credential: Credential, now: datetime) -> str:
-    """Return in a word how a credential stands, for people: active, disabled or expired."""
+    """Return in a word how a credential stands, for people: active, disabled, suspended or expired."""
+    if credential.suspension is not None:
+        return "suspended"
     return "expired" if over(credential.expires_at, now) else credential.state.value
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from gatepost_core.domain.features import FeatureValues
 from gatepost_core.domain.limits import Allowance, Limit
+from gatepost_core.domain.limits.suspending import Suspension
 from gatepost_core.domain.options import Options
 
 
@@ -116,6 +117,7 @@ class Credential:
     """An SMTP login: who it belongs to, whether it may be used, and what it asks for.
 
     ``image_quota`` is its account's; ``allowance`` how much it may send, with what its account may.
+    ``suspension``: why it was disabled by itself; None where somebody did it, or it is active.
     """
 
     id: int
@@ -135,6 +137,7 @@ class Credential:
     mode: Mode = Mode.LIVE
     image_quota: int | None = None
     allowance: Allowance = field(default_factory=Allowance)
+    suspension: Suspension | None = None
 
 
 @dataclass(frozen=True, slots=True)

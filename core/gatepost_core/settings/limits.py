@@ -1,15 +1,19 @@
-"""Section of limits: those of who has none of its own, what is answered, and where is counted."""
+"""Sections of limits, and of suspension: when a credential is warned, and disabled."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from gatepost_core.domain.limits import Defaults, limits
+from gatepost_core.domain.limits.suspending import Cause, Threshold, Thresholds
 from gatepost_core.domain.limits.windows import DEFAULT_ZONE, time_zone
 from gatepost_core.settings.base import Section
+
+Percent = Annotated[float, Field(ge=0, le=100)]
 
 
 class LimitsSettings(Section):
@@ -62,3 +66,61 @@ class LimitsSettings(Section):
     def for_good(self) -> bool:
         """Whether what is over a limit is refused for good."""
         return self.reply == "550"
+
+
+class SuspensionSettings(Section):
+    """When a credential is warned, and then suspended: disabled, until somebody enables it again.
+
+    Shares count over a window, of the recipients of its live messages. All is off by default.
+    """
+
+    window_hours: Annotated[int, Field(ge=1, le=168)] = Field(
+        default=24, description="Hours that shares are counted over."
+    )
+    least: Annotated[int, Field(ge=1)] = Field(
+        default=1_000,
+        description="Recipients that a credential must have in that time before its shares say anything.",
+    )
+    bounces_warn: Percent = Field(
+        default=0,
+        description="Per cent of recipients whose mailbox is not there, above which a credential is warned "
+        "of: log, event and webhook. 0: never. 4 is what large providers warn at.",
+    )
+    bounces_suspend: Percent = Field(
+        default=0, description="The same, above which it is suspended. 0: never. 8 is usual."
+    )
+    complaints_warn: Percent = Field(
+        default=0,
+        description="Per cent of recipients who complained, with a proof (docs/bounces.md), above which a "
+        "credential is warned of. 0: never. Gmail and Yahoo ask to stay below 0.1.",
+    )
+    complaints_suspend: Percent = Field(
+        default=0,
+        description="The same, above which it is suspended. 0: never. Gmail and Yahoo block from 0.3 on.",
+    )
+    new_recipients_warn: Annotated[int, Field(ge=0)] = Field(
+        default=0,
+        description="Recipients in an hour to whom the account had not written before, above which a "
+        "credential is warned of, whose password may have been stolen. 0: never.",
+    )
+    new_recipients_suspend: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="The same, above which it is suspended. 0: never."
+    )
+
+    @model_validator(mode="after")
+    def _warns_first(self) -> Self:
+        for name in ("bounces", "complaints", "new_recipients"):
+            warn, suspend = getattr(self, f"{name}_warn"), getattr(self, f"{name}_suspend")
+            if suspend and warn > suspend:
+                raise ValueError(f"{name}_warn = {warn:g} is above {name}_suspend = {suspend:g}")
+        return self
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """Return all of it as a value."""
+        of = {
+            Cause.BOUNCES: Threshold(self.bounces_warn, self.bounces_suspend),
+            Cause.COMPLAINTS: Threshold(self.complaints_warn, self.complaints_suspend),
+            Cause.NEW_RECIPIENTS: Threshold(self.new_recipients_warn, self.new_recipients_suspend),
+        }
+        return Thresholds(timedelta(hours=self.window_hours), self.least, of)

@@ -20,7 +20,7 @@ from gatepost_core.settings.daemons import (
 from gatepost_core.settings.doctor import DoctorSettings
 from gatepost_core.settings.external import LdapSettings, PamSettings
 from gatepost_core.settings.hold import HoldSettings
-from gatepost_core.settings.limits import LimitsSettings
+from gatepost_core.settings.limits import LimitsSettings, SuspensionSettings
 from gatepost_core.settings.mail import (
     ClientsSettings,
     DkimSettings,
@@ -48,6 +48,7 @@ class Settings(Section):
     accounts: AccountsSettings = Field(default_factory=AccountsSettings)
     limits: LimitsSettings = Field(default_factory=LimitsSettings)
     hold: HoldSettings = Field(default_factory=HoldSettings)
+    suspension: SuspensionSettings = Field(default_factory=SuspensionSettings)
     keys: KeysSettings = Field(default_factory=KeysSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     sasl: SaslSettings = Field(default_factory=SaslSettings)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # settings are told without SQLAlchemy, which takes a tenth o
     from sqlalchemy import Connection
 
     from gatepost_core.domain.limits import Counters
+    from gatepost_core.domain.limits.suspending import Suspension, Thresholds
     from gatepost_core.domain.outcomes import HoldOrder, HoldState, Logged
     from gatepost_core.domain.suppressing import Suppression
     from gatepost_core.spool import Batch
@@ -127,6 +128,28 @@ class Suppressor(Protocol):
         ...
 
 
+class Judged(Protocol):
+    """What one step of a suspender did: user names with it, and whether there is more to look at."""
+
+    @property
+    def suspensions(self) -> Sequence[tuple[str, Suspension]]: ...  # noqa: D102 - told above
+
+    @property
+    def more(self) -> bool: ...  # noqa: D102
+
+
+class Suspender(Protocol):
+    """The way from the journal's events to suspensions of credentials, for one thread."""
+
+    def step(self) -> Judged:
+        """Count what is new, judge whom it is about, and tell of it. Raises StoreUnavailable."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what it has open."""
+        ...
+
+
 class Returner(Protocol):
     """Gives back to limits what messages took that turned out not to be queued. For one thread."""
 
@@ -216,6 +239,10 @@ class Backend(Protocol):
         ``oldest``: of reports, how long before them their message may have been accepted; ``ends``: after how
         long what events suppress ends, by reason.
         """
+        ...
+
+    def suspender(self, node: str, thresholds: Thresholds) -> Suspender:
+        """Return what warns and suspends credentials, and tells of it as a node. Nothing is open yet."""
         ...
 
     def keeper(self) -> Keeper:

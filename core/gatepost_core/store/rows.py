@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from gatepost_core.domain.errors import StoreUnavailable
 from gatepost_core.domain.features import FeatureValue
 from gatepost_core.domain.limits import Allowance, Limit, LimitError, limits
+from gatepost_core.domain.limits.suspending import Action, Cause, Suspension
 from gatepost_core.domain.model import (
     Credential,
     DkimKey,
@@ -35,8 +36,8 @@ class Row(Protocol):
         ...
 
 
-def credential(row: Row, secrets: Iterable[Row]) -> Credential:
-    """Return a credential of its row, with the name of its account, and its secrets' rows."""
+def credential(row: Row, secrets: Iterable[Row], suspended: Row | None = None) -> Credential:
+    """Return a credential of its row, with the name of its account, its secrets' rows, its suspension's."""
     rules, imported = row["rules"], row["imported_hash"]
     return Credential(
         id=row["id"],
@@ -61,6 +62,7 @@ def credential(row: Row, secrets: Iterable[Row]) -> Credential:
             time_zone=row["time_zone"] or "",
             since=int(row["account_created_at"].timestamp()),
         ),
+        suspension=None if suspended is None else suspension(suspended),
     )
 
 
@@ -120,6 +122,23 @@ def suppression(row: Row) -> Suppression:
         detail=row["detail"],
         removed_at=row["removed_at"],
         id=row["id"],
+    )
+
+
+def suspension(row: Row) -> Suspension:
+    """Return a warning or suspension of its row."""
+    return Suspension(
+        cause=Cause(row["cause"]),
+        action=Action(row["action"]),
+        at=row["noted_at"],
+        count=row["count"],
+        recipients=row["recipients"],
+        hours=row["hours"],
+        most=row["most"],
+        message=row["message_id"],
+        event=row["event_id"],
+        lifted_at=row["lifted_at"],
+        lifted_by=row["lifted_by"],
     )
 
 

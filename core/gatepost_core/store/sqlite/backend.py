@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from gatepost_core.domain.errors import StoreUnavailable
 from gatepost_core.domain.limits import Counters
+from gatepost_core.domain.limits.suspending import Thresholds
 from gatepost_core.domain.suppressing import Reason, Terms
 from gatepost_core.settings import StoreSettings
 from gatepost_core.store.backend import Begin, Database
@@ -25,6 +26,7 @@ from gatepost_core.store.sqlite.kept_open import KeptOpen
 from gatepost_core.store.sqlite.locate import database_file, home, url_of
 from gatepost_core.store.sqlite.reader import Reader
 from gatepost_core.store.sqlite.suppressing import Suppressor
+from gatepost_core.store.sqlite.suspending.suspender import Suspender
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -78,6 +80,11 @@ class SqliteBackend:
         """Return what follows the events."""
         terms = Terms(oldest, {Reason(name): end for name, end in ends.items()})
         return Suppressor(self._settings.url, self._settings.journal, terms)
+
+    def suspender(self, node: str, thresholds: Thresholds) -> Suspender:
+        """Return what warns and suspends credentials by the events."""
+        journal = self._settings.journal
+        return Suspender(self._settings.url, self.ingester(node), thresholds, journal=journal)
 
     def keeper(self) -> KeptOpen:
         """Return what has the directory open."""

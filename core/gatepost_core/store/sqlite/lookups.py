@@ -19,7 +19,7 @@ import time
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from gatepost_core.domain.model import Claim, Credential, SenderDomain, WallMode
+from gatepost_core.domain.model import Claim, Credential, SenderDomain, State, WallMode
 from gatepost_core.domain.rules import normal_domain
 from gatepost_core.domain.suppressing import Suppression
 from gatepost_core.domain.walls import covering
@@ -40,6 +40,11 @@ _OWNED = (
 )
 _CREDENTIAL = _OWNED.format("credentials", "username")
 _SECRETS = "SELECT * FROM secrets WHERE credential_id = ? ORDER BY id"
+# Asked only of a credential that is disabled.
+_SUSPENSION = (
+    "SELECT * FROM suspensions WHERE credential_id = ? AND action = 'suspended' AND lifted_at IS NULL "
+    "ORDER BY id DESC LIMIT 1"
+)
 _DOMAIN = _OWNED.format("sender_domains", "name")
 _KEYS = "SELECT * FROM dkim_keys WHERE domain_id = ? ORDER BY id"
 _GRANTS = (
@@ -120,7 +125,10 @@ class Lookups:
     def credential(self, username: str) -> Credential | None:
         """Return the credential of that name with its secrets, oldest first."""
         row = self._row(_CREDENTIAL, username)
-        return None if row is None else rows.credential(row, self._rows(_SECRETS, row["id"]))
+        if row is None:
+            return None
+        suspended = None if row["state"] == State.ACTIVE else self._row(_SUSPENSION, row["id"])
+        return rows.credential(row, self._rows(_SECRETS, row["id"]), suspended)
 
     def domain(self, name: str) -> SenderDomain | None:
         """Return the sender domain of that name with its keys, oldest first."""
@@ -233,7 +241,7 @@ class Lookups:
         status = os.fstat(self._log)
         return status.st_size, status.st_mtime_ns, status.st_nlink
 
-    def _row(self, sql: str, key: str) -> rows.Row | None:
+    def _row(self, sql: str, key: str | int) -> rows.Row | None:
         found = self._rows(sql, key)
         return found[0] if found else None
 

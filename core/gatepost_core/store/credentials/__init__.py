@@ -6,12 +6,12 @@ what the cached reader hands to the daemons.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from gatepost_core.domain.errors import Conflict, NotFound, StoreError, shown
@@ -21,6 +21,7 @@ from gatepost_core.domain.model import Credential, Derived, ImportedSecret, Mode
 from gatepost_core.domain.options import Options
 from gatepost_core.store import accounts as account_rows
 from gatepost_core.store import rows
+from gatepost_core.store.credentials import suspensions
 from gatepost_core.store.schema import accounts, credentials, secrets
 
 _SELECT = select(
@@ -171,7 +172,10 @@ def get(connection: Connection, username: str) -> Credential:
 def find(connection: Connection, username: str) -> Credential | None:
     """Return a credential with its secrets, oldest secret first, or None."""
     row = connection.execute(_SELECT.where(credentials.c.username == username)).first()
-    return None if row is None else rows.credential(row._mapping, _secrets(connection, row.id))
+    if row is None:
+        return None
+    suspended = suspensions.standing(connection, _disabled([row])).get(row.id)
+    return rows.credential(row._mapping, _secrets(connection, row.id), suspended)
 
 
 def list_all(connection: Connection, account: str | None = None) -> list[Credential]:
@@ -179,13 +183,23 @@ def list_all(connection: Connection, account: str | None = None) -> list[Credent
     query = _SELECT.order_by(accounts.c.name, credentials.c.id)
     if account is not None:
         query = query.where(credentials.c.account_id == account_rows.get(connection, account).id)
-    return [rows.credential(row._mapping, ()) for row in connection.execute(query)]
+    return _without_secrets(connection, connection.execute(query).all())
 
 
 def labelled(connection: Connection, label: str) -> list[Credential]:
     """Return the credentials with exactly this label, without secrets."""
     found = connection.execute(_SELECT.where(credentials.c.label == label).order_by(credentials.c.id))
-    return [rows.credential(row._mapping, ()) for row in found]
+    return _without_secrets(connection, found.all())
+
+
+def _without_secrets(connection: Connection, found: Sequence[Row[Any]]) -> list[Credential]:
+    suspended = suspensions.standing(connection, _disabled(found))
+    return [rows.credential(row._mapping, (), suspended.get(row.id)) for row in found]
+
+
+def _disabled(found: Iterable[Row[Any]]) -> list[int]:
+    """Return those of which it is asked whether they are suspended."""
+    return [row.id for row in found if row.state != State.ACTIVE.value]
 
 
 def _secrets(connection: Connection, credential_id: int) -> list[rows.Row]:

@@ -1,0 +1,1 @@
+"""From the journal's events to suspensions of credentials, without SQLAlchemy."""

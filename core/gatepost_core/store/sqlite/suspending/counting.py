@@ -1,0 +1,240 @@
+"""What events of the journal count for whom: read, and added to buckets of time.
+
+What is counted and how far that is are one transaction of the journal, so each event counts once. A look at
+earlier messages to a recipient is bounded, whatever others sent there.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+from gatepost_core.domain import ids
+from gatepost_core.domain.limits.suspending import (
+    BUCKET,
+    HOUR,
+    PROOF_BY_DOMAIN,
+    PROOFS,
+    Cause,
+    Counts,
+    Thresholds,
+    bounced,
+    reported,
+)
+from gatepost_core.domain.model import Mode
+from gatepost_core.store.ingest.intake import domain_of, lookup_address
+
+# Events that are looked at in one step, and of them those that may count.
+_LOOKED: Final = 5_000
+_AT_ONCE: Final = 1_000
+_END: Final = "SELECT sequence FROM events WHERE node = ? AND sequence > ? ORDER BY sequence LIMIT 1 OFFSET ?"
+_NEWEST: Final = "SELECT max(sequence) FROM events WHERE node = ?"
+_EVENTS: Final = (
+    "SELECT e.sequence, e.type, e.time, e.message_id, e.recipient, e.credential_id, e.account_id, e.detail, "
+    "m.from_address, m.mode, CASE e.type WHEN 'accepted' THEN json_array_length(m.recipients) ELSE (SELECT "
+    "count(*) FROM (SELECT 1 FROM recipients AS r WHERE r.message_id = m.id LIMIT 2)) END "
+    "FROM events AS e JOIN messages AS m ON m.id = e.message_id WHERE e.node = ? AND e.sequence > ? "
+    "AND e.sequence <= ? AND +e.type IN ('accepted', 'failed', 'bounced', 'complaint') "
+    "ORDER BY e.sequence LIMIT ?"
+)
+_HAD: Final = "SELECT 1 FROM recipients WHERE message_id = ? AND address = ?"
+_RECIPIENTS: Final = "SELECT address FROM recipients WHERE message_id = ?"
+# The newest messages to an address before another one: whose, and whether they went out.
+_EARLIER_MOST: Final = 100
+_EARLIER: Final = (
+    "SELECT m.account_id, m.mode != 'sandbox' AND m.status != 'not-queued' FROM recipients AS r "
+    "JOIN messages AS m ON m.id = r.message_id WHERE r.address = ? AND r.message_id < ? "
+    "ORDER BY r.message_id DESC LIMIT ?"
+)
+_REPORT: Final = (
+    "INSERT INTO sender_reports (credential_id, since, recipient, cause, bucket) VALUES (?, ?, ?, ?, ?) "
+    "ON CONFLICT DO UPDATE SET bucket = excluded.bucket WHERE bucket < ?"
+)
+_COUNT: Final = (
+    "INSERT INTO sender_counts (credential_id, since, bucket, recipients, bounces, complaints, fresh, "
+    "message_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (credential_id, since, bucket) DO UPDATE SET "
+    "recipients = recipients + excluded.recipients, bounces = bounces + excluded.bounces, "
+    "complaints = complaints + excluded.complaints, fresh = fresh + excluded.fresh, "
+    "message_id = CASE excluded.message_id WHEN '' THEN message_id ELSE excluded.message_id END"
+)
+_POSITION: Final = (
+    "INSERT INTO sender_positions (node, sequence) VALUES (?, ?) ON CONFLICT (node) DO UPDATE SET "
+    "sequence = max(sequence, excluded.sequence)"
+)
+_SUM: Final = (
+    "SELECT coalesce(sum(recipients), 0), coalesce(sum(bounces), 0), coalesce(sum(complaints), 0), "
+    "coalesce(sum(CASE WHEN bucket > ? THEN fresh END), 0), max(message_id) FROM sender_counts "
+    "WHERE credential_id = ? AND since = ? AND bucket > ? AND bucket <= ?"
+)
+_OLD: Final = "DELETE FROM {} WHERE bucket < ?"
+
+
+class Where(NamedTuple):
+    """What is counted in one number: a credential, since when it counts, and the bucket (``tables``)."""
+
+    credential: int
+    since: int
+    bucket: int
+
+
+# Since when a credential counts; None for one that is gone, or is not active.
+Find = Callable[[int], datetime | None]
+# Says whether several accounts may use a domain.
+Shared = Callable[[str], bool]
+
+
+class Report(NamedTuple):
+    """What somebody reported: where it counts, unless the recipient has reported before."""
+
+    where: Where
+    recipient: str
+    cause: Cause
+    message: str
+
+
+@dataclass(slots=True)
+class Seen:
+    """What a look at events found: how far it goes, of each node, and what counts where."""
+
+    positions: dict[int, int]
+    more: bool = False
+    counts: dict[Where, list[int]] = field(default_factory=dict[Where, list[int]])
+    messages: dict[Where, str] = field(default_factory=dict[Where, str])
+    reports: list[Report] = field(default_factory=list[Report])
+
+    def add(self, where: Where, place: int, number: int, message: str = "") -> None:
+        """Add to what is counted; ``message``: one that was more than a recipient."""
+        self.counts.setdefault(where, [0, 0, 0, 0])[place] += number
+        if message:
+            self.messages[where] = max(self.messages.get(where, ""), message)
+
+    def newest(self) -> dict[int, int]:
+        """Return of each credential that something was counted of the newest bucket."""
+        newest: dict[int, int] = {}
+        for where in self.counts:
+            newest[where.credential] = max(newest.get(where.credential, 0), where.bucket)
+        return newest
+
+
+RECIPIENTS, BOUNCES, COMPLAINTS, FRESH = range(4)
+_PLACES: Final = {Cause.BOUNCES: BOUNCES, Cause.COMPLAINTS: COMPLAINTS}
+
+
+class Counting:
+    """Looks at a journal, and writes there what it has counted."""
+
+    def __init__(self, thresholds: Thresholds, find: Find, shared: Shared) -> None:
+        self._thresholds = thresholds
+        self._find = find
+        self._shared = shared
+
+    def look(self, journal: sqlite3.Connection, now: datetime) -> Seen:
+        """Return what the next events count. Raises the driver's errors."""
+        # No event is committed with a sequence below the milliseconds since 1970 of that moment.
+        begin = milliseconds(now - self._thresholds.window)
+        seen = Seen(positions(journal))
+        for (node,) in journal.execute("SELECT id FROM nodes").fetchall():
+            after = seen.positions.get(node, begin)
+            row = journal.execute(_END, (node, after, _LOOKED - 1)).fetchone()
+            end = row[0] if row is not None else journal.execute(_NEWEST, (node,)).fetchone()[0] or 0
+            if end <= after:
+                continue
+            found = journal.execute(_EVENTS, (node, after, end, _AT_ONCE)).fetchall()
+            full = len(found) == _AT_ONCE
+            seen.positions[node] = found[-1][0] if full else end
+            seen.more = seen.more or full or row is not None
+            for one in found:
+                self._count(journal, one, seen, now)
+        return seen
+
+    def _count(self, journal: sqlite3.Connection, row: Any, seen: Seen, now: datetime) -> None:
+        _, type_, at, message, recipient, credential, account, text, author, mode, number = row
+        since = self._find(credential) if mode != Mode.SANDBOX and account else None
+        # A report about a message of before counts no more, whenever it comes.
+        if since is None or ids.time_of(message) < since:
+            return
+        when = min(datetime.fromisoformat(at).replace(tzinfo=UTC), now)
+        where = Where(credential, milliseconds(since), int(when.timestamp()) // BUCKET * BUCKET)
+        if type_ == "accepted":
+            seen.add(where, RECIPIENTS, number)
+            if self._thresholds.on(Cause.NEW_RECIPIENTS):
+                fresh = _fresh(journal, message, account)
+                seen.add(where, FRESH, fresh, message if fresh else "")
+            return
+        detail = json.loads(text)
+        cause = self._cause(type_, detail, author)
+        if cause is None:
+            return
+        if not reported(type_, detail):
+            seen.add(where, BOUNCES, 1, message)
+            return
+        address = lookup_address(recipient)
+        # Of several recipients any could report for another.
+        if number == 1 and journal.execute(_HAD, (message, address)).fetchone() is not None:
+            seen.reports.append(Report(where, address, cause, message))
+
+    def _cause(self, type_: str, detail: dict[str, Any], author: str) -> Cause | None:
+        if type_ != "complaint":
+            return Cause.BOUNCES if bounced(type_, detail) else None
+        proof = detail.get("proof")
+        if proof in PROOFS or (proof == PROOF_BY_DOMAIN and not self._shared(domain_of(author))):
+            return Cause.COMPLAINTS
+        return None
+
+    def keep(self, journal: sqlite3.Connection, seen: Seen) -> None:
+        """Write what was counted, within a transaction."""
+        lasts = int(self._thresholds.window.total_seconds())
+        for where, recipient, cause, message in seen.reports:
+            told = *where[:2], recipient, cause.value, where.bucket, where.bucket - lasts
+            if journal.execute(_REPORT, told).rowcount:
+                seen.add(where, _PLACES[cause], 1, message)
+        journal.executemany(
+            _COUNT, [(*where, *counts, seen.messages.get(where, "")) for where, counts in seen.counts.items()]
+        )
+        journal.executemany(_POSITION, seen.positions.items())
+
+
+def counted(
+    journal: sqlite3.Connection, credential: int, since: datetime, end: int, thresholds: Thresholds
+) -> tuple[Counts, str]:
+    """Return what a credential's window has that ends with a bucket, and the last message of it."""
+    hour, begin = (end - int(span.total_seconds()) for span in (HOUR, thresholds.window))
+    asked = hour, credential, milliseconds(since), min(begin, hour), end
+    *counts, message = journal.execute(_SUM, asked).fetchone()
+    return Counts(*counts), message or ""
+
+
+def positions(journal: sqlite3.Connection) -> dict[int, int]:
+    """Return how far events are counted, of each node."""
+    return dict(journal.execute("SELECT node, sequence FROM sender_positions").fetchall())
+
+
+def forget(journal: sqlite3.Connection, before: int) -> None:
+    """Let go of buckets that no window has any more."""
+    for table in ("sender_counts", "sender_reports"):
+        journal.execute(_OLD.format(table), (before,))
+
+
+def milliseconds(time: datetime) -> int:
+    """Return a time as milliseconds since 1970."""
+    return int(time.timestamp() * 1000)
+
+
+def _fresh(journal: sqlite3.Connection, message: str, account: int) -> int:
+    """Return to how many of a message's recipients its account has not written before."""
+    addresses = [address for (address,) in journal.execute(_RECIPIENTS, (message,))]
+    return sum(not _known(journal, address, message, account) for address in addresses)
+
+
+def _known(journal: sqlite3.Connection, address: str, message: str, account: int) -> bool:
+    """Say whether an account wrote to an address before.
+
+    Where others have sent so much there that it is not seen: in favour of the account.
+    """
+    earlier = journal.execute(_EARLIER, (address, message, _EARLIER_MOST)).fetchall()
+    own = [live for of, live in earlier if of == account]
+    return any(own) or (len(earlier) == _EARLIER_MOST and not own)

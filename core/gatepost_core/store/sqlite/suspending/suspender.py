@@ -1,0 +1,217 @@
+"""Warns and suspends credentials by what the journal's events count, each exactly once.
+
+Three transactions, in this order: counts with how far events are read (journal); what is done, with the
+credential's state (directory); the event that tells of it (journal), whose id is made beforehand, then that
+it was told. Whatever a crash cuts off is taken up at the start: all that have counts are judged, and what is
+not told yet is told.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from gatepost_core.domain import ids, spooled
+from gatepost_core.domain.limits.suspending import BUCKET, Action, Suspension, Thresholds, judged
+from gatepost_core.domain.model import State
+from gatepost_core.domain.walls import covering
+from gatepost_core.store import rows
+from gatepost_core.store.ingest.intake import Noted
+from gatepost_core.store.sqlite.driver import connect, faults, row_factory, time_in, time_out, transaction
+from gatepost_core.store.sqlite.ingesting import Ingester
+from gatepost_core.store.sqlite.locate import file_identity
+from gatepost_core.store.sqlite.suspending.counting import Counting, counted, forget, positions
+
+EVERY_SECONDS: Final = 3_600.0
+_CREDENTIAL: Final = (
+    "SELECT c.state, c.created_at, (SELECT max(lifted_at) FROM suspensions AS s "
+    "WHERE s.credential_id = c.id) AS lifted_at FROM credentials AS c WHERE c.id = ?"
+)
+# A warning is not repeated for a window's time.
+_WARNED: Final = (
+    "SELECT 1 FROM suspensions WHERE credential_id = ? AND lifted_at IS NULL AND cause = ? AND "
+    "action = 'warned' AND noted_at > ?"
+)
+_PUT: Final = (
+    "INSERT OR IGNORE INTO suspensions (credential_id, cause, action, noted_at, count, recipients, hours, "
+    "most, message_id, event_id, told) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)"
+)
+_DISABLE: Final = "UPDATE credentials SET state = ? WHERE id = ?"
+_UNTOLD: Final = (
+    "SELECT s.*, c.username FROM suspensions AS s JOIN credentials AS c ON c.id = s.credential_id "
+    "WHERE NOT s.told ORDER BY s.id"
+)
+_TOLD: Final = "UPDATE suspensions SET told = 1 WHERE event_id = ?"
+_ALL: Final = (
+    "SELECT credential_id, max(bucket) FROM sender_counts WHERE bounces OR complaints OR fresh "
+    "GROUP BY credential_id"
+)
+_GRANTED: Final = "SELECT 1 FROM domain_grants WHERE name IN (SELECT value FROM json_each(?))"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What one step did: user names and what was done to them; ``more``: not all events were looked at."""
+
+    suspensions: tuple[tuple[str, Suspension], ...]
+    more: bool
+
+
+class Suspender:
+    """Follows a journal. For one thread at a time; connects when it is needed.
+
+    ``clock``: monotonic seconds; ``now``: the time in UTC. What it does raises StoreUnavailable, and is
+    taken up by the next step.
+    """
+
+    def __init__(
+        self,
+        directory: str,
+        ingester: Ingester,
+        thresholds: Thresholds,
+        *,
+        journal: str,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._urls = (directory, journal)
+        self._ingester = ingester
+        self._thresholds = thresholds
+        self._clock = clock
+        self._now = now
+        self._open: tuple[sqlite3.Connection, ...] = ()
+        self._files: tuple[tuple[int, int], ...] = ()
+        self._begun = False
+        self._forget_at = 0.0
+
+    def step(self) -> Done:
+        """Count what was committed since the last step, judge whom it is about, and tell."""
+        if not self._thresholds.any:
+            return Done((), more=False)
+        with faults(self._urls[0]):
+            try:
+                self._connect()
+                done = self._step(*self._open)
+            except BaseException:
+                self._close()
+                raise
+        return done
+
+    def close(self) -> None:
+        """Let go of what is open."""
+        self._close()
+
+    def _step(self, directory: sqlite3.Connection, journal: sqlite3.Connection) -> Done:
+        now = self._now()
+        known: dict[int, datetime | None] = {}
+
+        def find(credential: int) -> datetime | None:
+            if credential not in known:
+                known[credential] = _since(directory, credential)
+            return known[credential]
+
+        counting = Counting(self._thresholds, find, lambda domain: _shared(directory, domain))
+        before = positions(journal)
+        seen = counting.look(journal, now)
+        forgets = self._clock() >= self._forget_at
+        if seen.positions != before or forgets:
+            with transaction(journal):
+                counting.keep(journal, seen)
+                if forgets:
+                    forget(journal, int((now - 2 * self._thresholds.window).timestamp()) - BUCKET)
+            self._forget_at = self._clock() + EVERY_SECONDS if forgets else self._forget_at
+        about = seen.newest() if self._begun else dict(journal.execute(_ALL).fetchall())
+        wanted = [
+            (credential, since, one)
+            for credential, end in about.items()
+            if (since := find(credential)) is not None
+            for counts, message in [counted(journal, credential, since, end, self._thresholds)]
+            for one in judged(counts, self._thresholds, now, message)
+        ]
+        if wanted:
+            self._do(directory, wanted)
+        done = self._tell(directory)
+        self._begun = True
+        return Done(done, seen.more)
+
+    def _do(self, directory: sqlite3.Connection, wanted: Iterable[tuple[int, datetime, Suspension]]) -> None:
+        """Commit what is to be done, unless that was done, or the credential is another matter by now."""
+        new = [one for one in wanted if self._due(directory, *one)]
+        if not new:
+            return
+        with transaction(directory):
+            for credential, since, one in new:
+                if self._due(directory, credential, since, one):
+                    directory.execute(_PUT, _values(credential, one))
+                    if one.action is Action.SUSPENDED:
+                        directory.execute(_DISABLE, (State.DISABLED.value, credential))
+
+    def _due(self, directory: sqlite3.Connection, credential: int, since: datetime, one: Suspension) -> bool:
+        if _since(directory, credential) != since:
+            return False
+        if one.action is Action.SUSPENDED:
+            return True
+        good = time_out(one.at - self._thresholds.window)
+        return directory.execute(_WARNED, (credential, one.cause.value, good)).fetchone() is None
+
+    def _tell(self, directory: sqlite3.Connection) -> tuple[tuple[str, Suspension], ...]:
+        """Put into the journal what is not told yet, and note that."""
+        cursor = directory.cursor()
+        cursor.row_factory = row_factory
+        untold = [(row["username"], rows.suspension(row)) for row in cursor.execute(_UNTOLD)]
+        if not untold:
+            return ()
+        self._ingester.tell([_noted(one) for _, one in untold])
+        with transaction(directory):
+            directory.executemany(_TOLD, [(one.event,) for _, one in untold])
+        return tuple(untold)
+
+    def _connect(self) -> None:
+        files = tuple(map(file_identity, self._urls))
+        if files != self._files:
+            self._close()
+            # What a crash takes back of the journal is counted again. One by one: the first is let go of if
+            # the second cannot be opened.
+            for url, synchronous in zip(self._urls, ("full", "normal"), strict=True):
+                self._open += (connect(url, synchronous=synchronous),)
+            self._files = files
+
+    def _close(self) -> None:
+        opened, self._open, self._files, self._begun = self._open, (), (), False
+        self._ingester.close()
+        for connection in opened:
+            with suppress(sqlite3.Error):
+                connection.close()
+
+
+def _since(directory: sqlite3.Connection, credential: int) -> datetime | None:
+    """Return since when a credential counts: made, or lifted; None where it is gone, or is not active."""
+    row = directory.execute(_CREDENTIAL, (credential,)).fetchone()
+    if row is None or row[0] != State.ACTIVE:
+        return None
+    return max([time_in(at) for at in row[1:] if at is not None])
+
+
+def _shared(directory: sqlite3.Connection, domain: str) -> bool:
+    return directory.execute(_GRANTED, (json.dumps(covering(domain)),)).fetchone() is not None
+
+
+def _values(credential: int, one: Suspension) -> tuple[Any, ...]:
+    at = time_out(one.at)
+    what = f"suspended\0{credential}\0{one.cause}\0{one.action}\0{at}".encode()
+    stamped = int(one.at.timestamp() * 1000).to_bytes(6, "big")
+    event = ids.from_bytes(stamped + hashlib.sha256(what).digest()[:7])
+    numbers = one.count, one.recipients, one.hours, one.most
+    return (credential, one.cause.value, one.action.value, at, *numbers, one.message, event)
+
+
+def _noted(one: Suspension) -> Noted:
+    detail = json.dumps(one.detail(), separators=(",", ":"))
+    return Noted(one.event, spooled.Event("suspended", one.message, "", time_out(one.at), detail))
