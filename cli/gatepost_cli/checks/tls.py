@@ -8,6 +8,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gatepost_cli.checks.base import Context
+from gatepost_core.serving.tls import client_context
 
 
 def chain(context: Context) -> list[x509.Certificate]:
@@ -32,8 +33,7 @@ def own_trust(context: Context) -> ssl.SSLContext:
 
 def public_trust() -> ssl.SSLContext:
     """Return a context that trusts the authorities of this host, as most clients do."""
-    made = ssl.create_default_context()
-    made.verify_flags = ssl.VERIFY_X509_TRUSTED_FIRST  # on every Python: from 3.13 on its own are stricter
+    made = client_context()
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     return made
 

@@ -20,6 +20,7 @@ import aiohttp
 
 from gatepost_core.domain.texts import bounded
 from gatepost_core.serving import log
+from gatepost_core.serving.tls import client_context
 from gatepost_core.store.webhooks.outbox import Waiting
 from gatepost_events.webhooks.resolving import Forbidden, Names, checked_socket
 
@@ -81,9 +82,7 @@ class Client:
         self.answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
         self._timeout = timeout
         self._names = names
-        self._context = ssl.create_default_context()
-        if ca_file is not None:
-            self._context.load_verify_locations(ca_file)
+        self._context = client_context(str(ca_file or ""), besides=True)
         self._loop = asyncio.new_event_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._run, name="webhooks-http")

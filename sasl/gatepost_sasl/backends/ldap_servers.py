@@ -21,6 +21,8 @@ from urllib.parse import urlsplit
 from ldap3 import NONE, SIMPLE, SYNC, Connection, Server, Tls
 from ldap3.core.exceptions import LDAPException
 
+from gatepost_core.serving.tls import client_context
+
 _QUOTES = re.compile(r"""^[("'\\]+|[,)"'\\]+$""")
 _SOURCE_LINE = re.compile(r" \(_ssl\.c:\d+.*$")
 PORTS = {"ldap": 389, "ldaps": 636}
@@ -59,14 +61,8 @@ class ConnectOptions:
 
 
 def tls_context(ca_file: str, verify: bool) -> ssl.SSLContext:
-    """Return a TLS client's context. Raises OSError (ssl.SSLError) for a file that cannot be used.
-
-    What is checked of a chain is the same on every Python: from 3.13 on its default refuses certificates
-    without an Authority Key Identifier, which many directories' own authorities leave out, and trusts any
-    certificate of ``ca_file`` as an authority.
-    """
-    context = ssl.create_default_context(cafile=ca_file or None)
-    context.verify_flags = ssl.VERIFY_X509_TRUSTED_FIRST
+    """Return a TLS client's context. Raises OSError (ssl.SSLError) for a file that cannot be used."""
+    context = client_context(ca_file)
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
