@@ -242,3 +242,13 @@ def test_a_journal_that_cannot_be_read_is_a_fault_that_passes(node: Node) -> Non
             node.releasing.step()
         other.execute("ALTER TABLE away RENAME TO hold_orders")
     assert [one.state for one in node.releasing.step()] == ["done"]
+
+
+def test_a_check_before_an_upgrade_looks_for_postfix_s_commands(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert helper.main(["--check"]) == 0
+    monkeypatch.setattr(helper, "PATH", "/nowhere")
+    with pytest.raises(SystemExit):
+        helper.main(["--check"])
+    assert "postcat, postsuper, postqueue: not in /nowhere; install Postfix" in capsys.readouterr().err

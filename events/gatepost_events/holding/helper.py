@@ -8,6 +8,7 @@ was begun is done.
 from __future__ import annotations
 
 import argparse
+import shutil
 import signal
 import socket
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from gatepost_core.serving import log, notify
 from gatepost_core.serving.listen import ListenError, UnixAddress, bind, inherited
-from gatepost_events.holding.queue import HoldQueue
+from gatepost_events.holding.queue import COMMANDS, PATH, HoldQueue
 from gatepost_events.holding.verbs import LINE_MOST, Answer, Order, Result, Verb, read_order, write_answer
 from gatepost_events.peers import Peers
 
@@ -44,7 +45,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="whose orders are carried out, beside root's",
     )
     parser.add_argument("--listen", metavar="PATH", help="a UNIX socket to make, where systemd gives none")
+    parser.add_argument("--check", action="store_true", help="look for Postfix's commands, and exit")
     options = parser.parse_args(arguments)
+    if options.check:
+        if missing := [name for name in COMMANDS if shutil.which(name, path=PATH) is None]:
+            parser.error(f"{', '.join(missing)}: not in {PATH}; install Postfix")
+        print("gatepost-hold: Postfix's commands are there")
+        return 0
     try:
         (listener,) = inherited() or [bind(UnixAddress(options.listen or ""), group="")]
     except (ListenError, ValueError) as error:

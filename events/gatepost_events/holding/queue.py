@@ -15,7 +15,8 @@ from typing import Final
 from gatepost_events.holding.verbs import Answer, Order, Result, Verb
 
 _SECONDS: Final = 30.0
-_PATH: Final = "/usr/sbin:/usr/bin:/sbin:/bin"
+PATH: Final = "/usr/sbin:/usr/bin:/sbin:/bin"
+COMMANDS: Final = ("postcat", "postsuper", "postqueue")
 _HEAD: Final = re.compile(rb"\*\*\* ENVELOPE RECORDS (\w+)/(?:\w/)*(\w+) \*\*\*")
 _LOGIN: Final = re.compile(rb"named_attribute: sasl_username=.+")
 # What smtpd(8) and cleanup(8) write before they come to that. Anything else may be somebody's own words, with
@@ -30,7 +31,7 @@ _SAID_MOST: Final = 200
 class HoldQueue:
     """The hold queue of one instance of Postfix; '' is the one that its commands work with."""
 
-    def __init__(self, config_directory: str = "", programs: str = _PATH) -> None:
+    def __init__(self, config_directory: str = "", programs: str = PATH) -> None:
         self._options = ["-c", config_directory] if config_directory else []
         # Nothing of the caller's environment: MAIL_CONFIG would name another instance.
         self._environ = {"PATH": programs, "LC_ALL": "C"}
