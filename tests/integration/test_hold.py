@@ -312,12 +312,12 @@ def test_nobody_else_may_order_though_the_socket_lets_him_connect(
     path.parent.chmod(0o755)
     code = (
         "import socket,sys; s=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); "
-        "s.sendall(sys.argv[2].encode()+b'\\n'); print(s.recv(999).decode())"
+        "print(s.recv(999).decode()); s.send(sys.argv[2].encode()+b'\\n')"
     )
     nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-I", "-c", code]
     try:
         done = subprocess.run(
-            [*nobody, str(path), f"release {number}"], capture_output=True, text=True, check=True
+            [*nobody, str(path), f"release {number}"], capture_output=True, text=True, check=False
         )
     finally:
         path.parent.chmod(0o750)

@@ -68,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 log.now("warning", "refused", reason=refusal)
                 connection.setblocking(False)
                 connection.sendall(write_answer(Answer(Result.REFUSED, refusal)))
+                connection.recv(LINE_MOST)  # closed with something unread, it would reset the connection
                 continue
             serve(connection, queue.carry_out)
 
