@@ -14,7 +14,15 @@ from typing import Any
 
 import click
 
-from gatepost_cli import connecting, credential_login, credential_options, domain_walls, limit, values
+from gatepost_cli import (
+    connecting,
+    credential_login,
+    credential_options,
+    domain_walls,
+    limit,
+    rule_options,
+    values,
+)
 from gatepost_cli import credential_fields as fields
 from gatepost_cli.caller import caller, noted
 from gatepost_cli.complete import account_names
@@ -42,6 +50,7 @@ from gatepost_core.domain import (
     shown,
 )
 from gatepost_core.domain.logins import standing
+from gatepost_core.domain.rules.catalogue import RULES
 from gatepost_core.keys.passwords import derive, new_password, new_username
 from gatepost_core.store import credentials, domains
 from gatepost_core.store.credentials import suspensions
@@ -77,8 +86,7 @@ def command() -> None:
 @fields.label
 @click.option("--mode", type=fields.MODES, default=Mode.LIVE.value, show_default=True, help=fields.MODE_HELP)
 @fields.feature
-@fields.sender
-@fields.network
+@rule_options.options()
 @fields.limit
 @fields.expires
 @credential_options.options
@@ -93,8 +101,7 @@ def add(  # noqa: PLR0913, PLR0917 - a credential is what it is made of
     label: str | None,
     mode: str,
     features: dict[str, FeatureValue],
-    senders: tuple[str, ...],
-    networks: tuple[str, ...],
+    rules: dict[str, Any],
     limits: values.Limits | None,
     expires: datetime | values.Never | None,
     wanted: credential_options.Wanted,
@@ -121,7 +128,7 @@ def add(  # noqa: PLR0913, PLR0917 - a credential is what it is made of
             now=session.now,
             label=_checked_label(label or ""),
             features=features,
-            rules=Rules(senders=senders, networks=networks),
+            rules=Rules(**rules),
             options=wanted.over(Options()),
             expires_at=_end(expires),
             mode=Mode(mode),
@@ -131,11 +138,11 @@ def add(  # noqa: PLR0913, PLR0917 - a credential is what it is made of
         )
     if isinstance(expires, datetime):
         note(session, f"It ends at {stamp(expires)}.")
-    if senders:
+    if rules.get("senders"):
         domain_walls.note_closed(session, username)
     if generated:
         _reveal(session, username, password, {})
-        _how_to_connect(session, username, password, account, senders)
+        _how_to_connect(session, username, password, account, rules.get("senders", ()))
     else:
         emit(session, {"username": username}, facts([("username", username)]))
 
@@ -188,10 +195,7 @@ def show(session: CliSession, user: str) -> None:
 @fields.label
 @click.option("--mode", type=fields.MODES, help=fields.MODE_HELP)
 @fields.feature
-@fields.sender
-@click.option("--no-senders", is_flag=True, help="Lift the restriction: any sender may be used.")
-@fields.network
-@click.option("--no-networks", is_flag=True, help="Lift the restriction: log in from anywhere.")
+@rule_options.options(lifting=True)
 @fields.limit
 @fields.password_hash
 @fields.expires
@@ -204,10 +208,7 @@ def set_(  # noqa: PLR0913, PLR0917 - what can be changed
     label: str | None,
     mode: str | None,
     features: dict[str, FeatureValue],
-    senders: tuple[str, ...],
-    no_senders: bool,
-    networks: tuple[str, ...],
-    no_networks: bool,
+    rules: dict[str, Any],
     limits: values.Limits | None,
     password_hash: str | None,
     expires: datetime | values.Never | None,
@@ -215,12 +216,8 @@ def set_(  # noqa: PLR0913, PLR0917 - what can be changed
 ) -> None:
     """Change a credential; what is not named stays.
 
-    Senders, networks, limits and header fields are replaced whole.
+    Rules, limits and header fields are replaced whole.
     """
-    rules = {
-        **_replacement("sender", senders, no_senders),
-        **_replacement("network", networks, no_networks),
-    }
     changes: dict[str, Any] = {}
     if label is not None:
         changes["label"] = _checked_label(label)
@@ -232,8 +229,8 @@ def set_(  # noqa: PLR0913, PLR0917 - what can be changed
         changes["expires_at"] = _end(expires)
     if not changes and not features and not rules and not wanted and password_hash is None:
         raise click.UsageError(
-            "nothing to change; give --label, --mode, --feature, --sender, --network, --limit, "
-            "--password-hash or --expires"
+            "nothing to change; give --label, --mode, --feature, --limit, --password-hash, --expires or a "
+            f"rule: {', '.join(rule.option for rule in RULES.values())}"
         )
     with session.directory(write=True) as connection:
         before = credentials.get(connection, user)
@@ -249,15 +246,8 @@ def set_(  # noqa: PLR0913, PLR0917 - what can be changed
             changes["imported"] = ImportedSecret(password_hash)
         credentials.change(connection, user, **changes)
     _show(session, user)
-    if senders:
+    if rules.get("senders"):
         domain_walls.note_closed(session, user)
-
-
-def _replacement(what: str, patterns: tuple[str, ...], none: bool) -> dict[str, tuple[str, ...]]:
-    """Return what replaces one of the rules' lists, if anything does."""
-    if patterns and none:
-        raise click.UsageError(f"--{what} and --no-{what}s cannot be given together")
-    return {f"{what}s": patterns} if patterns or none else {}
 
 
 def _folded(session: CliSession, source: Source, username: str) -> str:

@@ -18,24 +18,6 @@ feature = click.option(
     shell_complete=feature_names,
     help="A feature and its value; a flag without a value is on. May be given several times.",
 )
-sender = click.option(
-    "--sender",
-    "senders",
-    metavar="PATTERN",
-    multiple=True,
-    callback=values.senders,
-    help="Address, domain or *.domain that may stand in envelope and From; without any, all may. "
-    "May be given several times.",
-)
-network = click.option(
-    "--network",
-    "networks",
-    metavar="CIDR",
-    multiple=True,
-    callback=values.networks,
-    help="Network to log in from, as 192.0.2.0/24, 2001:db8::/32 or one address; without any, all may. "
-    "May be given several times.",
-)
 limit = click.option(
     "--limit",
     "limits",

@@ -12,11 +12,12 @@ from typing import Any
 
 import click
 
-from gatepost_cli.credential_view import OPEN, features_text
+from gatepost_cli import rule_options
+from gatepost_cli.credential_view import features_text
 from gatepost_cli.domain_walls import closed
 from gatepost_cli.output import Table, emit, facts, stamp
 from gatepost_cli.session import CliSession
-from gatepost_core.domain import Credential, WallMode, in_force, shown
+from gatepost_core.domain import Credential, Rules, WallMode, in_force, shown
 from gatepost_core.domain.logins import standing
 from gatepost_core.domain.walls import Walls
 from gatepost_core.settings import Settings
@@ -122,8 +123,7 @@ def _data(answer: _Answer, credential: Credential | None, now: datetime) -> dict
         "state": None,
         "mode": None,
         "expires_at": None,
-        "networks": [],
-        "senders": [],
+        **rule_options.data(Rules()),
         "features": "",
     }
     if credential is not None:
@@ -131,8 +131,7 @@ def _data(answer: _Answer, credential: Credential | None, now: datetime) -> dict
             "mode": credential.mode.value,
             "state": standing(credential, now),
             "expires_at": stamp(credential.expires_at),
-            "networks": list(credential.rules.networks),
-            "senders": list(credential.rules.senders),
+            **rule_options.data(credential.rules),
             "features": features_text(in_force(credential.features)),
         }
     return data
@@ -149,8 +148,7 @@ def _table(data: dict[str, Any]) -> Table:
             ("state", data["state"] or "no credential"),
             ("mode", data["mode"] or ""),
             ("expires", data["expires_at"] or "never"),
-            ("may log in from", ", ".join(data["networks"]) or "anywhere"),
-            ("then may send as", ", ".join(data["senders"]) or OPEN),
+            *rule_options.rows(data),
             *([("but not as", ", ".join(data["closed_senders"]))] if data["closed_senders"] else []),
             ("with features", data["features"] or "none"),
         ]

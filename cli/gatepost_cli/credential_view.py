@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from gatepost_cli import credential_options
+from gatepost_cli import credential_options, rule_options
 from gatepost_cli.output import Table, facts, stamp
 from gatepost_core.domain import CATALOGUE, Credential, FeatureValue, FeatureValues, in_force
 from gatepost_core.domain.features import SETTABLE
@@ -30,8 +30,7 @@ def credential_data(credential: Credential, used: Usage | None, now: datetime) -
         "expires_at": stamp(credential.expires_at),
         "expired": over(credential.expires_at, now),
         "features": {name: _plain(features[name]) for name in SETTABLE},
-        "senders": list(credential.rules.senders),
-        "networks": list(credential.rules.networks),
+        **rule_options.data(credential.rules),
         "limits": None if (own := credential.allowance.own) is None else [str(one) for one in own],
         "suspension": None if (why := credential.suspension) is None else suspension_data(why),
         "source": credential.source.value,
@@ -52,10 +51,6 @@ def credential_table(rows: Iterable[tuple[Credential, Usage | None]], now: datet
     )
 
 
-# Walls stand between accounts, see docs/walls.md.
-OPEN = "any of its account's, or that nobody registered"
-
-
 def credential_facts(
     credential: Credential, used: Usage | None, now: datetime, past: Iterable[Suspension] = ()
 ) -> Table:
@@ -65,8 +60,7 @@ def credential_facts(
             *zip(_COLUMNS, _row(credential, used, now), strict=True),
             ("last used from", used.ip if used else ""),
             ("expires", stamp(credential.expires_at) or "never"),
-            ("senders", ", ".join(credential.rules.senders) or OPEN),
-            ("networks", ", ".join(credential.rules.networks) or "any"),
+            *rule_options.facts(credential.rules),
             ("limits", limits_text(credential.allowance.own, "credential")),
             *((one.action.value, suspension_text(one)) for one in past),
             ("source", credential.source.value),

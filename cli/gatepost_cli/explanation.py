@@ -162,8 +162,11 @@ class Explainer:
     def explain(self, mail: Mail) -> Explanation:
         """Return what would happen. Raises StoreUnavailable."""
         answers = self._policy(mail)
-        if not any(isinstance(answer, Pass) for stage, answer in answers if stage != "DATA"):
+        if not isinstance(answers[-1][1], Pass):
             return Explanation(answers)
+        passed_on = zip(mail.recipients, answers, strict=False)
+        taken = tuple([one for one, (_, answer) in passed_on if isinstance(answer, Pass)])
+        mail = replace(mail, recipients=taken)
         headers, body = eml.read(mail.raw)
         verdict = self._verdict(mail, headers, body, None)
         if not isinstance(verdict, Accepted):
@@ -217,11 +220,18 @@ class Explainer:
             "server_port": "587",
         }
         answers: list[tuple[str, Decision]] = []
+        taken: list[str] = []
         for recipient in mail.recipients:
             request = {**common, "protocol_state": "RCPT", "recipient": recipient}
             answers.append((f"RCPT <{recipient}>", questions.decide(request)))
-        if not answers or any(isinstance(answer, Pass) for _, answer in answers):
-            data = {"protocol_state": "DATA", "recipient": "", "recipient_count": str(len(mail.recipients))}
+            if isinstance(answers[-1][1], Pass):
+                taken.append(recipient)
+        if taken:
+            data = {
+                "protocol_state": "DATA",
+                "recipient": taken[0] if len(taken) == 1 else "",
+                "recipient_count": str(len(taken)),
+            }
             answers.append(("DATA", questions.decide({**common, **data})))
         return answers
 

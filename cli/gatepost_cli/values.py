@@ -21,19 +21,13 @@ from gatepost_core.domain.features import parse_options
 from gatepost_core.domain.limits import Limit, LimitError
 from gatepost_core.domain.limits import limits as domain_limits
 from gatepost_core.domain.limits.windows import time_zone as known_zone
-from gatepost_core.domain.rules import normal_address, normal_network
-from gatepost_core.store import StoreError
 from gatepost_core.store.accounts import KEEP_DAYS_MOST
-from gatepost_core.store.domains import checked
 
 _NAME_MOST = 255
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _SIZES = {"": 1, "K": 1_000, "M": 1_000_000, "G": 1_000_000_000, "T": 1_000_000_000_000}
 _SIZE = re.compile(r"([0-9]{1,15}) ?([KMGT]?)B?")
 _DURATION = re.compile(r"(\d{1,6})([mhd])")
-# RFC 5321 dot-string with RFC 6531's letters; quoted local parts are not compared by rules.
-_LOCAL = re.compile(r"[^\s@<>()\[\],;:\\\"\x00-\x20\x7f]{1,64}")
-_PATTERN = "an address (a@example.com), a domain (example.com) or its subdomains (*.example.com)"
 
 
 def duration(text: str) -> timedelta | None:
@@ -201,25 +195,6 @@ def features(_ctx: click.Context, _param: click.Parameter, texts: Iterable[str])
         raise click.BadParameter(str(error)) from error
 
 
-def senders(_ctx: click.Context, _param: click.Parameter, texts: Iterable[str]) -> tuple[str, ...]:
-    """Return the patterns of ``--sender`` options in the form that rules compare; an option callback."""
-    return tuple(dict.fromkeys(sender_pattern(text) for text in texts))
-
-
-def networks(_ctx: click.Context, _param: click.Parameter, texts: Iterable[str]) -> tuple[str, ...]:
-    """Return the CIDR blocks of ``--network`` options in their usual form; an option callback."""
-    return tuple(dict.fromkeys(_network(text) for text in texts))
-
-
-def _network(text: str) -> str:
-    try:
-        return normal_network(text)
-    except ValueError as error:
-        raise click.BadParameter(
-            f"{shown(text)} is not a network ({error}); expected 192.0.2.0/24, 2001:db8::/32 or one address"
-        ) from error
-
-
 def username(_ctx: click.Context, _param: click.Parameter, text: str | None) -> str | None:
     """Return the name of ``--username``, as a login with it will arrive; an option callback."""
     if text is None:
@@ -242,17 +217,3 @@ def password_hash(_ctx: click.Context, _param: click.Parameter, text: str | None
         return check(sys.stdin.read() if text == "-" else text)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
-
-
-def sender_pattern(text: str) -> str:
-    """Return one sender pattern, normalised. Raises click.BadParameter, naming it."""
-    pattern = normal_address(text)
-    local, at, domain = pattern.rpartition("@")
-    usable = not at or (_LOCAL.fullmatch(local) is not None and not domain.startswith("*."))
-    try:
-        checked(domain if at else domain.removeprefix("*."), "sender")
-    except StoreError:
-        usable = False
-    if not usable:
-        raise click.BadParameter(f"{shown(text)} cannot be used as a sender; expected {_PATTERN}")
-    return pattern

@@ -149,6 +149,9 @@ class Judge:
         assert credential is not None  # noqa: S101  # a login that is gone is refused
         if transaction.fields > FIELDS_MOST:
             return _TOO_MANY_FIELDS
+        denied = rules.recipients.any_refusal(credential, transaction.recipients)
+        if denied is not None:
+            return denied
         message = transaction.message()
         authors = from_addresses(message.headers)
         allowed = rules.check_from_header(credential, authors)

@@ -2,10 +2,10 @@
 
 | state | login | decision |
 |---|---|---|
-| RCPT | yes | as at DATA, and whether the recipient is suppressed |
+| RCPT | yes | as at DATA, whether the recipient may be sent to, and whether it is suppressed |
 | RCPT | no | a bounce domain's valid token, or feedback address, on a port that takes bounces; else refused |
-| DATA | yes | TLS, the credential's state, the session's login and network, envelope sender and whose it is |
-| | | and limits that are used up |
+| DATA | yes | TLS, the credential's state, the session's login and network, envelope sender and whose it |
+| | | is, the recipient if there is one, and limits that are used up |
 | DATA | no | the same as at RCPT, and so one recipient only |
 | any other | | none: END-OF-MESSAGE above all, where a refusal breaks Postfix 3.7's transaction |
 
@@ -38,6 +38,7 @@ from gatepost_core.domain.rules import (
     TLS_REQUIRED,
     check_envelope_sender,
     normal_domain,
+    recipients,
 )
 from gatepost_core.domain.suppressing import Suppression
 from gatepost_core.domain.walls import Walls
@@ -144,13 +145,17 @@ class Questions:
         if credential is None or judged is not STANDS:
             return judged
         decision = self._sender(credential, request.get("sender", ""))
+        recipient = request.get("recipient", "")
+        # At DATA none is named where there are several: then the milter asks.
+        if decision.__class__ is Pass and (recipient or state == "RCPT"):
+            decision = recipients.refusal(credential, recipient) or decision
         if state == "RCPT" and decision.__class__ is Pass:
-            decision = self._recipient(credential, request.get("recipient", "")) or decision
+            decision = self._suppressed(credential, recipient) or decision
         if self._limits is None or decision.__class__ is not Pass:
             return decision
         return self._limits.refusal(credential, request) or decision
 
-    def _recipient(self, credential: Credential, recipient: str) -> Decision | None:
+    def _suppressed(self, credential: Credential, recipient: str) -> Decision | None:
         """Return a refusal where the recipient is suppressed."""
         found = self._directory.suppressions(
             credential.account_id, credential.username, suppressing.keys(recipient)

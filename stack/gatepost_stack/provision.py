@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, delete, update
 
@@ -184,6 +185,12 @@ class Provision:
         with self._directory() as connection:
             rules = replace(credentials.get(connection, username).rules, networks=networks)
             credentials.change(connection, username, rules=rules)
+
+    def rule(self, username: str, **rules: Any) -> None:
+        """Hold the credential to these rules from now on; ``rules`` are fields of ``Rules``."""
+        with self._directory() as connection:
+            before = credentials.get(connection, username).rules
+            credentials.change(connection, username, rules=replace(before, **rules))
 
     def limit(self, username: str, *limits: str) -> None:
         """Limit how much a credential may send from now on."""

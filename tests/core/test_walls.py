@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import pytest
 
 from gatepost_core.domain import Claim, WallMode
-from gatepost_core.domain.rules import UNREADABLE
-from gatepost_core.domain.walls import DOMAINS_MOST, NAME_MOST, Wall, Walls, covering, plain_name, wall
+from gatepost_core.domain.rules import UNREADABLE, plain_name
+from gatepost_core.domain.walls import DOMAINS_MOST, NAME_MOST, Wall, Walls, covering, wall
 from tests.core.making import credential
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

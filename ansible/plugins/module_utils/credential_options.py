@@ -14,15 +14,21 @@ import re
 from typing import Any
 
 _DATE = re.compile(r"(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d))?(?::\d\d)?Z?")
+RULES = {
+    "senders": "--sender",
+    "networks": "--network",
+    "recipients": "--recipient",
+    "denied_recipients": "--deny-recipient",
+}
 _OFF = {"off", "no", "false", "0"}
 
 
 def options(given: dict[str, Any], before: dict[str, Any] | None) -> list[str]:
     """Return the words that bring a credential to what is wanted; none when it is so already."""
     words = features(given["features"], before)
-    for name, option in (("senders", "--sender"), ("networks", "--network")):
+    for name, option in RULES.items():
         if given[name] is not None and not alike(given[name], before[name] if before else []):
-            words += [word for one in given[name] for word in (option, one)] or [f"--no-{name}"]
+            words += [word for one in given[name] or ["none"] for word in (option, one)]
     for name in ("mode", "overrides", "unsubscribe_scope"):
         if given[name] is not None and (before is None or before[name] != given[name]):
             words += [f"--{name.replace('_', '-')}", given[name]]

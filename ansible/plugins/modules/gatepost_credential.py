@@ -50,6 +50,16 @@ options:
     description: Networks to log in from, such as V(192.0.2.0/24); V([]) lifts the restriction.
     type: list
     elements: str
+  recipients:
+    description: Addresses, domains or C(*.domain) that may be sent to, and nobody else; V([]) lifts the
+      restriction.
+    type: list
+    elements: str
+  denied_recipients:
+    description: Addresses, domains or C(*.domain) that may not be sent to, whatever O(recipients) says; V([])
+      lifts the restriction.
+    type: list
+    elements: str
   mode:
     description: V(hold) has messages wait to be released, V(sandbox) records them and delivers none.
     type: str
@@ -173,6 +183,8 @@ def main() -> None:
             "features": texts,
             "senders": texts,
             "networks": texts,
+            "recipients": texts,
+            "denied_recipients": texts,
             "mode": {"type": "str", "choices": ["live", "hold", "sandbox"]},
             "expires": {"type": "str"},
             "overrides": {"type": "str", "choices": ["allowed", "ignored"]},

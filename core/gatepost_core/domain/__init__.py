@@ -20,7 +20,6 @@ from gatepost_core.domain.model import (
     ImportedSecret,
     MessageRecord,
     Mode,
-    Rules,
     Secret,
     SenderDomain,
     Source,
@@ -28,6 +27,7 @@ from gatepost_core.domain.model import (
     WallMode,
 )
 from gatepost_core.domain.options import Options, OptionsError
+from gatepost_core.domain.rules.values import RuleError, Rules
 from gatepost_core.domain.texts import stamp, utc_now
 
 __all__ = [
@@ -53,6 +53,7 @@ __all__ = [
     "OptionsError",
     "Pass",
     "Reject",
+    "RuleError",
     "Rules",
     "Secret",
     "SenderDomain",

@@ -16,6 +16,7 @@ from gatepost_core.domain.features import FeatureValues
 from gatepost_core.domain.limits import Allowance, Limit
 from gatepost_core.domain.limits.suspending import Suspension
 from gatepost_core.domain.options import Options
+from gatepost_core.domain.rules.values import Rules
 
 
 class State(StrEnum):
@@ -97,19 +98,6 @@ class ImportedSecret:
 
     argon2id: str = field(repr=False)
     expires_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What a credential may do.
-
-    ``senders``: addresses (``a@example.test``), domains (``example.test``) or subdomains
-    (``*.example.test``) that may stand in the envelope and in From; empty means any.
-    ``networks``: CIDR blocks (``192.0.2.0/24``, ``2001:db8::/32``) to log in from; empty means any.
-    """
-
-    senders: tuple[str, ...] = ()
-    networks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,9 @@ from enum import Enum
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from gatepost_core.domain.features import FeatureError, FeatureValues, parse_options, spell_options
-from gatepost_core.domain.model import Rules, Source
+from gatepost_core.domain.model import Source
 from gatepost_core.domain.rules import normal_address, normal_network
+from gatepost_core.domain.rules.values import Rules
 from gatepost_core.domain.texts import bounded, quoted, unfit
 
 VERSION: Final = 1

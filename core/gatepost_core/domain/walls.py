@@ -9,19 +9,16 @@ Pure but for the look-up that is passed in; the null sender is the empty string,
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from gatepost_core.domain.decision import Reject
 from gatepost_core.domain.model import Claim, Credential, WallMode
-from gatepost_core.domain.rules import UNREADABLE, normal_domain, readable
+from gatepost_core.domain.rules import UNREADABLE, normal_domain, plain_name, readable
 
 # RFC 1035 section 2.3.4, without the root's dot: no longer name can be registered.
 NAME_MOST = 253
-# Invisible characters aside, more than this is no domain; normalising takes quadratic time on some texts.
-_TEXT_MOST = 1_000
 # On record under this name is what walls would refuse where they only report.
 RECORDED = "walls"
 # Each costs a look-up when it is new, and no message has as many authors.
@@ -150,24 +147,6 @@ def covering(name: str) -> list[str]:
 def _end_of(name: str) -> str:
     """Return the labels at the end that a name has room for."""
     return name if len(name) <= NAME_MOST else name[-NAME_MOST - 1 :].partition(".")[2]
-
-
-def plain_name(domain: str) -> str:
-    """Return the name that a domain stands for, in A-labels, as the most lenient reader would take it.
-
-    Rules for senders match nothing that is no domain by IDNA 2008; here such a one must not pass for a name
-    that nobody registered, so it is mapped as UTS 46 would: width, case, dots, and what nobody sees.
-    """
-    if domain.isascii():
-        return domain.strip().rstrip(".").lower()
-    if len(domain) > _TEXT_MOST:
-        return ""
-    name = normal_domain(domain)
-    if name.isascii():
-        return name
-    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", domain).casefold())
-    seen = "".join([sign for sign in text if unicodedata.category(sign) not in ("Cf", "Cc", "Mn", "Zs")])
-    return normal_domain(seen.replace("\u3002", "."))
 
 
 def _refusal(what: str, found: Wall | Reject, credential: Credential) -> Reject:

@@ -5,7 +5,6 @@ Functions on an open connection; the caller owns the transaction.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from gatepost_core.domain.errors import Conflict, NotFound, StoreError, shown
 from gatepost_core.domain.model import SenderDomain
 from gatepost_core.domain.registering import Registry, public_suffix
 from gatepost_core.domain.rules import normal_domain
+from gatepost_core.domain.rules.patterns import host as host_name
 from gatepost_core.domain.texts import stamp
 from gatepost_core.keys.dkim_keys import NewKey
 from gatepost_core.store import accounts as account_rows
@@ -25,9 +25,6 @@ from gatepost_core.store import rows
 from gatepost_core.store.claims import click_hosts, grants
 from gatepost_core.store.schema import accounts, dkim_keys, sender_domains
 
-_HOST = re.compile(
-    r"(?=.{1,253}\Z)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-)
 _SELECT = select(sender_domains, accounts.c.name.label("account")).join(accounts)
 
 
@@ -152,7 +149,7 @@ def _insert_keys(
 def checked(host: str, what: str) -> str:
     """Return a host name in lower-case A-labels. Raises StoreError, naming it, when it is none."""
     normal = normal_domain(host)
-    if not _HOST.fullmatch(normal):
+    if not host_name(normal):
         raise StoreError(f"{what} {shown(host)} is not a host name; expected something like 'example.com'")
     return normal
 

@@ -16,13 +16,14 @@ from gatepost_core.domain.model import (
     Grant,
     ImportedSecret,
     Mode,
-    Rules,
     Secret,
     SenderDomain,
     Source,
     State,
 )
 from gatepost_core.domain.options import Options
+from gatepost_core.domain.rules.catalogue import kept
+from gatepost_core.domain.rules.values import RuleError, Rules
 from gatepost_core.domain.suppressing import Reason, Suppression
 
 _SECRET = tuple(field.name for field in fields(Secret))
@@ -38,7 +39,7 @@ class Row(Protocol):
 
 def credential(row: Row, secrets: Iterable[Row], suspended: Row | None = None) -> Credential:
     """Return a credential of its row, with the name of its account, its secrets' rows, its suspension's."""
-    rules, imported = row["rules"], row["imported_hash"]
+    imported = row["imported_hash"]
     return Credential(
         id=row["id"],
         account_id=row["account_id"],
@@ -47,7 +48,7 @@ def credential(row: Row, secrets: Iterable[Row], suspended: Row | None = None) -
         label=row["label"],
         state=State(row["state"]),
         features=_features(row["features"]),
-        rules=Rules(senders=tuple(rules.get("senders", ())), networks=tuple(rules.get("networks", ()))),
+        rules=rules_in(row["rules"]),
         created_at=row["created_at"],
         expires_at=row["expires_at"],
         secrets=tuple([secret(one) for one in secrets]),
@@ -80,6 +81,14 @@ def limits_in(texts: Iterable[str] | None) -> tuple[Limit, ...] | None:
 def limits_out(values: Iterable[Limit] | None) -> list[str] | None:
     """Return what ``limits_in`` reads."""
     return None if values is None else [str(one) for one in values]
+
+
+def rules_in(values: Mapping[str, Any]) -> Rules:
+    """Return rules of their column. Raises StoreUnavailable for those of a newer release."""
+    try:
+        return kept(values)
+    except RuleError as error:
+        raise StoreUnavailable(str(error)) from error
 
 
 def secret(row: Row) -> Secret:

@@ -17,8 +17,10 @@ from sqlalchemy.exc import IntegrityError
 from gatepost_core.domain.errors import Conflict, NotFound, StoreError, shown
 from gatepost_core.domain.features import FeatureValues
 from gatepost_core.domain.limits import Limit
-from gatepost_core.domain.model import Credential, Derived, ImportedSecret, Mode, Rules, Source, State
+from gatepost_core.domain.model import Credential, Derived, ImportedSecret, Mode, Source, State
 from gatepost_core.domain.options import Options
+from gatepost_core.domain.rules.catalogue import plain
+from gatepost_core.domain.rules.values import Rules
 from gatepost_core.store import accounts as account_rows
 from gatepost_core.store import rows
 from gatepost_core.store.credentials import suspensions
@@ -62,7 +64,7 @@ def add(  # noqa: PLR0913 - a credential is what it is made of
         "label": label,
         "state": State.ACTIVE.value,
         "features": _features_out(features or {}),
-        "rules": _rules_out(rules or Rules()),
+        "rules": plain(rules or Rules()),
         "options": (options or Options()).to_json(),
         "created_at": now,
         "expires_at": expires_at,
@@ -138,7 +140,7 @@ def change(connection: Connection, username: str, **changes: Any) -> Credential:
     if "features" in changes:
         changes["features"] = _features_out(changes["features"])
     if "rules" in changes:
-        changes["rules"] = _rules_out(changes["rules"])
+        changes["rules"] = plain(changes["rules"])
     if "options" in changes:
         changes["options"] = changes["options"].to_json()
     if "state" in changes:
@@ -209,10 +211,6 @@ def _secrets(connection: Connection, credential_id: int) -> list[rows.Row]:
 
 def _features_out(values: FeatureValues) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
-
-
-def _rules_out(rules: Rules) -> dict[str, Any]:
-    return {"senders": list(rules.senders), "networks": list(rules.networks)}
 
 
 def _imported_out(imported: ImportedSecret | None) -> dict[str, Any]:

@@ -1,0 +1,86 @@
+"""The rules of ``gatepost_core.domain.rules.catalogue`` as options of commands, as data and as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, TypeVar
+
+import click
+
+from gatepost_core.domain import RuleError, Rules
+from gatepost_core.domain.rules.catalogue import NONE, RULES, Rule, plain, read
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+# Rules that had an option of their own for being lifted before all took ``none``.
+_LIFTED = ("senders", "networks")
+
+
+def _read(rule: Rule, _ctx: click.Context, _param: click.Parameter, texts: tuple[str, ...]) -> Any:
+    try:
+        return read(rule, texts) if texts else None
+    except RuleError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def _option(rule: Rule) -> Any:
+    return click.option(
+        rule.option,
+        rule.name,
+        metavar=rule.metavar,
+        multiple=True,
+        callback=partial(_read, rule),
+        help=f"{rule.help} May be given several times; {NONE}: {rule.free}.",
+    )
+
+
+def options(*, lifting: bool = False) -> Callable[[_F], _F]:
+    """Add the options to a command, which gets what was given as one keyword argument, ``rules``, by name.
+
+    ``lifting``: ``--no-senders`` and ``--no-networks`` as well.
+    """
+
+    def added(function: _F) -> _F:
+        def gathered(*args: Any, **values: Any) -> Any:
+            given = {name: values.pop(name) for name in RULES}
+            for name in _LIFTED:
+                if values.pop(f"no_{name}", False):
+                    if given[name] is not None:
+                        raise click.UsageError(
+                            f"{RULES[name].option} and --no-{name} cannot be given together"
+                        )
+                    given[name] = getattr(Rules(), name)
+            wanted = {name: value for name, value in given.items() if value is not None}
+            return function(*args, rules=wanted, **values)
+
+        gathered.__doc__ = function.__doc__
+        gathered.__name__ = function.__name__
+        gathered.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
+        result: Any = gathered
+        for name in _LIFTED if lifting else ():
+            result = click.option(f"--no-{name}", is_flag=True, help=f"The same as {_none(name)}.")(result)
+        for rule in reversed(list(RULES.values())):
+            result = _option(rule)(result)
+        typed: _F = result
+        return typed
+
+    return added
+
+
+def _none(name: str) -> str:
+    return f"{RULES[name].option} {NONE}"
+
+
+def data(rules: Rules) -> dict[str, Any]:
+    """Return rules as plain values for JSON."""
+    return plain(rules)
+
+
+def facts(rules: Rules) -> list[tuple[str, str]]:
+    """Return rules as rows for people."""
+    return rows(plain(rules))
+
+
+def rows(shown: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what ``data`` returned as rows for people."""
+    return [(rule.title, ", ".join(shown[name]) or rule.free) for name, rule in RULES.items()]

@@ -1,0 +1,66 @@
+"""The catalogue of rules: what is read, kept and shown of each."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import pytest
+
+from gatepost_core.domain import RuleError, Rules
+from gatepost_core.domain.rules import catalogue
+from gatepost_core.domain.rules.catalogue import RULES
+
+# Of each rule: texts that people write, and how they are shown.
+WRITTEN: dict[str, tuple[list[str], object]] = {
+    "senders": (["A@Example.test", "*.b.test"], ["a@example.test", "*.b.test"]),
+    "networks": (["192.0.2.1", "2001:db8::/32"], ["192.0.2.1/32", "2001:db8::/32"]),
+    "recipients": (["Bob@Example.org", "b.test", "*.c.test"], ["bob@example.org", "b.test", "*.c.test"]),
+    "denied_recipients": (["exämple.org"], ["xn--exmple-cua.org"]),
+}
+
+
+def test_each_rule_is_in_the_catalogue_and_in_this_table() -> None:
+    assert list(RULES) == [field.name for field in fields(Rules)]
+    assert set(WRITTEN) == set(RULES)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_what_is_written_is_kept_and_shown(name: str) -> None:
+    texts, shown = WRITTEN[name]
+    value = catalogue.read(RULES[name], texts)
+    rules = replace(Rules(), **{name: value})
+    assert catalogue.plain(rules)[name] == shown
+    assert catalogue.kept(catalogue.plain(rules)) == rules
+    assert catalogue.read(RULES[name], ["None"]) == getattr(Rules(), name)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_none_stands_alone(name: str) -> None:
+    with pytest.raises(RuleError, match=r"^none stands alone, and there is 'x\.test'$"):
+        catalogue.read(RULES[name], ["none", "x.test"])
+
+
+@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("text", ["", "@", "a b@x.test", "\u202ex", "a" * 100_000, "*.*.x.test", "none."])
+def test_what_is_no_value_names_itself_and_what_may_stand_there(name: str, text: str) -> None:
+    with pytest.raises(RuleError) as caught:
+        catalogue.read(RULES[name], [text])
+    assert "expected" in str(caught.value)
+    assert len(str(caught.value)) < 300
+    assert str(caught.value).isprintable()
+    assert text[:20].strip("\u202e") in str(caught.value)
+
+
+def test_rules_of_a_newer_release_are_not_read_as_none() -> None:
+    with pytest.raises(RuleError, match="does not know: phase_of_moon"):
+        catalogue.kept({"senders": [], "phase_of_moon": ["full"]})
+
+
+def test_what_an_earlier_release_kept_is_read() -> None:
+    assert catalogue.kept({}) == Rules()
+    assert catalogue.kept({"senders": ["a.test"], "networks": []}) == Rules(senders=("a.test",))
+
+
+def test_there_may_not_be_more_patterns_than_each_message_can_be_held_against() -> None:
+    with pytest.raises(RuleError, match="1,001 recipients; expected at most 1,000"):
+        catalogue.read(RULES["recipients"], [f"a{number}.test" for number in range(1_001)])
