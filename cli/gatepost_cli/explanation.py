@@ -211,6 +211,7 @@ class Explainer:
                 for_good=self._settings.limits.for_good,
                 now=self._now.timestamp,
             ),
+            time_zone=self._settings.limits.time_zone,
         )
         common = {
             "sasl_username": mail.username,
@@ -218,6 +219,7 @@ class Explainer:
             "client_address": self._client(mail),
             "encryption_protocol": "TLSv1.3",
             "server_port": "587",
+            "size": str(len(mail.raw)),
         }
         answers: list[tuple[str, Decision]] = []
         taken: list[str] = []

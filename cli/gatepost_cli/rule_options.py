@@ -16,9 +16,10 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 _LIFTED = ("senders", "networks")
 
 
-def _read(rule: Rule, _ctx: click.Context, _param: click.Parameter, texts: tuple[str, ...]) -> Any:
+def _read(rule: Rule, _ctx: click.Context, _param: click.Parameter, given: Any) -> Any:
+    texts = given if rule.many else (given,)
     try:
-        return read(rule, texts) if texts else None
+        return read(rule, texts) if given else None
     except RuleError as error:
         raise click.BadParameter(str(error)) from error
 
@@ -28,9 +29,9 @@ def _option(rule: Rule) -> Any:
         rule.option,
         rule.name,
         metavar=rule.metavar,
-        multiple=True,
+        multiple=rule.many,
         callback=partial(_read, rule),
-        help=f"{rule.help} May be given several times; {NONE}: {rule.free}.",
+        help=f"{rule.help} {'May be given several times; ' if rule.many else ''}{NONE}: {rule.free}.",
     )
 
 
@@ -83,4 +84,10 @@ def facts(rules: Rules) -> list[tuple[str, str]]:
 
 def rows(shown: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return what ``data`` returned as rows for people."""
-    return [(rule.title, ", ".join(shown[name]) or rule.free) for name, rule in RULES.items()]
+    return [(rule.title, _text(shown[name]) or rule.free) for name, rule in RULES.items()]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(value)
+    return f"{value:,}" if isinstance(value, int) else value or ""

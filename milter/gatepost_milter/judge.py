@@ -34,6 +34,8 @@ from gatepost_core.domain import (
 from gatepost_core.domain.features import DEFAULTS
 from gatepost_core.domain.limits import Charge, Charges, Defaults
 from gatepost_core.domain.logins import UNKNOWN, GrantedLogin, judge
+from gatepost_core.domain.rules import catalogue
+from gatepost_core.domain.rules.asking import Asked, Stage
 from gatepost_core.domain.suppressing import Suppression
 from gatepost_core.domain.texts import bounded
 from gatepost_core.domain.walls import RECORDED, Walls
@@ -149,9 +151,10 @@ class Judge:
         assert credential is not None  # noqa: S101  # a login that is gone is refused
         if transaction.fields > FIELDS_MOST:
             return _TOO_MANY_FIELDS
-        denied = rules.recipients.any_refusal(credential, transaction.recipients)
-        if denied is not None:
-            return denied
+        size = transaction.size
+        refused = self._held(credential, transaction, size, now)
+        if refused is not None:
+            return refused
         message = transaction.message()
         authors = from_addresses(message.headers)
         allowed = rules.check_from_header(credential, authors)
@@ -188,7 +191,6 @@ class Judge:
                     plan, skipped={**plan.skipped, RECORDED: f"would be refused: {strange.reason}"}
                 )
             said = _said(message, fields, authors)
-            size = transaction.size
             sizes = size, size + size_change(message, plan)
             record = _record(message_id, now, credential, transaction, queue_id, said, sizes, plan)
             charges = self._charges.of(
@@ -208,6 +210,22 @@ class Judge:
         if not overridden and signer is None and _asks_nothing(credential):
             return verdict(untouched(message))
         return conclude
+
+    def _held(
+        self, credential: Credential, transaction: Transaction, size: int, now: datetime
+    ) -> Reject | Defer | None:
+        """Return a refusal by the credential's rules. smtpd(8) takes some recipients without asking."""
+        if not credential.rules.held:
+            return None
+        asked = Asked(
+            Stage.END,
+            now,
+            self._charges.zone(credential),
+            recipients=transaction.recipients,
+            total=len(transaction.recipients),
+            size=size,
+        )
+        return catalogue.refusal(credential, asked)
 
     def _plan(
         self, message: Message, context: Context, signer: Choice | None, now: datetime

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from gatepost_core.domain import Credential, Decision, Mode
 from gatepost_core.domain.limits import Bucket, Charge, Charges, CountersDamaged, Kind, Looking, verdicts
 from gatepost_core.domain.memo import Recent
-from gatepost_policy.protocol import Request
+from gatepost_policy.protocol import Request, number
 
 _FRESH_SECONDS: Final = 1.0
 _KNOWN_MOST: Final = 5_000
@@ -45,7 +45,7 @@ class LimitsLook:
         At RCPT its recipients are not known, and its size, if at all, is what the client declared. Raises
         StoreUnavailable.
         """
-        recipients, size = _number(request, "recipient_count"), _number(request, "size")
+        recipients, size = number(request, "recipient_count") or 1, number(request, "size") or 1
         clock, room = self._clock(), self._rooms.get(credential.username)
         if (
             room is not None
@@ -89,9 +89,3 @@ def _room(
         kind = charge.limit.kind
         left[kind] = min(left[kind], charge.want.most - verdicts.used(buckets))
     return _Room(credential, until, left[Kind.RECIPIENTS], left[Kind.BYTES])
-
-
-def _number(request: Request, name: str) -> int:
-    """Return a number of a request; 1 where it says 0, or nothing that can be read."""
-    text = request.get(name, "")
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 and int(text) else 1

@@ -46,6 +46,7 @@ def serve(boot: Boot[PolicySettings]) -> int:
             logins,
             feedback=settings.bounces.feedback,
             limits=limits,
+            time_zone=settings.limits.time_zone,
         )
         LineServer(
             boot.listener,

@@ -74,6 +74,12 @@ def decode(request: bytes) -> Request:
     return attributes
 
 
+def number(request: Request, name: str) -> int:
+    """Return a number of a request; 0 where it says nothing that can be read."""
+    text = request.get(name, "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else 0
+
+
 def encode(decision: Decision) -> bytes:
     """Return the answer. Never OK, which would skip the restrictions that follow; and never a code
     alone, which permits the mail."""

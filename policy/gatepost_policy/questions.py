@@ -2,7 +2,7 @@
 
 | state | login | decision |
 |---|---|---|
-| RCPT | yes | as at DATA, whether the recipient may be sent to, and whether it is suppressed |
+| RCPT | yes | as at DATA, and whether the recipient is suppressed |
 | RCPT | no | a bounce domain's valid token, or feedback address, on a port that takes bounces; else refused |
 | DATA | yes | TLS, the credential's state, the session's login and network, envelope sender and whose it |
 | | | is, the recipient if there is one, and limits that are used up |
@@ -20,7 +20,7 @@ a dropped connection, gets the same answer and changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -33,17 +33,19 @@ from gatepost_core.domain import (
     WallMode,
     suppressing,
 )
+from gatepost_core.domain.limits import DEFAULT_ZONE
 from gatepost_core.domain.logins import STANDS, GrantedLogin, judge
 from gatepost_core.domain.rules import (
     TLS_REQUIRED,
+    catalogue,
     check_envelope_sender,
     normal_domain,
-    recipients,
 )
+from gatepost_core.domain.rules.asking import Asked, Stage
 from gatepost_core.domain.suppressing import Suppression
 from gatepost_core.domain.walls import Walls
 from gatepost_core.keys.tokens import Origin
-from gatepost_policy.protocol import Request
+from gatepost_policy.protocol import Request, number
 
 NOT_ASKED = Pass("nothing to decide in this state")
 _ONE_RECIPIENT = Reject(
@@ -105,9 +107,10 @@ class Questions:
 
     ``walls`` stand between accounts. Without ``logins`` nobody's is known, without ``limits`` there
     are none. ``feedback``: the local part at each bounce domain that takes complaints; '' for none.
+    ``time_zone``: that of accounts without one of their own.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what decides is what it is made of
         self,
         directory: Directory,
         bounce_tokens: BounceTokens,
@@ -118,6 +121,7 @@ class Questions:
         *,
         feedback: str = "",
         limits: Limits | None = None,
+        time_zone: str = DEFAULT_ZONE,
     ) -> None:
         self._directory = directory
         self._bounce_tokens = bounce_tokens
@@ -127,35 +131,64 @@ class Questions:
         self._logins = logins or _NoLogins()
         self._feedback = feedback.lower()
         self._limits = limits
+        self._time_zone = time_zone
 
     def decide(self, request: Request) -> Decision:
         """Return what to answer. Raises StoreUnavailable."""
         state = request["protocol_state"]
         if state not in ("RCPT", "DATA"):
             return NOT_ASKED
+        decision: Decision = NOT_ASKED
+        for _, found in self.steps(request):
+            if found is None:
+                continue
+            decision = found
+            if found.__class__ is not Pass:
+                break
+        return decision
+
+    def steps(self, request: Request) -> Iterator[tuple[str, Decision | None]]:
+        """Yield what is looked at at RCPT or DATA, one after the other, with what comes of it (None: nothing
+        against it). What comes after a refusal is not to be asked for. Raises StoreUnavailable."""
         username = request.get("sasl_username")
         if not username:
-            return self._without_login(request)
+            yield "no login", self._without_login(request)
+            return
         if not request.get("encryption_protocol"):
-            return TLS_REQUIRED
+            yield "TLS", TLS_REQUIRED
+            return
         credential = self._directory.credential(username)
         login = self._logins.of(request.get("instance", ""), username) if credential is not None else None
+        now = self._now()
         # The session's login may be hours old: it is held against the credential as it is now.
-        judged = judge(credential, username, self._now(), login, request.get("client_address", ""))
+        judged = judge(credential, username, now, login, request.get("client_address", ""))
+        yield "login, state, network", judged
         if credential is None or judged is not STANDS:
-            return judged
-        decision = self._sender(credential, request.get("sender", ""))
-        recipient = request.get("recipient", "")
-        # At DATA none is named where there are several: then the milter asks.
-        if decision.__class__ is Pass and (recipient or state == "RCPT"):
-            decision = recipients.refusal(credential, recipient) or decision
-        if state == "RCPT" and decision.__class__ is Pass:
-            decision = self._suppressed(credential, recipient) or decision
-        if self._limits is None or decision.__class__ is not Pass:
-            return decision
-        return self._limits.refusal(credential, request) or decision
+            return
+        yield "sender", self._sender(credential, request.get("sender", ""))
+        if credential.rules.held:
+            for rule, refused in catalogue.steps(credential, self._asked(credential, request, now)):
+                yield rule.title, refused
+        if request["protocol_state"] == "RCPT":
+            yield "suppression", self._suppressed(credential, request.get("recipient", ""), now)
+        if self._limits is not None:
+            yield "limits", self._limits.refusal(credential, request)
 
-    def _suppressed(self, credential: Credential, recipient: str) -> Decision | None:
+    def _asked(self, credential: Credential, request: Request, now: datetime) -> Asked:
+        """Return what rules are asked. At DATA no recipient is named where there are several."""
+        recipient = request.get("recipient", "")
+        at_rcpt = request["protocol_state"] == "RCPT"
+        return Asked(
+            Stage.RCPT if at_rcpt else Stage.DATA,
+            now,
+            credential.allowance.time_zone or self._time_zone,
+            recipients=(recipient,) if at_rcpt or recipient else (),
+            total=number(request, "recipient_count"),
+            size=number(request, "size"),
+            tls=request["encryption_protocol"],
+        )
+
+    def _suppressed(self, credential: Credential, recipient: str, now: datetime) -> Decision | None:
         """Return a refusal where the recipient is suppressed."""
         found = self._directory.suppressions(
             credential.account_id, credential.username, suppressing.keys(recipient)
@@ -163,7 +196,7 @@ class Questions:
         if not found:
             return None
         transactional = credential.options.transactional
-        standing = suppressing.in_force(found, self._now(), transactional=transactional)
+        standing = suppressing.in_force(found, now, transactional=transactional)
         return None if standing is None else suppressing.refusal(standing, credential.account, recipient)
 
     def _sender(self, credential: Credential, sender: str) -> Decision:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import smtplib
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from gatepost_core.domain import Rules
+from gatepost_core.domain.rules import hours
+from gatepost_core.domain.rules.catalogue import RULES
+from gatepost_stack.instance import HOST
 from gatepost_stack.provision import ClientLogin
 from tests.integration.harness import SENDER, Gateway, fresh_recipient, refusal, reply, text_message
 
@@ -20,13 +29,16 @@ def held(gateway: Gateway, **rules: Any) -> ClientLogin:
     return login
 
 
-def answers(connection: smtplib.SMTP, recipients: list[str], sender: str = SENDER) -> list[str]:
-    """Return what was answered to each recipient, and to the rest of the message if one was taken."""
-    connection.mail(sender)
+def answers(connection: smtplib.SMTP, recipients: list[str], size: int = 0, announced: int = 0) -> list[str]:
+    """Return what was answered to each recipient, and to the rest of the message if one was taken.
+
+    ``size``: bytes of its body, of which MAIL has announced ``announced``.
+    """
+    connection.docmd("MAIL", f"FROM:<{SENDER}>" + (f" SIZE={announced}" if announced else ""))
     found = [reply(connection.rcpt(one)) for one in recipients]
     if any(one.startswith("250") for one in found):
         try:
-            found.append(reply(connection.data(text_message())))
+            found.append(reply(connection.data(text_message(body="x" * 70 + "\r\n" + "y\r\n" * (size // 3)))))
         except smtplib.SMTPDataError as error:
             found.append(refusal(error))
     connection.rset()
@@ -87,6 +99,137 @@ def test_whom_postfix_takes_without_asking_is_refused_at_data_alone_and_at_the_e
     assert (taken(alone), alone[-1]) == ([True, False], f"550 5.7.1 {AT_DATA}{said}")
     assert (taken(beside), beside[-1]) == ([True, True, False], f"550 5.7.1 {said}")
     assert gateway.records(login.username) == []
+
+
+def closed() -> tuple[hours.Span, ...]:
+    """Return hours that are over, or yet to come, for a day at least."""
+    today = datetime.now(UTC).weekday()
+    return hours.read([("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[(today + 3) % 7]])
+
+
+MIDNIGHT = r"20\d\d-\d\d-\d\dT00:00:00Z"
+# Of each rule: what it is, what breaks it (a body's size, what is announced, recipients), and at which stage
+# whoever does hears what.
+TABLE = [
+    (
+        "recipients",
+        ("example.com",),
+        {},
+        "RCPT",
+        "550 5.7.1",
+        "Recipient <{to}> is not among those that credential {user} may send to",
+    ),
+    (
+        "denied_recipients",
+        ("example.org",),
+        {},
+        "RCPT",
+        "550 5.7.1",
+        "Recipient <{to}> is denied to credential {user}, by its rule example.org",
+    ),
+    (
+        "max_recipients",
+        2,
+        {"recipients": 3},
+        "DATA",
+        "550 5.5.3",
+        "Credential {user} may send a message to 2 recipients at most, and this one has 3; send it in parts",
+    ),
+    (
+        "max_size",
+        2_000,
+        {"size": 3_000, "announced": 2_500},
+        "RCPT",
+        "552 5.3.4",
+        "Credential {user} may send messages of 2,000 bytes at most, and this one has 2,500; send less at once",
+    ),
+    (
+        "max_size",
+        2_000,
+        {"size": 3_000},
+        "END",
+        "552 5.3.4",
+        r"Credential {user} may send messages of 2,000 bytes at most, and this one has \d,\d\d\d; send less "
+        "at once",
+    ),
+    (
+        "hours",
+        closed(),
+        {},
+        "RCPT",
+        "451 4.7.1",
+        r"Credential {user} may send ... 00:00-24:00 \(UTC\); try again after " + MIDNIGHT,
+    ),
+    (
+        "min_tls",
+        "1.3",
+        {"tls": "1.2"},
+        "RCPT",
+        "550 5.7.10",
+        "Credential {user} may be used with TLS 1.3 or later, and this session has TLSv1.2; update the client",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "breaks", "stage", "code", "text"), TABLE)
+def test_whoever_breaks_a_rule_hears_which_at_the_stage_where_it_is_known(
+    gateway: Gateway, name: str, value: Any, breaks: dict[str, Any], stage: str, code: str, text: str
+) -> None:
+    breaks = dict(breaks)
+    login = held(gateway, **{name: value})
+    good = [fresh_recipient() for _ in range(breaks.pop("recipients", 1))]
+    newest = ssl.TLSVersion.TLSv1_2 if breaks.pop("tls", "") else ssl.TLSVersion.TLSv1_3
+    with session(gateway, login, newest) as connection:
+        found = answers(connection, good, **breaks)
+        put_in_front = {"RCPT": AT_RCPT.format(good[0]), "DATA": AT_DATA, "END": ""}[stage]
+        said = re.escape(f"{code} {put_in_front}") + text.replace("{to}", re.escape(good[0])).replace(
+            "{user}", login.username
+        )
+        assert re.fullmatch(said, found[-1]), found
+        assert taken(found[:-1]) == [True] * (len(good) if stage != "RCPT" else 0)
+        assert gateway.records(login.username) == []
+        # Without the rule, in the same session, the same message passes.
+        gateway.stack.provision.rule(login.username, **{name: getattr(Rules(), name)})
+        assert all(taken(answers(connection, good, **breaks)))
+
+
+def test_each_rule_and_stage_has_its_row() -> None:
+    asked = {name for name, rule in RULES.items() if rule.check is not None}
+    assert {row[0] for row in TABLE} == asked
+    assert {row[3] for row in TABLE} == {"RCPT", "DATA", "END"}
+
+
+@contextmanager
+def session(gateway: Gateway, login: ClientLogin, newest: ssl.TLSVersion) -> Iterator[smtplib.SMTP]:
+    """Log in over TLS of that version at most."""
+    context = ssl.create_default_context(cafile=gateway.ca_file)
+    context.maximum_version = newest
+    with smtplib.SMTP(HOST, gateway.port("submission"), timeout=30) as connection:
+        connection.starttls(context=context)
+        connection.login(login.username, login.password)
+        yield connection
+
+
+def test_a_rule_made_while_a_message_is_on_its_way_counts_at_its_end(
+    gateway: Gateway, login: ClientLogin
+) -> None:
+    """Policy let it pass at DATA; the milter asks once more."""
+    user, good = login.username, fresh_recipient()
+    rules: list[tuple[dict[str, Any], str]] = [
+        ({"hours": closed()}, rf"451 4\.7\.1 Credential {user} may send ... 00:00-24:00 .*"),
+        ({"max_recipients": 1}, r"550 5\.5\.3 .* and this one has 2; send it in parts"),
+        ({"denied_recipients": ("example.org",)}, rf"550 5\.7\.1 Recipient <{re.escape(good)}> is denied .*"),
+    ]
+    with gateway.logged_in(login) as connection:
+        for rule, said in rules:
+            connection.mail(SENDER)
+            assert connection.rcpt(good)[0] == connection.rcpt(fresh_recipient())[0] == 250
+            assert connection.docmd("DATA")[0] == 354
+            gateway.stack.provision.rule(user, **rule)
+            connection.send(text_message() + b".\r\n")
+            assert re.fullmatch(said, reply(connection.getreply()))
+            gateway.stack.provision.rule(user, hours=(), max_recipients=0, denied_recipients=())
+    assert gateway.records(user) == []
 
 
 def test_a_rule_counts_in_a_session_that_is_open(gateway: Gateway, login: ClientLogin) -> None:

@@ -19,7 +19,12 @@ RULES = {
     "networks": "--network",
     "recipients": "--recipient",
     "denied_recipients": "--deny-recipient",
+    "max_recipients": "--max-recipients",
+    "max_size": "--max-size",
+    "min_tls": "--min-tls",
+    "hours": "--hours",
 }
+_SCALES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _OFF = {"off", "no", "false", "0"}
 
 
@@ -27,8 +32,13 @@ def options(given: dict[str, Any], before: dict[str, Any] | None) -> list[str]:
     """Return the words that bring a credential to what is wanted; none when it is so already."""
     words = features(given["features"], before)
     for name, option in RULES.items():
-        if given[name] is not None and not alike(given[name], before[name] if before else []):
-            words += [word for one in given[name] or ["none"] for word in (option, one)]
+        wanted = given[name]
+        if isinstance(wanted, str):
+            now = before[name] if before else None
+            if value(wanted) != (None if now is None else str(now)):
+                words += [option, wanted]
+        elif wanted is not None and not alike(wanted, before[name] if before else []):
+            words += [word for one in wanted or ["none"] for word in (option, one)]
     for name in ("mode", "overrides", "unsubscribe_scope"):
         if given[name] is not None and (before is None or before[name] != given[name]):
             words += [f"--{name.replace('_', '-')}", given[name]]
@@ -87,6 +97,14 @@ def headers(given: dict[str, Any], before: dict[str, Any] | None) -> list[str]:
 def spaced(fields: list[str]) -> list[str]:
     """Return header fields with one blank after the colon."""
     return [re.sub(r"\s*:\s*", ": ", one, count=1).strip() for one in fields]
+
+
+def value(text: str) -> str | None:
+    """Return the one value of a rule as the command prints it; None: it is lifted."""
+    found = re.fullmatch(r"(\d{1,15}) ?([KMGT]?)B?", text.strip().upper())
+    if found is not None:
+        return str(int(found[1]) * _SCALES[found[2]])
+    return None if text.strip().lower() == "none" else text.strip()
 
 
 def alike(first: list[str], second: list[str]) -> bool:

@@ -60,6 +60,21 @@ options:
       lifts the restriction.
     type: list
     elements: str
+  max_recipients:
+    description: How many recipients a message may have; V(none) lifts the rule.
+    type: str
+  max_size:
+    description: How large a message may be, such as V(20M); V(none) lifts the rule.
+    type: str
+  min_tls:
+    description: The oldest version of TLS that a session may have; V(none) lifts the rule.
+    type: str
+    choices: ['1.2', '1.3', none]
+  hours:
+    description: When it may send, such as V(Mon-Fri 08:00-18:00), in its account's time zone; V([]) lifts the
+      rule.
+    type: list
+    elements: str
   mode:
     description: V(hold) has messages wait to be released, V(sandbox) records them and delivers none.
     type: str
@@ -185,6 +200,10 @@ def main() -> None:
             "networks": texts,
             "recipients": texts,
             "denied_recipients": texts,
+            "max_recipients": {"type": "str"},
+            "max_size": {"type": "str"},
+            "min_tls": {"type": "str", "choices": ["1.2", "1.3", "none"]},
+            "hours": texts,
             "mode": {"type": "str", "choices": ["live", "hold", "sandbox"]},
             "expires": {"type": "str"},
             "overrides": {"type": "str", "choices": ["allowed", "ignored"]},

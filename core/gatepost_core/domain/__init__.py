@@ -8,7 +8,7 @@ results are remembered. The values that everybody uses are offered here; functio
 """
 
 from gatepost_core.domain.decision import AUTHENTICATION_REQUIRED, Decision, Defer, Pass, Reject
-from gatepost_core.domain.errors import Conflict, NotFound, StoreError, StoreUnavailable, shown
+from gatepost_core.domain.errors import Conflict, NotFound, RuleError, StoreError, StoreUnavailable, shown
 from gatepost_core.domain.features import CATALOGUE, FeatureError, FeatureValue, FeatureValues, in_force
 from gatepost_core.domain.model import (
     Account,
@@ -27,7 +27,7 @@ from gatepost_core.domain.model import (
     WallMode,
 )
 from gatepost_core.domain.options import Options, OptionsError
-from gatepost_core.domain.rules.values import RuleError, Rules
+from gatepost_core.domain.rules.values import Rules
 from gatepost_core.domain.texts import stamp, utc_now
 
 __all__ = [

@@ -22,3 +22,7 @@ class Conflict(StoreError):  # noqa: N818 - reads as what it says
 
 class StoreUnavailable(Exception):  # noqa: N818 - a condition that passes, not a mistake
     """The database cannot be opened, read or written now. Daemons answer 4xx and go on trying."""
+
+
+class RuleError(ValueError):
+    """A text is no value of a rule; it names itself, and says what may stand there."""

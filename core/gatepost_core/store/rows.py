@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any, Protocol
 
-from gatepost_core.domain.errors import StoreUnavailable
+from gatepost_core.domain.errors import RuleError, StoreUnavailable
 from gatepost_core.domain.features import FeatureValue
 from gatepost_core.domain.limits import Allowance, Limit, LimitError, limits
 from gatepost_core.domain.limits.suspending import Action, Cause, Suspension
@@ -23,7 +23,7 @@ from gatepost_core.domain.model import (
 )
 from gatepost_core.domain.options import Options
 from gatepost_core.domain.rules.catalogue import kept
-from gatepost_core.domain.rules.values import RuleError, Rules
+from gatepost_core.domain.rules.values import Rules
 from gatepost_core.domain.suppressing import Reason, Suppression
 
 _SECRET = tuple(field.name for field in fields(Secret))

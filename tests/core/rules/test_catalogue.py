@@ -16,6 +16,10 @@ WRITTEN: dict[str, tuple[list[str], object]] = {
     "networks": (["192.0.2.1", "2001:db8::/32"], ["192.0.2.1/32", "2001:db8::/32"]),
     "recipients": (["Bob@Example.org", "b.test", "*.c.test"], ["bob@example.org", "b.test", "*.c.test"]),
     "denied_recipients": (["exämple.org"], ["xn--exmple-cua.org"]),
+    "max_recipients": (["50"], 50),
+    "max_size": (["20m"], 20_000_000),
+    "min_tls": (["TLSv1.3"], "1.3"),
+    "hours": (["mon-fri 08:00-18:00", "sat"], ["Mon-Fri 08:00-18:00", "Sat 00:00-24:00"]),
 }
 
 
@@ -49,6 +53,7 @@ def test_what_is_no_value_names_itself_and_what_may_stand_there(name: str, text:
     assert len(str(caught.value)) < 300
     assert str(caught.value).isprintable()
     assert text[:20].strip("\u202e") in str(caught.value)
+    assert caught.value.args[0].count("\n") == 0
 
 
 def test_rules_of_a_newer_release_are_not_read_as_none() -> None:

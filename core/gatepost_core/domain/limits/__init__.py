@@ -7,8 +7,10 @@ what a message takes of which counters, ``counters`` what has to count them, ``v
 from gatepost_core.domain.limits.charges import Allowance, Charge, Charges, Defaults
 from gatepost_core.domain.limits.counters import Bucket, Counters, CountersDamaged, Looking, Reset, Want
 from gatepost_core.domain.limits.reading import Kind, Limit, LimitError, Period, limits, read
+from gatepost_core.domain.limits.windows import DEFAULT_ZONE
 
 __all__ = [
+    "DEFAULT_ZONE",
     "Allowance",
     "Bucket",
     "Charge",

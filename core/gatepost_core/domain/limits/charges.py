@@ -64,6 +64,10 @@ class Charges:
         # With each message: the counters are the same until one's window ends.
         self._known: Recent[tuple[str, bool], _Counters] = Recent(_KNOWN_MOST)
 
+    def zone(self, credential: Credential) -> str:
+        """Return the time zone of a credential's account."""
+        return credential.allowance.time_zone or self._defaults.time_zone
+
     def of(
         self,
         credential: Credential,
@@ -93,7 +97,7 @@ class Charges:
         allowance, defaults = credential.allowance, self._defaults
         own = defaults.own if allowance.own is None else allowance.own
         shared = (defaults.account if allowance.account is None else allowance.account) if account else ()
-        zone = allowance.time_zone or defaults.time_zone
+        zone = self.zone(credential)
         found: list[Charge] = []
         for limit in own:
             found += _charges(limit, ("credential", credential.username), own_key(credential), zone, now)

@@ -33,7 +33,7 @@ class Window(NamedTuple):
     ends: int
 
 
-def window(limit: Limit, now: int, zone: str) -> Window:
+def window(limit: Limit, now: int, zone_name: str) -> Window:
     """Return a limit's window at a time. A time zone that this host lacks counts as UTC."""
     if limit.sliding:
         part = SECONDS[limit.period] // PARTS
@@ -42,7 +42,7 @@ def window(limit: Limit, now: int, zone: str) -> Window:
     if limit.period is Period.MINUTE:
         start = now // 60 * 60
         return Window(start, start, start + 60)
-    start, ends = _calendar(zone, limit.period.value, now // 60)
+    start, ends = _calendar(zone_name, limit.period.value, now // 60)
     return Window(start, start, ends)
 
 
@@ -65,7 +65,8 @@ def time_zone(name: str) -> str:
 
 
 @memo(256)
-def _zone(name: str) -> tzinfo:
+def zone(name: str) -> tzinfo:
+    """Return a time zone; UTC for one that this host lacks."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -73,9 +74,9 @@ def _zone(name: str) -> tzinfo:
 
 
 @memo(512)  # the windows of a minute are the same for all messages in it
-def _calendar(zone: str, period: str, minute: int) -> tuple[int, int]:
+def _calendar(name: str, period: str, minute: int) -> tuple[int, int]:
     """Return start and end of the hour, day or month that a minute since 1970 is in."""
-    local = datetime.fromtimestamp(minute * 60, _zone(zone))
+    local = datetime.fromtimestamp(minute * 60, zone(name))
     if period == Period.HOUR.value:
         start = _hour(local)
         # Where clocks are put back by half an hour, one hour has ninety minutes.

@@ -1,12 +1,12 @@
 """What a credential may do, beside how much of it (``limits``): each rule, and what who breaks it hears.
 
 ``catalogue`` lists the rules; options of the command, what it shows, and what the store keeps come of it.
-``values`` has what a credential is held to, ``senders`` and ``recipients`` decide, ``patterns`` reads and
-compares what addresses may be, ``addresses`` and ``networks`` have their forms.
+``values`` has what a credential is held to; ``asking`` decides, with ``recipients`` and ``hours``, and
+``senders`` of who it is; ``patterns`` reads what stands for addresses, ``addresses`` and ``networks`` have
+their forms.
 """
 
 from gatepost_core.domain.decision import Reject
-from gatepost_core.domain.rules import recipients
 from gatepost_core.domain.rules.addresses import (
     UNREADABLE,
     normal_address,
@@ -36,6 +36,5 @@ __all__ = [
     "normal_network",
     "plain_name",
     "readable",
-    "recipients",
     "sender_allowed",
 ]

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from gatepost_core.domain.errors import shown
-from gatepost_core.domain.rules import patterns
-from gatepost_core.domain.rules.values import RuleError, Rules
+from gatepost_core.domain.errors import RuleError, shown
+from gatepost_core.domain.rules import asking, hours, patterns
+from gatepost_core.domain.rules.asking import Asked, Refusal, Stage
+from gatepost_core.domain.rules.values import Rules
+
+if TYPE_CHECKING:
+    from gatepost_core.domain.model import Credential
 
 NONE: Final = "none"
+RECIPIENTS_MOST: Final = 1_000_000
+_SCALES: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_SIZE = re.compile(r"([0-9]{1,15}) ?([KMGT]?)B?")
+_VERSIONS: Final = ("1.2", "1.3")
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A rule. ``name`` is its field of ``Rules``, in JSON and where it is kept; ``option`` the command's.
 
-    ``read`` makes its value of texts that people wrote, and raises RuleError. ``title`` and ``free`` (what
-    holds without it) are for people.
+    ``read`` makes its value of texts that people wrote (one, unless it is ``many``), and raises RuleError.
+    ``title`` and ``free`` (what holds without it) are for people. ``check`` answers at ``stages``; senders
+    and networks are asked about where more is known of them (``senders``, ``logins``).
     """
 
     name: str
@@ -29,8 +39,44 @@ class Rule:
     free: str
     help: str
     read: Callable[[Iterable[str]], Any]
+    stages: tuple[Stage, ...]
+    check: Callable[[Credential, Asked], Refusal] | None = None
+    many: bool = True
 
 
+def _one(read: Callable[[str], Any]) -> Callable[[Iterable[str]], Any]:
+    """Return what reads the only text of a rule that has one value."""
+
+    def only(texts: Iterable[str]) -> Any:
+        (text,) = texts
+        return read(text)
+
+    return only
+
+
+def _count(text: str) -> int:
+    found = int(text) if text.isascii() and text.isdecimal() and len(text) < 9 else 0
+    if not 1 <= found <= RECIPIENTS_MOST:
+        raise RuleError(f"{shown(text)} is no number of recipients; expected 1 to {RECIPIENTS_MOST}")
+    return found
+
+
+def _size(text: str) -> int:
+    match = _SIZE.fullmatch(text.strip().upper()) if len(text) < 40 else None
+    found = int(match[1]) * _SCALES[match[2]] if match else 0
+    if not found:
+        raise RuleError(f"{shown(text)} is no size; expected bytes, or something like 500K or 20M")
+    return found
+
+
+def _version(text: str) -> str:
+    found = text.strip().lower().removeprefix("tlsv").removeprefix("tls").strip() if len(text) < 40 else ""
+    if found not in _VERSIONS:
+        raise RuleError(f"{shown(text)} is no version of TLS to ask for; expected {' or '.join(_VERSIONS)}")
+    return found
+
+
+_EVERYWHERE: Final = (Stage.RCPT, Stage.DATA, Stage.END)
 _ALL = (
     Rule(
         "senders",
@@ -40,6 +86,7 @@ _ALL = (
         "any of its account's, or that nobody registered",  # walls stand between accounts: docs/walls.md
         "Address, domain or *.domain that may stand in envelope and From.",
         patterns.senders,
+        _EVERYWHERE,
     ),
     Rule(
         "networks",
@@ -49,6 +96,7 @@ _ALL = (
         "any",
         "Network to log in from, as 192.0.2.0/24, 2001:db8::/32 or one address.",
         patterns.networks,
+        _EVERYWHERE,
     ),
     Rule(
         "recipients",
@@ -58,6 +106,8 @@ _ALL = (
         "any",
         "Address, domain or *.domain that may be sent to, and nobody else.",
         patterns.recipients,
+        _EVERYWHERE,
+        asking.allowed_recipients,
     ),
     Rule(
         "denied_recipients",
@@ -67,9 +117,83 @@ _ALL = (
         "none",
         "Address, domain or *.domain that may not be sent to, whatever --recipient says.",
         patterns.recipients,
+        _EVERYWHERE,
+        asking.denied_recipients,
+    ),
+    Rule(
+        "max_recipients",
+        "--max-recipients",
+        "N",
+        "recipients a message",
+        "as many as Postfix takes",
+        "How many recipients a message may have.",
+        _one(_count),
+        (Stage.DATA, Stage.END),
+        asking.max_recipients,
+        many=False,
+    ),
+    Rule(
+        "max_size",
+        "--max-size",
+        "SIZE",
+        "bytes a message",
+        "as many as Postfix takes",
+        "How large a message may be, such as 500K or 20M.",
+        _one(_size),
+        _EVERYWHERE,
+        asking.max_size,
+        many=False,
+    ),
+    Rule(
+        "min_tls",
+        "--min-tls",
+        "VERSION",
+        "oldest TLS",
+        "what Postfix takes",
+        "The oldest version of TLS that a session may have, 1.2 or 1.3.",
+        _one(_version),
+        (Stage.RCPT, Stage.DATA),
+        asking.min_tls,
+        many=False,
+    ),
+    Rule(
+        "hours",
+        "--hours",
+        "SPAN",
+        "hours",
+        "at any time",
+        "When it may send, in its account's time zone: days, times or both, as Mon-Fri 08:00-18:00, Sat,Sun "
+        "or 22:00-06:00.",
+        hours.read,
+        _EVERYWHERE,
+        asking.during,
     ),
 )
 RULES: Final[Mapping[str, Rule]] = MappingProxyType({rule.name: rule for rule in _ALL})
+_FREE: Final = Rules()
+# In this order: what a client can mend comes last.
+_ORDER: Final = (
+    "min_tls", "hours", "recipients", "denied_recipients", "max_recipients", "max_size",
+)  # fmt: skip
+_CHECKED: Final = {
+    stage: tuple([RULES[name] for name in _ORDER if stage in RULES[name].stages]) for stage in Stage
+}
+
+
+def refusal(credential: Credential, asked: Asked) -> Refusal:
+    """Return the first refusal of a message by its credential's rules at a stage, or None."""
+    for _, found in steps(credential, asked):
+        if found is not None:
+            return found
+    return None
+
+
+def steps(credential: Credential, asked: Asked) -> Iterator[tuple[Rule, Refusal]]:
+    """Yield each rule that holds a credential at a stage, with its refusal or None."""
+    rules = credential.rules
+    for rule in _CHECKED[asked.stage]:
+        if getattr(rules, rule.name) and rule.check is not None:
+            yield rule, rule.check(credential, asked)
 
 
 def read(rule: Rule, texts: Sequence[str]) -> Any:
@@ -78,13 +202,13 @@ def read(rule: Rule, texts: Sequence[str]) -> Any:
     if len(others) < len(texts):
         if others:
             raise RuleError(f"{NONE} stands alone, and there is {shown(others[0])}")
-        return getattr(Rules(), rule.name)
+        return getattr(_FREE, rule.name)
     return rule.read(texts)
 
 
 def plain(rules: Rules) -> dict[str, Any]:
-    """Return rules as plain values for JSON."""
-    return {name: list(getattr(rules, name)) for name in RULES}
+    """Return rules as plain values for JSON: a list of texts, or one value; None: it is free."""
+    return {name: _plain(rule, getattr(rules, name)) for name, rule in RULES.items()}
 
 
 def kept(values: Mapping[str, Any]) -> Rules:
@@ -92,7 +216,17 @@ def kept(values: Mapping[str, Any]) -> Rules:
 
     What this one does not know must not be read as no rule at all.
     """
-    unknown = values.keys() - RULES.keys()
+    unknown = [name for name, value in values.items() if value and name not in RULES]
     if unknown:
         raise RuleError(f"rules that this release does not know: {', '.join(sorted(unknown))}")
-    return Rules(**{name: tuple(value) for name, value in values.items()})
+    return Rules(**{name: _kept(RULES[name], value) for name, value in values.items() if value})
+
+
+def _plain(rule: Rule, value: Any) -> Any:
+    return [str(one) for one in value] if rule.many else value or None
+
+
+def _kept(rule: Rule, value: Any) -> Any:
+    if rule.name == "hours":
+        return hours.read(value)
+    return tuple(value) if rule.many else value

@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from gatepost_core.domain.errors import shown
+from gatepost_core.domain.errors import RuleError, shown
 from gatepost_core.domain.rules.addresses import normal_address
 from gatepost_core.domain.rules.networks import normal_network
-from gatepost_core.domain.rules.values import RuleError
 
 # Each is compared with each recipient of each message.
 PATTERNS_MOST: Final = 1_000

@@ -21,22 +21,29 @@ if TYPE_CHECKING:
 READINGS_MOST: Final = 5
 
 
-def refusal(credential: Credential, recipient: str) -> Reject | None:
-    """Return the refusal of a recipient (a mailbox without angle brackets); None: it may be sent to."""
-    allowed, denied = credential.rules.recipients, credential.rules.denied_recipients
-    if not allowed and not denied:
-        return None
+def not_allowed(credential: Credential, recipient: str) -> Reject | None:
+    """Return the refusal of a recipient (a mailbox without angle brackets) who is not among the allowed."""
     found = readings(recipient)
     if not found:
-        return Reject(
-            550,
-            "5.1.3",
-            f"Recipient <{readable(recipient)}> cannot be read as one address with a domain, and credential "
-            f"{credential.username} is held to recipients",
-            "unreadable recipient",
-        )
+        return _unreadable(credential, recipient)
+    if all(matching(credential.rules.recipients, one) for one in found):
+        return None
+    return Reject(
+        550,
+        "5.7.1",
+        f"Recipient <{readable(recipient)}> is not among those that credential {credential.username} "
+        "may send to",
+        "recipient not allowed",
+    )
+
+
+def denied(credential: Credential, recipient: str) -> Reject | None:
+    """Return the refusal of a recipient whom a rule denies, however the address is written."""
+    found = readings(recipient)
+    if not found:
+        return _unreadable(credential, recipient)
     for one in found:
-        pattern = matching(denied, _leniently(one))
+        pattern = matching(credential.rules.denied_recipients, _leniently(one))
         if pattern:
             return Reject(
                 550,
@@ -45,23 +52,17 @@ def refusal(credential: Credential, recipient: str) -> Reject | None:
                 f"rule {readable(pattern)}",
                 "recipient denied",
             )
-    if allowed and not all(matching(allowed, one) for one in found):
-        return Reject(
-            550,
-            "5.7.1",
-            f"Recipient <{readable(recipient)}> is not among those that credential {credential.username} "
-            "may send to",
-            "recipient not allowed",
-        )
     return None
 
 
-def any_refusal(credential: Credential, recipients: Iterable[str]) -> Reject | None:
-    """Return the first refusal of a message's recipients: smtpd(8) takes some without asking anybody."""
-    rules = credential.rules
-    if not rules.recipients and not rules.denied_recipients:
-        return None
-    return next(filter(None, (refusal(credential, one) for one in recipients)), None)
+def _unreadable(credential: Credential, recipient: str) -> Reject:
+    return Reject(
+        550,
+        "5.1.3",
+        f"Recipient <{readable(recipient)}> cannot be read as one address with a domain, and credential "
+        f"{credential.username} is held to recipients",
+        "unreadable recipient",
+    )
 
 
 def readings(address: str) -> list[str]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-
-class RuleError(ValueError):
-    """A text is no value of a rule; it names itself, and says what may stand there."""
+from gatepost_core.domain.rules.hours import Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,10 +14,27 @@ class Rules:
     Patterns are addresses (``a@example.test``), domains (``example.test``) or their subdomains
     (``*.example.test``). ``senders`` may stand in the envelope and in From, ``networks`` are CIDR blocks
     (``192.0.2.0/24``, ``2001:db8::/32``) to log in from. ``recipients`` may be sent to, ``denied_recipients``
-    may not, not even if they are among those.
+    may not, not even if they are among those. ``max_recipients`` and ``max_size`` (bytes) are a message's,
+    ``min_tls`` (``1.2``, ``1.3``) is the session's, ``hours`` are those of the week.
     """
 
     senders: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
     recipients: tuple[str, ...] = ()
     denied_recipients: tuple[str, ...] = ()
+    max_recipients: int = 0
+    max_size: int = 0
+    min_tls: str = ""
+    hours: tuple[Span, ...] = ()
+
+    @property
+    def held(self) -> bool:
+        """Say whether there is a rule beside senders and networks, which are asked about for themselves."""
+        return bool(
+            self.recipients
+            or self.denied_recipients
+            or self.max_recipients
+            or self.max_size
+            or self.min_tls
+            or self.hours
+        )
