@@ -7,7 +7,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from gatepost_cli import values
+from gatepost_cli import rule_options, values
 from gatepost_cli.complete import account_names
 from gatepost_cli.credential_view import limits_text
 from gatepost_cli.group import Group
@@ -16,6 +16,7 @@ from gatepost_cli.output import Table, emit, facts, stamp
 from gatepost_cli.owner import as_owner_of
 from gatepost_cli.session import CliSession, json_option, pass_session
 from gatepost_core.domain import Account
+from gatepost_core.domain.rules.catalogue import RULES, changed
 from gatepost_core.store import accounts
 from gatepost_core.store.images import FileImageStore
 
@@ -58,6 +59,7 @@ _time_zone = click.option(
 @_keep_days
 @_limit
 @_time_zone
+@rule_options.options(account=True)
 @json_option
 @pass_session
 def add(
@@ -66,13 +68,16 @@ def add(
     keep_days: int | None,
     limits: values.Limits | None,
     time_zone: values.TimeZone | None,
+    rules: dict[str, Any],
 ) -> None:
     """Make an account."""
     with session.directory(write=True) as connection:
         account = accounts.add(connection, name, session.now)
         if keep_days is not None:
             account = accounts.set_keep_days(connection, name, keep_days)
-        account = accounts.change_limits(connection, name, **_limits_given(limits, time_zone))
+        account = accounts.change(
+            connection, name, **_given(limits, time_zone), rules=changed(account.rules, rules)
+        )
     emit(session, _data(account), f"Account {account.name} made.")
 
 
@@ -95,7 +100,7 @@ def list_(session: CliSession) -> None:
 @json_option
 @pass_session
 def show(session: CliSession, name: str) -> None:
-    """Show an account, its limits, and what its hosted images take."""
+    """Show an account, its limits, rules for its credentials, and what its hosted images take."""
     with session.directory() as connection:
         account = accounts.get(connection, name)
     _emit(session, account)
@@ -114,6 +119,7 @@ def show(session: CliSession, name: str) -> None:
 @_keep_days
 @_limit
 @_time_zone
+@rule_options.options(account=True)
 @json_option
 @pass_session
 @click.pass_context
@@ -125,20 +131,27 @@ def set_(
     keep_days: int | None,
     limits: values.Limits | None,
     time_zone: values.TimeZone | None,
+    rules: dict[str, Any],
 ) -> None:
-    """Change an account. A quota counts from the next message on; what is hosted already stays."""
-    limited = _limits_given(limits, time_zone)
+    """Change an account. A quota counts from the next message on; what is hosted already stays.
+
+    Rules are those of its credentials that have none of their own.
+    """
+    changes = _given(limits, time_zone)
     options = ("image_quota", "keep_days")
     given = {one for one in options if ctx.get_parameter_source(one) is not ParameterSource.DEFAULT}
-    if not given and not limited:
-        raise click.UsageError("nothing to change; give --image-quota, --keep-days, --limit or --time-zone")
+    if not given and not changes and not rules:
+        raise click.UsageError(
+            "nothing to change; give --image-quota, --keep-days, --limit, --time-zone or a rule: "
+            f"{', '.join(rule.option for rule in RULES.values())}"
+        )
     with session.directory(write=True) as connection:
         account = accounts.get(connection, name)
         if "image_quota" in given:
             account = accounts.set_image_quota(connection, name, image_quota)
         if "keep_days" in given:
             account = accounts.set_keep_days(connection, name, keep_days)
-        account = accounts.change_limits(connection, name, **limited)
+        account = accounts.change(connection, name, **changes, rules=changed(account.rules, rules))
     _emit(session, account)
 
 
@@ -156,8 +169,8 @@ def remove(session: CliSession, name: str) -> None:
     emit(session, {"removed": name}, f"Account {name} removed.")
 
 
-def _limits_given(limits: values.Limits | None, time_zone: values.TimeZone | None) -> dict[str, Any]:
-    """Return what was given of these, by the names that ``accounts.change_limits`` takes."""
+def _given(limits: values.Limits | None, time_zone: values.TimeZone | None) -> dict[str, Any]:
+    """Return what was given of these, by the names that ``accounts.change`` takes."""
     given = {"limits": limits, "time_zone": time_zone}
     return {name: one.value for name, one in given.items() if one is not None}
 
@@ -174,6 +187,7 @@ def _emit(session: CliSession, account: Account) -> None:
         ("hosted images", f"{used} bytes of {quota}, {origin}"),
         ("messages kept", _kept(session, account)),
         ("limits", limits_text(account.limits, "account")),
+        *rule_options.facts(account.rules),
         ("time zone", account.time_zone or f"{session.settings.limits.time_zone}, by limits.time_zone"),
     ]
     data = {
@@ -183,6 +197,7 @@ def _emit(session: CliSession, account: Account) -> None:
         "image_quota_set": account.image_quota,
         **_days_data(session, account),
         "limits": None if account.limits is None else [str(one) for one in account.limits],
+        **rule_options.data(account.rules),
         "time_zone": account.time_zone or session.settings.limits.time_zone,
         "time_zone_set": account.time_zone or None,
     }

@@ -8,7 +8,6 @@ and no other command prints one, nor anything made from one.
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -50,7 +49,7 @@ from gatepost_core.domain import (
     shown,
 )
 from gatepost_core.domain.logins import standing
-from gatepost_core.domain.rules.catalogue import RULES
+from gatepost_core.domain.rules.catalogue import RULES, changed
 from gatepost_core.keys.passwords import derive, new_password, new_username
 from gatepost_core.store import credentials, domains
 from gatepost_core.store.credentials import suspensions
@@ -118,6 +117,7 @@ def add(  # noqa: PLR0913, PLR0917 - a credential is what it is made of
         raise click.BadParameter(
             f"{shown(username)} has a blank in it; expected a name without one", param_hint="'--username'"
         )
+    senders = changed(Rules(), rules).senders
     username, password = _folded(session, origin, username or new_username()), new_password()
     with session.directory(write=True) as connection:
         credentials.add(
@@ -128,7 +128,7 @@ def add(  # noqa: PLR0913, PLR0917 - a credential is what it is made of
             now=session.now,
             label=_checked_label(label or ""),
             features=features,
-            rules=Rules(**rules),
+            rules=changed(Rules(), rules),
             options=wanted.over(Options()),
             expires_at=_end(expires),
             mode=Mode(mode),
@@ -138,11 +138,11 @@ def add(  # noqa: PLR0913, PLR0917 - a credential is what it is made of
         )
     if isinstance(expires, datetime):
         note(session, f"It ends at {stamp(expires)}.")
-    if rules.get("senders"):
+    if senders:
         domain_walls.note_closed(session, username)
     if generated:
         _reveal(session, username, password, {})
-        _how_to_connect(session, username, password, account, rules.get("senders", ()))
+        _how_to_connect(session, username, password, account, senders)
     else:
         emit(session, {"username": username}, facts([("username", username)]))
 
@@ -239,14 +239,14 @@ def set_(  # noqa: PLR0913, PLR0917 - what can be changed
         if wanted:
             changes["options"] = wanted.over(before.options)
         if rules:
-            changes["rules"] = replace(before.rules, **rules)
+            changes["rules"] = changed(before.own_rules, rules)
         if password_hash is not None:
             if before.source is not Source.STORE:
                 raise click.UsageError(f"the password of {user} is kept by {before.source.value}")
             changes["imported"] = ImportedSecret(password_hash)
         credentials.change(connection, user, **changes)
     _show(session, user)
-    if rules.get("senders"):
+    if "senders" in rules and changes["rules"].senders:
         domain_walls.note_closed(session, user)
 
 

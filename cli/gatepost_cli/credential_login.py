@@ -123,7 +123,7 @@ def _data(answer: _Answer, credential: Credential | None, now: datetime) -> dict
         "state": None,
         "mode": None,
         "expires_at": None,
-        **rule_options.data(Rules()),
+        **rule_options.data(Rules(), Rules()),
         "features": "",
     }
     if credential is not None:
@@ -131,7 +131,7 @@ def _data(answer: _Answer, credential: Credential | None, now: datetime) -> dict
             "mode": credential.mode.value,
             "state": standing(credential, now),
             "expires_at": stamp(credential.expires_at),
-            **rule_options.data(credential.rules),
+            **rule_options.data(credential.rules, credential.own_rules),
             "features": features_text(in_force(credential.features)),
         }
     return data

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from gatepost_core.domain import RuleError, Rules
-from gatepost_core.domain.rules.catalogue import NONE, RULES, Rule, plain, read
+from gatepost_core.domain.rules.catalogue import DEFAULT, NONE, RULES, Rule, plain, read
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 # Rules that had an option of their own for being lifted before all took ``none``.
@@ -24,22 +24,25 @@ def _read(rule: Rule, _ctx: click.Context, _param: click.Parameter, given: Any) 
         raise click.BadParameter(str(error)) from error
 
 
-def _option(rule: Rule) -> Any:
+def _option(rule: Rule, unset: str) -> Any:
     return click.option(
         rule.option,
         rule.name,
         metavar=rule.metavar,
         multiple=rule.many,
         callback=partial(_read, rule),
-        help=f"{rule.help} {'May be given several times; ' if rule.many else ''}{NONE}: {rule.free}.",
+        help=f"{rule.help} {'May be given several times. ' if rule.many else ''}{NONE}: {rule.free}; "
+        f"{DEFAULT}: {unset}.",
     )
 
 
-def options(*, lifting: bool = False) -> Callable[[_F], _F]:
-    """Add the options to a command, which gets what was given as one keyword argument, ``rules``, by name.
+def options(*, lifting: bool = False, account: bool = False) -> Callable[[_F], _F]:
+    """Add the options to a command, which gets what was given as one keyword argument, ``rules``, for
+    ``changed`` of the catalogue.
 
-    ``lifting``: ``--no-senders`` and ``--no-networks`` as well.
+    ``lifting``: ``--no-senders`` and ``--no-networks`` as well. ``account``: they are of an account.
     """
+    unset = f"the same as {NONE}" if account else "as its account has it"
 
     def added(function: _F) -> _F:
         def gathered(*args: Any, **values: Any) -> Any:
@@ -50,7 +53,7 @@ def options(*, lifting: bool = False) -> Callable[[_F], _F]:
                         raise click.UsageError(
                             f"{RULES[name].option} and --no-{name} cannot be given together"
                         )
-                    given[name] = getattr(Rules(), name)
+                    given[name] = NONE
             wanted = {name: value for name, value in given.items() if value is not None}
             return function(*args, rules=wanted, **values)
 
@@ -61,7 +64,7 @@ def options(*, lifting: bool = False) -> Callable[[_F], _F]:
         for name in _LIFTED if lifting else ():
             result = click.option(f"--no-{name}", is_flag=True, help=f"The same as {_none(name)}.")(result)
         for rule in reversed(list(RULES.values())):
-            result = _option(rule)(result)
+            result = _option(rule, unset)(result)
         typed: _F = result
         return typed
 
@@ -72,19 +75,30 @@ def _none(name: str) -> str:
     return f"{RULES[name].option} {NONE}"
 
 
-def data(rules: Rules) -> dict[str, Any]:
-    """Return rules as plain values for JSON."""
-    return plain(rules)
+def data(rules: Rules, own: Rules | None = None) -> dict[str, Any]:
+    """Return rules in force as plain values for JSON. ``own``: a credential's; then it is told which of them
+    are its account's."""
+    if own is None:
+        return plain(rules)
+    return {**plain(rules), "account_rules": [name for name in RULES if _by_account(rules, own, name)]}
 
 
-def facts(rules: Rules) -> list[tuple[str, str]]:
+def facts(rules: Rules, own: Rules | None = None) -> list[tuple[str, str]]:
     """Return rules as rows for people."""
-    return rows(plain(rules))
+    return rows(data(rules, own))
 
 
 def rows(shown: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return what ``data`` returned as rows for people."""
-    return [(rule.title, _text(shown[name]) or rule.free) for name, rule in RULES.items()]
+    of_account = shown.get("account_rules", ())
+    return [
+        (rule.title, (_text(shown[name]) or rule.free) + (", by its account" if name in of_account else ""))
+        for name, rule in RULES.items()
+    ]
+
+
+def _by_account(rules: Rules, own: Rules, name: str) -> bool:
+    return bool(getattr(rules, name)) and not getattr(own, name)
 
 
 def _text(value: Any) -> str:

@@ -183,14 +183,19 @@ class Provision:
     def restrict(self, username: str, networks: tuple[str, ...]) -> None:
         """Let the credential log in from these networks only."""
         with self._directory() as connection:
-            rules = replace(credentials.get(connection, username).rules, networks=networks)
+            rules = replace(credentials.get(connection, username).own_rules, networks=networks)
             credentials.change(connection, username, rules=rules)
 
     def rule(self, username: str, **rules: Any) -> None:
         """Hold the credential to these rules from now on; ``rules`` are fields of ``Rules``."""
         with self._directory() as connection:
-            before = credentials.get(connection, username).rules
+            before = credentials.get(connection, username).own_rules
             credentials.change(connection, username, rules=replace(before, **rules))
+
+    def rule_account(self, **rules: Any) -> None:
+        """Hold the credentials of the account ``demo`` that have no such rules of their own to these."""
+        with self._directory() as connection:
+            accounts.change(connection, ACCOUNT, rules=Rules(**rules))
 
     def limit(self, username: str, *limits: str) -> None:
         """Limit how much a credential may send from now on."""
@@ -200,7 +205,7 @@ class Provision:
     def limit_account(self, *limits: str) -> None:
         """Limit how much all credentials of the account ``demo`` may send together from now on."""
         with self._directory() as connection:
-            accounts.change_limits(connection, ACCOUNT, limits=read_limits(limits))
+            accounts.change(connection, ACCOUNT, limits=read_limits(limits))
 
     def set_mode(self, username: str, mode: Mode) -> None:
         """Have the credential's messages delivered from now on, or not."""

@@ -141,7 +141,8 @@ TABLE = [
         {"size": 3_000, "announced": 2_500},
         "RCPT",
         "552 5.3.4",
-        "Credential {user} may send messages of 2,000 bytes at most, and this one has 2,500; send less at once",
+        "Credential {user} may send messages of 2,000 bytes at most, and this one has 2,500; send less "
+        "at once",
     ),
     (
         "max_size",
@@ -166,7 +167,8 @@ TABLE = [
         {"tls": "1.2"},
         "RCPT",
         "550 5.7.10",
-        "Credential {user} may be used with TLS 1.3 or later, and this session has TLSv1.2; update the client",
+        "Credential {user} may be used with TLS 1.3 or later, and this session has TLSv1.2; update the "
+        "client",
     ),
 ]
 
@@ -230,6 +232,23 @@ def test_a_rule_made_while_a_message_is_on_its_way_counts_at_its_end(
             assert re.fullmatch(said, reply(connection.getreply()))
             gateway.stack.provision.rule(user, hours=(), max_recipients=0, denied_recipients=())
     assert gateway.records(user) == []
+
+
+def test_an_accounts_rules_hold_for_credentials_without_such_rules_of_their_own(
+    gateway: Gateway, login: ClientLogin
+) -> None:
+    own = held(gateway, recipients=("example.org",))
+    free = held(gateway, lifted=frozenset({"recipients"}))
+    recipient = fresh_recipient()
+    gateway.stack.provision.rule_account(recipients=("example.com",))
+    try:
+        found = {}
+        for one in (login, own, free):
+            with gateway.logged_in(one) as connection:
+                found[one.username] = taken(answers(connection, [recipient]))
+    finally:
+        gateway.stack.provision.rule_account()
+    assert found == {login.username: [False], own.username: [True, True], free.username: [True, True]}
 
 
 def test_a_rule_counts_in_a_session_that_is_open(gateway: Gateway, login: ClientLogin) -> None:

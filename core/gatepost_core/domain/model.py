@@ -55,7 +55,8 @@ class Account:
 
     ``image_quota``: bytes that its hosted images may have; ``keep_days``: how long its messages are kept
     (0: for good); None: what the setting says. ``limits`` are those of all its credentials together (None:
-    the settings'), ``time_zone`` is where its calendar begins ('': the setting's).
+    the settings'), ``time_zone`` is where its calendar begins ('': the setting's). ``rules``
+    hold for credentials without such a rule of their own.
     """
 
     id: int
@@ -65,6 +66,7 @@ class Account:
     keep_days: int | None = None
     limits: tuple[Limit, ...] | None = None
     time_zone: str = ""
+    rules: Rules = field(default_factory=Rules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ class Credential:
 
     ``image_quota`` is its account's; ``allowance`` how much it may send, with what its account may.
     ``suspension``: why it was disabled by itself; None where somebody did it, or it is active.
+    ``rules`` are in force: its ``own_rules``, and its account's where it has none.
     """
 
     id: int
@@ -126,6 +129,7 @@ class Credential:
     image_quota: int | None = None
     allowance: Allowance = field(default_factory=Allowance)
     suspension: Suspension | None = None
+    own_rules: Rules = field(default_factory=Rules)
 
 
 @dataclass(frozen=True, slots=True)

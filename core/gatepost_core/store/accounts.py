@@ -15,7 +15,8 @@ from sqlalchemy.exc import IntegrityError
 
 from gatepost_core.domain.errors import Conflict, NotFound, StoreError, shown
 from gatepost_core.domain.model import Account
-from gatepost_core.store.rows import limits_in, limits_out
+from gatepost_core.domain.rules.catalogue import stored
+from gatepost_core.store.rows import limits_in, limits_out, rules_in
 from gatepost_core.store.schema import accounts, credentials, sender_domains
 from gatepost_core.store.webhooks.tables import webhooks
 
@@ -70,14 +71,16 @@ def set_keep_days(connection: Connection, name: str, days: int | None) -> Accoun
     return replace(account, keep_days=days)
 
 
-def change_limits(connection: Connection, name: str, **changes: Any) -> Account:
-    """Set ``limits`` of all an account's credentials together, or its ``time_zone``.
+def change(connection: Connection, name: str, **changes: Any) -> Account:
+    """Set ``limits`` of all an account's credentials together, its ``time_zone``, or ``rules`` below theirs.
 
     None: as the settings say. Raises NotFound.
     """
     account = get(connection, name)
     if "limits" in changes:
         changes["limits"] = limits_out(changes["limits"])
+    if "rules" in changes:
+        changes["rules"] = stored(changes["rules"]) or None
     if changes:
         connection.execute(update(accounts).where(accounts.c.id == account.id).values(changes))
     return get(connection, name)
@@ -103,6 +106,7 @@ def _account(row: Row[Any]) -> Account:
         row.keep_days,
         limits=limits_in(row.limits),
         time_zone=row.time_zone or "",
+        rules=rules_in(row.rules or {}),
     )
 
 

@@ -39,7 +39,7 @@ class Row(Protocol):
 
 def credential(row: Row, secrets: Iterable[Row], suspended: Row | None = None) -> Credential:
     """Return a credential of its row, with the name of its account, its secrets' rows, its suspension's."""
-    imported = row["imported_hash"]
+    imported, own = row["imported_hash"], rules_in(row["rules"])
     return Credential(
         id=row["id"],
         account_id=row["account_id"],
@@ -48,7 +48,8 @@ def credential(row: Row, secrets: Iterable[Row], suspended: Row | None = None) -
         label=row["label"],
         state=State(row["state"]),
         features=_features(row["features"]),
-        rules=rules_in(row["rules"]),
+        rules=own.over(rules_in(row["account_rules"] or {})),
+        own_rules=own,
         created_at=row["created_at"],
         expires_at=row["expires_at"],
         secrets=tuple([secret(one) for one in secrets]),

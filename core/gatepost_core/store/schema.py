@@ -75,6 +75,8 @@ accounts = Table(
     Column("limits", JSON(none_as_null=True)),
     # In which its calendar windows begin; without one the setting's.
     Column("time_zone", String(64)),
+    # Of its credentials that have no such rule of their own.
+    Column("rules", JSON(none_as_null=True)),
 )
 
 credentials = Table(

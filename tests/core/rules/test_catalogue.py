@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 
 from gatepost_core.domain import RuleError, Rules
-from gatepost_core.domain.rules import catalogue
-from gatepost_core.domain.rules.catalogue import RULES
+from gatepost_core.domain.rules import catalogue, hours
+from gatepost_core.domain.rules.catalogue import DEFAULT, NONE, RULES, changed
+from gatepost_core.domain.rules.values import NAMES
 
 # Of each rule: texts that people write, and how they are shown.
 WRITTEN: dict[str, tuple[list[str], object]] = {
@@ -23,25 +26,57 @@ WRITTEN: dict[str, tuple[list[str], object]] = {
 }
 
 
+OTHER: dict[str, Any] = {
+    "senders": ("x.test",),
+    "networks": ("198.51.100.0/24",),
+    "recipients": ("x.test",),
+    "denied_recipients": ("x.test",),
+    "max_recipients": 1,
+    "max_size": 1,
+    "min_tls": "1.2",
+    "hours": hours.read(["Sun"]),
+}
+
+
 def test_each_rule_is_in_the_catalogue_and_in_this_table() -> None:
-    assert list(RULES) == [field.name for field in fields(Rules)]
-    assert set(WRITTEN) == set(RULES)
+    assert list(RULES) == list(NAMES) == [field.name for field in fields(Rules)][:-1]
+    assert set(WRITTEN) == set(OTHER) == set(RULES)
 
 
 @pytest.mark.parametrize("name", RULES)
 def test_what_is_written_is_kept_and_shown(name: str) -> None:
     texts, shown = WRITTEN[name]
     value = catalogue.read(RULES[name], texts)
-    rules = replace(Rules(), **{name: value})
+    rules = changed(Rules(), {name: value})
     assert catalogue.plain(rules)[name] == shown
-    assert catalogue.kept(catalogue.plain(rules)) == rules
-    assert catalogue.read(RULES[name], ["None"]) == getattr(Rules(), name)
+    assert catalogue.kept(json.loads(json.dumps(catalogue.stored(rules)))) == rules
+    for word, lifted in (("None", {name}), (" DEFAULT", set[str]())):
+        free = changed(rules, {name: catalogue.read(RULES[name], [word])})
+        assert free == Rules(lifted=frozenset(lifted))
+        assert catalogue.kept(catalogue.stored(free)) == free
+    assert changed(Rules(lifted=frozenset({name})), {name: value}) == rules
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_none_stands_alone(name: str) -> None:
-    with pytest.raises(RuleError, match=r"^none stands alone, and there is 'x\.test'$"):
-        catalogue.read(RULES[name], ["none", "x.test"])
+def test_an_accounts_rule_holds_where_a_credential_has_none_and_did_not_lift_it(name: str) -> None:
+    value = catalogue.read(RULES[name], WRITTEN[name][0])
+    defaults = changed(Rules(), {name: value})
+    assert Rules().over(defaults) == defaults
+    assert changed(Rules(), {name: NONE}).over(defaults) == Rules()
+    assert changed(Rules(), {name: DEFAULT}).over(defaults) == defaults
+    other = "max_size" if name != "max_size" else "max_recipients"
+    both = changed(Rules(), {other: 7}).over(defaults)
+    assert (getattr(both, name), getattr(both, other)) == (value, 7)
+    own = replace(defaults, **{name: OTHER[name]})
+    assert own.over(defaults) == own
+    assert changed(own, {name: NONE}).over(Rules()) == Rules()
+
+
+@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("word", [NONE, DEFAULT])
+def test_none_and_default_stand_alone(name: str, word: str) -> None:
+    with pytest.raises(RuleError, match=rf"^{word} stands alone, and there is 'x\.test'$"):
+        catalogue.read(RULES[name], [word, "x.test"])
 
 
 @pytest.mark.parametrize("name", RULES)

@@ -102,10 +102,11 @@ def during(credential: Credential, asked: Asked) -> Refusal:
     if hours.are(spans, asked.now, asked.zone):
         return None
     opens = hours.opens(spans, asked.now, asked.zone)
-    when = f"; try again after {stamp(opens)}" if opens is not None else ""
+    when = "the hour has come" if opens is None else stamp(opens)
     return Defer(
         451,
         "4.7.1",
-        f"Credential {credential.username} may send {', '.join(map(str, spans))} ({asked.zone}){when}",
+        f"Credential {credential.username} may send {', '.join(map(str, spans))} ({asked.zone}); "
+        f"try again after {when}",
         "outside of its hours",
     )

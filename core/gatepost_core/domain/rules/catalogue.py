@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from gatepost_core.domain.model import Credential
 
 NONE: Final = "none"
+DEFAULT: Final = "default"
+_LIFTED: Final = "lifted"
 RECIPIENTS_MOST: Final = 1_000_000
 _SCALES: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _SIZE = re.compile(r"([0-9]{1,15}) ?([KMGT]?)B?")
@@ -197,13 +199,30 @@ def steps(credential: Credential, asked: Asked) -> Iterator[tuple[Rule, Refusal]
 
 
 def read(rule: Rule, texts: Sequence[str]) -> Any:
-    """Return a rule's value as people write it; ``none``, which stands alone, lifts it. Raises RuleError."""
-    others = [text for text in texts if text.strip().lower() != NONE]
-    if len(others) < len(texts):
-        if others:
-            raise RuleError(f"{NONE} stands alone, and there is {shown(others[0])}")
-        return getattr(_FREE, rule.name)
+    """Return a rule's value as people write it, for ``changed``. Raises RuleError.
+
+    ``none`` and ``default``, each of which stands alone, come back as they are.
+    """
+    words = [text.strip().lower() for text in texts]
+    for word in (NONE, DEFAULT):
+        if words == [word]:
+            return word
+        if word in words:
+            other = next((text for text in texts if text.strip().lower() != word), word)
+            raise RuleError(f"{word} stands alone, and there is {shown(other)}")
     return rule.read(texts)
+
+
+def changed(rules: Rules, given: Mapping[str, Any]) -> Rules:
+    """Return rules with those in place that ``read`` returned, by name.
+
+    ``none`` lifts one, the account's default included; ``default`` leaves it to that.
+    """
+    lifted = rules.lifted - given.keys() | {name for name, value in given.items() if value == NONE}
+    values = {
+        name: getattr(_FREE, name) if value in (NONE, DEFAULT) else value for name, value in given.items()
+    }
+    return replace(rules, **values, lifted=lifted)
 
 
 def plain(rules: Rules) -> dict[str, Any]:
@@ -211,15 +230,23 @@ def plain(rules: Rules) -> dict[str, Any]:
     return {name: _plain(rule, getattr(rules, name)) for name, rule in RULES.items()}
 
 
+def stored(rules: Rules) -> dict[str, Any]:
+    """Return what ``kept`` reads: those rules alone that there are."""
+    found = {name: value for name, value in plain(rules).items() if value}
+    return {**found, _LIFTED: sorted(rules.lifted)} if rules.lifted else found
+
+
 def kept(values: Mapping[str, Any]) -> Rules:
-    """Return the rules that ``plain`` wrote. Raises RuleError for those of a newer release.
+    """Return the rules that ``stored`` wrote. Raises RuleError for those of a newer release.
 
     What this one does not know must not be read as no rule at all.
     """
-    unknown = [name for name, value in values.items() if value and name not in RULES]
+    own = {name: value for name, value in values.items() if value and name != _LIFTED}
+    unknown = own.keys() - RULES.keys()
     if unknown:
         raise RuleError(f"rules that this release does not know: {', '.join(sorted(unknown))}")
-    return Rules(**{name: _kept(RULES[name], value) for name, value in values.items() if value})
+    read_back = {name: _kept(RULES[name], value) for name, value in own.items()}
+    return Rules(**read_back, lifted=frozenset(values.get(_LIFTED, ())))
 
 
 def _plain(rule: Rule, value: Any) -> Any:

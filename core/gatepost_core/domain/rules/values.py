@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Final
 
 from gatepost_core.domain.rules.hours import Span
 
@@ -16,6 +17,7 @@ class Rules:
     (``192.0.2.0/24``, ``2001:db8::/32``) to log in from. ``recipients`` may be sent to, ``denied_recipients``
     may not, not even if they are among those. ``max_recipients`` and ``max_size`` (bytes) are a message's,
     ``min_tls`` (``1.2``, ``1.3``) is the session's, ``hours`` are those of the week.
+    ``lifted`` names rules that are empty on purpose, whatever the account's defaults say.
     """
 
     senders: tuple[str, ...] = ()
@@ -26,6 +28,18 @@ class Rules:
     max_size: int = 0
     min_tls: str = ""
     hours: tuple[Span, ...] = ()
+    lifted: frozenset[str] = frozenset()
+
+    def over(self, defaults: Rules) -> Rules:
+        """Return what holds where these are a credential's own, and below them are its account's."""
+        if defaults == _FREE:
+            return replace(self, lifted=_FREE.lifted) if self.lifted else self
+        return Rules(
+            **{
+                name: getattr(self, name) or getattr(_FREE if name in self.lifted else defaults, name)
+                for name in NAMES
+            }
+        )
 
     @property
     def held(self) -> bool:
@@ -38,3 +52,7 @@ class Rules:
             or self.min_tls
             or self.hours
         )
+
+
+NAMES: Final = tuple([field.name for field in fields(Rules) if field.name != "lifted"])
+_FREE: Final = Rules()

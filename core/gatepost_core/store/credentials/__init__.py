@@ -19,7 +19,7 @@ from gatepost_core.domain.features import FeatureValues
 from gatepost_core.domain.limits import Limit
 from gatepost_core.domain.model import Credential, Derived, ImportedSecret, Mode, Source, State
 from gatepost_core.domain.options import Options
-from gatepost_core.domain.rules.catalogue import plain
+from gatepost_core.domain.rules.catalogue import stored
 from gatepost_core.domain.rules.values import Rules
 from gatepost_core.store import accounts as account_rows
 from gatepost_core.store import rows
@@ -31,6 +31,7 @@ _SELECT = select(
     accounts.c.name.label("account"),
     accounts.c.image_quota,
     accounts.c.limits.label("account_limits"),
+    accounts.c.rules.label("account_rules"),
     accounts.c.time_zone,
     accounts.c.created_at.label("account_created_at"),
 ).join(accounts)
@@ -64,7 +65,7 @@ def add(  # noqa: PLR0913 - a credential is what it is made of
         "label": label,
         "state": State.ACTIVE.value,
         "features": _features_out(features or {}),
-        "rules": plain(rules or Rules()),
+        "rules": stored(rules or Rules()),
         "options": (options or Options()).to_json(),
         "created_at": now,
         "expires_at": expires_at,
@@ -140,7 +141,7 @@ def change(connection: Connection, username: str, **changes: Any) -> Credential:
     if "features" in changes:
         changes["features"] = _features_out(changes["features"])
     if "rules" in changes:
-        changes["rules"] = plain(changes["rules"])
+        changes["rules"] = stored(changes["rules"])
     if "options" in changes:
         changes["options"] = changes["options"].to_json()
     if "state" in changes:

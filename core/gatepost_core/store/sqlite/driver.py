@@ -83,7 +83,7 @@ def time_in(text: str) -> datetime:
 
 # How a column's value is read, by what its name says of it; all others are as the driver gives them.
 _READ: dict[str, Callable[[str], Any]] = dict.fromkeys(
-    ("features", "rules", "options", "limits", "account_limits"), json.loads
+    ("features", "rules", "options", "limits", "account_limits", "account_rules"), json.loads
 )
 
 
