@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from gatepost_core.store.sqlite.locate import database_file
+from gatepost_core.store import database_file
 from gatepost_stack.provision import ClientLogin
 from gatepost_stack.stack import Stack
 from tests.integration.harness import SENDER, Gateway, fresh_recipient, text_message
