@@ -128,6 +128,16 @@ def override_refusals() -> Iterator[str]:
         yield f"550 5.6.0 X-Gatepost-Metadata: 'X' {text}; expected a JSON object X"
 
 
+def time_refusals() -> Iterator[str]:
+    tree = next(
+        node
+        for node in source("core/gatepost_core/domain/texts.py").body
+        if isinstance(node, ast.FunctionDef) and node.name == "moment"
+    )
+    for call in calls(tree, "ValueError"):
+        yield f"550 5.6.0 X-Gatepost-Send-At: 'X' {rendered(call.args[0], {})}; expected X"
+
+
 def login_refusals() -> Iterator[str]:
     folder = ROOT / "sasl/gatepost_sasl"
     texts = [
@@ -153,7 +163,7 @@ def login_refusals() -> Iterator[str]:
 
 @functools.cache
 def said() -> list[str]:
-    found = [*refusals(), *signing_refusals(), *override_refusals(), *login_refusals()]
+    found = [*refusals(), *signing_refusals(), *override_refusals(), *time_refusals(), *login_refusals()]
     return sorted(set(found))
 
 

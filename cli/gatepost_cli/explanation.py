@@ -179,7 +179,8 @@ class Explainer:
         message = Message(headers, body)
         credential = self._reader.credential(mail.username)
         sandbox = credential is not None and credential.mode is Mode.SANDBOX
-        passed = ("end of message", Pass(_passed(plan, verdict.held, sandbox=sandbox)))
+        held = verdict.held.reason if verdict.held else ""
+        passed = ("end of message", Pass(_passed(plan, held, sandbox=sandbox)))
         return Explanation(
             [*answers, passed],
             self._features(mail, headers, body, plan),

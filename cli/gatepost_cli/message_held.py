@@ -22,6 +22,8 @@ from gatepost_core.store.holding.orders import Asked, ask, asked
 _COLUMNS = ("since", "id", "queue id", "credential", "sender", "recipients", "subject", "reason", "asked")
 _ASKED = ("id", "asked", "state", "reason")
 _LOOK_SECONDS: Final = 0.1
+# Who asked where the message itself did, by its field X-Gatepost-Send-At.
+SCHEDULE: Final = "schedule"
 _DONE: Final = {"release": "released", "drop": "dropped"}
 _SAID: Final = {"stays": "stays held", "gone": "was not held any more", OPEN: "not done yet"}
 
@@ -79,6 +81,7 @@ def _order(one: Asked) -> dict[str, Any]:
         "verb": one.verb,
         "by": one.by,
         "at": stamp(one.at),
+        "due": stamp(one.due),
         "state": one.state,
         "reason": one.note,
         "node": one.node,
@@ -89,7 +92,8 @@ def _told(one: Asked | None) -> str:
     if one is None:
         return ""
     why = f": {one.note}" if one.note else ""
-    return f"{one.verb}, by {one.by} at {stamp(one.at)}: {_state(one)}{why}"
+    when = stamp(one.due if one.by == SCHEDULE else one.at)
+    return f"{one.verb}, by {one.by} at {when}: {_state(one)}{why}"
 
 
 def _row(one: Held) -> tuple[str, ...]:

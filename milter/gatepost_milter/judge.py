@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from operator import itemgetter
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from gatepost_core.domain import (
     Credential,
@@ -30,6 +30,7 @@ from gatepost_core.domain import (
     in_force,
     metadata,
     rules,
+    stamp,
 )
 from gatepost_core.domain.features import DEFAULTS
 from gatepost_core.domain.limits import Charge, Charges, Defaults
@@ -53,6 +54,7 @@ from gatepost_milter.surgery.overrides import is_override
 from gatepost_milter.transaction import FIELDS_MOST, Transaction
 
 UNSUBSCRIBE = "unsubscribe"
+DAYS_AHEAD = timedelta(days=2.5)
 MODE_HOLD = "the credential is in mode hold"
 _TOO_MANY_FIELDS = Reject(
     550, "5.6.0", f"The message has more than {FIELDS_MOST} header fields", "too many header fields"
@@ -89,13 +91,20 @@ class Directory(Protocol):
         ...
 
 
+class Hold(NamedTuple):
+    """Why a message is held, in words, and when it is released by itself (UTC); None: by somebody."""
+
+    reason: str
+    until: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Accepted:
     """The message passes with this plan, once ``record`` is committed; in sandbox mode it goes no further.
 
     ``header_calls`` are libmilter's for the header fields that the plan gives it. ``suppressed``: recipients
     that do not get it, as RCPT TO gave them; some others do. ``charges``: what it takes of limits. ``held``:
-    why it goes into the hold queue; '' for one that does not.
+    why it goes into the hold queue; None for one that does not.
     """
 
     plan: Plan
@@ -103,7 +112,7 @@ class Accepted:
     header_calls: tuple[Call, ...]
     suppressed: Mapping[str, Suppression] = field(default_factory=dict[str, Suppression])
     charges: tuple[Charge, ...] = ()
-    held: str = ""
+    held: Hold | None = None
 
 
 Verdict = Accepted | Reject | Defer
@@ -121,6 +130,7 @@ class Judge:
         walls: Walls,
         signing: Signing | None = None,
         charges: Charges | None = None,
+        ahead: timedelta = DAYS_AHEAD,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._directory = directory
@@ -128,6 +138,7 @@ class Judge:
         self._walls = walls
         self._signing = signing
         self._charges = charges or Charges(Defaults())
+        self._ahead = ahead
         self._clock = clock
 
     def decide(self, transaction: Transaction, queue_id: str) -> Verdict:
@@ -180,6 +191,8 @@ class Judge:
         def verdict(plan: Plan | Reject | Defer) -> Verdict:
             if not isinstance(plan, Plan):
                 return plan
+            if plan.send_at is not None and plan.send_at > now + self._ahead:
+                return _too_far(plan.send_at, self._ahead)
             suppressed = recipients.suppressed(self._directory, credential, transaction, plan.tags, now)
             if isinstance(suppressed, Reject):
                 return suppressed
@@ -200,11 +213,13 @@ class Judge:
                 size=size,
                 account=record.mode is not Mode.SANDBOX,
             )
-            held = MODE_HOLD if record.mode is Mode.HOLD else ""
+            held = _held(record.mode, plan.send_at, now)
             return Accepted(plan, record, header_calls, suppressed, charges, held)
 
         def conclude() -> Verdict:
             context = self._contexts.make(credential, authors, message_id, transaction, overridden=overridden)
+            if overridden:
+                context = replace(context, now=now)
             return verdict(self._plan(message, context, signer, now))
 
         if not overridden and signer is None and _asks_nothing(credential):
@@ -250,6 +265,25 @@ class Judge:
         if not credential.features.get(FEATURE):
             return self._signing.refusal(self._directory.domain, credential, authors)
         return self._signing.choose(self._directory.domain, credential, authors, now)
+
+
+def _held(mode: Mode, send_at: datetime | None, now: datetime) -> Hold | None:
+    """Return why a message is held. In mode hold somebody looks at it first, whenever it is to be sent."""
+    if mode is Mode.HOLD:
+        return Hold(MODE_HOLD)
+    if send_at is None or send_at <= now or mode is Mode.SANDBOX:
+        return None
+    return Hold(f"to be sent at {stamp(send_at)}", send_at)
+
+
+def _too_far(send_at: datetime, ahead: timedelta) -> Reject:
+    hours = f"{ahead / timedelta(hours=1):g}"
+    return Reject(
+        550,
+        "5.6.0",
+        f"X-Gatepost-Send-At: {stamp(send_at)} is too far ahead; expected a time within {hours} hours",
+        "sent too far ahead",
+    )
 
 
 def _asks_nothing(credential: Credential) -> bool:

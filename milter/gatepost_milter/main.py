@@ -7,6 +7,8 @@ until it can.
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from gatepost_core.domain.limits import Charges
 from gatepost_core.domain.walls import Walls
 from gatepost_core.serving import log
@@ -63,7 +65,12 @@ def serve(boot: Boot[MilterSettings]) -> int:
         with Crew(section.threads) as crew, Calculators(crew.away) as calculators:
             contexts = ContextMaker(reader, boot.keyring, images, tracking, limits, calculate=calculators)
             judge = Judge(
-                reader, contexts, walls=walls, signing=signing, charges=Charges(settings.limits.defaults)
+                reader,
+                contexts,
+                walls=walls,
+                signing=signing,
+                charges=Charges(settings.limits.defaults),
+                ahead=timedelta(hours=settings.hold.hours_ahead),
             )
             service = Service(judge.at_once, records, crew, report, holdings, message_limits)
             Loop(

@@ -11,7 +11,7 @@ from gatepost_core.domain import MessageRecord, Reject
 from gatepost_core.domain.suppressing import Suppression
 from gatepost_core.spool import SpoolError
 from gatepost_milter.editing.message import Plan
-from gatepost_milter.judge import Accepted, Later, Verdict
+from gatepost_milter.judge import Accepted, Hold, Later, Verdict
 from gatepost_milter.libmilter.crew import STAND_INS_MOST, Crew, Ticket
 from gatepost_milter.libmilter.holdings import Holdings
 from gatepost_milter.libmilter.service import Service
@@ -31,8 +31,10 @@ class Spool:
         self.go = threading.Event()
         self.failure: SpoolError | None = None
 
-    def __call__(self, record: MessageRecord, suppressed: Mapping[str, Suppression], held: str) -> None:
-        assert (record, suppressed, held) == (RECORD, {}, "")
+    def __call__(
+        self, record: MessageRecord, suppressed: Mapping[str, Suppression], held: Hold | None
+    ) -> None:
+        assert (record, suppressed, held) == (RECORD, {}, None)
         self.arrived.set()
         assert self.go.wait(10)
         if self.failure is not None:
@@ -191,7 +193,9 @@ def test_a_message_begins_while_the_record_of_its_customers_last_one_is_written(
     writing, second_came = threading.Event(), threading.Event()
 
     class Slow(Spool):
-        def __call__(self, record: MessageRecord, suppressed: Mapping[str, Suppression], held: str) -> None:
+        def __call__(
+            self, record: MessageRecord, suppressed: Mapping[str, Suppression], held: Hold | None
+        ) -> None:
             del record, suppressed, held
             if writing.is_set():
                 second_came.set()

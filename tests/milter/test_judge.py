@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_core.domain import Reject, State, WallMode
+from gatepost_core.domain import Mode, Reject, State, WallMode
 from gatepost_core.domain.walls import Walls
 from gatepost_core.keys import Keyring
 from gatepost_core.keys.tokens import ClickTokens
-from gatepost_core.store import Reader, StoreUnavailable
+from gatepost_core.store import Reader, StoreUnavailable, credentials
 from gatepost_core.store.images import FileImageStore
 from gatepost_milter.contexts import ContextMaker, SizeLimits, Tracking
 from gatepost_milter.html.room import TAGS_MOST
-from gatepost_milter.judge import Accepted, Judge
+from gatepost_milter.judge import Accepted, Hold, Judge
 from gatepost_milter.transaction import Transaction
 from tests.core.stores import Store, make_store
 from tests.steps import World, assert_linear
@@ -215,6 +215,27 @@ def test_its_own_author_passes(store: Store) -> None:
     sent = transaction("bob", ("From", b" B <B@Bob.Test>"), ("Sender", b" B, Inc. <b@bob.test>"))
     verdict = judge(store).decide(sent, "4Q1")
     assert isinstance(verdict, Accepted)
+
+
+@pytest.mark.parametrize(
+    ("mode", "held"),
+    [
+        (Mode.LIVE, Hold("to be sent at 2026-11-27T14:00:00Z", datetime(2026, 11, 27, 14, tzinfo=UTC))),
+        (Mode.HOLD, Hold("the credential is in mode hold")),
+        (Mode.SANDBOX, None),
+    ],
+)
+def test_what_is_sent_later_is_held_as_its_credential_s_mode_has_it(
+    store: Store, mode: Mode, held: Hold | None
+) -> None:
+    with store.writing() as connection:
+        credentials.change(connection, "alice", mode=mode)
+    sent = transaction(
+        "alice", ("From", b" a@example.test"), ("X-Gatepost-Send-At", b" 2026-11-27T14:00:00Z")
+    )
+    verdict = judge(store, datetime(2026, 11, 27, 12, tzinfo=UTC)).decide(sent, "Q")
+    assert isinstance(verdict, Accepted)
+    assert (verdict.held, verdict.record.mode) == (held, mode)
 
 
 def test_only_what_has_features_is_left_to_another_thread(store: Store) -> None:

@@ -145,6 +145,7 @@ MESSAGES: dict[str, Make] = {
     "words in an override": repeated("From: a@b.test\nX-Gatepost-Tags: |=?utf-8?q?|\n\nx"),
     "labels": repeated("From: a@b.test\nX-Gatepost-Tags: |a,|\n\nx"),
     "metadata": repeated('From: a@b.test\nX-Gatepost-Metadata: {"a": |[{"a":"\\|\n\nx'),
+    "times to send at": repeated("From: a@b.test\nX-Gatepost-Send-At: |2|\n\nx"),
     "private fields": repeated("From: a@b.test\n|X-Mailer: a\n|\nx"),
     "signatures": repeated("From: a@b.test\n|DKIM-Signature: h=a:b\n|\nx"),
     "names of a signature": repeated("From: a@b.test\nDKIM-Signature: h=|a:|\n\nx"),

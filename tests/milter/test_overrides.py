@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -118,6 +120,52 @@ def test_metadata_is_read_in_any_spelling_of_the_same_object_and_removed(lines: 
     assert plan.applied == ("metadata",)
     msg = message("\n".join(("From: a@example.test", *lines, "Subject: x")) + "\n\nhello\n")
     assert [header.name for header in outcome(msg, plan).headers] == [b"From", b"Subject"]
+
+
+@pytest.mark.parametrize(
+    ("value", "date"),
+    [
+        ("2027-01-31T18:00:00Z", "Sun, 31 Jan 2027 18:00:00 +0000"),
+        ("2027-01-31t19:30:59.999999999+01:30", "Sun, 31 Jan 2027 18:00:59 +0000"),
+        (" 2027-01-31 18:00:00z ", "Sun, 31 Jan 2027 18:00:00 +0000"),
+        ("2027-01-01T00:00:00-23:59", "Fri, 01 Jan 2027 23:59:00 +0000"),
+    ],
+)
+def test_the_time_to_send_at_becomes_the_date_and_its_field_goes(value: str, date: str) -> None:
+    lines = ("Date: Fri, 1 Jan 2021 00:00:00 +0000", f"X-Gatepost-Send-At: {value}")
+    plan = planned(*lines)
+    msg = message("\n".join(("From: a@example.test", *lines, "Subject: x")) + "\n\nhello\n")
+    assert plan.applied == ("sendat",)
+    fields = outcome(msg, plan).headers
+    assert [(one.name, one.value.decode().strip()) for one in fields[1:2]] == [(b"Date", date)]
+
+
+def test_the_date_of_a_message_that_its_author_signed_stays() -> None:
+    plan = planned("X-Gatepost-Send-At: 2027-01-31T18:00:00Z", "DKIM-Signature: v=1; h=from:date")
+    assert plan.applied == ("sendat",)
+    assert plan.send_at == datetime(2027, 1, 31, 18, tzinfo=UTC)
+    assert plan.headers is not None
+    assert b"date" not in plan.headers.names()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "", "tomorrow", "2027-01-31", "2027-01-31T18:00:00", "2027-01-31T18:00Z", "18:00:00Z", "1801418400",
+        "2027-13-31T18:00:00Z", "2027-02-29T18:00:00Z", "2027-01-31T24:00:01Z", "2027-01-31T18:00:60Z",
+        "2027-01-31T18:00:00+1:00", "2027-01-31T18:00:00+25:00", "2027-01-31T18:00:00 Z",
+        "+2027-01-31T18:00:00Z", "\u0662027-01-31T18:00:00Z", "0001-01-01T00:00:00+01:00",
+        "9999-12-31T23:59:59-01:00",
+        "2027-01-31T18:00:00Z, 2027-02-01T18:00:00Z", "2027-W05-7T18:00:00Z", "2027-01-31T18:00:00.Z",
+    ],
+)  # fmt: skip
+def test_what_is_no_time_refuses_the_message_and_shows_one(value: str) -> None:
+    answer = run(f"X-Gatepost-Send-At: {value}")
+    assert isinstance(answer, Reject)
+    assert (answer.code, answer.enhanced) == (550, "5.6.0")
+    assert answer.text.startswith("X-Gatepost-Send-At: '")
+    assert "; expected a time of RFC 3339 with its zone, such as 2027-01-31T18:00:00Z or" in answer.text
+    assert len(answer.text) < 300
 
 
 def test_metadata_without_members_is_none() -> None:

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 from gatepost_core.domain import metadata
-from gatepost_core.domain.texts import quoted, unfit
+from gatepost_core.domain.texts import moment, quoted, unfit
 
 FeatureValue: TypeAlias = bool | str | tuple[str, ...]
 FeatureValues: TypeAlias = Mapping[str, FeatureValue]
@@ -231,6 +231,17 @@ CATALOGUE: Mapping[str, Feature] = MappingProxyType(
                 needs="Nothing.",
                 reader=metadata.parse,
                 takes=metadata.EXPECTED,
+                message_only=True,
+            ),
+            Feature(
+                "sendat",
+                "text",
+                "Send-At",
+                "When the message is to be sent: until then it is held. Date is that time.",
+                needs="A time to come, at most hold.hours_ahead from now.",
+                reader=moment,
+                takes="a time of RFC 3339 with its zone, such as 2027-01-31T18:00:00Z or "
+                "2027-01-31T19:00:00+01:00",
                 message_only=True,
             ),
         )

@@ -8,6 +8,7 @@ UTF-8) can be written in no encoding. Nothing here fails.
 from __future__ import annotations
 
 import functools
+import re
 import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from datetime import UTC, datetime
 _UNFIT = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 # Formats that writing needs: Persian and Indic words, and what emoji are joined with.
 _JOINERS = "\u200c\u200d"
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 # The time, in UTC; without a Python function, as it is asked for at each request.
 utc_now: Callable[[], datetime] = functools.partial(datetime.now, UTC)
 
@@ -23,6 +25,22 @@ utc_now: Callable[[], datetime] = functools.partial(datetime.now, UTC)
 def stamp(time: datetime) -> str:
     """Return an aware time in UTC, to the second (RFC 3339): ``2027-01-31T18:00:00Z``."""
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def moment(text: str) -> str:
+    """Return a time of RFC 3339 (section 5.6) in UTC, as ``stamp`` has it. Raises ValueError.
+
+    A part of a second is left out.
+    """
+    if not _RFC3339.fullmatch(text):
+        raise ValueError("is no time with date and zone")
+    upper = text.upper()
+    whole = upper[:19].replace(" ", "T")
+    zone = "+00:00" if upper.endswith("Z") else upper[-6:]
+    try:
+        return stamp(datetime.fromisoformat(whole + zone))
+    except (ValueError, OverflowError):
+        raise ValueError("is no time that there is") from None
 
 
 def unfit(text: str) -> str:

@@ -118,7 +118,7 @@ class Signing:
             message.body if body is None else body,
             domain.name,
             keys,
-            self._times(now),
+            self._times(now, max(now, plan.send_at or now)),
             unsignable=prepared.unsignable,
         )
         return replace(
@@ -130,9 +130,10 @@ class Signing:
             notes=(*plan.notes, *prepared.notes),
         )
 
-    def _times(self, now: datetime) -> tuple[int, int | None]:
+    def _times(self, now: datetime, sent: datetime) -> tuple[int, int | None]:
+        """Return when it is signed, and when that ends, which counts from when the message is sent."""
         days = self._settings.expire_days
-        return int(now.timestamp()), int((now + timedelta(days=days)).timestamp()) if days else None
+        return int(now.timestamp()), int((sent + timedelta(days=days)).timestamp()) if days else None
 
 
 def room(limit: int) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from gatepost_core.domain import FeatureValues
 from gatepost_milter.editing.headers import Header, Headers, wire_size
@@ -44,6 +45,12 @@ class Plan:
         """The message's tags; they are kept with its record."""
         labels = self.features.get("tags", ())
         return labels if isinstance(labels, tuple) else ()
+
+    @property
+    def send_at(self) -> datetime | None:
+        """When the message asks to be sent, in UTC, which may have passed; None: at once."""
+        text = self.features.get("sendat", "")
+        return datetime.fromisoformat(text) if isinstance(text, str) and text else None
 
     @property
     def metadata(self) -> str:

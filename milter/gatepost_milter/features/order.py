@@ -13,6 +13,7 @@ from gatepost_milter.features.metadata import Metadata
 from gatepost_milter.features.ownfields import AddedFields, RemovedFields
 from gatepost_milter.features.preventscam import PreventScam
 from gatepost_milter.features.privacy import Privacy
+from gatepost_milter.features.sendat import SendAt
 from gatepost_milter.features.tags import Tags
 from gatepost_milter.features.trackbounces import TrackBounces
 from gatepost_milter.features.trackclicks import TrackClicks
@@ -33,6 +34,7 @@ FEATURES: tuple[type[Feature], ...] = (
     ComplaintAddress,
     AddedFields,
     TrackBounces,
+    SendAt,
     Tags,
     Metadata,
     BrokenSignatures,  # last: it looks at what the others have changed

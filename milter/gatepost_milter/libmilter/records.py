@@ -13,6 +13,7 @@ from gatepost_core.domain.texts import bounded
 from gatepost_core.serving import log
 from gatepost_core.settings import SpoolSettings
 from gatepost_core.spool import Entry, SpoolError, Writer
+from gatepost_milter.judge import Hold
 
 STREAM = "milter"
 # As the record has it (judge.py).
@@ -32,7 +33,9 @@ class Records:
         except SpoolError as error:
             log.warning("spool unavailable, trying again at each message", error=str(error))
 
-    def __call__(self, record: MessageRecord, suppressed: Mapping[str, Suppression], held: str = "") -> None:
+    def __call__(
+        self, record: MessageRecord, suppressed: Mapping[str, Suppression], held: Hold | None = None
+    ) -> None:
         """Have a record on disk, with events: each recipient that does not get it, why the message is held.
 
         Raises SpoolError.
@@ -42,7 +45,8 @@ class Records:
         ]
         entries += [_suppressed(record, *one) for one in suppressed.items()]
         if held:
-            entries.append(_event(record, "held", "", {"source": "milter", "reason": held}))
+            until = {} if held.until is None else {"release_at": stamp(held.until)}
+            entries.append(_event(record, "held", "", {"source": "milter", "reason": held.reason, **until}))
         self._writer.append(*entries)
 
     def tell(self, record: MessageRecord, type_: str, detail: Mapping[str, Any]) -> None:

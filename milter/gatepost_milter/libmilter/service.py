@@ -13,7 +13,7 @@ from typing import Protocol
 
 from gatepost_core.domain import Defer, MessageRecord, Reject
 from gatepost_core.domain.suppressing import Suppression
-from gatepost_milter.judge import Accepted, Later, Verdict
+from gatepost_milter.judge import Accepted, Hold, Later, Verdict
 from gatepost_milter.libmilter.crew import Crew, Ticket
 from gatepost_milter.libmilter.holdings import Holdings
 from gatepost_milter.libmilter.turns import PATIENCE, Task
@@ -34,7 +34,9 @@ class DecideFunction(Protocol):
 class KeepFunction(Protocol):
     """Where records go: ``gatepost_milter.libmilter.records.Records``."""
 
-    def __call__(self, record: MessageRecord, suppressed: Mapping[str, Suppression], held: str) -> None:
+    def __call__(
+        self, record: MessageRecord, suppressed: Mapping[str, Suppression], held: Hold | None
+    ) -> None:
         """Have a record on disk, whom its message does not reach, why it is held. Raises SpoolError."""
         ...
 

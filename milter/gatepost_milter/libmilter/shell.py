@@ -190,7 +190,7 @@ class MilterSession(Milter.Base):
         for recipient in accepted.suppressed:
             self.delrcpt(f"<{recipient}>")
         if accepted.held:
-            self.quarantine(accepted.held)  # Postfix: into the hold queue, with these edits
+            self.quarantine(accepted.held.reason)  # Postfix: into the hold queue, with these edits
 
     def _answer(self, transaction: Transaction, queue_id: str, verdict: Verdict, seconds: float) -> int:
         self.service.report(transaction, queue_id, verdict, seconds)

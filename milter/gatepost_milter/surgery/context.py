@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import NamedTuple, Protocol, TypeAlias
 
 from gatepost_core.domain import FeatureValue, FeatureValues, Options
@@ -57,7 +58,7 @@ class Context:
     parts and attempts; without one each attempt has its own. ``calculate``: who calculates them. ``owner``:
     whose message it is: it may be read as others of the same owner, and no other's; None: as none.
     ``tracked`` makes ``click``, ``opens`` and ``pixel`` of another tracking mode than the credential's; None:
-    they are the same in each.
+    they are the same in each. ``now``: when it is decided, in UTC.
     """
 
     features: FeatureValues
@@ -78,6 +79,7 @@ class Context:
     calculate: Compute = at_once
     owner: object = None
     tracked: Callable[[FeatureValue], Tracked] | None = None
+    now: datetime | None = None
 
     def in_mode(self, features: FeatureValues) -> Context:
         """Return the same in the tracking mode of these values, which a message's header may have set."""

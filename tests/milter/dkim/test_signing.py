@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from gatepost_core.domain import Defer, DkimKey, Grant, Reject, SenderDomain
+from gatepost_core.domain import Defer, DkimKey, Grant, Reject, SenderDomain, stamp
 from gatepost_core.domain.rules import UNREADABLE
 from gatepost_core.keys import Keyring
 from gatepost_core.keys.dkim_keys import KeyState, active_keys, key_states, new_keys, txt_record
@@ -160,6 +161,18 @@ def test_the_outcome_of_all_other_edits_is_signed(keyring: Keyring) -> None:
         for key in domain.keys
     }
     assert by_dkimpy(render(MESSAGE, signed), published) == BOTH
+
+
+def test_a_signature_of_what_is_sent_later_ends_so_many_days_after_that(keyring: Keyring) -> None:
+    choice, settings = Choice(make_domain(keyring, "example.test")), DkimSettings(expire_days=7)
+    for ahead, ends in ((2, 9), (-2, 7)):
+        at = stamp(NOW + timedelta(days=ahead))
+        signed = Signing(settings, keyring).apply(MESSAGE, Plan(features={"sendat": at}), choice, NOW)
+        assert isinstance(signed, Plan)
+        assert signed.headers is not None
+        times = re.findall(rb"t=(\d+); x=(\d+);", b"".join(one.value for one in signed.headers.top))
+        made, end = (str(int(one.timestamp())).encode() for one in (NOW, NOW + timedelta(days=ends)))
+        assert times == [(made, end)] * 2
 
 
 def test_unsigned_mail_says_why(keyring: Keyring) -> None:

@@ -24,6 +24,7 @@ class Asked:
     verb: str
     by: str
     at: datetime
+    due: datetime
     state: str
     note: str
     node: str
@@ -64,6 +65,7 @@ def asked(connection: Connection, messages: list[str]) -> dict[str, Asked]:
             columns.verb,
             columns.asked_by,
             columns.asked_at,
+            columns.due_at,
             columns.state,
             columns.note,
             nodes.c.name,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final
 
 from gatepost_core.domain.spooled import Event
+from gatepost_core.domain.texts import moment
 from gatepost_core.store.ingest.intake import Noted
 
 _REASON_MOST: Final = 500
@@ -15,6 +17,11 @@ _HELD: Final = (
     "INSERT INTO holdings (message_id, node, since_at, reason) VALUES (?, ?, ?, ?) ON CONFLICT (message_id) "
     "DO UPDATE SET since_at = excluded.since_at, reason = excluded.reason, ended_at = NULL "
     "WHERE ended_at <= excluded.since_at"
+)
+# Whoever has asked already for something else is not overruled.
+_RELEASE: Final = (
+    "INSERT OR IGNORE INTO hold_orders (message_id, node, verb, asked_by, asked_at, due_at, state) "
+    "VALUES (?, ?, 'release', 'schedule', ?, ?, 'open')"
 )
 # What is in the hold queue is neither tried nor gone. Whom it does not reach is told of one recipient.
 _ENDING: Final = frozenset(("released", "refused", "delivered", "deferred", "failed", "bounced"))
@@ -54,14 +61,26 @@ def note(connection: sqlite3.Connection, node: int, events: Iterable[Event]) -> 
     there: bool | None = None
     for event in sorted(events, key=_at):
         if event.type == "held":
-            reason = str(json.loads(event.detail).get("reason", ""))[:_REASON_MOST]
+            detail = json.loads(event.detail)
+            reason = str(detail.get("reason", ""))[:_REASON_MOST]
             connection.execute(_HELD, (event.message, node, event.at, reason))
+            if detail.get("source") == "milter" and (due := _column(detail.get("release_at"))):
+                connection.execute(_RELEASE, (event.message, node, event.at, due))
             there = True
         elif event.type in _ENDING:
             if there is None:
                 there = bool(connection.execute(_ANY).fetchone()[0])
             if there:
                 connection.execute(_ENDED, (event.message, event.at))
+
+
+def _column(release_at: object) -> str:
+    """Return a time in UTC of RFC 3339 as a column has it; '' for what is none."""
+    if not isinstance(release_at, str):
+        return ""
+    with suppress(ValueError):
+        return f"{moment(release_at)[:-1].replace('T', ' ')}.000000"
+    return ""
 
 
 def _at(event: Event) -> str:
