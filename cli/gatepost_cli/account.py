@@ -16,6 +16,7 @@ from gatepost_cli.output import Table, emit, facts, stamp
 from gatepost_cli.owner import as_owner_of
 from gatepost_cli.session import CliSession, json_option, pass_session
 from gatepost_core.domain import Account
+from gatepost_core.domain.options import NO_ROUTE
 from gatepost_core.domain.rules.catalogue import RULES, changed
 from gatepost_core.store import accounts
 from gatepost_core.store.images import FileImageStore
@@ -54,11 +55,21 @@ _time_zone = click.option(
 )
 
 
+_route = click.option(
+    "--route",
+    metavar="NAME",
+    callback=values.route,
+    help="The way out that its credentials' mail takes, a [routes.NAME] of the settings; none, or default: "
+    "that of all other mail.",
+)
+
+
 @command.command("add")
 @click.argument("name")
 @_keep_days
 @_limit
 @_time_zone
+@_route
 @rule_options.options(account=True)
 @json_option
 @pass_session
@@ -68,6 +79,7 @@ def add(
     keep_days: int | None,
     limits: values.Limits | None,
     time_zone: values.TimeZone | None,
+    route: str | None,
     rules: dict[str, Any],
 ) -> None:
     """Make an account."""
@@ -76,7 +88,7 @@ def add(
         if keep_days is not None:
             account = accounts.set_keep_days(connection, name, keep_days)
         account = accounts.change(
-            connection, name, **_given(limits, time_zone), rules=changed(account.rules, rules)
+            connection, name, **_given(limits, time_zone, route), rules=changed(account.rules, rules)
         )
     emit(session, _data(account), f"Account {account.name} made.")
 
@@ -119,11 +131,12 @@ def show(session: CliSession, name: str) -> None:
 @_keep_days
 @_limit
 @_time_zone
+@_route
 @rule_options.options(account=True)
 @json_option
 @pass_session
 @click.pass_context
-def set_(
+def set_(  # noqa: PLR0913, PLR0917 - what can be changed
     ctx: click.Context,
     session: CliSession,
     name: str,
@@ -131,18 +144,19 @@ def set_(
     keep_days: int | None,
     limits: values.Limits | None,
     time_zone: values.TimeZone | None,
+    route: str | None,
     rules: dict[str, Any],
 ) -> None:
     """Change an account. A quota counts from the next message on; what is hosted already stays.
 
     Rules are those of its credentials that have none of their own.
     """
-    changes = _given(limits, time_zone)
+    changes = _given(limits, time_zone, route)
     options = ("image_quota", "keep_days")
     given = {one for one in options if ctx.get_parameter_source(one) is not ParameterSource.DEFAULT}
     if not given and not changes and not rules:
         raise click.UsageError(
-            "nothing to change; give --image-quota, --keep-days, --limit, --time-zone or a rule: "
+            "nothing to change; give --image-quota, --keep-days, --limit, --time-zone, --route or a rule: "
             f"{', '.join(rule.option for rule in RULES.values())}"
         )
     with session.directory(write=True) as connection:
@@ -169,10 +183,15 @@ def remove(session: CliSession, name: str) -> None:
     emit(session, {"removed": name}, f"Account {name} removed.")
 
 
-def _given(limits: values.Limits | None, time_zone: values.TimeZone | None) -> dict[str, Any]:
+def _given(
+    limits: values.Limits | None, time_zone: values.TimeZone | None, route: str | None
+) -> dict[str, Any]:
     """Return what was given of these, by the names that ``accounts.change`` takes."""
     given = {"limits": limits, "time_zone": time_zone}
-    return {name: one.value for name, one in given.items() if one is not None}
+    changes: dict[str, Any] = {name: one.value for name, one in given.items() if one is not None}
+    if route is not None:
+        changes["route"] = None if route in (NO_ROUTE, "default") else route
+    return changes
 
 
 def _emit(session: CliSession, account: Account) -> None:
@@ -187,6 +206,7 @@ def _emit(session: CliSession, account: Account) -> None:
         ("hosted images", f"{used} bytes of {quota}, {origin}"),
         ("messages kept", _kept(session, account)),
         ("limits", limits_text(account.limits, "account")),
+        ("route", account.route or "none"),
         *rule_options.facts(account.rules),
         ("time zone", account.time_zone or f"{session.settings.limits.time_zone}, by limits.time_zone"),
     ]
@@ -200,6 +220,7 @@ def _emit(session: CliSession, account: Account) -> None:
         **rule_options.data(account.rules),
         "time_zone": account.time_zone or session.settings.limits.time_zone,
         "time_zone_set": account.time_zone or None,
+        "route": account.route or None,
     }
     emit(session, data, facts(rows))
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from gatepost_cli import values
 from gatepost_core.domain import Options, OptionsError
 from gatepost_core.domain.options import Overrides, UnsubscribeScope, header_fields, header_names
 
@@ -29,10 +30,11 @@ class Wanted:
     no_headers: bool
     unsubscribe_scope: UnsubscribeScope | None
     transactional: bool | None
+    route: str | None
 
     def __bool__(self) -> bool:
         """Say whether anything was given."""
-        values = (self.overrides, self.edit_signed, self.unsubscribe_scope, self.transactional)
+        values = (self.overrides, self.edit_signed, self.unsubscribe_scope, self.transactional, self.route)
         given = any(value is not None for value in values)
         return given or bool(self.header_add or self.header_drop or self.no_headers)
 
@@ -46,6 +48,8 @@ class Wanted:
             options = replace(options, unsubscribe_scope=self.unsubscribe_scope)
         if self.transactional is not None:
             options = replace(options, transactional=self.transactional)
+        if self.route is not None:
+            options = replace(options, route="" if self.route == "default" else self.route)
         if self.header_add or self.no_headers:
             options = replace(options, header_add=self.header_add)
         if self.header_drop or self.no_headers:
@@ -107,10 +111,17 @@ _OPTIONS = (
         help="Mail that its recipient asked for, such as receipts: only bounces and complaints suppress it, "
         "neither opt-outs nor what was entered by hand.",
     ),
+    click.option(
+        "--route",
+        metavar="NAME",
+        callback=values.route,
+        help="The way out that its mail takes, a [routes.NAME] of the settings; none: that of all other "
+        "mail; default: its account's.",
+    ),
 )
 NAMES = (
     "overrides", "edit_signed", "header_add", "header_drop", "no_headers", "unsubscribe_scope",
-    "transactional",
+    "transactional", "route",
 )  # fmt: skip
 
 
@@ -140,6 +151,7 @@ def data(options: Options) -> dict[str, Any]:
         "header_drop": list(options.header_drop),
         "unsubscribe_scope": options.unsubscribe_scope,
         "transactional": options.transactional,
+        "route": options.route or "default",
     }
 
 
@@ -151,5 +163,6 @@ def facts(options: Options) -> list[tuple[str, str]]:
         ("fields added", "; ".join(f"{name}: {value}" for name, value in options.header_add) or "none"),
         ("fields removed", ", ".join(options.header_drop) or "none"),
         ("who unsubscribes", _UNSUBSCRIBED[options.unsubscribe_scope]),
+        ("route", options.route or "default: its account's"),
         ("suppressed by", "bounces and complaints alone" if options.transactional else "all reasons"),
     ]

@@ -30,6 +30,7 @@ from gatepost_core.domain.suppressing import Suppression
 from gatepost_core.domain.walls import RECORDED, Walls
 from gatepost_core.keys import Keyring
 from gatepost_core.keys.tokens import BounceTokens
+from gatepost_core.postfix import destination
 from gatepost_core.settings import Settings
 from gatepost_core.store import Reader
 from gatepost_core.store.images import FileImageStore
@@ -213,6 +214,7 @@ class Explainer:
                 now=self._now.timestamp,
             ),
             time_zone=self._settings.limits.time_zone,
+            routes={name: destination(name, one) for name, one in self._settings.routes.items()},
         )
         common = {
             "sasl_username": mail.username,

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from gatepost_core.settings import fields, is_secret, sections, variable
+from gatepost_core.settings import fields, is_secret, sections, tables, variable
 
 _HEAD = """\
 # Gatepost's settings. Each is shown with its default; take the '#' away to change one.
@@ -22,7 +23,9 @@ _HEAD = """\
 
 def sample() -> str:
     """Return the sample gatepost.toml: every setting with its prose, default and variable, commented out."""
-    return "\n".join([_HEAD, *(_section(name, prose) for name, _, prose in sections())])
+    return "\n".join(
+        [_HEAD, *(_section(name, prose) for name, _, prose in sections()), *map(_table, tables())]
+    )
 
 
 def default_of(info: Any) -> Any:
@@ -46,6 +49,20 @@ def toml(value: Any) -> str:
 def _section(name: str, prose: str) -> str:
     lines = [f"# {line}" for line in prose.splitlines()]
     return "\n".join([*lines, f"[{name}]", "", *_fields(name)])
+
+
+def _table(one: tuple[str, type[BaseModel], str]) -> str:
+    """Return what there may be several of: its heading is commented out as well, or there would be one."""
+    name, model, prose = one
+    lines = [f"# {line}".rstrip() for line in prose.splitlines()]
+    lines += ["# In files only: no variable and no flag sets it.", f"#[{name}.NAME]", ""]
+    for field, info in model.model_fields.items():
+        lines += [
+            *(f"# {line}" for line in _wrapped(info.description or "")),
+            f"#{field} = {toml(default_of(info))}",
+        ]
+        lines.append("")
+    return "\n".join(lines)
 
 
 def _fields(section: str) -> Iterator[str]:

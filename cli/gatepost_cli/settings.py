@@ -10,7 +10,7 @@ from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import Table, emit
 from gatepost_cli.reference import plain, sample, toml
 from gatepost_cli.session import CliSession, json_option, pass_session
-from gatepost_core.settings import Settings, fields, is_secret, variable
+from gatepost_core.settings import Settings, fields, is_secret, tables, variable
 
 _HIDDEN = "***"
 
@@ -45,4 +45,12 @@ def values(settings: Settings) -> dict[str, dict[str, Any]]:
             "origin": settings.origin(name),
             "variable": variable(name),
         }
+    for table, model, _ in tables():
+        for name, one in sorted(getattr(settings, table).items()):
+            for field in model.model_fields:
+                effective[f"{table}.{name}.{field}"] = {
+                    "value": plain(getattr(one, field)),
+                    "origin": settings.origin(f"{table}.{name}"),
+                    "variable": None,
+                }
     return effective

@@ -16,11 +16,13 @@ from ipaddress import ip_address
 
 import click
 
+from gatepost_cli.session import CliSession
 from gatepost_core.domain import FeatureError, FeatureValue, shown
 from gatepost_core.domain.features import parse_options
 from gatepost_core.domain.limits import Limit, LimitError
 from gatepost_core.domain.limits import limits as domain_limits
 from gatepost_core.domain.limits.windows import time_zone as known_zone
+from gatepost_core.domain.options import NO_ROUTE
 from gatepost_core.store.accounts import KEEP_DAYS_MOST
 
 _NAME_MOST = 255
@@ -94,6 +96,18 @@ def time_zone(_ctx: click.Context, _param: click.Parameter, text: str | None) ->
         return TimeZone(None if text.strip().lower() == "default" else known_zone(text.strip()))
     except LimitError as error:
         raise click.BadParameter(str(error)) from error
+
+
+def route(ctx: click.Context, _param: click.Parameter, text: str | None) -> str | None:
+    """Return the name of a route that the settings have, ``none`` or ``default``. An option callback."""
+    session = ctx.find_object(CliSession)
+    if text is None or text in (NO_ROUTE, "default") or session is None:
+        return text
+    routes = session.settings.routes
+    if text not in routes:
+        known = f"; known are {', '.join(sorted(routes))}" if routes else ""
+        raise click.BadParameter(f"the settings have no [routes.{text[:60]}]{known}")
+    return text
 
 
 class Never:

@@ -10,6 +10,7 @@ from gatepost_core.domain import utc_now
 from gatepost_core.domain.limits import Charges
 from gatepost_core.domain.walls import Walls
 from gatepost_core.keys.tokens import BounceTokens
+from gatepost_core.postfix import destination
 from gatepost_core.serving.boot import Boot, command
 from gatepost_core.serving.lineserver import Limits, LineServer
 from gatepost_core.serving.login_table import LoginTable
@@ -47,6 +48,7 @@ def serve(boot: Boot[PolicySettings]) -> int:
             feedback=settings.bounces.feedback,
             limits=limits,
             time_zone=settings.limits.time_zone,
+            routes={name: destination(name, one) for name, one in settings.routes.items()},
         )
         LineServer(
             boot.listener,

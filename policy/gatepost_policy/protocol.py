@@ -84,6 +84,6 @@ def encode(decision: Decision) -> bytes:
     """Return the answer. Never OK, which would skip the restrictions that follow; and never a code
     alone, which permits the mail."""
     if isinstance(decision, Pass):
-        return DUNNO
+        return f"action=FILTER {decision.route}\n\n".encode("ascii") if decision.route else DUNNO
     text = decision.text.strip() or "Refused"
     return f"action={decision.code} {decision.enhanced} {text}\n\n".encode("ascii", "replace")

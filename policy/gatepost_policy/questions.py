@@ -6,6 +6,7 @@
 | RCPT | no | a bounce domain's valid token, or feedback address, on a port that takes bounces; else refused |
 | DATA | yes | TLS, the credential's state, the session's login and network, envelope sender and whose it |
 | | | is, the recipient if there is one, and limits that are used up |
+| DATA | yes | and the route that the message takes; at RCPT, that it is there, and no bounce domain's mail |
 | DATA | no | the same as at RCPT, and so one recipient only |
 | any other | | none: END-OF-MESSAGE above all, where a refusal breaks Postfix 3.7's transaction |
 
@@ -20,7 +21,7 @@ a dropped connection, gets the same answer and changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -28,6 +29,7 @@ from gatepost_core.domain import (
     AUTHENTICATION_REQUIRED,
     Credential,
     Decision,
+    Defer,
     Pass,
     Reject,
     WallMode,
@@ -108,6 +110,7 @@ class Questions:
     ``walls`` stand between accounts. Without ``logins`` nobody's is known, without ``limits`` there
     are none. ``feedback``: the local part at each bounce domain that takes complaints; '' for none.
     ``time_zone``: that of accounts without one of their own.
+    ``routes``: ways out by their names, as Postfix names them.
     """
 
     def __init__(  # noqa: PLR0913 - what decides is what it is made of
@@ -122,6 +125,7 @@ class Questions:
         feedback: str = "",
         limits: Limits | None = None,
         time_zone: str = DEFAULT_ZONE,
+        routes: Mapping[str, str] | None = None,
     ) -> None:
         self._directory = directory
         self._bounce_tokens = bounce_tokens
@@ -132,6 +136,7 @@ class Questions:
         self._feedback = feedback.lower()
         self._limits = limits
         self._time_zone = time_zone
+        self._routes = routes or {}
 
     def decide(self, request: Request) -> Decision:
         """Return what to answer. Raises StoreUnavailable."""
@@ -165,7 +170,8 @@ class Questions:
         yield "login, state, network", judged
         if credential is None or judged is not STANDS:
             return
-        yield "sender", self._sender(credential, request.get("sender", ""))
+        sender = self._sender(credential, request.get("sender", ""))
+        yield "sender", sender
         if credential.rules.held:
             for rule, refused in catalogue.steps(credential, self._asked(credential, request, now)):
                 yield rule.title, refused
@@ -173,6 +179,8 @@ class Questions:
             yield "suppression", self._suppressed(credential, request.get("recipient", ""), now)
         if self._limits is not None:
             yield "limits", self._limits.refusal(credential, request)
+        if credential.route:  # the last: it is what Postfix hears where nothing speaks against the message
+            yield "route", self._routed(credential, sender.reason, request)
 
     def _asked(self, credential: Credential, request: Request, now: datetime) -> Asked:
         """Return what rules are asked. At DATA no recipient is named where there are several."""
@@ -187,6 +195,32 @@ class Questions:
             size=number(request, "size"),
             tls=request["encryption_protocol"],
         )
+
+    def _routed(self, credential: Credential, reason: str, request: Request) -> Decision | None:
+        """Return at DATA the route that a credential's messages take, which must be there.
+
+        It takes all recipients of a message: bounces would leave by it, too. ``reason``: why it passes.
+        """
+        name, recipient = credential.route, request.get("recipient", "")
+        way = self._routes.get(name)
+        if way is None:
+            return Defer(
+                451,
+                "4.3.5",
+                f"The route {name} of credential {credential.username} is not set up; try again later",
+                "route gone",
+            )
+        if recipient and self._directory.bounce_domain(normal_domain(recipient.rpartition("@")[2])):
+            return Reject(
+                550,
+                "5.7.1",
+                f"Mail of credential {credential.username} takes the route {name}, which leads to no bounce "
+                "address; send it by another credential",
+                "bounce domain, and a route",
+            )
+        if request["protocol_state"] != "DATA":
+            return None
+        return Pass("; ".join([one for one in (reason, f"route {name}") if one]), way)
 
     def _suppressed(self, credential: Credential, recipient: str, now: datetime) -> Decision | None:
         """Return a refusal where the recipient is suppressed."""

@@ -36,6 +36,9 @@ SETTINGS = [
     ({"log": {"level": "loud"}}, "G.log.level is 'loud'; expected debug or info or warning or error"),
     ({"sasl": {"backends": "pam"}}, "G.sasl.backends is 'pam'; expected a list, each a text"),
     ({"policy": {"bounce_ports": [70000]}}, "G.policy.bounce_ports is [70000]; expected a list, each"),
+    ({"routes": {"x": 3}}, "G.routes.x is a whole number; expected settings with values, such as "),
+    ({"routes": {"x": {"hop": ""}}}, "G.routes.x.hop: there is no such setting; did you mean next_hop?"),
+    ({"routes": {"x": {"tls": "maybe"}}}, "G.routes.x.tls is 'maybe'; expected none or may or encrypt"),
     ({"sasl": {"failure_delay": None}}, "G.sasl.failure_delay is None; expected a number, at least 0"),
 ]  # fmt: skip
 

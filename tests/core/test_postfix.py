@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_core.postfix import Parameter, Service, endpoint, main_cf, master_cf
+from gatepost_core.postfix import Parameter, Service, destination, endpoint, main_cf, master_cf
 from gatepost_core.settings import Settings, load
 
 DOMAINS = ("bounces.example.test", "b.example.org")
@@ -44,6 +44,30 @@ def test_the_installed_postfix_knows_every_parameter(settings: Settings, tmp_pat
         out, err = postconf(tmp_path, main, services, *options)
         assert err == ""
         assert out
+
+
+def test_each_route_is_a_service_and_the_installed_postfix_reads_it_back(tmp_path: Path) -> None:
+    (tmp_path / "gatepost.toml").write_text(
+        "[routes.bulk]\nbind_address = '2001:db8::7'\nhelo_name = 'bulk.example.com'\n"
+        "[routes.partner]\nnext_hop = '[smtp.example]:587'\ntls = 'secure'\n"
+        "login_file = '/etc/postfix/login'\n"
+    )
+    for scope in ("host", "ports"):
+        settings = load(tmp_path / "gatepost.toml", {"postfix.scope": scope}, {})
+        services = [one for one in master_cf(settings) if one.role == "route"]
+        assert [one.name for one in services] == ["gatepost-route-bulk", "gatepost-route-partner"]
+        out, err = postconf(tmp_path, [], [one.entry for one in services], "-P")
+        assert err == ""
+        read = dict(line.split(" = ", 1) for line in out.splitlines())
+        assert read["gatepost-route-bulk/unix/smtp_bind_address6"] == "2001:db8::7"
+        assert read["gatepost-route-bulk/unix/smtp_sasl_auth_enable"] == "no"
+        assert read["gatepost-route-partner/unix/smtp_tls_security_level"] == "secure"
+        maps = "gatepost-route-partner/unix/smtp_sasl_password_maps"
+        assert read[maps] == "texthash:/etc/postfix/login"
+        assert [destination(name, one) for name, one in settings.routes.items()] == [
+            "gatepost-route-bulk:",
+            "gatepost-route-partner:[smtp.example]:587",
+        ]
 
 
 def test_a_misspelt_parameter_would_be_noticed(tmp_path: Path) -> None:

@@ -73,9 +73,21 @@ def _faults(settings: Any, table: Mapping[str, Mapping[str, Any]]) -> Iterator[s
         elif not isinstance(values, Mapping):
             example = next(iter(table[section]))
             yield f"{name} is {_kind(values)}; expected settings with values, such as {example}"
+        elif "*" in table[section]:
+            for one, inner in values.items():
+                yield from _named(f"{name}.{one}", inner, table[section]["*"])
         else:
             for field, value in values.items():
                 yield from _field(f"{name}.{field}", field, value, table[section])
+
+
+def _named(name: str, values: Any, section: Mapping[str, Any]) -> Iterator[str]:
+    """Look at one of a section that there may be several of."""
+    if not isinstance(values, Mapping):
+        yield f"{name} is {_kind(values)}; expected settings with values, such as {next(iter(section))}"
+        return
+    for field, value in values.items():
+        yield from _field(f"{name}.{field}", field, value, section)
 
 
 def _field(name: str, field: str, value: Any, section: Mapping[str, Any]) -> Iterator[str]:

@@ -39,7 +39,7 @@ def options(given: dict[str, Any], before: dict[str, Any] | None) -> list[str]:
                 words += [option, wanted]
         elif wanted is not None and not alike(wanted, before[name] if before else []):
             words += [word for one in wanted or ["none"] for word in (option, one)]
-    for name in ("mode", "overrides", "unsubscribe_scope"):
+    for name in ("mode", "overrides", "unsubscribe_scope", "route"):
         if given[name] is not None and (before is None or before[name] != given[name]):
             words += [f"--{name.replace('_', '-')}", given[name]]
     for name in ("edit_signed", "transactional"):

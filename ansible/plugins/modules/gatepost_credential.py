@@ -93,6 +93,10 @@ options:
     description: Whether who unsubscribes gets no more of its mail, or none with the tags of that message.
     type: str
     choices: [credential, tag]
+  route:
+    description: The way out that its mail takes, a section V(routes.NAME) of the settings; V(none) for that
+      of all other mail, V(default) for its account's.
+    type: str
   transactional:
     description: Whether it is mail that its recipient asked for, which bounces and complaints alone suppress.
     type: bool
@@ -210,6 +214,7 @@ def main() -> None:
             "edit_signed": {"type": "bool"},
             "unsubscribe_scope": {"type": "str", "choices": ["credential", "tag"]},
             "transactional": {"type": "bool"},
+            "route": {"type": "str"},
             "header_add": texts,
             "header_drop": texts,
             "enabled": {"type": "bool"},

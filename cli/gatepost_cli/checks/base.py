@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 Status = Literal["good", "note", "fault"]
-_POSTFIX_SECONDS = 30
+_SECONDS = 30
 
 
 class UnreadableError(OSError):
@@ -89,11 +89,9 @@ class Context:
         """Run one of Postfix's commands with the configuration directory. Raises OSError."""
         command = [f"/usr/sbin/{program}", "-c", str(self.postfix_directory), *words]
         try:
-            return subprocess.run(
-                command, capture_output=True, text=True, check=False, timeout=_POSTFIX_SECONDS
-            )
+            return subprocess.run(command, capture_output=True, text=True, check=False, timeout=_SECONDS)
         except subprocess.TimeoutExpired as error:
-            raise OSError(f"{program} did not end within {_POSTFIX_SECONDS} s") from error
+            raise OSError(f"{program} did not end within {_SECONDS} s") from error
 
 
 @dataclass(frozen=True, slots=True)

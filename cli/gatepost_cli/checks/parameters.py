@@ -12,27 +12,14 @@ from gatepost_core.store import StoreUnavailable, domains
 
 # Others than ours may be right: limits and times of an operator's own choice.
 _OWN_CHOICE = {
-    "compatibility_level",
-    "mailbox_size_limit",
-    "milter_command_timeout",
-    "milter_connect_timeout",
-    "milter_content_timeout",
-    "myhostname",
-    "smtpd_client_auth_rate_limit",
-    "smtpd_client_connection_count_limit",
-    "smtpd_client_connection_rate_limit",
-    "smtpd_client_message_rate_limit",
-    "smtpd_client_new_tls_session_rate_limit",
-    "smtpd_client_recipient_rate_limit",
-    "smtpd_error_sleep_time",
-    "smtpd_hard_error_limit",
-    "smtpd_junk_command_limit",
-    "smtpd_recipient_limit",
-    "smtpd_recipient_overshoot_limit",
-    "smtpd_soft_error_limit",
-    "smtpd_tls_loglevel",
-    "virtual_mailbox_limit",
-}
+    "compatibility_level", "mailbox_size_limit", "milter_command_timeout", "milter_connect_timeout",
+    "milter_content_timeout", "myhostname", "smtpd_client_auth_rate_limit",
+    "smtpd_client_connection_count_limit", "smtpd_client_connection_rate_limit",
+    "smtpd_client_message_rate_limit", "smtpd_client_new_tls_session_rate_limit",
+    "smtpd_client_recipient_rate_limit", "smtpd_error_sleep_time", "smtpd_hard_error_limit",
+    "smtpd_junk_command_limit", "smtpd_recipient_limit", "smtpd_recipient_overshoot_limit",
+    "smtpd_soft_error_limit", "smtpd_tls_loglevel", "virtual_mailbox_limit",
+}  # fmt: skip
 _ADVICE = "run 'gatepost postfix-settings --apply' (or the play, where the role postfix set it)"
 
 

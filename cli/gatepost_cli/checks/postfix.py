@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gatepost_cli.checks.base import Context, Finding, fault, good, note
 from gatepost_core.postfix import isolation, main_cf, shared
+from gatepost_core.store import credentials
 
 _MOST = 10
 _DELIVER = "set default_transport = smtp, or send it to a relay host by relayhost"
@@ -90,3 +91,28 @@ def _of_other_mail(context: Context) -> Iterator[Finding]:
         if name in values and values[name] != usual[name]:
             found = f"{name} = {values[name]}, for submitted mail too".replace(" ,", ",")
             yield note(f"main.cf, {name}", found, f"{name} = {usual[name]}".rstrip(), rows[name])
+
+
+def routes(context: Context) -> Iterator[Finding]:
+    """Look at what has to do with routes beside their services, and who names one that is not there."""
+    values, ours = (
+        context.parameters("-x", "content_filter", "default_filter_nexthop"),
+        context.settings.routes,
+    )
+    hop, filtered = values.get("default_filter_nexthop"), values.get("content_filter")
+    if hop and not all(one.next_hop for one in ours.values()):
+        found = f"{hop}: mail of routes without next_hop goes there"
+        yield fault(
+            "main.cf, default_filter_nexthop", found, "empty", "remove it from main.cf, or set next_hop"
+        )
+    if ours and filtered and context.settings.postfix.scope == "host":
+        found = f"{filtered}, which mail that takes a route does not pass"
+        yield note("main.cf, content_filter", found, "known to you", "see docs/routes.md for what else to do")
+    with context.directory() as connection:
+        gone = sorted(credentials.routes(connection) - set(ours))
+    for name in gone:
+        found = "mail of those who have it waits: the settings do not have it"
+        yield fault(
+            f"route {name}", found, f"[routes.{name}]", "put it back, or see 'gatepost credential list'"
+        )
+    yield good("routes", f"{len(ours)} in the settings")

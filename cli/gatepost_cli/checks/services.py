@@ -11,7 +11,7 @@ from gatepost_core.postfix import Parameter, Service
 from gatepost_core.postfix.cf_plan import version
 
 _SEPARATORS = re.compile(r"[,\s]+")
-_PROGRAMS = ("smtpd", "cleanup", "lmtp")
+_PROGRAMS = ("smtpd", "cleanup", "lmtp", "smtp")
 _LOOPBACK = ("all", "loopback-only", "localhost", "127.0.0.1")
 
 
@@ -30,7 +30,7 @@ class Entry:
 
 
 def entries(context: Context) -> list[Entry]:
-    """Return the smtpd(8), cleanup(8) and lmtp(8) services. Raises OSError when postconf(1) cannot say."""
+    """Return the services of these programs. Raises OSError when postconf(1) cannot say."""
     found: dict[str, Entry] = {}
     for line in context.postconf("-M").splitlines():
         words = line.split()
@@ -48,7 +48,7 @@ def serving(service: Service, listed: list[Entry]) -> Entry | None:
     for entry in listed:
         if (entry.name, entry.type) == (service.name, service.type):
             return entry
-    if service.role == "cleanup":
+    if service.role in ("cleanup", "route"):
         return None
     return next((entry for entry in listed if _same(service, entry)), None)
 

@@ -20,9 +20,13 @@ _TEXT_LIMIT = 400
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """Nothing against it; ``reason`` says on what ground, for the log."""
+    """Nothing against it; ``reason`` says on what ground, for the log.
+
+    ``route``: the way out that the message is to take, as Postfix names it (transport:nexthop).
+    """
 
     reason: str = ""
+    route: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import Any
 from gatepost_core.domain.features import FeatureValues
 from gatepost_core.domain.limits import Allowance, Limit
 from gatepost_core.domain.limits.suspending import Suspension
-from gatepost_core.domain.options import Options
+from gatepost_core.domain.options import NO_ROUTE, Options
 from gatepost_core.domain.rules.values import Rules
 
 
@@ -57,6 +57,7 @@ class Account:
     (0: for good); None: what the setting says. ``limits`` are those of all its credentials together (None:
     the settings'), ``time_zone`` is where its calendar begins ('': the setting's). ``rules``
     hold for credentials without such a rule of their own.
+    ``route``: the way out of its credentials' mail by its name; '' for none.
     """
 
     id: int
@@ -67,6 +68,7 @@ class Account:
     limits: tuple[Limit, ...] | None = None
     time_zone: str = ""
     rules: Rules = field(default_factory=Rules)
+    route: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,13 @@ class Credential:
     allowance: Allowance = field(default_factory=Allowance)
     suspension: Suspension | None = None
     own_rules: Rules = field(default_factory=Rules)
+    account_route: str = ""
+
+    @property
+    def route(self) -> str:
+        """The name of the way out that its mail takes: its own, or its account's; '' for none."""
+        own = self.options.route or self.account_route
+        return "" if own == NO_ROUTE else own
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,9 @@ from typing import Any, Literal
 Overrides = Literal["allowed", "ignored"]
 UnsubscribeScope = Literal["credential", "tag"]
 
+# In place of a route's name: the way that all mail takes.
+NO_ROUTE = "none"
+
 _NAME = re.compile(r"[!-9;-~]{1,76}")
 _VALUE_MOST = 800
 _FIELDS_MOST = 50
@@ -52,6 +55,7 @@ class Options:
     holds (name, value) of fields to add; what has the name already stays unless it is dropped.
     ``unsubscribe_scope``: whether who unsubscribes gets no more of its mail, or none with the tags of that
     message. ``transactional``: mail that its recipient asked for, which only bounces and complaints suppress.
+    ``route``: the way out by its name; '' for its account's, ``NO_ROUTE`` for none whatever the account has.
     """
 
     overrides: Overrides = "allowed"
@@ -60,6 +64,7 @@ class Options:
     header_drop: tuple[str, ...] = ()
     unsubscribe_scope: UnsubscribeScope = "credential"
     transactional: bool = False
+    route: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values; what is at its default is left out."""
@@ -70,6 +75,7 @@ class Options:
             "header_drop": list(self.header_drop),
             "unsubscribe_scope": self.unsubscribe_scope,
             "transactional": self.transactional,
+            "route": self.route,
         }
         default = Options()
         return {name: value for name, value in values.items() if value and value != getattr(default, name)}
@@ -84,6 +90,7 @@ class Options:
             header_drop=tuple(values.get("header_drop", ())),
             unsubscribe_scope="tag" if values.get("unsubscribe_scope") == "tag" else "credential",
             transactional=bool(values.get("transactional", False)),
+            route=str(values.get("route", "")),
         )
 
 

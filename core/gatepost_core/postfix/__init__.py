@@ -14,6 +14,7 @@ from collections.abc import Iterable
 
 from gatepost_core.postfix import host, ports
 from gatepost_core.postfix.parts import Match, Parameter, Role, Service, endpoint
+from gatepost_core.postfix.routes import destination
 from gatepost_core.postfix.subjects import queue_size_limit
 from gatepost_core.settings import Settings
 
@@ -22,6 +23,7 @@ __all__ = [
     "Parameter",
     "Role",
     "Service",
+    "destination",
     "endpoint",
     "main_cf",
     "master_cf",

@@ -1,8 +1,8 @@
 """Typed settings: one definition with prose, default and check for each field.
 
-Sections are defined in ``storage``, ``daemons``, ``external``, ``mail``, ``limits``, ``hold`` and ``doctor``;
-``tree`` puts them together, ``loading`` reads files, variables and flags, and raises ``SettingsError`` for
-what it cannot use.
+Sections are defined in ``storage``, ``daemons``, ``external``, ``mail``, ``limits``, ``hold``, ``routes``
+and ``doctor``; ``tree`` puts them together, ``loading`` reads files, variables and flags, and raises
+``SettingsError`` for what it cannot use.
 """
 
 from gatepost_core.settings.daemons import (
@@ -26,6 +26,7 @@ from gatepost_core.settings.mail import (
     SuppressionSettings,
     TrackingSettings,
 )
+from gatepost_core.settings.routes import RouteSettings
 from gatepost_core.settings.storage import (
     AccountsSettings,
     ImagesSettings,
@@ -34,7 +35,7 @@ from gatepost_core.settings.storage import (
     SpoolSettings,
     StoreSettings,
 )
-from gatepost_core.settings.tree import Settings, fields, is_secret, sections, variable
+from gatepost_core.settings.tree import Settings, fields, is_secret, sections, tables, variable
 
 __all__ = [
     "DEFAULT_FILE",
@@ -54,6 +55,7 @@ __all__ = [
     "PamSettings",
     "PolicySettings",
     "PostfixSettings",
+    "RouteSettings",
     "SaslSettings",
     "Settings",
     "SettingsError",
@@ -69,5 +71,6 @@ __all__ = [
     "is_secret",
     "load",
     "sections",
+    "tables",
     "variable",
 ]

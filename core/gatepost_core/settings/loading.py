@@ -20,10 +20,11 @@ from typing import Any, get_origin
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from gatepost_core.settings.tree import PREFIX, Settings, fields, is_secret, variable
+from gatepost_core.settings.tree import PREFIX, Settings, fields, is_secret, tables, variable
 
 DEFAULT_FILE = Path("/etc/gatepost/gatepost.toml")
 _FILE_VARIABLE = "GATEPOST_CONFIG"
+_TABLES = frozenset(name for name, _, _ in tables())
 
 
 class SettingsError(Exception):
@@ -105,6 +106,10 @@ def _known_names() -> dict[str, FieldInfo]:
 
 def _checked(name: str, value: Any, origin: str) -> dict[str, tuple[Any, str]]:
     known = _known_names()
+    if name.partition(".")[0] in _TABLES:
+        if not isinstance(value, dict):
+            raise SettingsError(f"{origin}: {name}: expected a section, [{name}], with settings in it")
+        return {name: (value, origin)}
     if name not in known:
         raise SettingsError(f"{origin}: {name}: unknown setting{_near(name, known)}")
     if isinstance(value, str) and get_origin(known[name].annotation) is tuple:
@@ -155,6 +160,8 @@ def _explained(error: ValidationError, values: Mapping[str, tuple[Any, str]]) ->
     for problem in error.errors():
         name = ".".join(str(part) for part in problem["loc"][:2])
         value, origin = values.get(name, (problem.get("input"), "default"))
+        if name.partition(".")[0] in _TABLES and len(problem["loc"]) > 2:
+            name, value = ".".join(map(str, problem["loc"])), problem.get("input")
         info = dict(fields()).get(name)
         shown = "***" if info is not None and is_secret(info) else repr(value)
         text = problem["msg"].removeprefix("Value error, ")

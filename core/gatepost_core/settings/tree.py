@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from pydantic import BaseModel, Field, PrivateAttr
+from pydantic import BaseModel, Field, PrivateAttr, field_validator
 from pydantic.fields import FieldInfo
 
 from gatepost_core.settings.base import SECRET, Section
@@ -28,6 +28,7 @@ from gatepost_core.settings.mail import (
     SuppressionSettings,
     TrackingSettings,
 )
+from gatepost_core.settings.routes import RouteSettings, checked
 from gatepost_core.settings.storage import (
     AccountsSettings,
     ImagesSettings,
@@ -67,7 +68,14 @@ class Settings(Section):
     postfix: PostfixSettings = Field(default_factory=PostfixSettings)
     clients: ClientsSettings = Field(default_factory=ClientsSettings)
     doctor: DoctorSettings = Field(default_factory=DoctorSettings)
+    # By names that the operator chooses: no section like the others, see ``tables``.
+    routes: Mapping[str, RouteSettings] = Field(default_factory=dict[str, RouteSettings])
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @field_validator("routes")
+    @classmethod
+    def _route_names(cls, routes: Mapping[str, RouteSettings]) -> Mapping[str, RouteSettings]:
+        return checked(routes)
 
     @property
     def own_names(self) -> tuple[str, str]:
@@ -89,6 +97,11 @@ def sections() -> Iterator[tuple[str, type[BaseModel], str]]:
         model = info.annotation
         if isinstance(model, type) and issubclass(model, BaseModel):
             yield name, model, (model.__doc__ or "").strip()
+
+
+def tables() -> Iterator[tuple[str, type[BaseModel], str]]:
+    """Yield what there may be several of, ``[name.NAME]``, in files alone: name, model of each, prose."""
+    yield "routes", RouteSettings, (RouteSettings.__doc__ or "").strip()
 
 
 def fields() -> Iterator[tuple[str, FieldInfo]]:

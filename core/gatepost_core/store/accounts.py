@@ -72,9 +72,10 @@ def set_keep_days(connection: Connection, name: str, days: int | None) -> Accoun
 
 
 def change(connection: Connection, name: str, **changes: Any) -> Account:
-    """Set ``limits`` of all an account's credentials together, its ``time_zone``, or ``rules`` below theirs.
+    """Set ``limits`` of all an account's credentials together, its ``time_zone``, ``route``, or ``rules``
+    below theirs.
 
-    None: as the settings say. Raises NotFound.
+    None: as the settings say, or no route. Raises NotFound.
     """
     account = get(connection, name)
     if "limits" in changes:
@@ -107,6 +108,7 @@ def _account(row: Row[Any]) -> Account:
         limits=limits_in(row.limits),
         time_zone=row.time_zone or "",
         rules=rules_in(row.rules or {}),
+        route=row.route or "",
     )
 
 

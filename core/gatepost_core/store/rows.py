@@ -64,6 +64,7 @@ def credential(row: Row, secrets: Iterable[Row], suspended: Row | None = None) -
             time_zone=row["time_zone"] or "",
             since=int(row["account_created_at"].timestamp()),
         ),
+        account_route=row["account_route"] or "",
         suspension=None if suspended is None else suspension(suspended),
     )
 

@@ -1,7 +1,6 @@
 """The tables, once: directory (changes rarely, read through a cache) and journal (every message).
 
-Alembic's migrations create them; a test holds the two alike. No type or constraint here is
-SQLite's alone. Times are UTC.
+Alembic's migrations create them; a test holds the two alike. Nothing is SQLite's alone. Times are UTC.
 """
 
 from __future__ import annotations
@@ -58,8 +57,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC)
 
 
-directory = MetaData(naming_convention=NAMING)
-journal = MetaData(naming_convention=NAMING)
+directory, journal = MetaData(naming_convention=NAMING), MetaData(naming_convention=NAMING)
 
 accounts = Table(
     "accounts",
@@ -77,6 +75,8 @@ accounts = Table(
     Column("time_zone", String(64)),
     # Of its credentials that have no such rule of their own.
     Column("rules", JSON(none_as_null=True)),
+    # The way out of its credentials' mail (settings.routes); without one the usual one.
+    Column("route", String(32)),
 )
 
 credentials = Table(

@@ -18,7 +18,7 @@ from gatepost_core.domain.errors import Conflict, NotFound, StoreError, shown
 from gatepost_core.domain.features import FeatureValues
 from gatepost_core.domain.limits import Limit
 from gatepost_core.domain.model import Credential, Derived, ImportedSecret, Mode, Source, State
-from gatepost_core.domain.options import Options
+from gatepost_core.domain.options import NO_ROUTE, Options
 from gatepost_core.domain.rules.catalogue import stored
 from gatepost_core.domain.rules.values import Rules
 from gatepost_core.store import accounts as account_rows
@@ -33,6 +33,7 @@ _SELECT = select(
     accounts.c.limits.label("account_limits"),
     accounts.c.rules.label("account_rules"),
     accounts.c.time_zone,
+    accounts.c.route.label("account_route"),
     accounts.c.created_at.label("account_created_at"),
 ).join(accounts)
 
@@ -187,6 +188,16 @@ def list_all(connection: Connection, account: str | None = None) -> list[Credent
     if account is not None:
         query = query.where(credentials.c.account_id == account_rows.get(connection, account).id)
     return _without_secrets(connection, connection.execute(query).all())
+
+
+def routes(connection: Connection) -> set[str]:
+    """Return the names of all routes that credentials and accounts name."""
+    own = select(credentials.c.options["route"].as_string()).distinct()
+    named = {
+        *connection.execute(own).scalars(),
+        *connection.execute(select(accounts.c.route).distinct()).scalars(),
+    }
+    return {name for name in named if name} - {NO_ROUTE}
 
 
 def labelled(connection: Connection, label: str) -> list[Credential]:

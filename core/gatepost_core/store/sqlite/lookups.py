@@ -36,8 +36,8 @@ _PATIENCE = 0.5
 # As schema.py has them; their order does not matter, rows are read by name.
 _OWNED = (
     "SELECT t.*, a.name AS account, a.image_quota, a.limits AS account_limits, a.time_zone, "
-    "a.rules AS account_rules, "
-    "a.created_at AS account_created_at FROM {} AS t JOIN accounts AS a ON a.id = t.account_id WHERE t.{} = ?"
+    "a.rules AS account_rules, a.route AS account_route, a.created_at AS account_created_at FROM {} AS t "
+    "JOIN accounts AS a ON a.id = t.account_id WHERE t.{} = ?"
 )
 _CREDENTIAL = _OWNED.format("credentials", "username")
 _SECRETS = "SELECT * FROM secrets WHERE credential_id = ? ORDER BY id"
