@@ -297,6 +297,17 @@ def test_neither_a_sandbox_makes_recipients_known_nor_another_account_makes_them
     assert [name for name, _, _ in node.done()] == ["one"]
 
 
+def test_what_happened_while_it_was_off_counts_for_the_window_alone(node: Node) -> None:
+    node.sent(1)
+    assert node.done() == []
+    node.reported(node.sent(200))  # not looked at
+    node.world.now += 2 * DAY
+    node.follower = node.started()
+    assert node.done() == []
+    node.reported(node.sent(100)[:5])
+    assert [action for _, action, _ in node.done()] == ["warned"]
+
+
 def test_with_all_off_nothing_is_counted(world: World) -> None:
     node = Node(world, {})
     node.reported(node.sent(100))

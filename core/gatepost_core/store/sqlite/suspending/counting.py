@@ -134,11 +134,12 @@ class Counting:
 
     def look(self, journal: sqlite3.Connection, now: datetime) -> Seen:
         """Return what the next events count. Raises the driver's errors."""
-        # No event is committed with a sequence below the milliseconds since 1970 of that moment.
+        # No event is committed with a sequence below the milliseconds since 1970 of that moment. What was
+        # committed before, while nothing was counted, is not judged long afterwards.
         begin = milliseconds(now - self._thresholds.window)
         seen = Seen(positions(journal))
         for (node,) in journal.execute("SELECT id FROM nodes").fetchall():
-            after = seen.positions.get(node, begin)
+            after = max(seen.positions.get(node, 0), begin)
             row = journal.execute(_END, (node, after, _LOOKED - 1)).fetchone()
             end = row[0] if row is not None else journal.execute(_NEWEST, (node,)).fetchone()[0] or 0
             if end <= after:
