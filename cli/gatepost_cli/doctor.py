@@ -66,13 +66,10 @@ def command(
     everything: bool,
 ) -> int:
     """Run the checks; return 5 when one found a fault."""
-    context = Context(
-        session.settings,
-        postfix_config or session.settings.postfix.config_directory,
-        session.now,
-        resolver or _name_server(session.settings),
-    )
-    names = chosen(session.settings, only, skip)
+    settings = session.settings
+    directory = postfix_config or settings.postfix.config_directory
+    context = Context(settings, directory, session.now, resolver or _name_server(settings))
+    names = chosen(settings, only, skip)
     found = list(run(names, context))
     faults = [(name, finding) for name, finding in found if finding.status == "fault"]
     told = [(name, finding) for name, finding in found if everything or finding.status != "good"]
@@ -146,9 +143,7 @@ def run(names: Sequence[str], context: Context) -> Iterator[tuple[str, Finding]]
 
 
 def _name_server(settings: Settings) -> tuple[str, int] | None:
-    if not settings.doctor.resolver:
-        return None
     try:
-        return name_server(settings.doctor.resolver)
+        return name_server(settings.doctor.resolver) if settings.doctor.resolver else None
     except ValueError as error:
         raise SettingsError(f"doctor.resolver: {error}") from error

@@ -59,6 +59,19 @@ def test_the_reason_is_shown_wherever_the_credential_is(
     assert f"is suspended since 2026-11-28T09:00:00Z: {WHY}" in explained["answers"][0]["reply"]
 
 
+def test_doctor_notes_who_is_suspended_until_it_is_lifted(gatepost: Gatepost, suspended: str) -> None:
+    words = ("doctor", "--only", "suspensions", "--json")
+    ((note, good),) = [gatepost(*words).data["findings"]]
+    assert (note["looked_at"], note["status"], note["found"]) == (
+        f"credential {suspended}",
+        "note",
+        f"suspended: {WHY}",
+    )
+    assert good["found"] == "credentials suspended: 1"
+    gatepost("credential", "enable", suspended)
+    assert [one["status"] for one in gatepost(*words).data["findings"]] == ["good"]
+
+
 def test_enable_lifts_it_and_notes_who_did(
     gatepost: Gatepost, suspended: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

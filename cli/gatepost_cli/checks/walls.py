@@ -27,6 +27,9 @@ from gatepost_core.store.schema import credentials, messages
 _LOGIN = select(credentials.c.id, credentials.c.username, credentials.c.account_id, credentials.c.rules)
 _DAYS = 7
 _MESSAGES_MOST = 100_000
+_ENFORCE = (
+    "grant what is meant to be ('gatepost domain grant'), mend the rest, 'gatepost domain walls enforce'"
+)
 _EXPECTED = "domains of its own account, or such that nobody registered"
 
 
@@ -97,13 +100,8 @@ def _walls(context: Context, directory: _Directory) -> Iterator[Finding]:
     if mode is WallMode.ENFORCE:
         yield good("walls between accounts", "enforced")
     else:
-        yield note(
-            "walls between accounts",
-            "report: mail that uses another account's domain passes",
-            "enforce",
-            "'gatepost domain grant' what is meant to be, mend the rest, then "
-            "'gatepost domain walls enforce', or the setting accounts.walls",
-        )
+        found = "report: mail that uses another account's domain passes"
+        yield note("walls between accounts", found, "enforce", _ENFORCE)
     yield from _clashes(directory.registered)
     yield from _rules(directory)
     if mode is WallMode.REPORT:
@@ -141,9 +139,8 @@ def _rules(directory: _Directory) -> Iterator[Finding]:
         for pattern in login.senders:
             found = directory.walls_between.wall(login.account_id, pattern_domain(pattern))
             if found is not None:
-                yield _would_be_refused(
-                    directory, login, found, f"its sender rule {pattern} names {directory.whose(found)}"
-                )
+                text = f"its sender rule {pattern} names {directory.whose(found)}"
+                yield _would_be_refused(directory, login, found, text)
 
 
 def _sent(directory: _Directory, connection: Connection, since: datetime) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Webhooks: those that fail, or were switched off since they did. A customer's matter, and so a note."""
+"""What customers have to mend, and so notes: webhooks that fail, credentials that were suspended."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from gatepost_cli.checks.base import Context, Finding, good, note
 from gatepost_cli.webhook_view import ailing
+from gatepost_core.store.credentials.suspensions import suspended
 
 
 def webhooks(context: Context) -> Iterator[Finding]:
@@ -16,3 +17,13 @@ def webhooks(context: Context) -> Iterator[Finding]:
         advice = f"see 'gatepost webhook log {one.handle}', and tell the account {one.account}"
         yield note(f"webhook {one.handle} to {one.url}", state, "events are taken", advice)
     yield good("webhooks", f"{number - len(ill)} of {number} take events, or have none to take")
+
+
+def suspensions(context: Context) -> Iterator[Finding]:
+    """Look who was suspended and not enabled since."""
+    with context.directory() as directory:
+        found = suspended(directory)
+    for username, one in found:
+        advice = f"see docs/suspension.md; 'gatepost credential enable {username}' lifts it"
+        yield note(f"credential {username}", f"suspended: {one}", "active", advice)
+    yield good("suspensions", f"credentials suspended: {len(found)}")
