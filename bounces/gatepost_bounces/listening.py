@@ -25,6 +25,7 @@ from gatepost_bounces.records import Records
 from gatepost_bounces.report import Reporter
 from gatepost_core.domain import StoreUnavailable, utc_now
 from gatepost_core.serving import log
+from gatepost_core.serving.accepting import accept
 from gatepost_core.serving.prefork import WorkerContext
 from gatepost_core.spool import SpoolError
 
@@ -161,8 +162,7 @@ async def _serve(
     drained = asyncio.Event()
     loop.add_reader(context.drain_fd, drained.set)
     listener.setblocking(False)
-    create = loop.create_unix_server if listener.family == socket.AF_UNIX else loop.create_server
-    server = await create(lambda: _session(handler), sock=listener.dup(), backlog=_BACKLOG)
+    server = await accept(lambda: _session(handler), listener, _BACKLOG)
     while not drained.is_set():
         context.beat()
         try:

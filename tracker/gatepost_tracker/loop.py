@@ -20,6 +20,7 @@ import uvloop
 
 from gatepost_core.domain import utc_now
 from gatepost_core.serving import log
+from gatepost_core.serving.accepting import accept
 from gatepost_core.serving.lineserver import Observer
 from gatepost_core.serving.prefork import WorkerContext
 from gatepost_core.spool import SpoolError
@@ -90,10 +91,7 @@ class Server:
     async def _run(self, loop: asyncio.AbstractEventLoop, context: WorkerContext) -> None:
         end = asyncio.Event()
         make = partial(_Connection, self, loop)
-        if self._listener.family == socket.AF_UNIX:
-            server = await loop.create_unix_server(make, sock=self._listener.dup(), backlog=_BACKLOG)
-        else:
-            server = await loop.create_server(make, sock=self._listener.dup(), backlog=_BACKLOG)
+        server = await accept(make, self._listener, _BACKLOG)
         loop.add_reader(context.drain_fd, end.set)
         beat = loop.create_task(_beating(context))
         while not end.is_set():
