@@ -27,7 +27,7 @@ _REFUSED = 1
 _FEW, _ALL = 5, 1_000_000  # edits of a feature in a part
 
 
-def _client_address(_ctx: click.Context, _param: click.Parameter, text: str | None) -> str:
+def client_address(_ctx: click.Context, _param: click.Parameter, text: str | None) -> str:
     """Return the IP address of ``--client``, empty without one."""
     try:
         return "" if text is None else str(ip_address(text))
@@ -53,7 +53,7 @@ def _client_address(_ctx: click.Context, _param: click.Parameter, text: str | No
 @click.option(
     "--client",
     metavar="ADDRESS",
-    callback=_client_address,
+    callback=client_address,
     help="IP address that it comes from; default: one that the credential may log in from.",
 )
 @click.option(

@@ -10,7 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from gatepost_cli import rule_options
 from gatepost_cli.maildiff import Change, changes, summary
+from gatepost_cli.trial import Transaction as Sending
+from gatepost_cli.trial import questions, requests
 from gatepost_core.domain import (
     CATALOGUE,
     Credential,
@@ -26,11 +29,10 @@ from gatepost_core.domain import (
     stamp,
 )
 from gatepost_core.domain.limits import Bucket, Charge, Charges, Looking, verdicts
+from gatepost_core.domain.rules.values import NAMES
 from gatepost_core.domain.suppressing import Suppression
 from gatepost_core.domain.walls import RECORDED, Walls
 from gatepost_core.keys import Keyring
-from gatepost_core.keys.tokens import BounceTokens
-from gatepost_core.postfix import destination
 from gatepost_core.settings import Settings
 from gatepost_core.store import Reader
 from gatepost_core.store.images import FileImageStore
@@ -44,8 +46,6 @@ from gatepost_milter.parts import eml
 from gatepost_milter.surgery.context import Context
 from gatepost_milter.surgery.overrides import is_override
 from gatepost_milter.transaction import Transaction
-from gatepost_policy.limits import LimitsLook
-from gatepost_policy.questions import Questions
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +191,7 @@ class Explainer:
                 *_wall_notes(plan),
                 *map(_taken_out, verdict.suppressed.items()),
                 *map(_used, verdict.charges, found),
+                *_held_to(credential),
                 *_postfix_notes(mail, headers, self._settings),
             ],
             render(message, plan),
@@ -200,35 +201,14 @@ class Explainer:
 
     def _policy(self, mail: Mail) -> list[tuple[str, Decision]]:
         """Return gatepost-policy's answers at RCPT, for each recipient, and at DATA if one is left."""
-        policy = self._settings.policy
-        questions = Questions(
-            self._reader,
-            BounceTokens(self._keyring),
-            policy.bounce_ports,
-            lambda: self._now,
-            self._walls,
-            limits=LimitsLook(
-                self._charges,
-                self._counters,
-                for_good=self._settings.limits.for_good,
-                now=self._now.timestamp,
-            ),
-            time_zone=self._settings.limits.time_zone,
-            routes={name: destination(name, one) for name, one in self._settings.routes.items()},
-        )
-        common = {
-            "sasl_username": mail.username,
-            "sender": mail.sender,
-            "client_address": self._client(mail),
-            "encryption_protocol": "TLSv1.3",
-            "server_port": "587",
-            "size": str(len(mail.raw)),
-        }
+        asked = questions(self._settings, self._keyring, self._reader, self._counters, self._now)
+        transaction = Sending(mail.username, mail.sender, mail.recipients, len(mail.raw), mail.client)
+        common = requests(transaction, self._reader.credential(mail.username))
         answers: list[tuple[str, Decision]] = []
         taken: list[str] = []
         for recipient in mail.recipients:
             request = {**common, "protocol_state": "RCPT", "recipient": recipient}
-            answers.append((f"RCPT <{recipient}>", questions.decide(request)))
+            answers.append((f"RCPT <{recipient}>", asked.decide(request)))
             if isinstance(answers[-1][1], Pass):
                 taken.append(recipient)
         if taken:
@@ -237,14 +217,8 @@ class Explainer:
                 "recipient": taken[0] if len(taken) == 1 else "",
                 "recipient_count": str(len(taken)),
             }
-            answers.append(("DATA", questions.decide({**common, **data})))
+            answers.append(("DATA", asked.decide({**common, **data})))
         return answers
-
-    def _client(self, mail: Mail) -> str:
-        """Return the address that the message comes from."""
-        credential = self._reader.credential(mail.username)
-        networks = credential.rules.networks if credential is not None else ()
-        return mail.client or next((network.partition("/")[0] for network in networks), "")
 
     def _decide(
         self, mail: Mail, headers: tuple[Header, ...], body: bytes, features: FeatureValues
@@ -329,6 +303,19 @@ def _used(charge: Charge, buckets: Sequence[Bucket]) -> str:
     return (
         f"limit of {whose}: {verdicts.said(charge)}, {has:,} used; this message takes {charge.want.amount:,}"
     )
+
+
+def _held_to(credential: Credential | None) -> list[str]:
+    """Return the rules that the message kept to."""
+    if credential is None:
+        return []
+    rules = credential.rules
+    shown = rule_options.facts(rules, credential.own_rules)
+    return [
+        f"rule {title}: {text}"
+        for name, (title, text) in zip(NAMES, shown, strict=True)
+        if getattr(rules, name)
+    ]
 
 
 def _wall_notes(plan: Plan) -> list[str]:

@@ -26,6 +26,7 @@ NOUNS: Mapping[str, Noun] = MappingProxyType(
         "webhook": Noun("webhook", "Where events are sent, signed, as they happen."),
         "stats": Noun("stats", "How much was sent and what became of it."),
         "limit": Noun("limit", "How much may be sent in a time, how much has been, and a fresh start."),
+        "policy": Noun("policy", "What the rules say to a transaction, step by step."),
         "explain": Noun("explain", "What would happen to a message, and why, without sending it."),
         "settings": Noun("settings", "The settings in force, and where each came from."),
         "postfix-settings": Noun("postfix_settings", "What to set in main.cf and master.cf, and why."),

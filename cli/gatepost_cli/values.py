@@ -48,6 +48,14 @@ def size(_ctx: click.Context, _param: click.Parameter, text: str) -> int | None:
     return int(match[1]) * _SIZES[match[2]] if match else None
 
 
+def amount(_ctx: click.Context, _param: click.Parameter, text: str | None) -> int:
+    """Return the bytes that ``500K`` or ``1000000`` spells; 0: not given. An option callback."""
+    match = None if text is None else _SIZE.fullmatch(text.strip().upper())
+    if text is not None and match is None:
+        raise click.BadParameter(f"{shown(text)} is no size; expected bytes, or something like 500K or 20M")
+    return int(match[1]) * _SIZES[match[2]] if match else 0
+
+
 def days(_ctx: click.Context, _param: click.Parameter, text: str) -> int | None:
     """Return the days that a number means; None for ``default``. An option callback."""
     if text.strip().lower() == "default":
@@ -184,6 +192,17 @@ def moment(_ctx: click.Context, _param: click.Parameter, text: str | None) -> da
         raise click.BadParameter(
             f"{shown(text)} is not a time; "
             "expected 2027-01-31, 2027-01-31T18:00 (UTC unless it says otherwise), or 90m, 24h, 7d ago"
+        ) from error
+
+
+def any_moment(_ctx: click.Context, _param: click.Parameter, text: str | None) -> datetime | None:
+    """Return the time (UTC) of ``--at``: a date, a time, a span from now on. An option callback."""
+    try:
+        return None if text is None else _moment(text.strip(), datetime.now(UTC))
+    except (ValueError, OverflowError) as error:
+        raise click.BadParameter(
+            f"{shown(text or '')} is not a time; "
+            "expected 2027-01-31, 2027-01-31T18:00 (UTC unless it says otherwise), or 90m, 24h, 7d from now"
         ) from error
 
 

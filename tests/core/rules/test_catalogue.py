@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import fields, replace
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from gatepost_core.domain import RuleError, Rules
 from gatepost_core.domain.rules import catalogue, hours
 from gatepost_core.domain.rules.catalogue import DEFAULT, NONE, RULES, changed
+from gatepost_core.domain.rules.replies import REPLIES
 from gatepost_core.domain.rules.values import NAMES
 
 # Of each rule: texts that people write, and how they are shown.
@@ -104,3 +106,13 @@ def test_what_an_earlier_release_kept_is_read() -> None:
 def test_there_may_not_be_more_patterns_than_each_message_can_be_held_against() -> None:
     with pytest.raises(RuleError, match="1,001 recipients; expected at most 1,000"):
         catalogue.read(RULES["recipients"], [f"a{number}.test" for number in range(1_001)])
+
+
+def test_each_rule_says_what_is_heard_of_it_and_what_to_do() -> None:
+    assert set(REPLIES) == set(RULES)
+    for replies in REPLIES.values():
+        assert replies
+        for reply in replies:
+            assert re.match(r"[45]\d\d [45]\.\d\.\d+ ", reply.text)
+            assert reply.when
+            assert reply.remedy
