@@ -75,6 +75,29 @@ def test_what_suppresses_its_mail_is_set_once_and_set_back(gateway: Gateway) -> 
     assert credential["edit_signed"] is True
 
 
+def test_rules_are_set_once_and_lifted(gateway: Gateway) -> None:
+    wanted: dict[str, Any] = {
+        "recipients": ["Example.org"],
+        "denied_recipients": ["boss@example.org"],
+        "max_recipients": "50",
+        "max_size": "20m",
+        "min_tls": "1.3",
+        "hours": ["Mon-Fri 08:00-18:00"],
+    }
+    gateway()
+    assert gateway(check=True, **wanted)["changed"]
+    assert gateway(**wanted)["changed"]
+    assert not gateway(**wanted)["changed"]
+    (credential,) = gateway.credentials
+    assert (credential["recipients"], credential["max_size"]) == (["example.org"], 20_000_000)
+    assert not gateway(max_recipients="50", hours=["mon-fri 08:00-18:00"])["changed"]
+    assert gateway(max_size="none", hours=[], recipients=[])["changed"]
+    (credential,) = gateway.credentials
+    assert (credential["recipients"], credential["max_size"], credential["hours"]) == ([], None, [])
+    assert (credential["max_recipients"], credential["min_tls"]) == (50, "1.3")
+    assert "'big' is no size" in gateway(max_size="big")["msg"]
+
+
 def test_what_is_wanted_replaces_what_was_and_what_is_not_named_stays(gateway: Gateway) -> None:
     gateway(features=["inlinecss", "images=hosted", "tags=a"], senders=["shop.example"], mode="sandbox")
     changed = gateway(features=["dkim"], enabled=False, expires="2037-01-31", header_add=["X-Team: web"])

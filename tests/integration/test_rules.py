@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import smtplib
 import ssl
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +17,7 @@ import pytest
 
 from gatepost_core.domain import Rules
 from gatepost_core.domain.rules import hours
+from gatepost_core.domain.rules.asking import Stage
 from gatepost_core.domain.rules.catalogue import RULES
 from gatepost_stack.instance import HOST
 from gatepost_stack.provision import ClientLogin
@@ -212,26 +216,116 @@ def session(gateway: Gateway, login: ClientLogin, newest: ssl.TLSVersion) -> Ite
         yield connection
 
 
-def test_a_rule_made_while_a_message_is_on_its_way_counts_at_its_end(
-    gateway: Gateway, login: ClientLogin
+ADDRESS = r"127\.0\.0\.1"
+# What is heard of each rule at a stage, when it is made just before that.
+MADE: dict[str, tuple[Any, str]] = {
+    "senders": (
+        ("other.test",),
+        "550 5.7.1 Sender address <alice@example.test> is not allowed for credential {user}",
+    ),
+    "networks": (
+        ("198.51.100.0/24",),
+        f"550 5.7.1 Credential {{user}} may not be used from {ADDRESS}; log in again from a network that is "
+        "allowed, or ask your mail administrator",
+    ),
+    "recipients": (
+        ("example.com",),
+        "550 5.7.1 Recipient <{to}> is not among those that credential {user} may send to",
+    ),
+    "denied_recipients": (
+        ("example.org",),
+        "550 5.7.1 Recipient <{to}> is denied to credential {user}, by its rule example.org",
+    ),
+    "max_recipients": (
+        1,
+        "550 5.5.3 Credential {user} may send a message to 1 recipients at most, and this one "
+        "has 2; send it in "
+        "parts",
+    ),
+    "max_size": (
+        100,
+        r"552 5.3.4 Credential {user} may send messages of 100 bytes at most, and this one has "
+        r"[12]\d\d; send less "
+        "at once",
+    ),
+    "min_tls": (
+        "1.3",
+        "550 5.7.10 Credential {user} may be used with TLS 1.3 or later, and this session has "
+        "TLSv1.2; update "
+        "the client",
+    ),
+    "hours": (
+        closed(),
+        r"451 4.7.1 Credential {user} may send ... 00:00-24:00 \(UTC\); try again after " + MIDNIGHT,
+    ),
+}
+IN_FRONT = {Stage.RCPT: AT_RCPT.format("{to}"), Stage.DATA: AT_DATA, Stage.END: ""}
+
+
+@pytest.mark.parametrize("stage", Stage)
+@pytest.mark.parametrize("name", RULES)
+def test_each_rule_is_asked_at_each_of_its_stages_and_at_no_other(
+    gateway: Gateway, login: ClientLogin, name: str, stage: Stage
 ) -> None:
-    """Policy let it pass at DATA; the milter asks once more."""
-    user, good = login.username, fresh_recipient()
-    rules: list[tuple[dict[str, Any], str]] = [
-        ({"hours": closed()}, rf"451 4\.7\.1 Credential {user} may send ... 00:00-24:00 .*"),
-        ({"max_recipients": 1}, r"550 5\.5\.3 .* and this one has 2; send it in parts"),
-        ({"denied_recipients": ("example.org",)}, rf"550 5\.7\.1 Recipient <{re.escape(good)}> is denied .*"),
-    ]
-    with gateway.logged_in(login) as connection:
-        for rule, said in rules:
-            connection.mail(SENDER)
-            assert connection.rcpt(good)[0] == connection.rcpt(fresh_recipient())[0] == 250
-            assert connection.docmd("DATA")[0] == 354
-            gateway.stack.provision.rule(user, **rule)
-            connection.send(text_message() + b".\r\n")
-            assert re.fullmatch(said, reply(connection.getreply()))
-            gateway.stack.provision.rule(user, hours=(), max_recipients=0, denied_recipients=())
+    """The rule is made just before a stage and lifted just after it: before and after that all passes."""
+    value, said = MADE[name]
+    user = login.username
+    first, second = fresh_recipient(), fresh_recipient()
+
+    def asked(now: Stage, act: Callable[[], tuple[int, bytes]]) -> str:
+        if now is stage:
+            gateway.stack.provision.rule(user, **{name: value})
+        answer = reply(act())
+        if now is stage:
+            gateway.stack.provision.rule(user, **{name: getattr(Rules(), name)})
+        return answer
+
+    with session(gateway, login, ssl.TLSVersion.TLSv1_2) as connection:
+
+        def content() -> tuple[int, bytes]:
+            connection.send(text_message(body="x" * 60 + "\r\n") + b".\r\n")
+            return connection.getreply()
+
+        connection.docmd("MAIL", f"FROM:<{SENDER}> SIZE=150")
+        found = {Stage.RCPT: asked(Stage.RCPT, lambda: connection.rcpt(first))}
+        if name == "max_recipients":  # two; else one, or policy would not hear of it at DATA
+            assert connection.rcpt(second)[0] == 250
+        if found[Stage.RCPT].startswith("250"):
+            found[Stage.DATA] = asked(Stage.DATA, lambda: connection.docmd("DATA"))
+            if found[Stage.DATA].startswith("354"):
+                found[Stage.END] = asked(Stage.END, content)
+    if stage not in RULES[name].stages:
+        assert found[Stage.END].startswith("250"), found
+        return
+    if name == "senders" and stage is Stage.END:
+        said = "550 5.7.1 From header address <alice@example.test> is not allowed for credential {user}"
+    assert re.fullmatch(heard(said, stage, first, user), found[stage]), found
+    assert stage is list(found)[-1]
     assert gateway.records(user) == []
+
+
+def heard(said: str, stage: Stage, recipient: str, user: str) -> str:
+    """Return the pattern of a whole reply: codes, Postfix's own words, ours."""
+    code, enhanced, text = said.split(" ", 2)
+    pattern = f"{code} {enhanced} {IN_FRONT[stage]}{text}"
+    return pattern.replace("{to}", re.escape(recipient)).replace("{user}", user)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_policy_test_says_what_postfix_says(gateway: Gateway, login: ClientLogin, name: str) -> None:
+    value, said = MADE[name]
+    recipients = [fresh_recipient(), fresh_recipient()]
+    gateway.stack.provision.rule(login.username, **{name: value})
+    command = [sys.executable, "-m", "gatepost_cli", "--config", str(gateway.stack.layout.settings_file)]
+    command += ["policy", "test", "--json", "--credential", login.username, "--from", SENDER]
+    command += ["--size", "150", "--tls", "1.2", "--client", "127.0.0.1"]
+    command += [word for one in recipients for word in ("--to", one)]
+    run = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    told = [step["reply"] for step in json.loads(run.stdout)["steps"] if not step["passed"]]
+    stage = RULES[name].stages[0]
+    expected = heard(said, Stage.END, recipients[0], login.username)
+    assert (run.returncode, len(told)) == (1, 2 if stage is Stage.RCPT else 1), run
+    assert re.fullmatch(expected, told[0])
 
 
 def test_an_accounts_rules_hold_for_credentials_without_such_rules_of_their_own(

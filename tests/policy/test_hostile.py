@@ -2,7 +2,7 @@
 
 Postfix takes an empty action, a bare number, OK, and what it does not know for a permit, or for a fault of
 its settings (access(5)). So each answer is DUNNO, or a code, an enhanced code and a text.
-``GATEPOST_POLICY_ATTACKS`` says how many are tried; 100,000 take two minutes.
+``GATEPOST_POLICY_ATTACKS`` says how many are tried; 100,000 take half a minute.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from gatepost_core.domain.walls import Walls
 from gatepost_core.keys.tokens import Origin
 from gatepost_core.serving import Close, Output, Send
 from gatepost_policy.limits import LimitsLook
+from gatepost_policy.protocol import DUNNO
 from gatepost_policy.questions import Questions
 from gatepost_policy.session import PolicySession
 from tests.core.making import credential
@@ -30,7 +31,7 @@ NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)  # a Saturday
 ANSWER = re.compile(
     rb"action=(DUNNO|[45]\d\d [45]\.\d{1,3}\.\d{1,3} [\x20-\x7e]*[\x21-\x7e][\x20-\x7e]*)\n\n"
 )
-ALLOWED = re.compile(rb"\s*[^@%!]+@([^@%!]+\.)?example\.org[.\s]*")
+ALLOWED = re.compile(rb"\s*[^@%!]+@\s*([^@%!]+\.)?example\.org[.\s]*")
 USUAL = {
     "request": "smtpd_access_policy",
     "protocol_state": "RCPT",
@@ -161,8 +162,8 @@ def test_no_request_that_somebody_made_up_gets_a_permit_by_mistake() -> None:
             assert ANSWER.fullmatch(answer), (number, request, answer)
             answer.decode("ascii")
             kinds.add(answer[7:16])
-        if b"DUNNO" in b"".join(found) and request.count(b"\n\n") == 1:
-            assert may_pass(request), (number, request)
+        if DUNNO in found and request.count(b"\n\n") == 1:
+            assert may_pass(request), f"{number}: {request!r}"
     assert kinds >= {b"DUNNO\n\n", b"550 5.7.1", b"550 5.1.3", b"451 4.7.1", b"530 5.7.0", b"552 5.3.4"}
 
 
