@@ -12,6 +12,7 @@ import socket
 from datetime import timedelta
 
 from gatepost_core.domain import utc_now
+from gatepost_core.domain.limits import Charges
 from gatepost_core.domain.suppressing import Reason
 from gatepost_core.serving.boot import Boot, command
 from gatepost_core.serving.lineserver import Limits, LineServer
@@ -22,6 +23,7 @@ from gatepost_core.spool import check as check_folders
 from gatepost_core.store import open_counters
 from gatepost_core.store.opening import open_backend
 from gatepost_events.following import Following
+from gatepost_events.holding.judging import Limits as HoldLimits
 from gatepost_events.holding.releasing import Helper, Releasing
 from gatepost_events.ingesting import Ingesting
 from gatepost_events.maillog.follower import Follower
@@ -110,7 +112,16 @@ def serve(boot: Boot[EventsSettings]) -> int:
             report.not_followed,
         )
         releasing = Following(
-            Releasing(store.holder(node), store.reader(), Helper(settings.hold.listen), utc_now),
+            Releasing(
+                store.holder(node),
+                store.reader(),
+                HoldLimits(
+                    Charges(settings.limits.defaults),
+                    open_counters(settings.limits.counters, settings.store.journal),
+                ),
+                Helper(settings.hold.listen),
+                utc_now,
+            ),
             "hold",
             "for held messages",
             lambda done: report.carried(done, events.interval),

@@ -13,10 +13,13 @@ from datetime import timedelta
 import pytest
 
 from gatepost_core.domain import Credential, MessageRecord, State, StoreError, StoreUnavailable
+from gatepost_core.domain.limits import Allowance, Charges, Counters, Defaults, limits
 from gatepost_core.domain.suppressing import Reason, Suppression
 from gatepost_core.serving.asking import NoAnswer
+from gatepost_core.store import open_counters
 from gatepost_core.store.holding import orders
 from gatepost_events.holding import helper, verbs
+from gatepost_events.holding.judging import Limits
 from gatepost_events.holding.releasing import Helper, Releasing
 from gatepost_events.holding.verbs import Answer, Order, Result, Verb
 from tests.core.ingest.test_holding import held_by_us
@@ -62,9 +65,12 @@ class Node:
         self.releasing = self.of("node")
 
     def of(self, name: str) -> Releasing:
-        return Releasing(
-            self.world.backend.holder(name), self.directory, self._answer, lambda: self.world.now
-        )
+        holder = self.world.backend.holder(name)
+        counting = Limits(Charges(Defaults()), self.opened())
+        return Releasing(holder, self.directory, counting, self._answer, lambda: self.world.now)
+
+    def opened(self) -> Counters:
+        return open_counters(self.world.folder / "counters.db", self.world.settings.journal)
 
     def _answer(self, order: Order) -> Answer:
         self.asked.append(order)
@@ -153,6 +159,34 @@ def test_a_message_with_a_recipient_who_is_suppressed_by_now_stays_held_and_name
     state, note = node.found(record)
     assert (state, node.asked) == ("stays", [])
     assert note == f"<{BEN}> is suppressed since 2026-11-27T12:00:00Z, reason bounce"
+
+
+@pytest.mark.parametrize(
+    ("limit", "used", "reason"),
+    [
+        ("recipients=1/day", 0, "Credential gpx is limited to 1 recipient a day, and this message has 2"),
+        ("bytes=99/day", 0, "Credential gpx is limited to 99 bytes a day, and this message has 100"),
+        ("2/day", 3, "credential gpx is limited to 2 messages a day and has used 3"),
+    ],
+)
+def test_a_limit_that_was_set_or_lowered_since_stands_in_the_way(
+    node: Node, limit: str, used: int, reason: str
+) -> None:
+    record = node.held()
+    known = node.directory.known
+    assert known is not None
+    wide = replace(known, allowance=Allowance(own=limits(("10/day",))))
+    counters = node.opened()
+    for number in range(used):
+        wants = [one.want for one in Charges(Defaults()).of(wide, node.world.now.timestamp())]
+        assert counters.take(numbered(100 + number).id, wants) is not None
+    counters.close()
+    node.directory.known = replace(known, allowance=Allowance(own=limits((limit,))))
+    node.ask(record)
+    node.releasing.step()
+    state, note = node.found(record)
+    assert (state, node.asked) == ("stays", [])
+    assert note.startswith(reason)
 
 
 def test_what_cannot_be_done_is_tried_again_and_hinders_no_other_order(node: Node) -> None:

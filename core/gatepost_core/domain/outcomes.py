@@ -80,7 +80,7 @@ OPEN: Final = "open"
 
 
 class HoldOrder(NamedTuple):
-    """What is to be done with a message; ``recipients``: those who are to get it."""
+    """What is to be done with a message; ``recipients``: those who are to get it; ``size``: its bytes."""
 
     message: str
     verb: str
@@ -90,6 +90,7 @@ class HoldOrder(NamedTuple):
     username: str
     tags: tuple[str, ...]
     recipients: tuple[str, ...]
+    size: int
     note: str
 
 

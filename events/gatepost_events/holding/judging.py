@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, NamedTuple, Protocol
 
-from gatepost_core.domain import Credential, Pass, stamp
+from gatepost_core.domain import Credential, Mode, Pass, stamp
+from gatepost_core.domain.limits import Charges, Counters, verdicts
 from gatepost_core.domain.logins import judge
 from gatepost_core.domain.outcomes import HoldOrder, HoldState
 from gatepost_core.domain.suppressing import Suppression, in_force, keys
@@ -40,7 +41,39 @@ class Carried(NamedTuple):
     text: str
 
 
-def objection(directory: Directory, order: HoldOrder, now: datetime) -> str:
+class Limits:
+    """What limits say by now of a message that they counted when it came."""
+
+    def __init__(self, charges: Charges, counters: Counters) -> None:
+        self._charges = charges
+        self._counters = counters
+
+    def close(self) -> None:
+        """Let go of the counters."""
+        self._counters.close()
+
+    def objection(self, credential: Credential, order: HoldOrder, now: datetime) -> str:
+        """Return which limit stands in the way, in words; '' where none does. Raises StoreUnavailable.
+
+        One that was set or lowered since: the message is more than all of it, or more is used than it allows.
+        """
+        at, sandbox = now.timestamp(), credential.mode is Mode.SANDBOX
+        charges = self._charges.of(
+            credential, at, recipients=len(order.recipients), size=order.size, account=not sandbox
+        )
+        refused = verdicts.too_much(charges)
+        if refused is not None:
+            return refused.text.partition(";")[0]
+        found = self._counters.look([charge.want for charge in charges]) if charges else ()
+        for charge, buckets in zip(charges, found, strict=True):
+            used = verdicts.used(buckets)
+            if used > charge.want.most:
+                whose = f"{charge.scope} {charge.name}"
+                return f"{whose} is limited to {verdicts.said(charge)} and has used {used:,}"
+        return ""
+
+
+def objection(directory: Directory, limits: Limits, order: HoldOrder, now: datetime) -> str:
     """Return why a message may not be sent, in words; '' where it may. Raises StoreUnavailable."""
     credential = directory.credential(order.username)
     if credential is None or credential.id != order.credential_id:
@@ -52,7 +85,7 @@ def objection(directory: Directory, order: HoldOrder, now: datetime) -> str:
         found = _suppressed(directory, credential, order, order.recipients[at : at + _AT_ONCE], now)
         if found:
             return found
-    return ""
+    return limits.objection(credential, order, now)
 
 
 def _suppressed(

@@ -12,7 +12,7 @@ from gatepost_core.serving import asking
 from gatepost_core.serving.asking import NoAnswer
 from gatepost_core.store.backend import Holder
 from gatepost_events.holding import verbs
-from gatepost_events.holding.judging import Carried, Directory, objection
+from gatepost_events.holding.judging import Carried, Directory, Limits, objection
 from gatepost_events.holding.verbs import Answer, Order, Result, Verb
 
 # As long as an end of the daemon may wait for it. The helper goes on with what it has begun.
@@ -53,11 +53,13 @@ class Releasing:
         self,
         holder: Holder,
         directory: Closing,
+        limits: Limits,
         helper: Callable[[Order], Answer],
         now: Callable[[], datetime],
     ) -> None:
         self._holder = holder
         self._directory = directory
+        self._limits = limits
         self._helper = helper
         self._now = now
 
@@ -77,10 +79,14 @@ class Releasing:
         """Let go of what is open."""
         self._holder.close()
         self._directory.close()
+        self._limits.close()
+
+    def _objection(self, order: HoldOrder) -> str:
+        return objection(self._directory, self._limits, order, self._now())
 
     def _carried(self, order: HoldOrder) -> Carried:
         verb = Verb(order.verb)
-        if verb is Verb.RELEASE and (why := objection(self._directory, order, self._now())):
+        if verb is Verb.RELEASE and (why := self._objection(order)):
             return Carried(order, HoldState.STAYS, why)
         try:
             answer = self._helper(Order(verb, order.queue_id))

@@ -14,8 +14,8 @@ from gatepost_core.store.sqlite.driver import connect, faults, time_out, transac
 from gatepost_core.store.sqlite.locate import file_identity
 
 _DUE: Final = (
-    "SELECT o.message_id, o.verb, m.queue_id, m.account_id, m.credential_id, m.username, m.tags, o.note "
-    "FROM hold_orders AS o JOIN messages AS m ON m.id = o.message_id "
+    "SELECT o.message_id, o.verb, m.queue_id, m.account_id, m.credential_id, m.username, m.tags, m.size, "
+    "o.note FROM hold_orders AS o JOIN messages AS m ON m.id = o.message_id "
     "WHERE o.state = 'open' AND o.node = (SELECT id FROM nodes WHERE name = ?) AND o.due_at <= ? "
     "ORDER BY o.due_at LIMIT ?"
 )
@@ -51,9 +51,10 @@ class Holder:
                     username,
                     tuple(json.loads(tags)),
                     tuple([address for (address,) in connection.execute(_RECIPIENTS, (message,))]),
+                    size,
                     note,
                 )
-                for message, verb, queue_id, account, credential, username, tags, note in found
+                for message, verb, queue_id, account, credential, username, tags, size, note in found
             ]
 
     def settle(self, order: HoldOrder, state: HoldState, note: str, now: datetime) -> None:
