@@ -40,6 +40,7 @@ from gatepost_core.domain.rules.asking import Asked, Stage
 from gatepost_core.domain.suppressing import Suppression
 from gatepost_core.domain.texts import bounded
 from gatepost_core.domain.walls import RECORDED, Walls
+from gatepost_core.settings import HoldSettings
 from gatepost_milter import recipients
 from gatepost_milter.contexts import ContextMaker
 from gatepost_milter.dkim.signing import FEATURE, Choice, Signing
@@ -54,7 +55,6 @@ from gatepost_milter.surgery.overrides import is_override
 from gatepost_milter.transaction import FIELDS_MOST, Transaction
 
 UNSUBSCRIBE = "unsubscribe"
-DAYS_AHEAD = timedelta(days=2.5)
 MODE_HOLD = "the credential is in mode hold"
 _TOO_MANY_FIELDS = Reject(
     550, "5.6.0", f"The message has more than {FIELDS_MOST} header fields", "too many header fields"
@@ -98,6 +98,33 @@ class Hold(NamedTuple):
     until: datetime | None = None
 
 
+class Holding(NamedTuple):
+    """What is held. ``ahead``: how much later a message may be sent; ``new``: how long a login is new."""
+
+    ahead: timedelta = timedelta(hours=60)
+    new: timedelta = timedelta(0)
+
+    @classmethod
+    def of_settings(cls, settings: HoldSettings) -> Holding:
+        """Return what the settings say."""
+        return cls(timedelta(hours=settings.hours_ahead), timedelta(hours=settings.new_credential_hours))
+
+    def of(self, credential: Credential, send_at: datetime | None, now: datetime) -> Hold | None:
+        """Return why a message is held. One that somebody is to look at waits for him, whatever its time."""
+        if credential.mode is Mode.SANDBOX:
+            return None
+        if credential.mode is Mode.HOLD:
+            return Hold(MODE_HOLD)
+        if self.new and now < credential.created_at + self.new:
+            return Hold(f"the credential is new: it was made at {stamp(credential.created_at)}")
+        if send_at is None or send_at <= now:
+            return None
+        return Hold(f"to be sent at {stamp(send_at)}", send_at)
+
+
+HOLDING = Holding()
+
+
 @dataclass(frozen=True, slots=True)
 class Accepted:
     """The message passes with this plan, once ``record`` is committed; in sandbox mode it goes no further.
@@ -130,7 +157,7 @@ class Judge:
         walls: Walls,
         signing: Signing | None = None,
         charges: Charges | None = None,
-        ahead: timedelta = DAYS_AHEAD,
+        holding: Holding = HOLDING,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._directory = directory
@@ -138,7 +165,7 @@ class Judge:
         self._walls = walls
         self._signing = signing
         self._charges = charges or Charges(Defaults())
-        self._ahead = ahead
+        self._holding = holding
         self._clock = clock
 
     def decide(self, transaction: Transaction, queue_id: str) -> Verdict:
@@ -191,8 +218,8 @@ class Judge:
         def verdict(plan: Plan | Reject | Defer) -> Verdict:
             if not isinstance(plan, Plan):
                 return plan
-            if plan.send_at is not None and plan.send_at > now + self._ahead:
-                return _too_far(plan.send_at, self._ahead)
+            if plan.send_at is not None and plan.send_at > now + self._holding.ahead:
+                return _too_far(plan.send_at, self._holding.ahead)
             suppressed = recipients.suppressed(self._directory, credential, transaction, plan.tags, now)
             if isinstance(suppressed, Reject):
                 return suppressed
@@ -213,7 +240,7 @@ class Judge:
                 size=size,
                 account=record.mode is not Mode.SANDBOX,
             )
-            held = _held(record.mode, plan.send_at, now)
+            held = self._holding.of(credential, plan.send_at, now)
             return Accepted(plan, record, header_calls, suppressed, charges, held)
 
         def conclude() -> Verdict:
@@ -265,15 +292,6 @@ class Judge:
         if not credential.features.get(FEATURE):
             return self._signing.refusal(self._directory.domain, credential, authors)
         return self._signing.choose(self._directory.domain, credential, authors, now)
-
-
-def _held(mode: Mode, send_at: datetime | None, now: datetime) -> Hold | None:
-    """Return why a message is held. In mode hold somebody looks at it first, whenever it is to be sent."""
-    if mode is Mode.HOLD:
-        return Hold(MODE_HOLD)
-    if send_at is None or send_at <= now or mode is Mode.SANDBOX:
-        return None
-    return Hold(f"to be sent at {stamp(send_at)}", send_at)
 
 
 def _too_far(send_at: datetime, ahead: timedelta) -> Reject:

@@ -7,8 +7,6 @@ until it can.
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from gatepost_core.domain.limits import Charges
 from gatepost_core.domain.walls import Walls
 from gatepost_core.serving import log
@@ -20,7 +18,7 @@ from gatepost_core.store.images import FileImageStore
 from gatepost_milter.contexts import ContextMaker, SizeLimits, Tracking
 from gatepost_milter.css.calculators import Calculators
 from gatepost_milter.dkim.signing import Limits, Signing
-from gatepost_milter.judge import Judge
+from gatepost_milter.judge import Holding, Judge
 from gatepost_milter.libmilter import listening, shell
 from gatepost_milter.libmilter.counters import Limits as MessageLimits
 from gatepost_milter.libmilter.crew import Crew
@@ -70,7 +68,7 @@ def serve(boot: Boot[MilterSettings]) -> int:
                 walls=walls,
                 signing=signing,
                 charges=Charges(settings.limits.defaults),
-                ahead=timedelta(hours=settings.hold.hours_ahead),
+                holding=Holding.of_settings(settings.hold),
             )
             service = Service(judge.at_once, records, crew, report, holdings, message_limits)
             Loop(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from gatepost_core.domain import Mode, Reject, State, WallMode
+from gatepost_core.domain import Mode, Reject, State, WallMode, stamp
 from gatepost_core.domain.walls import Walls
 from gatepost_core.keys import Keyring
 from gatepost_core.keys.tokens import ClickTokens
@@ -18,7 +18,7 @@ from gatepost_core.store import Reader, StoreUnavailable, credentials
 from gatepost_core.store.images import FileImageStore
 from gatepost_milter.contexts import ContextMaker, SizeLimits, Tracking
 from gatepost_milter.html.room import TAGS_MOST
-from gatepost_milter.judge import Accepted, Hold, Judge
+from gatepost_milter.judge import Accepted, Hold, Holding, Judge
 from gatepost_milter.transaction import Transaction
 from tests.core.stores import Store, make_store
 from tests.steps import World, assert_linear
@@ -236,6 +236,24 @@ def test_what_is_sent_later_is_held_as_its_credential_s_mode_has_it(
     verdict = judge(store, datetime(2026, 11, 27, 12, tzinfo=UTC)).decide(sent, "Q")
     assert isinstance(verdict, Accepted)
     assert (verdict.held, verdict.record.mode) == (held, mode)
+
+
+@pytest.mark.parametrize(("hours", "held"), [(0, False), (3, True), (2, False)])
+def test_messages_of_a_new_credential_are_held_for_so_many_hours(
+    store: Store, hours: int, held: bool
+) -> None:
+    reader = reader_of(store)
+    made = reader.credential("alice")
+    assert made is not None
+    holding = Holding(new=timedelta(hours=hours))
+    found = holding.of(made, None, made.created_at + timedelta(hours=2))
+    reason = f"the credential is new: it was made at {stamp(made.created_at)}"
+    assert found == (Hold(reason) if held else None)
+    later = made.created_at + timedelta(hours=9)
+    assert holding.of(made, later, made.created_at + timedelta(hours=1)) == (
+        Hold(reason) if hours else Hold(f"to be sent at {stamp(later)}", later)
+    )
+    assert holding.of(replace(made, mode=Mode.SANDBOX), None, made.created_at) is None
 
 
 def test_only_what_has_features_is_left_to_another_thread(store: Store) -> None:

@@ -23,3 +23,8 @@ class HoldSettings(Section):
         "maximal_queue_lifetime (five days): a message's time in the queue counts from when it came, and the "
         "other half is for attempts to deliver it.",
     )
+    new_credential_hours: Annotated[float, Field(ge=0, le=24 * 365)] = Field(
+        default=0.0,
+        description="How many hours after it was made a credential is new: its messages are held until "
+        "somebody releases them; 0: none is.",
+    )
