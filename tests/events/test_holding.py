@@ -18,6 +18,7 @@ from gatepost_core.domain.suppressing import Reason, Suppression
 from gatepost_core.serving.asking import NoAnswer
 from gatepost_core.store import open_counters
 from gatepost_core.store.holding import orders
+from gatepost_core.store.holding.held import held
 from gatepost_events.holding import helper, verbs
 from gatepost_events.holding.judging import Limits
 from gatepost_events.holding.releasing import Helper, Releasing
@@ -113,6 +114,8 @@ def test_an_order_is_carried_out_once_by_the_message_s_own_node(node: Node) -> N
     assert node.releasing.step() == []
     assert node.asked == [Order(Verb.RELEASE, record.queue_id)]
     assert node.found(record) == ("done", "")
+    with node.world.backend.journal() as connection:
+        assert list(held(connection, 10)) == []  # known also where no mail log is read
 
 
 def test_what_is_not_held_cannot_be_released(node: Node) -> None:

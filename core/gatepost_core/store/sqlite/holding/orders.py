@@ -25,6 +25,8 @@ _RECIPIENTS: Final = "SELECT address FROM recipients WHERE message_id = ? AND st
 _THIS: Final = "WHERE message_id = ? AND verb = ? AND state = 'open'"
 _SETTLED: Final = f"UPDATE hold_orders SET state = ?, note = ?, done_at = ? {_THIS}"  # noqa: S608 - our own words
 _POSTPONED: Final = f"UPDATE hold_orders SET note = ?, due_at = ? {_THIS}"  # noqa: S608
+# Known without the mail log, which may not be read at all.
+_ENDED: Final = "UPDATE holdings SET ended_at = ? WHERE message_id = ? AND ended_at IS NULL"
 _NOTE_MOST: Final = 500
 
 
@@ -59,9 +61,11 @@ class Holder:
 
     def settle(self, order: HoldOrder, state: HoldState, note: str, now: datetime) -> None:
         """Note what came of an order."""
-        values = (state.value, note[:_NOTE_MOST], time_out(now), order.message, order.verb)
+        at = time_out(now)
         with self._used() as connection, transaction(connection):
-            connection.execute(_SETTLED, values)
+            connection.execute(_SETTLED, (state.value, note[:_NOTE_MOST], at, order.message, order.verb))
+            if state is not HoldState.STAYS:
+                connection.execute(_ENDED, (at, order.message))
 
     def postpone(self, order: HoldOrder, note: str, until: datetime) -> None:
         """Note why an order could not be carried out yet, and when it is tried again."""
