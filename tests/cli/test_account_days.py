@@ -35,4 +35,4 @@ def test_what_is_no_number_of_days_is_refused_by_name(gatepost: Gatepost, days: 
 def test_a_change_of_nothing_is_refused(gatepost: Gatepost) -> None:
     result = gatepost("account", "set", "acme", "--json")
     assert result.code == 2
-    assert "nothing to change; give --image-quota, --keep-days, --limit or --time-zone" in result.error
+    assert "nothing to change; give --image-quota, --keep-days, --limit, --time-zone" in result.error
