@@ -23,7 +23,7 @@ def test_every_feature_says_what_it_is_and_what_it_takes(name: str) -> None:
     assert len(feature.help) > 20
     assert feature.help.endswith(".")
     assert feature.expected
-    assert not feature.header or re.fullmatch("[A-Za-z]+", feature.header)
+    assert not feature.header or re.fullmatch("[A-Za-z]+(?:-[A-Za-z]+)*", feature.header)
 
 
 def test_no_two_features_share_a_header() -> None:
