@@ -238,7 +238,7 @@ class Explainer:
             walls=self._walls,
             signing=Signing(settings.dkim, self._keyring, Limits.of(settings)),
             charges=self._charges,
-            holding=Holding.of_settings(settings.hold),
+            holding=Holding.of_settings(settings.hold, settings.postfix.milters_after),
             clock=lambda: self._now,
         )
         transaction = Transaction(mail.username, mail.sender.encode(), address=mail.client or None)

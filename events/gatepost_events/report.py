@@ -134,11 +134,11 @@ class Reporter:
 
     def carried(self, done: Iterable[Carried], interval: float) -> float:
         """Note what came of orders about held messages; return how long to rest."""
-        for order, state, text in done:
+        for order, state, text, waits in done:
             self._carried.labels(order.verb, state or "failed").inc()
             if state is None and text == order.note:
                 continue  # told already
-            write = log.error if state is None else log.info
+            write = log.error if state is None and not waits else log.info
             what = f"{order.verb}: to be tried again" if state is None else f"{order.verb}: {state}"
             write(what, message_id=order.message, queue_id=order.queue_id, reason=text or None)
         return interval

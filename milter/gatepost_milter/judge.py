@@ -99,15 +99,20 @@ class Hold(NamedTuple):
 
 
 class Holding(NamedTuple):
-    """What is held. ``ahead``: how much later a message may be sent; ``new``: how long a login is new."""
+    """What is held. ``ahead``: how much later a message may be sent; ``new``: how long a login is new.
+
+    ``skips``: there are milters after ours, which Postfix does not ask about a message that is held.
+    """
 
     ahead: timedelta = timedelta(hours=60)
     new: timedelta = timedelta(0)
+    skips: bool = False
 
     @classmethod
-    def of_settings(cls, settings: HoldSettings) -> Holding:
+    def of_settings(cls, settings: HoldSettings, milters_after: Sequence[str]) -> Holding:
         """Return what the settings say."""
-        return cls(timedelta(hours=settings.hours_ahead), timedelta(hours=settings.new_credential_hours))
+        ahead, new = settings.hours_ahead, settings.new_credential_hours
+        return cls(timedelta(hours=ahead), timedelta(hours=new), bool(milters_after))
 
     def of(self, credential: Credential, send_at: datetime | None, now: datetime) -> Hold | None:
         """Return why a message is held. One that somebody is to look at waits for him, whatever its time."""
@@ -123,6 +128,13 @@ class Holding(NamedTuple):
 
 
 HOLDING = Holding()
+_AFTER = "milters after Gatepost would not see the message (postfix.milters_after)"
+_CANNOT_HOLD = Defer(
+    451, "4.3.5", f"Server configuration error: the message cannot be held, as {_AFTER}", _AFTER
+)
+_CANNOT_SEND_LATER = Reject(
+    550, "5.6.0", f"X-Gatepost-Send-At cannot be used here, as {_AFTER}; send the message without it", _AFTER
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +253,8 @@ class Judge:
                 account=record.mode is not Mode.SANDBOX,
             )
             held = self._holding.of(credential, plan.send_at, now)
+            if held is not None and self._holding.skips:
+                return _CANNOT_HOLD if held.until is None else _CANNOT_SEND_LATER
             return Accepted(plan, record, header_calls, suppressed, charges, held)
 
         def conclude() -> Verdict:

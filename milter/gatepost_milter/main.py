@@ -68,7 +68,7 @@ def serve(boot: Boot[MilterSettings]) -> int:
                 walls=walls,
                 signing=signing,
                 charges=Charges(settings.limits.defaults),
-                holding=Holding.of_settings(settings.hold),
+                holding=Holding.of_settings(settings.hold, settings.postfix.milters_after),
             )
             service = Service(judge.at_once, records, crew, report, holdings, message_limits)
             Loop(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gatepost_core.postfix import main_cf, master_cf
-from gatepost_core.settings import fields, load
+from gatepost_core.settings import RouteSettings, fields, load
 
 from .command import Gatepost
 
@@ -64,10 +64,14 @@ def test_the_sample_loads_and_says_the_defaults_when_its_settings_are_uncommente
     defaults = load(write(tmp_path, ""), environ={}).model_dump()
     assert load(write(tmp_path, sample), environ={}).model_dump() == defaults
     uncommented = re.sub(r"^#(?! )", "", sample, flags=re.MULTILINE)
+    uncommented = uncommented.replace("[routes.NAME]", "[routes.one]")  # each is the operator's to name
     values = tomllib.loads(uncommented)
+    assert list(values.pop("routes")) == ["one"]
     names = {f"{section}.{field}" for section, table in values.items() for field in table}
     assert names == {name for name, _ in fields()}
-    assert load(write(tmp_path, uncommented), environ={}).model_dump() == defaults
+    found = load(write(tmp_path, uncommented), environ={}).model_dump()
+    assert found.pop("routes") == {"one": RouteSettings().model_dump()}
+    assert found | {"routes": {}} == defaults
     assert gatepost("settings", "--sample", "--json").data["sample"].strip() == sample.strip()
 
 

@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from gatepost_core.domain import Credential, MessageRecord, State, StoreError, StoreUnavailable
+from gatepost_core.domain import Credential, MessageRecord, Mode, Rules, State, StoreError, StoreUnavailable
 from gatepost_core.domain.limits import Allowance, Charges, Counters, Defaults, limits
+from gatepost_core.domain.rules import hours
 from gatepost_core.domain.suppressing import Reason, Suppression
 from gatepost_core.serving.asking import NoAnswer
 from gatepost_core.store import open_counters
@@ -86,9 +88,14 @@ class Node:
         self.world.take()
         return record
 
-    def ask(self, record: MessageRecord, verb: str = "release") -> None:
+    def ask(self, record: MessageRecord, verb: str = "release", by: str = "root") -> None:
         with self.world.backend.journal(write=True) as connection:
-            orders.ask(connection, record.id, verb, "root", self.world.now)
+            orders.ask(connection, record.id, verb, by, self.world.now)
+
+    def holds(self, **changes: Any) -> None:
+        """Change the credential."""
+        assert self.directory.known is not None
+        self.directory.known = replace(self.directory.known, **changes)
 
     def found(self, record: MessageRecord) -> tuple[str, str]:
         with self.world.backend.journal() as connection:
@@ -204,9 +211,53 @@ def test_what_cannot_be_done_is_tried_again_and_hinders_no_other_order(node: Nod
     node.answers = [Answer(Result.FAILED, "postsuper ended with status 1")]
     node.releasing.step()
     assert node.found(first) == ("open", "postsuper ended with status 1")
+
+
+@pytest.mark.parametrize(("sent", "state"), [(True, ("done", "")), (False, ("gone", "it is in no queue"))])
+def test_what_left_the_hold_queue_was_done_by_us_only_if_the_helper_may_have_heard_of_it(
+    node: Node, sent: bool, state: tuple[str, str]
+) -> None:
+    record = node.held()
+    node.ask(record, "drop")
+    node.answers = [NoAnswer("no answer in time", sent=sent), Answer(Result.ABSENT, "it is in no queue")]
+    node.releasing.step()
     node.world.now += timedelta(seconds=6)
-    # It had been done, and the answer was lost.
-    node.answers = [Answer(Result.ABSENT, "it is in no queue")]
+    node.releasing.step()
+    assert node.found(record) == state
+
+
+def test_what_was_to_go_by_itself_stays_where_its_credential_was_put_into_mode_hold(node: Node) -> None:
+    first, second = node.held(1), node.held(2)
+    node.holds(mode=Mode.HOLD)
+    node.ask(first, by="schedule")
+    node.ask(second)
+    node.releasing.step()
+    assert node.found(first) == ("stays", "credential gpx is in mode hold by now")
+    assert node.found(second) == ("done", "")
+
+
+@pytest.mark.parametrize("by", ["schedule", "root"])
+def test_a_rule_that_was_made_since_stands_in_the_way(node: Node, by: str) -> None:
+    record = node.held()
+    node.holds(rules=Rules(denied_recipients=(BEN,)))
+    node.ask(record, by=by)
+    node.releasing.step()
+    said = f"Recipient <{BEN}> is denied to credential gpx, by its rule {BEN}"
+    assert (node.found(record), node.asked) == (("stays", said), [])
+
+
+def test_outside_its_credential_s_hours_nothing_goes_by_itself_and_what_somebody_releases_does(
+    node: Node,
+) -> None:
+    first, second = node.held(1), node.held(2)
+    node.holds(rules=Rules(hours=hours.read(["Fri 12:02-18:00"])))
+    node.ask(first, by="schedule")
+    node.ask(second)
+    node.releasing.step()
+    state, why = node.found(first)
+    assert (state, node.found(second)) == ("open", ("done", ""))
+    assert "2026-11-27T12:02" in why
+    node.world.now += timedelta(minutes=2)
     node.releasing.step()
     assert node.found(first) == ("done", "")
 

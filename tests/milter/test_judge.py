@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_core.domain import Mode, Reject, State, WallMode, stamp
+from gatepost_core.domain import Defer, Mode, Reject, State, WallMode, stamp
 from gatepost_core.domain.walls import Walls
 from gatepost_core.keys import Keyring
 from gatepost_core.keys.tokens import ClickTokens
@@ -18,7 +18,7 @@ from gatepost_core.store import Reader, StoreUnavailable, credentials
 from gatepost_core.store.images import FileImageStore
 from gatepost_milter.contexts import ContextMaker, SizeLimits, Tracking
 from gatepost_milter.html.room import TAGS_MOST
-from gatepost_milter.judge import Accepted, Hold, Holding, Judge
+from gatepost_milter.judge import HOLDING, Accepted, Hold, Holding, Judge
 from gatepost_milter.transaction import Transaction
 from tests.core.stores import Store, make_store
 from tests.steps import World, assert_linear
@@ -47,7 +47,7 @@ def reader_of(store: Store) -> Reader:
     return OPENED[-1]
 
 
-def judge(store: Store, now: datetime | None = None, fallback: str = "") -> Judge:
+def judge(store: Store, now: datetime | None = None, fallback: str = "", holding: Holding = HOLDING) -> Judge:
     reader = reader_of(store)
     contexts = ContextMaker(
         reader,
@@ -56,7 +56,9 @@ def judge(store: Store, now: datetime | None = None, fallback: str = "") -> Judg
         Tracking(fallback_domain=fallback),
         SizeLimits(),
     )
-    return Judge(reader, contexts, walls=Walls(reader), clock=lambda: now or datetime.now(UTC))
+    return Judge(
+        reader, contexts, walls=Walls(reader), holding=holding, clock=lambda: now or datetime.now(UTC)
+    )
 
 
 def transaction(username: str, *headers: tuple[str, bytes], body: bytes = LINK) -> Transaction:
@@ -254,6 +256,20 @@ def test_messages_of_a_new_credential_are_held_for_so_many_hours(
         Hold(reason) if hours else Hold(f"to be sent at {stamp(later)}", later)
     )
     assert holding.of(replace(made, mode=Mode.SANDBOX), None, made.created_at) is None
+
+
+def test_nothing_is_held_past_milters_that_come_after_ours(store: Store) -> None:
+    """Postfix asks none of them about a message that is held: not the virus scanner."""
+    later = ("X-Gatepost-Send-At", b" 2026-11-28T12:00:00Z")
+    now = datetime(2026, 11, 27, 12, tzinfo=UTC)
+    for header, code in ((later, 550), (None, None)):
+        sent = transaction("alice", ("From", b" a@example.test"), *([header] if header else []))
+        verdict = judge(store, now, holding=Holding(skips=True)).decide(sent, "Q")
+        assert (verdict.code if isinstance(verdict, Reject) else None) == code
+    new = Holding(new=timedelta(days=36_500), skips=True)
+    verdict = judge(store, now, holding=new).decide(transaction("alice", ("From", b" a@example.test")), "Q")
+    assert isinstance(verdict, Defer)
+    assert "postfix.milters_after" in verdict.text
 
 
 def test_only_what_has_features_is_left_to_another_thread(store: Store) -> None:

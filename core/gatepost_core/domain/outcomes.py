@@ -80,7 +80,10 @@ OPEN: Final = "open"
 
 
 class HoldOrder(NamedTuple):
-    """What is to be done with a message; ``recipients``: those who are to get it; ``size``: its bytes."""
+    """What is to be done with a message; ``recipients``: those who are to get it; ``size``: its bytes.
+
+    ``by_itself``: its time has come, and nobody asked for it now.
+    """
 
     message: str
     verb: str
@@ -92,6 +95,7 @@ class HoldOrder(NamedTuple):
     recipients: tuple[str, ...]
     size: int
     note: str
+    by_itself: bool = False
 
 
 def status(states: Iterable[str]) -> str:

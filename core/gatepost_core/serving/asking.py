@@ -16,7 +16,11 @@ _RECV = 16_384
 
 
 class NoAnswer(Exception):  # noqa: N818 - a condition that passes, not a mistake
-    """There was no answer; the text says from where and why."""
+    """There was no answer; the text says from where and why. ``sent``: what was asked may have been heard."""
+
+    def __init__(self, text: str, *, sent: bool = False) -> None:
+        super().__init__(text)
+        self.sent = sent
 
 
 def ask(listen: str, line: bytes, until: float, most: int) -> bytes:
@@ -24,6 +28,7 @@ def ask(listen: str, line: bytes, until: float, most: int) -> bytes:
 
     ``until`` is of the monotonic clock; an answer has ``most`` bytes. Raises NoAnswer.
     """
+    sent = False
     try:
         address = parse_address(listen)
         if not isinstance(address, UnixAddress):
@@ -31,11 +36,12 @@ def ask(listen: str, line: bytes, until: float, most: int) -> bytes:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
             _limit(client, until)
             client.connect(address.path)
+            sent = True
             with suppress(BrokenPipeError, ConnectionResetError):  # who hangs up may have said why
                 client.sendall(line)
             return _line(client, until, most)
     except (ListenError, OSError, ValueError) as error:
-        raise NoAnswer(f"{listen}: {_words(error)}") from error
+        raise NoAnswer(f"{listen}: {_words(error)}", sent=sent) from error
 
 
 def _line(client: socket.socket, until: float, most: int) -> bytes:

@@ -11,6 +11,7 @@ import argparse
 import shutil
 import signal
 import socket
+import time
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
@@ -75,19 +76,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def serve(connection: socket.socket, carry_out: CarryOut, seconds: float = _SECONDS) -> None:
     """Carry out what comes over one connection, in time. Raises OSError."""
-    connection.settimeout(seconds)
     waiting = b""
     for _ in range(_ORDERS_MOST):
+        until = time.monotonic() + seconds  # for the whole line, however slowly it comes
         while b"\n" not in waiting:
             if len(waiting) > LINE_MOST:
                 connection.sendall(write_answer(Answer(Result.REFUSED, "a line without an end")))
                 return
+            connection.settimeout(max(0.001, until - time.monotonic()))
             piece = connection.recv(LINE_MOST)
             if not piece:
                 return
             waiting += piece
         line, _, waiting = waiting.partition(b"\n")
         with _undisturbed():
+            connection.settimeout(seconds)
             connection.sendall(write_answer(_answered(line, carry_out)))
 
 

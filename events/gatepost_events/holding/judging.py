@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, NamedTuple, Protocol
 
-from gatepost_core.domain import Credential, Mode, Pass, stamp
+from gatepost_core.domain import Credential, Mode, Pass, Reject, stamp
 from gatepost_core.domain.limits import Charges, Counters, verdicts
 from gatepost_core.domain.logins import judge
 from gatepost_core.domain.outcomes import HoldOrder, HoldState
+from gatepost_core.domain.rules import catalogue
+from gatepost_core.domain.rules.asking import Asked, Stage
 from gatepost_core.domain.suppressing import Suppression, in_force, keys
 
 _AT_ONCE: Final = 100
@@ -33,12 +35,20 @@ class Directory(Protocol):
         ...
 
 
+class Objection(NamedTuple):
+    """Why a message may not be sent, in words; ``passes``: it may be later, with nothing changed."""
+
+    text: str
+    passes: bool = False
+
+
 class Carried(NamedTuple):
-    """An order, and what came of it; None where it is tried again. ``text``: why."""
+    """An order, and what came of it; None where it is tried again. ``text``: why. ``waits``: for its hour."""
 
     order: HoldOrder
     state: HoldState | None
     text: str
+    waits: bool = False
 
 
 class Limits:
@@ -51,6 +61,10 @@ class Limits:
     def close(self) -> None:
         """Let go of the counters."""
         self._counters.close()
+
+    def zone(self, credential: Credential) -> str:
+        """Return the time zone of a credential's account."""
+        return self._charges.zone(credential)
 
     def objection(self, credential: Credential, order: HoldOrder, now: datetime) -> str:
         """Return which limit stands in the way, in words; '' where none does. Raises StoreUnavailable.
@@ -73,19 +87,29 @@ class Limits:
         return ""
 
 
-def objection(directory: Directory, limits: Limits, order: HoldOrder, now: datetime) -> str:
-    """Return why a message may not be sent, in words; '' where it may. Raises StoreUnavailable."""
+def objection(directory: Directory, limits: Limits, order: HoldOrder, now: datetime) -> Objection | None:
+    """Return why a message may not be sent; None where it may. Raises StoreUnavailable."""
     credential = directory.credential(order.username)
     if credential is None or credential.id != order.credential_id:
-        return f"credential {order.username} does not exist any more"
+        return Objection(f"credential {order.username} does not exist any more")
     judged = judge(credential, order.username, now)
     if not isinstance(judged, Pass):
-        return f"{judged.reason}: {order.username}"
+        return Objection(f"{judged.reason}: {order.username}")
+    if order.by_itself and credential.mode is not Mode.LIVE:
+        return Objection(f"credential {order.username} is in mode {credential.mode.value} by now")
+    total = len(order.recipients)
+    asked = Asked(Stage.END, now, limits.zone(credential), order.recipients, total, order.size)
+    refused = catalogue.refusal(credential, asked)
+    if isinstance(refused, Reject):
+        return Objection(refused.text.partition(";")[0])
+    if refused is not None and order.by_itself:  # somebody who releases it now decides about the hour
+        return Objection(refused.text, passes=True)
     for at in range(0, len(order.recipients), _AT_ONCE):
         found = _suppressed(directory, credential, order, order.recipients[at : at + _AT_ONCE], now)
         if found:
-            return found
-    return limits.objection(credential, order, now)
+            return Objection(found)
+    limited = limits.objection(credential, order, now)
+    return Objection(limited) if limited else None
 
 
 def _suppressed(

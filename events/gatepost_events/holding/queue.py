@@ -22,7 +22,7 @@ _LOGIN: Final = re.compile(rb"named_attribute: sasl_username=.+")
 # What smtpd(8) and cleanup(8) write before they come to that. Anything else may be somebody's own words, with
 # a line that looks like a login: the full name of a sender (sendmail -F) may have several lines.
 _BEFORE: Final = re.compile(
-    rb"(?:message_size|message_arrival_time|create_time): .*|"
+    rb"(?:message_size|message_arrival_time|create_time|content_filter): .*|"
     rb"named_attribute: (?:log_ident|rewrite_context|sasl_method)=.*"
 )
 _SAID_MOST: Final = 200

@@ -12,13 +12,16 @@ from gatepost_core.serving import asking
 from gatepost_core.serving.asking import NoAnswer
 from gatepost_core.store.backend import Holder
 from gatepost_events.holding import verbs
-from gatepost_events.holding.judging import Carried, Directory, Limits, objection
+from gatepost_events.holding.judging import Carried, Directory, Limits, Objection, objection
 from gatepost_events.holding.verbs import Answer, Order, Result, Verb
 
 # As long as an end of the daemon may wait for it. The helper goes on with what it has begun.
 _SECONDS: Final = 20.0
-# Until what could not be done is tried again.
+# Until what could not be done is tried again, and what may be sent at another hour looked at.
 _AGAIN: Final = timedelta(seconds=5)
+_LATER: Final = timedelta(minutes=1)
+# Begins what is noted of an order that the helper may have carried out.
+_ASKED: Final = "it was asked, and did not answer: "
 _STATES: Final = {Result.DONE: HoldState.DONE, Result.ABSENT: HoldState.GONE, Result.REFUSED: HoldState.STAYS}
 
 
@@ -71,7 +74,9 @@ class Releasing:
             if carried.state is not None:
                 self._holder.settle(order, carried.state, carried.text, self._now())
             else:
-                self._holder.postpone(order, carried.text, self._now() + _AGAIN)
+                self._holder.postpone(
+                    order, carried.text, self._now() + (_LATER if carried.waits else _AGAIN)
+                )
             done.append(carried)
         return done
 
@@ -81,19 +86,17 @@ class Releasing:
         self._directory.close()
         self._limits.close()
 
-    def _objection(self, order: HoldOrder) -> str:
+    def _objection(self, order: HoldOrder) -> Objection | None:
         return objection(self._directory, self._limits, order, self._now())
 
     def _carried(self, order: HoldOrder) -> Carried:
         verb = Verb(order.verb)
         if verb is Verb.RELEASE and (why := self._objection(order)):
-            return Carried(order, HoldState.STAYS, why)
+            return Carried(order, None if why.passes else HoldState.STAYS, why.text, why.passes)
         try:
             answer = self._helper(Order(verb, order.queue_id))
         except NoAnswer as error:
-            return Carried(order, None, str(error))
-        if (
-            answer.result is Result.ABSENT and order.note
-        ):  # it was done the first time, and nobody heard of it
+            return Carried(order, None, f"{_ASKED}{error}" if error.sent else str(error))
+        if answer.result is Result.ABSENT and order.note.startswith(_ASKED):  # it was done, unheard
             return Carried(order, HoldState.DONE, "")
         return Carried(order, _STATES.get(answer.result), answer.text)

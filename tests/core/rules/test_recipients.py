@@ -76,15 +76,17 @@ def test_only_who_is_among_the_allowed_may_be_sent_to(
         ("bob@evil。test", "evil.test"),
         ("bob@e\u00advil.test", "evil.test"),
         ("Mallory@example.org", "mallory@example.org"),
+        ("M\u00dcLLER@example.org", "m\u00fcller@example.org"),
+        ("mu\u0308ller@example.org", "m\u00fcller@example.org"),
         ("alice@example.org", ""),
         ("mallory@example.com", ""),
     ],
 )
 def test_whom_a_rule_denies_is_denied_however_it_is_written(recipient: str, by: str) -> None:
-    denied = ("evil.test", "*.evil.test", "mallory@example.org")
+    denied = ("evil.test", "*.evil.test", "mallory@example.org", "m\u00fcller@example.org")
     said = answer(recipient, denied=denied)
     assert said == (
-        by and f"550 5.7.1 Recipient <{readable(recipient)}> is denied to credential gp1, by its rule {by}"
+        by and f"550 5.7.1 Recipient <{readable(recipient)}> is denied to credential gp1, by its rule {readable(by)}"
     )
     # What is denied stays so where it is allowed as well.
     assert (answer(recipient, allowed=(recipient,), denied=denied) == "") is (by == "")

@@ -8,6 +8,7 @@ reading has to be allowed, and none may be denied.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 # No address of a person has more than one sign that has it read again.
 READINGS_MOST: Final = 5
+# No mailbox has a longer local part (RFC 5321 section 4.5.3.1.1); normalising may take quadratic time.
+_LOCAL_MOST: Final = 256
 
 
 def not_allowed(credential: Credential, recipient: str) -> Reject | None:
@@ -43,7 +46,8 @@ def denied(credential: Credential, recipient: str) -> Reject | None:
     if not found:
         return _unreadable(credential, recipient)
     for one in found:
-        pattern = matching(credential.rules.denied_recipients, _leniently(one))
+        rule = credential.rules.denied_recipients
+        pattern = matching(rule if one.isascii() else map(_leniently, rule), _leniently(one))
         if pattern:
             return Reject(
                 550,
@@ -99,11 +103,13 @@ def matching(patterns: Iterable[str], address: str) -> str:
 
 
 def _leniently(address: str) -> str:
-    """Return an address with its domain as the most lenient reader takes it: what is denied stays so."""
+    """Return an address as the most lenient reader takes it: what is denied stays so."""
     if address.isascii():
         return address
-    local, _, domain = address.rpartition("@")
-    return f"{local}@{plain_name(domain)}"
+    local, at, domain = address.rpartition("@")
+    if len(local) <= _LOCAL_MOST:
+        local = unicodedata.normalize("NFC", local.casefold())
+    return f"{local}{at}{plain_name(domain)}"
 
 
 def _unquoted(local: str) -> str:

@@ -15,7 +15,7 @@ from gatepost_core.store.sqlite.locate import file_identity
 
 _DUE: Final = (
     "SELECT o.message_id, o.verb, m.queue_id, m.account_id, m.credential_id, m.username, m.tags, m.size, "
-    "o.note FROM hold_orders AS o JOIN messages AS m ON m.id = o.message_id "
+    "o.note, o.asked_by = 'schedule' FROM hold_orders AS o JOIN messages AS m ON m.id = o.message_id "
     "WHERE o.state = 'open' AND o.node = (SELECT id FROM nodes WHERE name = ?) AND o.due_at <= ? "
     "ORDER BY o.due_at LIMIT ?"
 )
@@ -55,8 +55,9 @@ class Holder:
                     tuple([address for (address,) in connection.execute(_RECIPIENTS, (message,))]),
                     size,
                     note,
+                    bool(itself),
                 )
-                for message, verb, queue_id, account, credential, username, tags, size, note in found
+                for message, verb, queue_id, account, credential, username, tags, size, note, itself in found
             ]
 
     def settle(self, order: HoldOrder, state: HoldState, note: str, now: datetime) -> None:
