@@ -313,3 +313,28 @@ def test_with_all_off_nothing_is_counted(world: World) -> None:
     node.reported(node.sent(100))
     assert node.done() == []
     assert world.count("sender_counts") == 0
+
+
+def test_a_recipient_that_a_message_names_often_is_one(node: Node) -> None:
+    node.take([accepted(node.message(1, *["r@example.org", "R@Example.Org"] * 500))])
+    node.reported(node.sent(98)[:10])
+    assert node.done() == []  # 99 recipients say nothing yet
+    node.sent(1)
+    why = "10 of 100 recipients in 24 hours bounced for good, 10 %, more than 8 %"
+    assert node.done() == [("one", "suspended", why)]
+
+
+@pytest.mark.parametrize("bad", [0, 20])
+def test_a_lowered_threshold_and_a_restart_judge_the_window_before_now(node: Node, bad: int) -> None:
+    node.thresholds = replace(node.thresholds, of={Cause.BOUNCES: Threshold(0, 50)})
+    node.follower = node.started()
+    node.reported(node.sent(100)[:40])
+    assert node.done() == []
+    node.world.now += timedelta(hours=20)
+    node.reported(node.sent(200)[: bad or 2])
+    assert node.done() == []
+    node.world.now += timedelta(hours=20)  # the first are of 40 hours ago, the others of 20
+    node.thresholds = replace(node.thresholds, of=BOUNCES)
+    node.follower = node.started()
+    why = "20 of 200 recipients in 24 hours bounced for good, 10 %, more than 8 %"
+    assert node.done() == ([("one", "suspended", why)] if bad else [])

@@ -1,7 +1,7 @@
 """What events of the journal count for whom: read, and added to buckets of time.
 
-What is counted and how far that is are one transaction of the journal, so each event counts once. A look at
-earlier messages to a recipient is bounded, whatever others sent there.
+What is counted and how far that is are one transaction of the journal, so each event counts once. Counted are
+the recipients' rows of a message: a client may name one recipient many times.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from gatepost_core.domain.limits.suspending import (
 )
 from gatepost_core.domain.model import Mode
 from gatepost_core.store.ingest.intake import domain_of, lookup_address
+from gatepost_core.store.sqlite.suspending.fresh import Fresh
 
 # Events that are looked at in one step, and of them those that may count.
 _LOOKED: Final = 5_000
@@ -35,20 +36,19 @@ _END: Final = "SELECT sequence FROM events WHERE node = ? AND sequence > ? ORDER
 _NEWEST: Final = "SELECT max(sequence) FROM events WHERE node = ?"
 _EVENTS: Final = (
     "SELECT e.sequence, e.type, e.time, e.message_id, e.recipient, e.credential_id, e.account_id, e.detail, "
-    "m.from_address, m.mode, CASE e.type WHEN 'accepted' THEN json_array_length(m.recipients) ELSE (SELECT "
-    "count(*) FROM (SELECT 1 FROM recipients AS r WHERE r.message_id = m.id LIMIT 2)) END "
+    "m.from_address, m.mode, CASE WHEN e.type IN ('accepted', 'refused') THEN (SELECT count(*) FROM "
+    "recipients AS r WHERE r.message_id = m.id) ELSE (SELECT count(*) FROM (SELECT 1 FROM recipients AS r "
+    "WHERE r.message_id = m.id LIMIT 2)) END "
     "FROM events AS e JOIN messages AS m ON m.id = e.message_id WHERE e.node = ? AND e.sequence > ? "
-    "AND e.sequence <= ? AND +e.type IN ('accepted', 'failed', 'bounced', 'complaint') "
+    "AND e.sequence <= ? AND +e.type IN ('accepted', 'refused', 'failed', 'bounced', 'complaint') "
     "ORDER BY e.sequence LIMIT ?"
 )
 _HAD: Final = "SELECT 1 FROM recipients WHERE message_id = ? AND address = ?"
-_RECIPIENTS: Final = "SELECT address FROM recipients WHERE message_id = ?"
-# The newest messages to an address before another one: whose, and whether they went out.
-_EARLIER_MOST: Final = 100
-_EARLIER: Final = (
-    "SELECT m.account_id, m.mode != 'sandbox' AND m.status != 'not-queued' FROM recipients AS r "
-    "JOIN messages AS m ON m.id = r.message_id WHERE r.address = ? AND r.message_id < ? "
-    "ORDER BY r.message_id DESC LIMIT ?"
+# When a message was accepted that turned out not to be queued: asked of the first event that tells so.
+_UNQUEUED: Final = (
+    "SELECT a.time FROM messages AS m JOIN events AS a ON a.id = m.id WHERE m.id = ? AND "
+    "m.status = 'not-queued' AND NOT EXISTS (SELECT 1 FROM events AS b WHERE b.message_id = m.id AND "
+    "+b.type = 'refused' AND +b.sequence < ?)"
 )
 _REPORT: Final = (
     "INSERT INTO sender_reports (credential_id, since, recipient, cause, bucket) VALUES (?, ?, ?, ?, ?) "
@@ -60,6 +60,10 @@ _COUNT: Final = (
     "recipients = recipients + excluded.recipients, bounces = bounces + excluded.bounces, "
     "complaints = complaints + excluded.complaints, fresh = fresh + excluded.fresh, "
     "message_id = CASE excluded.message_id WHEN '' THEN message_id ELSE excluded.message_id END"
+)
+_LESS: Final = (
+    "UPDATE sender_counts SET recipients = max(recipients - ?, 0), fresh = max(fresh - ?, 0) "
+    "WHERE credential_id = ? AND since = ? AND bucket = ?"
 )
 _POSITION: Final = (
     "INSERT INTO sender_positions (node, sequence) VALUES (?, ?) ON CONFLICT (node) DO UPDATE SET "
@@ -105,6 +109,8 @@ class Seen:
     counts: dict[Where, list[int]] = field(default_factory=dict[Where, list[int]])
     messages: dict[Where, str] = field(default_factory=dict[Where, str])
     reports: list[Report] = field(default_factory=list[Report])
+    # Of messages that were not queued after all, recipients and new ones, which were counted before.
+    less: list[tuple[int, int, Where]] = field(default_factory=list[tuple[int, int, Where]])
 
     def add(self, where: Where, place: int, number: int, message: str = "") -> None:
         """Add to what is counted; ``message``: one that was more than a recipient."""
@@ -137,7 +143,7 @@ class Counting:
         # No event is committed with a sequence below the milliseconds since 1970 of that moment. What was
         # committed before, while nothing was counted, is not judged long afterwards.
         begin = milliseconds(now - self._thresholds.window)
-        seen = Seen(positions(journal))
+        seen, fresh = Seen(positions(journal)), Fresh(journal)
         for (node,) in journal.execute("SELECT id FROM nodes").fetchall():
             after = max(seen.positions.get(node, 0), begin)
             row = journal.execute(_END, (node, after, _LOOKED - 1)).fetchone()
@@ -149,22 +155,28 @@ class Counting:
             seen.positions[node] = found[-1][0] if full else end
             seen.more = seen.more or full or row is not None
             for one in found:
-                self._count(journal, one, seen, now)
+                self._count(journal, one, seen, now, fresh)
         return seen
 
-    def _count(self, journal: sqlite3.Connection, row: Any, seen: Seen, now: datetime) -> None:
-        _, type_, at, message, recipient, credential, account, text, author, mode, number = row
+    def _count(self, journal: sqlite3.Connection, row: Any, seen: Seen, now: datetime, fresh: Fresh) -> None:
+        sequence, type_, at, message, recipient, credential, account, text, author, mode, number = row
         since = self._find(credential) if mode != Mode.SANDBOX and account else None
         # A report about a message of before counts no more, whenever it comes.
         if since is None or ids.time_of(message) < since:
             return
-        when = min(datetime.fromisoformat(at).replace(tzinfo=UTC), now)
-        where = Where(credential, milliseconds(since), int(when.timestamp()) // BUCKET * BUCKET)
+        bursts = self._thresholds.on(Cause.NEW_RECIPIENTS)
+        if type_ == "refused":
+            found = journal.execute(_UNQUEUED, (message, sequence)).fetchone()
+            if found is not None:
+                taken = fresh.taken(message, account, sequence) if bursts else 0
+                seen.less.append((number, taken, _where(credential, since, found[0], now)))
+            return
+        where = _where(credential, since, at, now)
         if type_ == "accepted":
             seen.add(where, RECIPIENTS, number)
-            if self._thresholds.on(Cause.NEW_RECIPIENTS):
-                fresh = _fresh(journal, message, account)
-                seen.add(where, FRESH, fresh, message if fresh else "")
+            if bursts:
+                added = fresh.added(message, account, sequence)
+                seen.add(where, FRESH, added, message if added else "")
             return
         detail = json.loads(text)
         cause = self._cause(type_, detail, author)
@@ -196,17 +208,31 @@ class Counting:
         journal.executemany(
             _COUNT, [(*where, *counts, seen.messages.get(where, "")) for where, counts in seen.counts.items()]
         )
+        journal.executemany(_LESS, [(number, fresh, *where) for number, fresh, where in seen.less])
         journal.executemany(_POSITION, seen.positions.items())
 
 
 def counted(
-    journal: sqlite3.Connection, credential: int, since: datetime, end: int, thresholds: Thresholds
+    journal: sqlite3.Connection,
+    credential: int,
+    since: datetime,
+    end: int,
+    thresholds: Thresholds,
+    now: datetime,
 ) -> tuple[Counts, str]:
-    """Return what a credential's window has that ends with a bucket, and the last message of it."""
-    hour, begin = (end - int(span.total_seconds()) for span in (HOUR, thresholds.window))
-    asked = hour, credential, milliseconds(since), min(begin, hour), end
+    """Return what a credential's window has up to a bucket, and the last message of it.
+
+    The window is the one before now, however old that bucket is.
+    """
+    begin = oldest(thresholds, now)
+    asked = end - int(HOUR.total_seconds()), credential, milliseconds(since), begin, end
     *counts, message = journal.execute(_SUM, asked).fetchone()
     return Counts(*counts), message or ""
+
+
+def oldest(thresholds: Thresholds, now: datetime) -> int:
+    """Return the newest bucket that the window before now has no more."""
+    return _bucket(now) - int(max(thresholds.window, HOUR).total_seconds())
 
 
 def positions(journal: sqlite3.Connection) -> dict[int, int]:
@@ -225,17 +251,10 @@ def milliseconds(time: datetime) -> int:
     return int(time.timestamp() * 1000)
 
 
-def _fresh(journal: sqlite3.Connection, message: str, account: int) -> int:
-    """Return to how many of a message's recipients its account has not written before."""
-    addresses = [address for (address,) in journal.execute(_RECIPIENTS, (message,))]
-    return sum(not _known(journal, address, message, account) for address in addresses)
+def _where(credential: int, since: datetime, at: str, now: datetime) -> Where:
+    when = min(datetime.fromisoformat(at).replace(tzinfo=UTC), now)
+    return Where(credential, milliseconds(since), _bucket(when))
 
 
-def _known(journal: sqlite3.Connection, address: str, message: str, account: int) -> bool:
-    """Say whether an account wrote to an address before.
-
-    Where others have sent so much there that it is not seen: in favour of the account.
-    """
-    earlier = journal.execute(_EARLIER, (address, message, _EARLIER_MOST)).fetchall()
-    own = [live for of, live in earlier if of == account]
-    return any(own) or (len(earlier) == _EARLIER_MOST and not own)
+def _bucket(time: datetime) -> int:
+    return int(time.timestamp()) // BUCKET * BUCKET

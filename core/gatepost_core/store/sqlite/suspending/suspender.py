@@ -27,7 +27,7 @@ from gatepost_core.store.ingest.intake import Noted
 from gatepost_core.store.sqlite.driver import connect, faults, row_factory, time_in, time_out, transaction
 from gatepost_core.store.sqlite.ingesting import Ingester
 from gatepost_core.store.sqlite.locate import file_identity
-from gatepost_core.store.sqlite.suspending.counting import Counting, counted, forget, positions
+from gatepost_core.store.sqlite.suspending.counting import Counting, counted, forget, oldest, positions
 
 EVERY_SECONDS: Final = 3_600.0
 _CREDENTIAL: Final = (
@@ -50,8 +50,8 @@ _UNTOLD: Final = (
 )
 _TOLD: Final = "UPDATE suspensions SET told = 1 WHERE event_id = ?"
 _ALL: Final = (
-    "SELECT credential_id, max(bucket) FROM sender_counts WHERE bounces OR complaints OR fresh "
-    "GROUP BY credential_id"
+    "SELECT credential_id, max(bucket) FROM sender_counts WHERE (bounces OR complaints OR fresh) "
+    "AND bucket > ? GROUP BY credential_id"
 )
 _GRANTED: Final = "SELECT 1 FROM domain_grants WHERE name IN (SELECT value FROM json_each(?))"
 
@@ -127,12 +127,13 @@ class Suspender:
                 if forgets:
                     forget(journal, int((now - 2 * self._thresholds.window).timestamp()) - BUCKET)
             self._forget_at = self._clock() + EVERY_SECONDS if forgets else self._forget_at
-        about = seen.newest() if self._begun else dict(journal.execute(_ALL).fetchall())
+        last = oldest(self._thresholds, now)
+        about = seen.newest() if self._begun else dict(journal.execute(_ALL, (last,)).fetchall())
         wanted = [
             (credential, since, one)
             for credential, end in about.items()
             if (since := find(credential)) is not None
-            for counts, message in [counted(journal, credential, since, end, self._thresholds)]
+            for counts, message in [counted(journal, credential, since, end, self._thresholds, now)]
             for one in judged(counts, self._thresholds, now, message)
         ]
         if wanted:
