@@ -86,7 +86,9 @@ def test_whom_a_rule_denies_is_denied_however_it_is_written(recipient: str, by: 
     denied = ("evil.test", "*.evil.test", "mallory@example.org", "m\u00fcller@example.org")
     said = answer(recipient, denied=denied)
     assert said == (
-        by and f"550 5.7.1 Recipient <{readable(recipient)}> is denied to credential gp1, by its rule {readable(by)}"
+        by
+        and f"550 5.7.1 Recipient <{readable(recipient)}> is denied to credential gp1, by its rule "
+        + readable(by)
     )
     # What is denied stays so where it is allowed as well.
     assert (answer(recipient, allowed=(recipient,), denied=denied) == "") is (by == "")
