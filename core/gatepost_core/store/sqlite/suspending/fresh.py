@@ -2,8 +2,8 @@
 
 A message adds those to whom nothing was out when it was accepted. Once it is refused it takes away those to
 whom nothing is out any more. Both go by the order of events, not by what the journal has now: so each
-recipient is one, or none, however many messages to it are refused. In doubt, as where others have sent so much to
-an address that it is not seen, a message adds nothing and takes nothing away.
+recipient is one, or none, however many messages to it are refused. In doubt, as where others have
+sent so much to an address that it is not seen, a message adds nothing and takes nothing away.
 """
 
 from __future__ import annotations
