@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from gatepost_core.store.holding import orders
 from gatepost_core.store.holding.held import held
 from gatepost_events.holding import helper, verbs
 from gatepost_events.holding.judging import Limits
+from gatepost_events.holding.queue import HoldQueue
 from gatepost_events.holding.releasing import Helper, Releasing
 from gatepost_events.holding.verbs import Answer, Order, Result, Verb
 from tests.core.ingest.test_holding import held_by_us
@@ -340,3 +342,18 @@ def test_a_check_before_an_upgrade_looks_for_postfix_s_commands(
     with pytest.raises(SystemExit):
         helper.main(["--check"])
     assert "postcat, postsuper, postqueue: not in /nowhere; install Postfix" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("why", "result"), [("No such file or directory", Result.ABSENT), ("Permission denied", Result.FAILED)]
+)
+def test_a_queue_file_that_cannot_be_read_is_a_fault_and_no_absence(
+    tmp_path: Path, why: str, result: Result
+) -> None:
+    postcat = tmp_path / "postcat"
+    postcat.write_text(
+        f"#!/bin/sh\necho 'postcat: fatal: open queue file 4jc55B3rFXzLKxN: {why}' >&2\nexit 1\n"
+    )
+    postcat.chmod(0o755)
+    answer = HoldQueue(programs=str(tmp_path)).carry_out(Order(Verb.RELEASE, "4jc55B3rFXzLKxN"))
+    assert answer.result is result

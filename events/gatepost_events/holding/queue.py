@@ -25,6 +25,7 @@ _BEFORE: Final = re.compile(
     rb"(?:message_size|message_arrival_time|create_time|content_filter): .*|"
     rb"named_attribute: (?:log_ident|rewrite_context|sasl_method)=.*"
 )
+_NO_FILE: Final = re.compile(rb"open queue file .*No such file or directory")
 _SAID_MOST: Final = 200
 
 
@@ -66,7 +67,7 @@ class HoldQueue:
         """Say why nothing is done to a message; None where it is held, and of somebody who had logged in."""
         looked = self._run("postcat", "-eq", number)
         if looked.returncode:
-            if b"open queue file" in looked.stderr:
+            if _NO_FILE.search(looked.stderr):  # anything else, as a file that cannot be read, is no absence
                 return Answer(Result.ABSENT, "it is in no queue")
             return _failed(looked)
         lines = looked.stdout.split(b"\n")
