@@ -30,7 +30,8 @@ class _Folders(LoadScopeScheduling):  # type: ignore[misc]
     """Processes share the suite by folders: `script/test` without arguments.
 
     Each goes through a folder's tests in their own order, as one process alone would, and then takes the next
-    folder. The first is that of the containers, which mostly waits.
+    folder: by name, so that the first is that of the containers (ansible), which mostly wait. The plug-in's
+    own order is by the number of tests, and would leave the containers to the end.
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -39,6 +40,7 @@ class _Folders(LoadScopeScheduling):  # type: ignore[misc]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    config.option.loadscopereorder = False
     return _Folders(config, log)
 
 
