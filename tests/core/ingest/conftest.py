@@ -16,3 +16,4 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     world = World.made(tmp_path, request.param)
     yield world
     world.restart_writers()
+    world.opened.close()

@@ -49,9 +49,11 @@ class Node:
     def started(self) -> Suspender:
         settings = self.world.settings
         ingester = self.world.ingester()
-        return Suspender(
+        made = Suspender(
             settings.url, ingester, self.thresholds, journal=settings.journal, now=lambda: self.world.now
         )
+        self.world.opened.callback(made.close)
+        return made
 
     def message(self, number: int = 1, *recipients: str, **changes: Any) -> MessageRecord:
         own = next(self.numbers)

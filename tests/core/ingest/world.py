@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -95,6 +95,8 @@ class World:
     settings: StoreSettings
     now: datetime = NOON
     writers: dict[str, Writer] = field(default_factory=dict)
+    # What is to be closed at the end of the test.
+    opened: ExitStack = field(default_factory=ExitStack)
 
     @classmethod
     def made(cls, folder: Path, engine: str = "sqlite") -> World:
