@@ -7,9 +7,12 @@ or removed.
 
 from __future__ import annotations
 
+import grp
+import os
 import re
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from gatepost_events.holding.verbs import Answer, Order, Result, Verb
@@ -93,7 +96,18 @@ class HoldQueue:
             timeout=_SECONDS,
             env=self._environ,
             cwd="/",
+            extra_groups=_groups(),
         )
+
+
+def _groups() -> list[int] | None:
+    """Return the group of Postfix's that postqueue(1) needs, for its set-group-id bit counts for nothing here.
+
+    Looked up each time, and not by the unit: Postfix may be installed after it has begun.
+    """
+    with suppress(KeyError):
+        return [grp.getgrnam("postdrop").gr_gid] if os.geteuid() == 0 else None
+    return None
 
 
 def _failed(done: subprocess.CompletedProcess[bytes]) -> Answer:
