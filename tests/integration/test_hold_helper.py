@@ -144,9 +144,8 @@ def test_the_rights_that_the_unit_gives_are_enough(gateway: Gateway, login: Clie
     numbers = [send(gateway, login, one) for one in (recipient, fresh_recipient())]
     unit = (Path(__file__).parents[2] / "events/systemd/gatepost-hold.service").read_text()
     (rights,) = re.findall(r"(?m)^CapabilityBoundingSet=(.*)", unit)
-    (groups,) = re.findall(r"(?m)^SupplementaryGroups=(.*)", unit)
     bounds = ",".join(["-all", *(f"+{name.removeprefix('CAP_').lower()}" for name in rights.split())])
-    setpriv = ["setpriv", "--bounding-set", bounds, "--inh-caps=-all", "--no-new-privs", f"--groups={groups}"]
+    setpriv = ["setpriv", "--bounding-set", bounds, "--inh-caps=-all", "--no-new-privs", "--clear-groups"]
     code = (
         "import sys; from gatepost_events.holding.queue import HoldQueue; from gatepost_events.holding.verbs "
         "import read_order; print([HoldQueue(sys.argv[1]).carry_out(read_order(one.encode())).result.value "

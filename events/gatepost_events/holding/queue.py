@@ -101,7 +101,7 @@ class HoldQueue:
 
 
 def _groups() -> list[int] | None:
-    """Return the group of Postfix's that postqueue(1) needs, for its set-group-id bit counts for nothing here.
+    """Return the group of Postfix's that postqueue(1) needs: its set-group-id bit counts for nothing here.
 
     Looked up each time, and not by the unit: Postfix may be installed after it has begun.
     """
