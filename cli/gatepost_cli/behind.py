@@ -105,23 +105,34 @@ def look(asking: Asking) -> Behind | None:
     return found or None
 
 
-def heard(asking: Asking) -> tuple[list[lag.Log], datetime | None]:
-    """Return how far mail logs are read, and when the newest message came of which they do not tell, if so.
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """How far mail logs are read: each, when they ``told`` something last, and when the newest message came
+    of which they do not tell (``silent``), if so.
+    """
+
+    logs: list[lag.Log]
+    told: datetime | None
+    silent: datetime | None
+
+
+def heard(asking: Asking) -> Heard:
+    """Return how far mail logs are read.
 
     A gatepost-events that was started just now has yet to read what was logged meanwhile: waited for, as long
     as doctor waits for an answer. Raises StoreUnavailable.
     """
 
-    def look() -> tuple[list[lag.Log], datetime | None]:
+    def look() -> Heard:
         with asking.journal() as connection:
             logs, newest = lag.logs(connection), messages.recent(connection, limit=1)
         told = max([one.line_at or one.read_at for one in logs], default=None)
         if not newest or asking.settings.events.log == "none" or asking.now - newest[0].created_at <= _TOLD:
-            return logs, None
+            return Heard(logs, told, None)
         sent = newest[0].created_at
-        return logs, sent if told is None or told < sent - _TOLD else None
+        return Heard(logs, told, sent if told is None or told < sent - _TOLD else None)
 
-    return wait(look, asking.settings.doctor.timeout, over=lambda found: found[1] is None)
+    return wait(look, asking.settings.doctor.timeout, over=lambda found: found.silent is None)
 
 
 def tell(session: CliSession, found: Behind | None) -> None:

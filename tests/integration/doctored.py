@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +16,7 @@ from gatepost_cli.checks.probemail import LABEL
 from gatepost_cli.dns import records
 from gatepost_stack.instance import HOST
 from gatepost_stack.stack import HOSTNAME, Stack
-from tests.integration.harness import Gateway
+from tests.integration.harness import Gateway, write_main_cf
 from tests.waiting import until
 
 FINDING = dict[str, str]
@@ -96,9 +94,7 @@ def reconfigured(doctor: Doctor, parameters: Mapping[str, str]) -> Iterator[None
 
 
 def _reload(stack: Stack, text: str) -> None:
-    file = stack.layout.postfix / "main.cf"
-    file.write_text(text)
-    os.utime(file, (time.time() - 60, time.time() - 60))
+    write_main_cf(stack, text)
     pids = _smtpds(stack)
     subprocess.run(
         ["/usr/sbin/postfix", "-c", str(stack.layout.postfix), "reload"], check=True, capture_output=True

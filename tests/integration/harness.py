@@ -7,6 +7,7 @@ import re
 import signal
 import smtplib
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -180,6 +181,19 @@ class Gateway:
 def _run(command: Sequence[str]) -> Outcome:
     run = subprocess.run(command, check=False, capture_output=True, text=True, errors="replace", timeout=60)
     return Outcome(run.returncode, run.stdout + run.stderr)
+
+
+def write_main_cf(stack: Stack, text: str) -> None:
+    """Replace main.cf in one piece, as a program of Postfix that starts just now must not read half of it.
+
+    It is dated back: they wait for seconds before they read a file that has just been written.
+    """
+    file = stack.layout.postfix / "main.cf"
+    changed = file.with_name("main.cf.changed")
+    changed.write_text(text)
+    before = time.time() - 60
+    os.utime(changed, (before, before))
+    changed.replace(file)
 
 
 def refusal(error: smtplib.SMTPResponseException) -> str:

@@ -28,7 +28,7 @@ from gatepost_stack.instance import HOST
 from gatepost_stack.stack import HOSTNAME, Stack
 from tests.cli.nameserver import nameserver
 from tests.integration.doctored import Doctor, reconfigured, wait_until_served, zones
-from tests.integration.harness import Gateway
+from tests.integration.harness import Gateway, write_main_cf
 from tests.sasl import pki
 
 
@@ -367,13 +367,17 @@ def test_a_key_that_a_password_names_and_is_gone_is_a_fault(doctor: Doctor) -> N
 
 
 def test_postfix_s_own_complaints_and_misspelt_parameters_are_told(doctor: Doctor) -> None:
-    file = doctor.gateway.stack.layout.postfix / "main.cf"
-    before = file.read_text()
-    file.write_text(before + "smtpd_tls_auth_onyl = yes\n")
+    before = (doctor.gateway.stack.layout.postfix / "main.cf").read_text()
+    write_main_cf(
+        doctor.gateway.stack, before + "mail_name = One\nsmtpd_tls_auth_onyl = yes\nmail_name = Two\n"
+    )
     try:
         result = doctor("--only", "postfix")
     finally:
-        file.write_text(before)
+        write_main_cf(doctor.gateway.stack, before)
+    twice = [one["found"] for one in result["findings"] if one["status"] == "fault"]
+    assert len(twice) == 1
+    assert "overriding earlier entry: mail_name=One: with maillog_file, Postfix may stop" in twice[0]
     assert any("smtpd_tls_auth_onyl" in one["found"] for one in result["findings"] if one["status"] == "note")
     elsewhere = doctor.faults(
         "--only", "postfix", overrides=("postfix.queue_directory=/var/spool/elsewhere",)

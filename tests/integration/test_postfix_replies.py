@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import smtplib
 import ssl
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -16,7 +14,7 @@ from gatepost_core.postfix import Parameter
 from gatepost_stack.instance import HOST
 from gatepost_stack.provision import ClientLogin
 from gatepost_stack.stack import Stack
-from tests.integration.harness import Gateway, reply
+from tests.integration.harness import Gateway, reply, write_main_cf
 from tests.integration.provocations import LIMITED, LIMITS, PLAIN, Provocation
 from tests.test_docs_replies import matches, rows
 from tests.waiting import until
@@ -91,13 +89,10 @@ def configure(gateway: Gateway, wanted: dict[str, str]) -> None:
     kept = place / "main.cf.kept"
     if not kept.exists():
         kept.write_text(main.read_text())
-    text = kept.read_text() + "".join(f"{name} = {value}\n" for name, value in wanted.items())
+    # Each parameter once: a second line is a warning of each program, which may stop postlogd(8) for good.
+    lines = [line for line in kept.read_text().splitlines() if line.partition(" =")[0] not in wanted]
+    text = "\n".join([*lines, *(f"{name} = {value}" for name, value in wanted.items())]) + "\n"
     if text == main.read_text():
         return
-    # In one piece: a program of Postfix that starts just now must not read half of it. And dated back.
-    changed = place / "main.cf.changed"
-    changed.write_text(text)
-    before = time.time() - 60
-    os.utime(changed, (before, before))
-    changed.replace(main)
+    write_main_cf(gateway.stack, text)
     subprocess.run(["/usr/sbin/postfix", "-c", str(place), "reload"], check=True, capture_output=True)

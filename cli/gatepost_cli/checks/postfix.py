@@ -20,7 +20,7 @@ def postfix(context: Context) -> Iterator[Finding]:
     yield _queue(context)
     yield _running(context)
     yield from _checked(context)
-    yield from _unused(context)
+    yield from _warned(context)
 
 
 def _queue(context: Context) -> Finding:
@@ -53,10 +53,14 @@ def _checked(context: Context) -> Iterator[Finding]:
         yield good("postfix check", "nothing to complain of")
 
 
-def _unused(context: Context) -> Iterator[Finding]:
-    """Note what postconf(1) warns of: a misspelt parameter does nothing, and fails nowhere."""
-    for line in _lines(context.postfix("postconf", "-n").stderr, "")[:_MOST]:
-        if line:
+def _warned(context: Context) -> Iterator[Finding]:
+    """Tell what postconf(1) warns of: a misspelt parameter does nothing, and fails nowhere."""
+    for line in [*dict.fromkeys(_lines(context.postfix("postconf", "-n").stderr, ""))][:_MOST]:
+        if "overriding earlier entry" in line and context.postconf("-xh", "maillog_file").strip():
+            # postlogd(8) warns its own socket of it at each start, and waits for itself if that is full.
+            found = f"{line}: with maillog_file, Postfix may stop at a reload"
+            yield fault("main.cf", found, "each parameter once", "remove one of the lines; postfix reload")
+        elif line:
             yield note("main.cf", line, "parameters that Postfix knows", "look for a misspelt name")
 
 
@@ -95,16 +99,13 @@ def _of_other_mail(context: Context) -> Iterator[Finding]:
 
 def routes(context: Context) -> Iterator[Finding]:
     """Look at what has to do with routes beside their services, and who names one that is not there."""
-    values, ours = (
-        context.parameters("-x", "content_filter", "default_filter_nexthop"),
-        context.settings.routes,
-    )
+    values = context.parameters("-x", "content_filter", "default_filter_nexthop")
+    ours = context.settings.routes
     hop, filtered = values.get("default_filter_nexthop"), values.get("content_filter")
     if hop and not all(one.next_hop for one in ours.values()):
         found = f"{hop}: mail of routes without next_hop goes there"
-        yield fault(
-            "main.cf, default_filter_nexthop", found, "empty", "remove it from main.cf, or set next_hop"
-        )
+        advice = "remove it from main.cf, or set next_hop"
+        yield fault("main.cf, default_filter_nexthop", found, "empty", advice)
     if ours and filtered and context.settings.postfix.scope == "host":
         found = f"{filtered}, which mail that takes a route does not pass"
         yield note("main.cf, content_filter", found, "known to you", "see docs/routes.md for what else to do")
@@ -112,7 +113,6 @@ def routes(context: Context) -> Iterator[Finding]:
         gone = sorted(credentials.routes(connection) - set(ours))
     for name in gone:
         found = "mail of those who have it waits: the settings do not have it"
-        yield fault(
-            f"route {name}", found, f"[routes.{name}]", "put it back, or see 'gatepost credential list'"
-        )
+        advice = "put it back, or see 'gatepost credential list'"
+        yield fault(f"route {name}", found, f"[routes.{name}]", advice)
     yield good("routes", f"{len(ours)} in the settings")

@@ -46,16 +46,16 @@ def spool(context: Context) -> Iterator[Finding]:
 
 def mail_log(context: Context) -> Iterator[Finding]:
     """Hold how far the logs are read against the newest message, and look for lines that they lost."""
-    logs, silent = behind.heard(context)
-    told = max([one.line_at or one.read_at for one in logs], default=None)
+    heard = behind.heard(context)
     if context.settings.events.log == "none":
         yield note("mail log", "not read (events.log = none)", "read: deliveries are not known", _DELIVERIES)
-    elif silent:
-        found = f"it tells nothing of the newest message, of {stamp(silent)}"
+    elif heard.silent:
+        found = f"it tells nothing of the newest message, of {stamp(heard.silent)}"
         yield fault("mail log", found, "each message within seconds", f"{_LOG}; {_DELIVERIES}")
     else:
-        yield good("mail log", f"read; its last line is of {stamp(told)}" if told else "nothing to read yet")
-    for one in logs:
+        read = f"read; its last line is of {stamp(heard.told)}" if heard.told else "nothing to read yet"
+        yield good("mail log", read)
+    for one in heard.logs:
         if one.lost_at and one.lost_at > context.now - _LATELY:
             found = f"{one.lost:,} lines are missing, as was noticed last at {stamp(one.lost_at)}"
             yield note(f"mail log of {one.node}", found, "each line of Postfix's", _LOST)
