@@ -75,7 +75,8 @@ class JournalLog:
         """End the child."""
         child, self._child = self._child, None
         if child is not None:
-            child.terminate()
+            # Workers ignore SIGTERM, and so does what they start; journalctl has nothing to put away.
+            child.kill()
             child.communicate()
 
     def _start(self) -> None:

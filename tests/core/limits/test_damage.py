@@ -5,7 +5,10 @@ from __future__ import annotations
 import itertools
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +17,7 @@ from typing import Any
 import pytest
 
 from gatepost_core.domain import Mode, StoreUnavailable, ids
-from gatepost_core.domain.limits import Charges, CountersDamaged, Defaults, limits
+from gatepost_core.domain.limits import Charges, Counters, CountersDamaged, Defaults, limits
 from gatepost_core.domain.limits.verdicts import used
 from gatepost_core.settings import StoreSettings
 from gatepost_core.store import CountersReader, migrate, open_counters
@@ -178,4 +181,47 @@ def test_what_is_over_is_forgotten(file: Path, journal: str) -> None:
     counters.keep()
     assert [len(one) for one in counters.look([past, now])] == [0, 1]
     assert not counters.give_back(ids.new(1000))
+    counters.close()
+
+
+def test_all_who_need_the_file_at_once_when_there_is_none_get_it(tmp_path: Path, journal: str) -> None:
+    """SQLite does not wait where two change a new file to its write-ahead log: one hears "locked"."""
+    for turn in range(20):
+        several = [open_counters(tmp_path / str(turn) / "counters.db", journal) for _ in range(8)]
+        together = threading.Barrier(len(several))
+
+        def take(one: Counters, together: threading.Barrier = together) -> list[int] | None:
+            together.wait()
+            return one.take(message(), [want(most=8)])
+
+        with ThreadPoolExecutor(len(several)) as crew:
+            before = list(crew.map(take, several))
+        assert sorted(had for one in before for had in one or ()) == list(range(8))
+        for one in several:
+            one.close()
+
+
+def test_one_who_waits_gets_the_file_between_others_that_come_again_and_again(
+    file: Path, journal: str
+) -> None:
+    """It asks every few milliseconds; SQLite's own waiting would look ten times a second."""
+    counters = open_counters(file, journal)
+    counters.take(message(), [want(most=8)])
+    with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as other:
+        looks: list[float] = []
+        other.execute("BEGIN IMMEDIATE")
+        free, clock = [False], time.monotonic
+
+        def monotonic() -> float:
+            """Count how often it asked, and let go after the twentieth time."""
+            looks.append(clock())
+            if len(looks) == 20 and not free[0]:
+                free[0] = True
+                other.execute("ROLLBACK")
+            return clock()
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr("gatepost_core.store.sqlite.counts.counters.time.monotonic", monotonic)
+            assert counters.take(message(), [want(most=8)]) == [1]
+    assert len(looks) == 20
     counters.close()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pwd
 import shutil
+import signal
 import subprocess
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -134,6 +137,26 @@ def test_a_child_that_ends_is_started_again_and_nothing_comes_twice(journal: Jou
     until(ended, "the end of journalctl")
     journal.write("two")
     journal.has("one", "two")
+
+
+def test_it_ends_at_once_also_in_a_worker_which_ignores_sigterm(journal: Journal) -> None:
+    """A child inherits that (signal(7)): it went on for ever where it did not set a handler of its own."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        for _ in range(5):
+            with suppress(OSError):
+                journal.read()
+            assert journal.source is not None
+            child = journal.source._child
+            assert child is not None
+            closing = threading.Thread(target=journal.stop, daemon=True)
+            closing.start()
+            closing.join(20)
+            ended = child.returncode is not None
+            child.kill()
+            assert ended
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_a_journal_that_cannot_be_read_says_why(tmp_path: Path) -> None:

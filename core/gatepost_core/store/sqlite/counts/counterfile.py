@@ -14,15 +14,17 @@ from urllib.parse import quote
 MODE: Final = 0o664
 FORMAT: Final = 2
 DAMAGE: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_PATIENCE: Final = 5.0
+# SQLite's own waiting looks ten times a second in the end, and may find the file taken each time for as long
+# as others stand in line: after so many seconds it is begun anew.
+_WAITS: Final = 0.01
 
 
-def connect(file: Path, mode: str, patience: float = _PATIENCE) -> sqlite3.Connection:
-    """Return a connection; ``mode`` is ``ro`` or ``rw``, and makes no file; ``patience`` in seconds."""
+def connect(file: Path, mode: str) -> sqlite3.Connection:
+    """Return a connection; ``mode`` is ``ro`` or ``rw``, and makes no file. See ``busy``."""
     return sqlite3.connect(
         f"file:{quote(str(file))}?mode={mode}",
         uri=True,
-        timeout=patience,
+        timeout=_WAITS,
         isolation_level=None,
         check_same_thread=False,
     )
@@ -32,6 +34,11 @@ def identity(name: str) -> tuple[int, int]:
     """Return what changes when a file is replaced. Raises OSError."""
     status = os.stat(name)  # noqa: PTH116 - a path's own way takes three times as long, with each message
     return status.st_dev, status.st_ino
+
+
+def busy(error: BaseException) -> bool:
+    """Say whether somebody else had the file, so that it is to be tried again."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def check_format(version: int) -> None:

@@ -24,7 +24,9 @@ from gatepost_core.domain.memo import Recent
 from gatepost_core.store.sqlite.counts import counterfile, counting
 from gatepost_core.store.sqlite.counts.recounting import Recounting
 
+# Seconds for which another may have the file.
 _LOOKING_PATIENCE: Final = 0.5
+_PATIENCE: Final = 5.0
 # A message's take is known for so long.
 TAKES_SECONDS: Final = 2 * 86_400
 _P = ParamSpec("_P")
@@ -35,6 +37,8 @@ Recount = Callable[[Want], list[Bucket]]
 
 class SqliteLooking:
     """Reads the counters, without a right to change them. For many threads."""
+
+    _patience = _LOOKING_PATIENCE
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -61,7 +65,7 @@ class SqliteLooking:
         """
         with self._lock:
             try:
-                return act(self._connected(), *args, **values), self._identity
+                return self._patiently(act, *args, **values), self._identity
             except (sqlite3.Error, OSError) as error:
                 self._close()
                 damaged = getattr(error, "sqlite_errorcode", 0) & 0xFF in counterfile.DAMAGE
@@ -69,6 +73,20 @@ class SqliteLooking:
             except BaseException:
                 self._close()
                 raise
+
+    def _patiently(
+        self, act: Callable[Concatenate[sqlite3.Connection, _P], _T], *args: _P.args, **values: _P.kwargs
+    ) -> _T:
+        """Do it again while another has the file, up to some seconds. Raises sqlite3.Error, OSError."""
+        until = 0.0
+        while True:
+            try:
+                return act(self._connected(), *args, **values)
+            except sqlite3.OperationalError as error:
+                now = time.monotonic()
+                until = until or now + self._patience
+                if not counterfile.busy(error) or now >= until:
+                    raise
 
     def _connected(self) -> sqlite3.Connection:
         connection = self._connection
@@ -79,7 +97,7 @@ class SqliteLooking:
         return connection
 
     def _open(self) -> sqlite3.Connection:
-        return counterfile.connect(self._file, "ro", _LOOKING_PATIENCE)
+        return counterfile.connect(self._file, "ro")
 
     def _close(self) -> None:
         connection, self._connection = self._connection, None
@@ -89,6 +107,8 @@ class SqliteLooking:
 
 class SqliteCounters(SqliteLooking):
     """Counts. ``recount`` reads the journal, ``damaged`` hears where a file that was damaged has gone."""
+
+    _patience = _PATIENCE
 
     def __init__(
         self,
