@@ -109,6 +109,17 @@ def test_a_shared_parameter_is_named_only_when_it_is_not_as_usual() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("lifetime", "short"),
+    [("5d", False), ("5", False), ("120h", False), ("1w", False), ("4d", True), ("7140m", True), ("0", True)],
+)
+def test_a_queue_that_gives_up_before_a_late_message_had_its_time_is_named(
+    lifetime: str, short: bool
+) -> None:
+    found = shared.looked({"maximal_queue_lifetime": lifetime}, hours_ahead=60.0)
+    assert [(one.name, one.value) for one in found] == [("maximal_queue_lifetime", lifetime)] * short
+
+
 def test_long_queue_ids_are_the_whole_queue_s() -> None:
     settings = load(environ={})
     assert "enable_long_queue_ids" in {one.name for one in main_cf(settings, ())}

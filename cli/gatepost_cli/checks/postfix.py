@@ -73,7 +73,7 @@ def _lines(text: str, silent: str = "no reason given") -> list[str]:
 def postfix_shared(context: Context) -> Iterator[Finding]:
     """Ask postconf(1) about the parameters that no port can have of its own; in scope ``host``, about all."""
     values = context.parameters("-x", *shared.names())
-    found = shared.looked(values)
+    found = shared.looked(values, context.settings.hold.hours_ahead)
     for one in found:
         where, said = f"main.cf, {one.name}", f"{one.name} = {one.value}"
         if one.stops:

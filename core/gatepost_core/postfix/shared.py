@@ -14,6 +14,8 @@ _COPIES = "a copy of submitted mail goes there as well"
 _RECIPIENTS = "recipients of submitted mail are looked up there as well; senders are not"
 _SIGNED = "it changes mail on its way out, after it was signed: such a signature no longer matches"
 _NOBODY = frozenset({"error", "retry", "discard"})
+_LIFETIME = "maximal_queue_lifetime"
+_UNITS = {"s": 1 / 3600, "m": 1 / 60, "h": 1.0, "d": 24.0, "w": 168.0}  # in hours
 _LOOPBACK = frozenset({"loopback-only", "localhost", "127.0.0.1", "::1", "[::1]"})
 
 
@@ -59,11 +61,14 @@ PARAMETERS: tuple[Shared, ...] = (
 
 def names() -> tuple[str, ...]:
     """Return the parameters to ask postconf(1) about."""
-    return (*(one.name for one in PARAMETERS), "default_transport", "inet_interfaces")
+    return (*(one.name for one in PARAMETERS), "default_transport", "inet_interfaces", _LIFETIME)
 
 
-def looked(values: Mapping[str, str]) -> list[Looked]:
-    """Return what reaches submitted mail; ``values`` are main.cf's, expanded."""
+def looked(values: Mapping[str, str], hours_ahead: float = 0.0) -> list[Looked]:
+    """Return what reaches submitted mail; ``values`` are main.cf's, expanded.
+
+    ``hours_ahead``: how far ahead a message's time to be sent may be (``hold.hours_ahead``).
+    """
     found = [
         Looked(one.name, values[one.name], one.effect)
         for one in PARAMETERS
@@ -76,4 +81,17 @@ def looked(values: Mapping[str, str]) -> list[Looked]:
     interfaces = values.get("inet_interfaces", "all")
     if set(interfaces.replace(",", " ").split()) <= _LOOPBACK:
         found.append(Looked("inet_interfaces", interfaces, "clients on other hosts cannot reach the ports"))
+    lifetime = values.get(_LIFETIME, "5d")
+    if (hours := _hours(lifetime)) is not None and hours < 2 * hours_ahead:
+        effect = (
+            f"a message that is to be sent {hours_ahead:g} hours later (hold.hours_ahead) has less than that "
+            "time again to be delivered in"
+        )
+        found.append(Looked(_LIFETIME, lifetime, effect))
     return found
+
+
+def _hours(lasts: str) -> float | None:
+    """Return a time as postconf(5) has it, in days without a unit; None for what is none."""
+    number, unit = (lasts[:-1], lasts[-1]) if lasts[-1:] in _UNITS else (lasts, "d")
+    return int(number) * _UNITS[unit] if number.isascii() and number.isdecimal() else None
