@@ -98,6 +98,21 @@ def test_rules_are_set_once_and_lifted(gateway: Gateway) -> None:
     assert "'big' is no size" in gateway(max_size="big")["msg"]
 
 
+def test_limits_are_set_once_lifted_and_left_to_the_settings(gateway: Gateway) -> None:
+    wanted = ["500/hour", "bytes=1G/day:sliding"]
+    assert gateway(limits=wanted)["changed"]
+    assert not gateway(limits=wanted)["changed"]
+    assert not gateway(limits=["messages=500/hour", "bytes=1000M/day:sliding"])["changed"]
+    assert gateway.credentials[0]["limits"] == ["messages=500/hour", "bytes=1G/day:sliding"]
+    assert gateway(limits=[])["changed"]
+    assert not gateway(limits=["none"])["changed"]
+    assert gateway.credentials[0]["limits"] == []
+    assert gateway(limits=["default"])["changed"]
+    assert gateway.credentials[0]["limits"] is None
+    assert not gateway(limits=["default"])["changed"]
+    assert "500/fortnight" in gateway(limits=["500/fortnight"])["msg"]
+
+
 def test_what_is_wanted_replaces_what_was_and_what_is_not_named_stays(gateway: Gateway) -> None:
     gateway(features=["inlinecss", "images=hosted", "tags=a"], senders=["shop.example"], mode="sandbox")
     changed = gateway(features=["dkim"], enabled=False, expires="2037-01-31", header_add=["X-Team: web"])

@@ -39,6 +39,7 @@ def options(given: dict[str, Any], before: dict[str, Any] | None) -> list[str]:
                 words += [option, wanted]
         elif wanted is not None and not alike(wanted, before[name] if before else []):
             words += [word for one in wanted or ["none"] for word in (option, one)]
+    words += limits(given["limits"], before)
     for name in ("mode", "overrides", "unsubscribe_scope", "route"):
         if given[name] is not None and (before is None or before[name] != given[name]):
             words += [f"--{name.replace('_', '-')}", given[name]]
@@ -50,6 +51,17 @@ def options(given: dict[str, Any], before: dict[str, Any] | None) -> list[str]:
     ):
         words += ["--expires", given["expires"]]
     return words + headers(given, before)
+
+
+def limits(wanted: list[str] | None, before: dict[str, Any] | None) -> list[str]:
+    """Return the options for limits: a list that is empty means none, ``default`` those of the settings."""
+    if wanted is None:
+        return []
+    now = before["limits"] if before else None
+    meant = [] if wanted == ["none"] else wanted
+    if meant == ["default"] if now is None else alike(meant, now):
+        return []
+    return [word for one in meant or ["none"] for word in ("--limit", one)]
 
 
 # What a feature is when nobody named it, other than off.

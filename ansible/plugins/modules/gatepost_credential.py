@@ -75,6 +75,11 @@ options:
       rule.
     type: list
     elements: str
+  limits:
+    description: How much it may send, as V(500/hour), V(recipients=10000/day), V(bytes=1G/month:sliding);
+      V([]) for as much as it likes, V([default]) for what the gateway's settings say.
+    type: list
+    elements: str
   mode:
     description: V(hold) has messages wait to be released, V(sandbox) records them and delivers none.
     type: str
@@ -208,6 +213,7 @@ def main() -> None:
             "max_size": {"type": "str"},
             "min_tls": {"type": "str", "choices": ["1.2", "1.3", "none"]},
             "hours": texts,
+            "limits": texts,
             "mode": {"type": "str", "choices": ["live", "hold", "sandbox"]},
             "expires": {"type": "str"},
             "overrides": {"type": "str", "choices": ["allowed", "ignored"]},
