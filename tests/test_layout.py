@@ -75,7 +75,8 @@ LAYERS = {
         "features": {"editing", "parts", "html", "css", "surgery"},
         "dkim": {"editing", "parts"},
         "transaction": {"editing"},
-        "libmilter": {"editing", "transaction", "judge"},
+        "holding": set[str](),
+        "libmilter": {"editing", "transaction", "holding", "judge"},
     },
 }
 

@@ -41,7 +41,8 @@ from gatepost_milter.dkim.signing import FEATURE as DKIM
 from gatepost_milter.dkim.signing import Limits, Signing
 from gatepost_milter.editing.headers import Header
 from gatepost_milter.editing.message import Message, Plan, new_headers, outcome, render
-from gatepost_milter.judge import UNSUBSCRIBE, Accepted, Holding, Judge, Verdict
+from gatepost_milter.holding import Holding
+from gatepost_milter.judge import UNSUBSCRIBE, Accepted, Judge, Verdict
 from gatepost_milter.parts import eml
 from gatepost_milter.surgery.context import Context
 from gatepost_milter.surgery.overrides import is_override

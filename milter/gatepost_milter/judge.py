@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from operator import itemgetter
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from gatepost_core.domain import (
     Credential,
@@ -30,7 +30,6 @@ from gatepost_core.domain import (
     in_force,
     metadata,
     rules,
-    stamp,
 )
 from gatepost_core.domain.features import DEFAULTS
 from gatepost_core.domain.limits import Charge, Charges, Defaults
@@ -40,12 +39,12 @@ from gatepost_core.domain.rules.asking import Asked, Stage
 from gatepost_core.domain.suppressing import Suppression
 from gatepost_core.domain.texts import bounded
 from gatepost_core.domain.walls import RECORDED, Walls
-from gatepost_core.settings import HoldSettings
 from gatepost_milter import recipients
 from gatepost_milter.contexts import ContextMaker
 from gatepost_milter.dkim.signing import FEATURE, Choice, Signing
 from gatepost_milter.editing.headers import Call, calls
 from gatepost_milter.editing.message import Message, Plan, size_change
+from gatepost_milter.holding import CANNOT_HOLD, CANNOT_SEND_LATER, HOLDING, Hold, Holding, too_far
 from gatepost_milter.parts import authors as names
 from gatepost_milter.parts.addresses import from_addresses, sender_addresses
 from gatepost_milter.parts.words import decoded
@@ -55,7 +54,6 @@ from gatepost_milter.surgery.overrides import is_override
 from gatepost_milter.transaction import FIELDS_MOST, Transaction
 
 UNSUBSCRIBE = "unsubscribe"
-MODE_HOLD = "the credential is in mode hold"
 _TOO_MANY_FIELDS = Reject(
     550, "5.6.0", f"The message has more than {FIELDS_MOST} header fields", "too many header fields"
 )
@@ -89,52 +87,6 @@ class Directory(Protocol):
     ) -> Sequence[Suppression]:
         """Return what an account has of addresses for a credential's mail with one of these tags."""
         ...
-
-
-class Hold(NamedTuple):
-    """Why a message is held, in words, and when it is released by itself (UTC); None: by somebody."""
-
-    reason: str
-    until: datetime | None = None
-
-
-class Holding(NamedTuple):
-    """What is held. ``ahead``: how much later a message may be sent; ``new``: how long a login is new.
-
-    ``skips``: there are milters after ours, which Postfix does not ask about a message that is held.
-    """
-
-    ahead: timedelta = timedelta(hours=60)
-    new: timedelta = timedelta(0)
-    skips: bool = False
-
-    @classmethod
-    def of_settings(cls, settings: HoldSettings, milters_after: Sequence[str]) -> Holding:
-        """Return what the settings say."""
-        ahead, new = settings.hours_ahead, settings.new_credential_hours
-        return cls(timedelta(hours=ahead), timedelta(hours=new), bool(milters_after))
-
-    def of(self, credential: Credential, send_at: datetime | None, now: datetime) -> Hold | None:
-        """Return why a message is held. One that somebody is to look at waits for him, whatever its time."""
-        if credential.mode is Mode.SANDBOX:
-            return None
-        if credential.mode is Mode.HOLD:
-            return Hold(MODE_HOLD)
-        if self.new and now < credential.created_at + self.new:
-            return Hold(f"the credential is new: it was made at {stamp(credential.created_at)}")
-        if send_at is None or send_at <= now:
-            return None
-        return Hold(f"to be sent at {stamp(send_at)}", send_at)
-
-
-HOLDING = Holding()
-_AFTER = "milters after Gatepost would not see the message (postfix.milters_after)"
-_CANNOT_HOLD = Defer(
-    451, "4.3.5", f"Server configuration error: the message cannot be held, as {_AFTER}", _AFTER
-)
-_CANNOT_SEND_LATER = Reject(
-    550, "5.6.0", f"X-Gatepost-Send-At cannot be used here, as {_AFTER}; send the message without it", _AFTER
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +183,7 @@ class Judge:
             if not isinstance(plan, Plan):
                 return plan
             if plan.send_at is not None and plan.send_at > now + self._holding.ahead:
-                return _too_far(plan.send_at, self._holding.ahead)
+                return too_far(plan.send_at, self._holding.ahead)
             suppressed = recipients.suppressed(self._directory, credential, transaction, plan.tags, now)
             if isinstance(suppressed, Reject):
                 return suppressed
@@ -254,7 +206,7 @@ class Judge:
             )
             held = self._holding.of(credential, plan.send_at, now)
             if held is not None and self._holding.skips:
-                return _CANNOT_HOLD if held.until is None else _CANNOT_SEND_LATER
+                return CANNOT_HOLD if held.until is None else CANNOT_SEND_LATER
             return Accepted(plan, record, header_calls, suppressed, charges, held)
 
         def conclude() -> Verdict:
@@ -306,16 +258,6 @@ class Judge:
         if not credential.features.get(FEATURE):
             return self._signing.refusal(self._directory.domain, credential, authors)
         return self._signing.choose(self._directory.domain, credential, authors, now)
-
-
-def _too_far(send_at: datetime, ahead: timedelta) -> Reject:
-    hours = f"{ahead / timedelta(hours=1):g}"
-    return Reject(
-        550,
-        "5.6.0",
-        f"X-Gatepost-Send-At: {stamp(send_at)} is too far ahead; expected a time within {hours} hours",
-        "sent too far ahead",
-    )
 
 
 def _asks_nothing(credential: Credential) -> bool:

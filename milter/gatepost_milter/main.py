@@ -18,7 +18,8 @@ from gatepost_core.store.images import FileImageStore
 from gatepost_milter.contexts import ContextMaker, SizeLimits, Tracking
 from gatepost_milter.css.calculators import Calculators
 from gatepost_milter.dkim.signing import Limits, Signing
-from gatepost_milter.judge import Holding, Judge
+from gatepost_milter.holding import Holding
+from gatepost_milter.judge import Judge
 from gatepost_milter.libmilter import listening, shell
 from gatepost_milter.libmilter.counters import Limits as MessageLimits
 from gatepost_milter.libmilter.crew import Crew

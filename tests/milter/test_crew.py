@@ -11,7 +11,8 @@ from gatepost_core.domain import MessageRecord, Reject
 from gatepost_core.domain.suppressing import Suppression
 from gatepost_core.spool import SpoolError
 from gatepost_milter.editing.message import Plan
-from gatepost_milter.judge import Accepted, Hold, Later, Verdict
+from gatepost_milter.holding import Hold
+from gatepost_milter.judge import Accepted, Later, Verdict
 from gatepost_milter.libmilter.crew import STAND_INS_MOST, Crew, Ticket
 from gatepost_milter.libmilter.holdings import Holdings
 from gatepost_milter.libmilter.service import Service

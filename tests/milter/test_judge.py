@@ -17,8 +17,9 @@ from gatepost_core.keys.tokens import ClickTokens
 from gatepost_core.store import Reader, StoreUnavailable, credentials
 from gatepost_core.store.images import FileImageStore
 from gatepost_milter.contexts import ContextMaker, SizeLimits, Tracking
+from gatepost_milter.holding import HOLDING, Hold, Holding
 from gatepost_milter.html.room import TAGS_MOST
-from gatepost_milter.judge import HOLDING, Accepted, Hold, Holding, Judge
+from gatepost_milter.judge import Accepted, Judge
 from gatepost_milter.transaction import Transaction
 from tests.core.stores import Store, make_store
 from tests.steps import World, assert_linear

@@ -13,7 +13,7 @@ from gatepost_core.domain.texts import bounded
 from gatepost_core.serving import log
 from gatepost_core.settings import SpoolSettings
 from gatepost_core.spool import Entry, SpoolError, Writer
-from gatepost_milter.judge import Hold
+from gatepost_milter.holding import Hold
 
 STREAM = "milter"
 # As the record has it (judge.py).

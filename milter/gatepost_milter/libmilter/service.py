@@ -13,7 +13,8 @@ from typing import Protocol
 
 from gatepost_core.domain import Defer, MessageRecord, Reject
 from gatepost_core.domain.suppressing import Suppression
-from gatepost_milter.judge import Accepted, Hold, Later, Verdict
+from gatepost_milter.holding import Hold
+from gatepost_milter.judge import Accepted, Later, Verdict
 from gatepost_milter.libmilter.crew import Crew, Ticket
 from gatepost_milter.libmilter.holdings import Holdings
 from gatepost_milter.libmilter.turns import PATIENCE, Task
