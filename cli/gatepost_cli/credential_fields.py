@@ -25,8 +25,9 @@ limit = click.option(
     multiple=True,
     callback=values.limits,
     help="How much it may send: [messages|recipients|bytes=]N/PERIOD, PERIOD one of minute, hour, day, "
-    "month, such as 500/hour, bytes=1G/day:sliding or 1000/hour:burst=100. May be given several times. "
-    "none: as much as it likes; default: what the setting limits.credential says.",
+    "month, such as 500/hour, bytes=1G/day:sliding, 1000/hour:burst=100 or 200/hour:hold. "
+    "May be given several times. none: as much as it likes; default: what the setting limits.credential "
+    "says.",
 )
 password_hash = click.option(
     "--password-hash",

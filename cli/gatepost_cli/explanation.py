@@ -42,7 +42,7 @@ from gatepost_milter.dkim.signing import Limits, Signing
 from gatepost_milter.editing.headers import Header
 from gatepost_milter.editing.message import Message, Plan, new_headers, outcome, render
 from gatepost_milter.holding import Holding
-from gatepost_milter.judge import UNSUBSCRIBE, Accepted, Judge, Verdict
+from gatepost_milter.judge import UNSUBSCRIBE, Accepted, Judge, Verdict, held_for
 from gatepost_milter.parts import eml
 from gatepost_milter.surgery.context import Context
 from gatepost_milter.surgery.overrides import is_override
@@ -181,6 +181,9 @@ class Explainer:
         message = Message(headers, body)
         credential = self._reader.credential(mail.username)
         sandbox = credential is not None and credential.mode is Mode.SANDBOX
+        beyond = verdicts.beyond(verdict.charges, [verdicts.used(buckets) for buckets in found])
+        if beyond and not sandbox:
+            verdict = held_for(verdict, f"over a limit: {beyond}")
         held = verdict.held.reason if verdict.held else ""
         passed = ("end of message", Pass(_passed(plan, held, sandbox=sandbox)))
         return Explanation(
@@ -302,9 +305,9 @@ def _passed(plan: Plan, held: str, *, sandbox: bool) -> str:
 def _used(charge: Charge, buckets: Sequence[Bucket]) -> str:
     """Return how much of a limit is used before the message."""
     whose, has = f"{charge.scope} {charge.name}", verdicts.used(buckets)
-    return (
-        f"limit of {whose}: {verdicts.said(charge)}, {has:,} used; this message takes {charge.want.amount:,}"
-    )
+    held = "; what is beyond is held" if charge.limit.hold else ""
+    takes = f"this message takes {charge.want.amount:,}"
+    return f"limit of {whose}: {verdicts.said(charge)}, {has:,} used; {takes}{held}"
 
 
 def _held_to(credential: Credential | None) -> list[str]:

@@ -34,7 +34,7 @@ class Gauge:
     @property
     def share(self) -> int:
         """Per cent that are used, rounded down, so that 100 is full."""
-        return self.used * 100 // self.charge.want.most
+        return self.used * 100 // self.charge.most
 
     def data(self) -> dict[str, Any]:
         """Return it as plain values for JSON."""
@@ -47,7 +47,8 @@ class Gauge:
             "period": limit.period.value,
             "sliding": limit.sliding,
             "burst": self.charge.burst,
-            "most": self.charge.want.most,
+            "hold": limit.hold,
+            "most": self.charge.most,
             "used": self.used,
             "share": self.share,
             "resets": self.resets,
@@ -60,8 +61,9 @@ class Gauge:
             charge.limit.kind,
             charge.name if charge.scope == "credential" else f"all of {charge.name}",
         )
-        used = f"{amount(self.used, kind)} of {amount(charge.want.most, kind)}"
+        used = f"{amount(self.used, kind)} of {amount(charge.most, kind)}"
         what = verdicts.span(charge) if charge.burst else f"{kind.value} {verdicts.span(charge)}"
+        what += ", then held" if charge.limit.hold else ""
         if bars:
             what = what if charge.scope == "credential" else f"account: {what}"
             return what, name, used, bar(self.share), f"{self.resets[:10]} {self.resets[11:16]}Z"
@@ -126,7 +128,7 @@ def table(found: Iterable[Gauge], *, bars: bool) -> Table:
 def _frees(charge: Charge, buckets: Sequence[Bucket]) -> int:
     """Return when a full limit has room, or what is oldest in one with room counts no longer."""
     want = charge.want
-    if want.first == want.start or verdicts.used(buckets) >= want.most:
-        return verdicts.resets(want, buckets)
+    if want.first == want.start or verdicts.used(buckets) >= charge.most:
+        return verdicts.resets(want._replace(most=charge.most), buckets)
     oldest = next((bucket.start for bucket in buckets if bucket.used), want.start)
     return oldest + want.ends - want.start

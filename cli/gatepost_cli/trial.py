@@ -148,4 +148,9 @@ class Trial:
         )
         found = self._counters.look([charge.want for charge in charges])
         over = verdicts.over(charges, found, for_good=self._settings.limits.for_good)
-        yield Step(stage, "limits", verdicts.too_much(charges) or over)
+        refusal = verdicts.too_much(charges) or over
+        beyond = verdicts.beyond(charges, [verdicts.used(buckets) for buckets in found])
+        held = (
+            Pass(f"held, over a limit: {beyond}") if beyond and credential.mode is not Mode.SANDBOX else None
+        )
+        yield Step(stage, "limits", refusal or held)

@@ -106,6 +106,13 @@ class Accepted:
     held: Hold | None = None
 
 
+def held_for(accepted: Accepted, reason: str) -> Accepted:
+    """Return a message that is held for somebody to look at it, whatever its time."""
+    if accepted.held is not None and accepted.held.until is None:
+        return accepted
+    return replace(accepted, held=Hold(reason))
+
+
 Verdict = Accepted | Reject | Defer
 Later = Callable[[], Verdict]
 

@@ -59,7 +59,12 @@ def serve(boot: Boot[MilterSettings]) -> int:
             settings.store.journal,
             damaged=lambda what: log.warning(_DAMAGED, file=what),
         )
-        message_limits = MessageLimits(counters, records.tell, for_good=settings.limits.for_good)
+        message_limits = MessageLimits(
+            counters,
+            records.tell,
+            for_good=settings.limits.for_good,
+            holds=not settings.postfix.milters_after,
+        )
         message_limits.begin()
         with Crew(section.threads) as crew, Calculators(crew.away) as calculators:
             contexts = ContextMaker(reader, boot.keyring, images, tracking, limits, calculate=calculators)

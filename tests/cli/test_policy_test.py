@@ -165,6 +165,29 @@ def test_explain_says_the_same_of_a_message(gatepost: Gatepost, tmp_path: Path) 
     assert "rule bytes a message: 10,000" in told["notes"]
 
 
+def test_what_is_beyond_a_limit_that_holds_passes_and_it_is_said_that_it_is_held(
+    gatepost: Gatepost, tmp_path: Path
+) -> None:
+    user = gatepost.add_credential("--limit", "recipients=1/day:hold", "--limit", "recipients=2/day")[
+        "username"
+    ]
+    recipients = ("--to", "bob@example.org", "--to", "eve@example.org")
+    found = play(gatepost, user, *recipients)
+    why = f"over a limit: Credential {user} has used 2 of 1 recipient a day, this message with it"
+    assert found["accepted"]
+    assert found["steps"][-1]["reason"] == f"held, {why}"
+    assert not play(gatepost, user, *recipients, "--to", "ann@example.org")["accepted"]
+    file = tmp_path / "message.eml"
+    file.write_text("From: <a@nobody.test>\n\nHello.\n")
+    words = ("--credential", user, "--from", "a@nobody.test", *recipients)
+    told = gatepost("explain", str(file), *words).out
+    assert why in " ".join(told.split())
+    usage = gatepost("credential", "usage", user, "--json").data["limits"]
+    assert [(one["most"], one["hold"]) for one in usage] == [(1, True), (2, False)]
+    gatepost("credential", "set", user, "--mode", "sandbox")
+    assert play(gatepost, user, *recipients)["steps"][-1]["reason"] == ""
+
+
 @pytest.mark.parametrize(
     ("words", "code", "text"),
     [

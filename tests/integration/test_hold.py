@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import smtplib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.parser import BytesParser
@@ -65,6 +66,24 @@ def test_a_held_message_is_edited_and_signed_waits_and_is_delivered_once_it_is_r
     assert types(gateway, number) == ["accepted", "held", "released", "delivered", "delivered"]
     assert gateway.recorded(number).status == "delivered"
     assert held(gateway, login) == {}
+
+
+def test_what_is_beyond_a_limit_that_holds_is_held_and_released_by_somebody(gateway: Gateway) -> None:
+    login = gateway.stack.provision.credential()
+    gateway.stack.provision.limit(login.username, "1/day:hold", "3/day")
+    recipients = [fresh_recipient() for _ in range(4)]
+    first, second, third = (send(gateway, login, one) for one in recipients[:3])
+    gateway.delivered(recipients[0])
+    is_held(gateway, login, second, third)
+    said = f"over a limit: Credential {login.username} has used {{}} of 1 message a day"
+    assert held(gateway, login) == {second: said.format(2), third: said.format(3)}
+    assert gateway.recorded(first).status == "delivered"
+    with gateway.logged_in(login) as connection, pytest.raises(smtplib.SMTPException) as refused:
+        connection.sendmail(SENDER, [recipients[3]], text_message())
+    assert "is limited to 3 messages a day" in str(refused.value)
+    assert carried_out(gateway, "release", second, third) == [("done", "")] * 2
+    for one in recipients[1:3]:
+        gateway.delivered(one)
 
 
 def test_what_would_be_refused_live_is_refused_and_not_held(gateway: Gateway) -> None:

@@ -13,6 +13,7 @@ from gatepost_core.spool import SpoolError
 from gatepost_milter.editing.message import Plan
 from gatepost_milter.holding import Hold
 from gatepost_milter.judge import Accepted, Later, Verdict
+from gatepost_milter.libmilter.counters import Taken
 from gatepost_milter.libmilter.crew import STAND_INS_MOST, Crew, Ticket
 from gatepost_milter.libmilter.holdings import Holdings
 from gatepost_milter.libmilter.service import Service
@@ -52,7 +53,7 @@ def service(decide: Callable[[Transaction, str], Verdict | Later], crew: Crew, s
             """Tell nobody."""
 
     class Limits:
-        def take(self, accepted: Accepted) -> Callable[[], None]:
+        def take(self, accepted: Accepted) -> Taken:
             raise AssertionError(accepted)
 
         def give_back(self, accepted: Accepted) -> None:

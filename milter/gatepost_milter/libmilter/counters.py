@@ -8,14 +8,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
-from gatepost_core.domain import Defer, MessageRecord, Reject, StoreUnavailable
+from gatepost_core.domain import Defer, MessageRecord, Mode, Reject, StoreUnavailable
 from gatepost_core.domain.limits import Counters, verdicts
 from gatepost_core.domain.memo import Recent
 from gatepost_core.serving import log
 from gatepost_core.spool import SpoolError
-from gatepost_milter.judge import Accepted
+from gatepost_milter.holding import CANNOT_HOLD
+from gatepost_milter.judge import Accepted, held_for
 
 _KEEP_SECONDS: Final = 1.0
 _BUSY: Final = Defer(
@@ -39,21 +40,31 @@ class TellFunction(Protocol):
         ...
 
 
-class Limits:
-    """For many threads of one worker. ``for_good``: what is over is refused by 550."""
+class Taken(NamedTuple):
+    """A message that took of its limits, which may hold it; ``tell``: to be done once its record is kept."""
 
-    def __init__(self, counters: KeptCounters, tell: TellFunction, *, for_good: bool = False) -> None:
+    accepted: Accepted
+    tell: Callable[[], None]
+
+
+class Limits:
+    """For many threads of one worker. ``for_good``: what is over is refused by 550.
+
+    ``holds``: Postfix can hold messages here, without another milter's not seeing them.
+    """
+
+    def __init__(
+        self, counters: KeptCounters, tell: TellFunction, *, for_good: bool = False, holds: bool = True
+    ) -> None:
         self._counters = counters
         self._tell = tell
         self._for_good = for_good
+        self._holds = holds
         self._told: Recent[tuple[str, int], float] = Recent(10_000)
         self._ended = threading.Event()
 
-    def take(self, accepted: Accepted) -> Reject | Defer | Callable[[], None]:
-        """Take what a message wants; return its refusal, or what is to be done once its record is kept.
-
-        Raises StoreUnavailable.
-        """
+    def take(self, accepted: Accepted) -> Reject | Defer | Taken:
+        """Take what a message wants; return its refusal, or what was taken. Raises StoreUnavailable."""
         charges = accepted.charges
         refused = verdicts.too_much(charges)
         if refused is not None:
@@ -64,7 +75,13 @@ class Limits:
             found = self._counters.look(wants)
             return verdicts.over(charges, found, for_good=self._for_good) or _BUSY
         crossed = list(verdicts.crossings(charges, before)) if before else []
-        return lambda: self._tell_of(accepted.record, crossed)
+        beyond = verdicts.beyond(charges, before) if before else ""
+        if beyond and accepted.record.mode is not Mode.SANDBOX:
+            if not self._holds:
+                self.give_back(accepted)
+                return CANNOT_HOLD
+            accepted = held_for(accepted, f"over a limit: {beyond}")
+        return Taken(accepted, lambda: self._tell_of(accepted.record, crossed))
 
     def give_back(self, accepted: Accepted) -> None:
         """Undo what a message took, which goes no further. What cannot be undone now is logged."""

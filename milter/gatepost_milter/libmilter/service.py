@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Protocol
 
 from gatepost_core.domain import Defer, MessageRecord, Reject
 from gatepost_core.domain.suppressing import Suppression
 from gatepost_milter.holding import Hold
 from gatepost_milter.judge import Accepted, Later, Verdict
+from gatepost_milter.libmilter.counters import Taken
 from gatepost_milter.libmilter.crew import Crew, Ticket
 from gatepost_milter.libmilter.holdings import Holdings
 from gatepost_milter.libmilter.turns import PATIENCE, Task
@@ -45,8 +46,8 @@ class KeepFunction(Protocol):
 class Limits(Protocol):
     """What counts messages: ``gatepost_milter.libmilter.counters.Limits``."""
 
-    def take(self, accepted: Accepted) -> Reject | Defer | Callable[[], None]:
-        """Take what a message wants, or refuse it. Raises StoreUnavailable."""
+    def take(self, accepted: Accepted) -> Reject | Defer | Taken:
+        """Take what a message wants, or refuse it; a limit may hold it. Raises StoreUnavailable."""
         ...
 
     def give_back(self, accepted: Accepted) -> None:
@@ -109,12 +110,13 @@ class Service:
         taken = self._limits.take(accepted)
         if isinstance(taken, Reject | Defer):
             return taken
+        accepted, tell = taken
         try:
             self._keep(accepted.record, accepted.suppressed, accepted.held)
         except BaseException:
             self.undo(accepted)
             raise
-        taken()
+        tell()
         return accepted
 
     def undo(self, accepted: Accepted) -> None:

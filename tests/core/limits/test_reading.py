@@ -20,6 +20,8 @@ from tests.steps import World, assert_linear
         ("recipients=10k/day", Limit(10_000, Period.DAY, Kind.RECIPIENTS)),
         ("bytes=2G/month:sliding", Limit(2_000_000_000, Period.MONTH, Kind.BYTES, sliding=True)),
         ("1000/minute:burst=50", Limit(1000, Period.MINUTE, burst=50)),
+        ("200/hour:hold", Limit(200, Period.HOUR, hold=True)),
+        ("bytes=1G/day:hold:sliding", Limit(10**9, Period.DAY, Kind.BYTES, sliding=True, hold=True)),
         ("1M/day:burst=1K:sliding", Limit(1_000_000, Period.DAY, sliding=True, burst=1000)),
     ],
 )
@@ -53,10 +55,12 @@ def test_what_is_written_is_read_as_the_same(limit: Limit) -> None:
         ("mails=5/hour", "mails cannot be limited; expected messages, recipients or bytes"),
         ("0/hour", "expected a number from 1 to 1000000000000000"),
         ("9999T/hour", "expected a number from 1 to 1000000000000000"),
-        ("5/hour:burst", "burst is not understood there; expected sliding or burst=N, each once"),
-        ("5/hour:sliding:sliding", "sliding is not understood there"),
-        ("5/hour:burst=2:burst=3", "burst=3 is not understood there"),
+        ("5/hour:burst", "burst is not understood; expected sliding, burst=N or hold, once each"),
+        ("5/hour:sliding:sliding", "sliding is not understood"),
+        ("5/hour:burst=2:burst=3", "burst=3 is not understood"),
         ("5/hour:burst=5", "a burst of 5 changes nothing; expected less than 5"),
+        ("5/hour:hold:hold", "hold is not understood"),
+        ("5/hour:hold:burst=2", "what is beyond a burst cannot be held; expected burst=N or hold"),
         ("5/hour:burst=0", "expected a number from 1"),
         ("9" * 200 + "/hour", "is no limit"),
     ],
@@ -72,6 +76,7 @@ def test_several_limits_go_together_but_not_two_of_one_kind_and_period() -> None
     assert [str(one) for one in limits(["500/hour", "5K/day", "bytes=1G/day", "500/hour:sliding"])] == [
         "messages=500/hour", "messages=5K/day", "bytes=1G/day", "messages=500/hour:sliding",
     ]  # fmt: skip
+    assert len(limits(["5/hour:hold", "6/hour"])) == 2
     with pytest.raises(LimitError, match="messages=5/hour and messages=6/hour limit the same"):
         limits(["5/hour", "6/hour"])
     with pytest.raises(LimitError, match="13 limits; expected at most 12"):

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _KNOWN_MOST: Final = 5_000
 _UNLIMITED_SECONDS: Final = 3_600
+# What a counter may have of a limit that refuses nothing: more than there will be, and within 64 bits.
+_NO_END: Final = 10**18
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,11 @@ class Charge(NamedTuple):
     scope: str
     name: str
     burst: bool = False
+
+    @property
+    def most(self) -> int:
+        """How much the limit allows; of one that holds the counter itself has no end."""
+        return self.limit.burst if self.burst else self.limit.most
 
 
 # Without a Python function for each: several are made with each message.
@@ -144,6 +151,9 @@ def account_key(account_id: int, since: int) -> str:
 def _charges(limit: Limit, whose: tuple[str, str], key: str, zone: str, now: int) -> Iterator[Charge]:
     name = f"{key}{limit.kind.value} {limit.period.value}"
     whole = f"{name} sliding" if limit.sliding else name
+    if limit.hold:  # beside one that refuses, each counts for itself
+        yield Charge(Want(f"{whole} hold", *window(limit, now, zone), 0, _NO_END), limit, *whose)
+        return
     yield Charge(Want(whole, *window(limit, now, zone), 0, limit.most), limit, *whose)
     if limit.burst:
         yield Charge(Want(f"{whole} burst", *burst_window(limit, now), 0, limit.burst), limit, *whose, True)

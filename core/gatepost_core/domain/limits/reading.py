@@ -1,8 +1,10 @@
-"""A limit as a value, and as people write it: ``[messages|recipients|bytes=]N/PERIOD[:sliding][:burst=N]``.
+"""A limit as a value, and as people write it: ``[messages|recipients|bytes=]N/PERIOD``, then ``:sliding``,
+``:burst=N`` and ``:hold``, the last two not together.
 
 ``N`` may end in K, M, G or T (thousands and so on). Without a kind it counts messages. A calendar limit
 counts from the beginning of the minute, hour, day or month; ``sliding`` over the time just past, where a
-month has 30 days. ``burst``: no more than that in a sixtieth of the period.
+month has 30 days. ``burst``: no more than that in a sixtieth of the period. ``hold``: what is beyond is not
+refused but held, until somebody releases it.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ _LIMIT = re.compile(r"(?:([a-z]{1,12})=)?([0-9]{1,16})([kmgt]?)/([a-z]{1,12})((?
 _BURST = re.compile(r"burst=([0-9]{1,16})([kmgt]?)")
 EXPECTED: Final = (
     "[messages|recipients|bytes=]N/PERIOD, where PERIOD is minute, hour, day or month, such as 500/hour, "
-    "recipients=10K/day or bytes=1G/month; after it there may be :sliding and :burst=N"
+    "recipients=10K/day or bytes=1G/month; after it there may be :sliding and either :burst=N or :hold"
 )
 
 
@@ -49,17 +51,22 @@ class Period(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most ``most`` in a period; ``burst``: at most so many in a sixtieth of it, 0: that is free."""
+    """At most ``most`` in a period; ``burst``: at most so many in a sixtieth of it, 0: that is free.
+
+    ``hold``: what is more is held.
+    """
 
     most: int
     period: Period
     kind: Kind = Kind.MESSAGES
     sliding: bool = False
     burst: int = 0
+    hold: bool = False
 
     def __str__(self) -> str:
         """Return the limit as ``read`` takes it."""
         more = (":sliding" if self.sliding else "") + (f":burst={_short(self.burst)}" if self.burst else "")
+        more += ":hold" if self.hold else ""
         return f"{self.kind.value}={_short(self.most)}/{self.period.value}{more}"
 
 
@@ -73,20 +80,24 @@ def read(text: str) -> Limit:
         raise LimitError(f"{shown(text)}: {kind} cannot be limited; expected messages, recipients or bytes")
     if period not in list(Period):
         raise LimitError(f"{shown(text)}: {period} is no period; expected minute, hour, day or month")
-    most, sliding, burst = _scaled(text, number, scale), False, 0
+    most, sliding, burst, hold = _scaled(text, number, scale), False, 0, False
     for option in options.split(":")[1:]:
         found = _BURST.fullmatch(option)
         if option == "sliding" and not sliding:
             sliding = True
+        elif option == "hold" and not hold:
+            hold = True
         elif found is not None and not burst:
             burst = _scaled(text, *found.groups())
         else:
             raise LimitError(
-                f"{shown(text)}: {option} is not understood there; expected sliding or burst=N, each once"
+                f"{shown(text)}: {option} is not understood; expected sliding, burst=N or hold, once each"
             )
+    if burst and hold:
+        raise LimitError(f"{shown(text)}: what is beyond a burst cannot be held; expected burst=N or hold")
     if burst >= most:
         raise LimitError(f"{shown(text)}: a burst of {burst} changes nothing; expected less than {most}")
-    return Limit(most, Period(period), Kind(kind or Kind.MESSAGES), sliding, burst)
+    return Limit(most, Period(period), Kind(kind or Kind.MESSAGES), sliding, burst, hold)
 
 
 def limits(texts: Iterable[str]) -> tuple[Limit, ...]:
@@ -100,9 +111,9 @@ def limits(texts: Iterable[str]) -> tuple[Limit, ...]:
     found = tuple(read(text) for text in listed)
     if len(found) > LIMITS_MOST:
         raise LimitError(f"{len(found)} limits; expected at most {LIMITS_MOST}")
-    seen: dict[tuple[Kind, Period, bool], Limit] = {}
+    seen: dict[tuple[Kind, Period, bool, bool], Limit] = {}
     for limit in found:
-        other = seen.setdefault((limit.kind, limit.period, limit.sliding), limit)
+        other = seen.setdefault((limit.kind, limit.period, limit.sliding, limit.hold), limit)
         if other is not limit:
             raise LimitError(f"{other} and {limit} limit the same; expected one of them")
     return found

@@ -110,6 +110,15 @@ def resets(want: Want, buckets: Sequence[Bucket]) -> int:
     return want.ends
 
 
+def beyond(charges: Sequence[Charge], before: Sequence[int]) -> str:
+    """Return why a message is to be held, by what counters had before; '' where no limit holds it."""
+    for charge, had in zip(charges, before, strict=True):
+        if charge.limit.hold and (has := had + charge.want.amount) > charge.most:
+            beside = "" if charge.limit.kind is Kind.MESSAGES else ", this message with it"
+            return f"{_whose(charge)} has used {has:,} of {said(charge)}{beside}"
+    return ""
+
+
 class Crossing(NamedTuple):
     """A limit that a message filled to a share of ``SHARES``, in per cent."""
 
@@ -126,7 +135,7 @@ class Crossing(NamedTuple):
             "name": charge.name,
             "share": self.share,
             "used": self.used,
-            "most": charge.want.most,
+            "most": charge.most,
             "resets": moment(charge.want.ends),
         }
 
@@ -134,7 +143,7 @@ class Crossing(NamedTuple):
 def crossings(charges: Sequence[Charge], before: Sequence[int]) -> Iterator[Crossing]:
     """Yield the limits that a message filled to a share, by what counters had before; no bursts."""
     for charge, had in zip(charges, before, strict=True):
-        most, has = charge.want.most, had + charge.want.amount
+        most, has = charge.most, had + charge.want.amount
         for share in SHARES:
             if not charge.burst and had * 100 < share * most <= has * 100:
                 yield Crossing(charge, share, has)
