@@ -243,7 +243,7 @@ def test_a_second_daemon_of_a_node_takes_nothing_and_says_whose_turn_it_is(tmp_p
 
 
 def test_a_worker_that_stands_still_is_replaced(tmp_path: Path) -> None:
-    with running(make_store(tmp_path), "events.hang_seconds=1") as node:
+    with running(make_store(tmp_path), "events.hang_seconds=4") as node:
         node.write(1)
         node.wait()
         os.kill(node.worker(), signal.SIGSTOP)

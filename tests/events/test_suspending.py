@@ -76,8 +76,8 @@ def test_killed_at_any_moment_each_is_suspended_once_and_told_of_once(tmp_path: 
         for credential in (1, 2):
             # alice is over the threshold in the fifth turn, bob never is.
             sent(store, credential, 10 if credential == 2 else 30 * (turn > 3), 60 + turn)
+        before = number(store)
         with running(store, *ON) as node:
-            before = number(store)
             until(partial(more_than, store, before), "the next events", PATIENCE)
             os.kill((node.worker(), node.daemon.process.pid)[turn % 2], signal.SIGKILL)
     with running(store, *ON) as node:

@@ -145,7 +145,7 @@ def test_while_databases_are_away_and_daemons_die_nothing_fails_or_is_lost_or_to
     folder = database_file(gateway.stack.settings.store.journal).parent
     rest = threading.Event()
     with going_on(clicks.go_on, mails.go_on):
-        with closing(sqlite3.connect(folder / "journal.db", isolation_level=None)) as other:
+        with closing(sqlite3.connect(folder / "journal.db", timeout=60, isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")
             rest.wait(AWAY / 6)
             kill(gateway, "tracker", parent=False)

@@ -132,7 +132,7 @@ def test_a_daemon_that_is_stopped_is_named_by_its_socket_and_by_the_probe(
     starts = supervisor.starts(daemon)
     supervisor.hold(daemon)
     try:
-        overrides = ("doctor.timeout=3",)
+        overrides = ("doctor.timeout=5",)
         found = doctor.faults("--only", f"{daemon}-socket", "--only", "probe", overrides=overrides)
     finally:
         supervisor.release(daemon)
@@ -153,7 +153,7 @@ def test_a_probe_whose_record_the_store_does_not_take_says_so(doctor: Doctor) ->
     supervisor.hold("events")
     try:
         down, found = doctor.faults(
-            "--only", "events-socket", "--only", "probe", overrides=("doctor.timeout=2",)
+            "--only", "events-socket", "--only", "probe", overrides=("doctor.timeout=5",)
         )
     finally:
         supervisor.release("events")

@@ -36,9 +36,9 @@ def test_a_client_that_connects_while_the_daemon_is_stopped_is_greeted_and_logge
         assert connection.noop()[0] == 250  # before STARTTLS nobody asks the daemon
     assert not greeted
     supervisor.release("sasl")
-    thread.join(10)
+    thread.join(60)
     assert greeted
-    assert greeted[0] < 10
+    assert greeted[0] < 45  # a service that master(8) throttles rests for a minute
     assert "throttling" not in gateway.log("postfix")
 
 

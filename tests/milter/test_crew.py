@@ -38,7 +38,7 @@ class Spool:
     ) -> None:
         assert (record, suppressed, held) == (RECORD, {}, None)
         self.arrived.set()
-        assert self.go.wait(10)
+        assert self.go.wait(60)
         if self.failure is not None:
             raise self.failure
 
@@ -82,10 +82,10 @@ def test_an_accepted_message_is_answered_only_when_its_record_is_on_disk() -> No
     spool = Spool()
     with Crew(2) as crew:
         thread, answers = answer_of(service(lambda *_: Accepted(Plan(), RECORD, ()), crew, spool))
-        assert spool.arrived.wait(10)
+        assert spool.arrived.wait(60)
         assert answers == []
         spool.go.set()
-        thread.join(10)
+        thread.join(60)
     assert answers == [Accepted(Plan(), RECORD, ())]
 
 
@@ -93,10 +93,10 @@ def test_a_record_that_cannot_be_written_is_no_acceptance() -> None:
     spool = Spool()
     with Crew(1) as crew:
         thread, answers = answer_of(service(lambda *_: Accepted(Plan(), RECORD, ()), crew, spool))
-        assert spool.arrived.wait(10)
+        assert spool.arrived.wait(60)
         spool.failure = SpoolError("disk full")
         spool.go.set()
-        thread.join(10)
+        thread.join(60)
     assert [type(answer) for answer in answers] == [SpoolError]
 
 
@@ -104,7 +104,7 @@ def test_a_refusal_writes_no_record() -> None:
     spool = Spool()
     with Crew(1) as crew:
         thread, answers = answer_of(service(lambda *_: REFUSED, crew, spool))
-        thread.join(10)
+        thread.join(60)
     assert answers == [REFUSED]
     assert not spool.arrived.is_set()
 
@@ -115,9 +115,9 @@ def test_what_goes_wrong_in_the_crew_is_raised_where_the_answer_is_awaited() -> 
 
     with Crew(1) as crew:
         first, answers = answer_of(service(broken, crew, Spool()))
-        first.join(10)
+        first.join(60)
         second, later = answer_of(service(lambda *_: REFUSED, crew, Spool()))
-        second.join(10)
+        second.join(60)
     assert [repr(answer) for answer in answers] == ["RuntimeError('boom')"]
     assert later == [REFUSED]  # its thread goes on
 
@@ -137,7 +137,7 @@ def test_draining_waits_for_messages_at_their_end_and_begins_no_other() -> None:
         waiter = threading.Thread(target=lambda: drained.append(serving.drain(10)))
         waiter.start()
         serving.end()
-        waiter.join(10)
+        waiter.join(60)
     assert drained == [True]
 
 

