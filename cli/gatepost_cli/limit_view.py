@@ -63,7 +63,7 @@ class Gauge:
         )
         used = f"{amount(self.used, kind)} of {amount(charge.most, kind)}"
         what = verdicts.span(charge) if charge.burst else f"{kind.value} {verdicts.span(charge)}"
-        what += ", then held" if charge.limit.hold else ""
+        what += " (hold)" if charge.limit.hold else ""
         if bars:
             what = what if charge.scope == "credential" else f"account: {what}"
             return what, name, used, bar(self.share), f"{self.resets[:10]} {self.resets[11:16]}Z"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import itertools
+import shutil
+from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +16,9 @@ from gatepost_cli.complete import credential_names
 from gatepost_cli.explain import client_address
 from gatepost_cli.group import Group
 from gatepost_cli.nouns import NOUNS
-from gatepost_cli.output import Table, emit, note, stamp
+from gatepost_cli.output import emit, note, stamp
 from gatepost_cli.session import CliSession, json_option, pass_session
+from gatepost_cli.table import wrapped
 
 if TYPE_CHECKING:
     from gatepost_cli.trial import Step
@@ -123,14 +127,21 @@ def _emit(session: CliSession, mail: Any, now: datetime, steps: list[Step], *, a
             for step in steps
         ],
     }
-    table = Table(
-        ("asked at", "rule", "answer", "why"),
-        [(step.stage, step.rule, "passes" if step.passed else "refused", _why(step)) for step in steps],
-        prose=("why",),
-    )
-    emit(session, data, table)
+    emit(session, data, "\n".join(_told(steps)))
     if not accepted:
         note(session, "The message would be refused.")
+
+
+def _told(steps: list[Step]) -> Iterator[str]:
+    """Yield the lines for people: each stage, and below it the rules with their answers."""
+    wide = max(len(step.rule) for step in steps)
+    width = shutil.get_terminal_size().columns
+    for stage, asked in itertools.groupby(steps, lambda step: step.stage):
+        yield click.style(stage, bold=True)
+        for step in asked:
+            begin = f"  {'passes ' if step.passed else 'REFUSED'}  {step.rule:{wide}}  "
+            why = wrapped(_why(step), max(width - len(begin), 30), 0)
+            yield "\n".join([begin + why[0], *(" " * len(begin) + line for line in why[1:])]).rstrip()
 
 
 def _why(step: Step) -> str:

@@ -65,6 +65,13 @@ queue sends it then. A message that was begun in time and ends too late is refus
 
     gatepost policy test --credential USER --to bob@example.org --size 5M --at 2026-11-28T03:00
 
+    RCPT <bob@example.org>
+      passes   login, state, network  login stands
+      passes   sender                 sender allowed
+      REFUSED  hours                  451 4.7.1 Credential gp4vtq2p7xkrm3wa may send Mon-Fri 08:00-18:00
+                                      (Europe/Amsterdam); try again after 2026-11-30T07:00:00Z (outside
+                                      of its hours)
+
 `gatepost explain` does so for a message of which you have the file.
 """
 
@@ -82,7 +89,7 @@ def page() -> Iterator[str]:
     yield "## What a client hears"
     yield ""
     for name, rule in RULES.items():
-        texts = ", ".join(f"`{reply.text[:9]}`" for reply in REPLIES[name])
+        texts = ", ".join(dict.fromkeys(f"`{reply.text[:9]}`" for reply in REPLIES[name]))
         yield f"* {rule.title}: {texts}"
     yield ""
     yield "Their texts name the rule, what it allows and what the message has: [replies](replies.md#rules)."
