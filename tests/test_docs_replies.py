@@ -138,6 +138,11 @@ def time_refusals() -> Iterator[str]:
         yield f"550 5.6.0 X-Gatepost-Send-At: 'X' {rendered(call.args[0], {})}; expected X"
 
 
+def key_refusals() -> Iterator[str]:
+    for call in calls(source("core/gatepost_core/domain/limits/idempotency.py"), "ValueError"):
+        yield f"550 5.6.0 X-Gatepost-Idempotency-Key: 'X' {rendered(call.args[0], {})}; expected X"
+
+
 def login_refusals() -> Iterator[str]:
     folder = ROOT / "sasl/gatepost_sasl"
     texts = [
@@ -163,7 +168,14 @@ def login_refusals() -> Iterator[str]:
 
 @functools.cache
 def said() -> list[str]:
-    found = [*refusals(), *signing_refusals(), *override_refusals(), *time_refusals(), *login_refusals()]
+    found = [
+        *refusals(),
+        *signing_refusals(),
+        *override_refusals(),
+        *time_refusals(),
+        *key_refusals(),
+        *login_refusals(),
+    ]
     return sorted(set(found))
 
 

@@ -76,7 +76,8 @@ LAYERS = {
         "dkim": {"editing", "parts"},
         "transaction": {"editing"},
         "holding": set[str](),
-        "libmilter": {"editing", "transaction", "holding", "judge"},
+        "submitted": {"editing"},
+        "libmilter": {"editing", "transaction", "holding", "judge", "submitted"},
     },
 }
 

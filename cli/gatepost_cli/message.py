@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 import click
+from sqlalchemy import Connection
 
 from gatepost_cli import behind, listing, message_held, timeline
 from gatepost_cli.complete import credential_names
@@ -127,12 +128,12 @@ def show(session: CliSession, name: str) -> None:
     """Show one message: envelope, tags, metadata, features applied, why one was not, and what became of it.
 
     It is named by its own id, by Postfix's queue id or by its field Message-ID; of several the newest is
-    shown.
+    shown. The queue id of one that was sent again with its idempotency key leads to the first.
     """
     missing = behind.look(session)
     try:
         with session.journal() as connection:
-            record = messages.get(connection, name)
+            record, repeated = _found(session, connection, name)
             recipients = messages.recipients_of(connection, record)
             told = timeline.ordered(events.each(connection, events.Wanted(message=record.id), _EVENTS_MOST))
     except NotFound as error:
@@ -148,7 +149,29 @@ def show(session: CliSession, name: str) -> None:
         timeline.show(recipients, told)
     else:
         emit(session, data, facts([*_pairs(record), *timeline.pairs(recipients, told)]))
+    if repeated:
+        note = f"{name} was this message again, with the same idempotency key: it was not queued twice"
+        click.echo(note, err=True)
     behind.tell(session, missing)
+
+
+def _found(session: CliSession, connection: Connection, name: str) -> tuple[MessageRecord, bool]:
+    """Return a message, and whether the name is a repeat's. Raises NotFound."""
+    from gatepost_core.store import StoreUnavailable, open_repeats  # noqa: PLC0415 - seldom
+
+    try:
+        return messages.get(connection, name), False
+    except NotFound:
+        repeats = open_repeats(session.settings.limits.counters)
+        try:
+            first = repeats.first_of(name)
+        except StoreUnavailable:  # most have none
+            first = ""
+        finally:
+            repeats.close()
+        if not first:
+            raise
+        return messages.get(connection, first), True
 
 
 def _row(record: MessageRecord) -> tuple[str, ...]:
@@ -190,7 +213,7 @@ def _pairs(record: MessageRecord) -> list[tuple[str, str]]:
 
 
 def _skipped(name: str) -> str:
-    return name if name == RECORDED else f"not applied: {name}"
+    return name if name in (RECORDED, "idempotency") else f"not applied: {name}"
 
 
 def _data(record: MessageRecord) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 What is wired to what, from settings to socket. One worker: its main thread answers on the order socket, one
 thread takes the spool, one lets go of what is old, one has suppressed whom events suppress, one suspends
-credentials, one gives back to limits what was not queued, one sends webhooks. A store that cannot be opened
+credentials, one gives back to limits what was not queued, one settles what was sent with an idempotency
+key, one sends webhooks. A store that cannot be opened
 does not stop the daemon: what was accepted waits in the spool.
 """
 
@@ -20,7 +21,7 @@ from gatepost_core.serving.listen import UnixAddress, parse_address
 from gatepost_core.serving.prefork import WorkerContext
 from gatepost_core.settings import EventsSettings, Settings, SettingsError, SuppressionSettings
 from gatepost_core.spool import check as check_folders
-from gatepost_core.store import open_counters
+from gatepost_core.store import open_counters, open_submissions
 from gatepost_core.store.opening import open_backend
 from gatepost_events.following import Following
 from gatepost_events.holding.judging import Limits as HoldLimits
@@ -34,6 +35,7 @@ from gatepost_events.retention import Retention
 from gatepost_events.rounds import Rounds
 from gatepost_events.session import OrderSession
 from gatepost_events.single import Single
+from gatepost_events.submitted import Submitted
 from gatepost_events.webhooks.loop import Webhooks
 from gatepost_events.webhooks.report import WebhookReporter
 
@@ -95,6 +97,18 @@ def serve(boot: Boot[EventsSettings]) -> int:
             report.given_back,
             report.not_followed,
         )
+        settling = Following(
+            Submitted(
+                open_submissions(settings.limits.counters),
+                store.fates(),
+                Helper(settings.hold.listen),
+                settings.idempotency.hours,
+            ),
+            "submissions",
+            "for what was sent with an idempotency key",
+            report.settled,
+            report.not_followed,
+        )
         webhooks = Webhooks(
             store,
             settings.webhooks,
@@ -134,7 +148,7 @@ def serve(boot: Boot[EventsSettings]) -> int:
             report.suspended,
             report.not_followed,
         )
-        with ingesting, retention, suppressing, suspending, returning, releasing, webhooks:
+        with ingesting, retention, suppressing, suspending, returning, releasing, settling, webhooks:
             LineServer(
                 boot.listener,
                 lambda peer: OrderSession(making.make, report_order, peers.refusal(peer)),

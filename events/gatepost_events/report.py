@@ -11,9 +11,12 @@ from gatepost_core.serving.metrics import Metrics
 from gatepost_core.store.backend import Followed, Judged, Took
 from gatepost_events.holding.judging import Carried
 from gatepost_events.rounds import Round, Segment
+from gatepost_events.submitted import Settled
 
 _SAY_SECONDS = 60.0
 _RETURNING = 1.0
+_SETTLING = 0.5
+_SETTLED = ("queued", "given_back", "forgotten")
 # Each commit empties the caches of who reads the directory, so a stream of bounces makes one a second.
 _AFTER_COMMIT = 1.0
 
@@ -50,6 +53,11 @@ class Reporter:
         self._suppressed = metrics.counter("suppressed_total", "Addresses suppressed by events.", ("reason",))
         self._carried = metrics.counter(
             "hold_orders_total", "Orders about held messages, and what came of them.", ("verb", "state")
+        )
+        self._keys = metrics.counter(
+            "submissions_total",
+            "What became of messages with an idempotency key (forgotten: recipients, for their age).",
+            ("what",),
         )
         self._suspended = metrics.counter(
             "suspended_total", "Credentials warned and suspended.", ("cause", "action")
@@ -131,6 +139,13 @@ class Reporter:
         if messages:
             log.info("limits given back", messages=messages)
         return _RETURNING
+
+    def settled(self, done: Settled) -> float:
+        """Note what was settled of idempotency keys; return how long to rest."""
+        for what, number in zip(_SETTLED, done, strict=False):
+            if number:
+                self._keys.labels(what).inc(number)
+        return 0.0 if done.more else _SETTLING
 
     def carried(self, done: Iterable[Carried], interval: float) -> float:
         """Note what came of orders about held messages; return how long to rest."""

@@ -33,6 +33,7 @@ from gatepost_core.domain import (
 )
 from gatepost_core.domain.features import DEFAULTS
 from gatepost_core.domain.limits import Charge, Charges, Defaults
+from gatepost_core.domain.limits.submissions import Submission, submission
 from gatepost_core.domain.logins import UNKNOWN, GrantedLogin, judge
 from gatepost_core.domain.rules import catalogue
 from gatepost_core.domain.rules.asking import Asked, Stage
@@ -49,6 +50,7 @@ from gatepost_milter.parts import authors as names
 from gatepost_milter.parts.addresses import from_addresses, sender_addresses
 from gatepost_milter.parts.words import decoded
 from gatepost_milter.pipeline import process, untouched
+from gatepost_milter.submitted import content
 from gatepost_milter.surgery.context import Context
 from gatepost_milter.surgery.overrides import is_override
 from gatepost_milter.transaction import FIELDS_MOST, Transaction
@@ -95,7 +97,8 @@ class Accepted:
 
     ``header_calls`` are libmilter's for the header fields that the plan gives it. ``suppressed``: recipients
     that do not get it, as RCPT TO gave them; some others do. ``charges``: what it takes of limits. ``held``:
-    why it goes into the hold queue; None for one that does not.
+    why it goes into the hold queue; None for one that does not. ``submission``: what it is known by, so that
+    it is queued once; ``known``: recipients who have it by that already, as RCPT TO gave them.
     """
 
     plan: Plan
@@ -104,6 +107,8 @@ class Accepted:
     suppressed: Mapping[str, Suppression] = field(default_factory=dict[str, Suppression])
     charges: tuple[Charge, ...] = ()
     held: Hold | None = None
+    submission: Submission | None = None
+    known: tuple[str, ...] = ()
 
 
 def held_for(accepted: Accepted, reason: str) -> Accepted:
@@ -214,7 +219,8 @@ class Judge:
             held = self._holding.of(credential, plan.send_at, now)
             if held is not None and self._holding.skips:
                 return CANNOT_HOLD if held.until is None else CANNOT_SEND_LATER
-            return Accepted(plan, record, header_calls, suppressed, charges, held)
+            known_by = _known_by(credential, plan, message, transaction, suppressed)
+            return Accepted(plan, record, header_calls, suppressed, charges, held, known_by)
 
         def conclude() -> Verdict:
             context = self._contexts.make(credential, authors, message_id, transaction, overridden=overridden)
@@ -265,6 +271,21 @@ class Judge:
         if not credential.features.get(FEATURE):
             return self._signing.refusal(self._directory.domain, credential, authors)
         return self._signing.choose(self._directory.domain, credential, authors, now)
+
+
+def _known_by(
+    credential: Credential,
+    plan: Plan,
+    message: Message,
+    transaction: Transaction,
+    suppressed: Mapping[str, Suppression],
+) -> Submission | None:
+    """Return what a message with a key of its sender's own is known by. In the crew: it has an override."""
+    if not plan.idempotency_key:
+        return None
+    reached = [one for one in transaction.recipients if one not in suppressed]
+    sandbox = credential.mode is Mode.SANDBOX
+    return submission(credential, plan.idempotency_key, content(message), reached, sandbox=sandbox)
 
 
 def _asks_nothing(credential: Credential) -> bool:

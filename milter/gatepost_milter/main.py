@@ -13,7 +13,7 @@ from gatepost_core.serving import log
 from gatepost_core.serving.boot import Boot, command
 from gatepost_core.serving.prefork import WorkerContext
 from gatepost_core.settings import MilterSettings
-from gatepost_core.store import open_counters
+from gatepost_core.store import open_counters, open_submissions
 from gatepost_core.store.images import FileImageStore
 from gatepost_milter.contexts import ContextMaker, SizeLimits, Tracking
 from gatepost_milter.css.calculators import Calculators
@@ -29,10 +29,12 @@ from gatepost_milter.libmilter.loop import Loop
 from gatepost_milter.libmilter.records import STREAM, Records
 from gatepost_milter.libmilter.report import Reporter
 from gatepost_milter.libmilter.service import Service
+from gatepost_milter.libmilter.submissions import Submissions
 
 # Beyond the drain: until libmilter has stopped.
 _STOP_SECONDS = 2.0
 _DAMAGED = "counters of limits were damaged, counted anew from the journal"
+_FORGOTTEN = "idempotency keys were damaged and are forgotten: what is sent again is accepted anew"
 
 
 def serve(boot: Boot[MilterSettings]) -> int:
@@ -66,6 +68,11 @@ def serve(boot: Boot[MilterSettings]) -> int:
             holds=not settings.postfix.milters_after,
         )
         message_limits.begin()
+        claims = open_submissions(
+            settings.limits.counters, damaged=lambda what: log.error(_FORGOTTEN, file=what)
+        )
+        keys = settings.idempotency
+        submissions = Submissions(claims, hours=keys.hours, most=keys.most)
         with Crew(section.threads) as crew, Calculators(crew.away) as calculators:
             contexts = ContextMaker(reader, boot.keyring, images, tracking, limits, calculate=calculators)
             judge = Judge(
@@ -76,7 +83,7 @@ def serve(boot: Boot[MilterSettings]) -> int:
                 charges=Charges(settings.limits.defaults),
                 holding=Holding.of_settings(settings.hold, settings.postfix.milters_after),
             )
-            service = Service(judge.at_once, records, crew, report, holdings, message_limits)
+            service = Service(judge.at_once, records, crew, report, holdings, message_limits, submissions)
             Loop(
                 service,
                 hang_seconds=section.hang_seconds,
@@ -84,6 +91,7 @@ def serve(boot: Boot[MilterSettings]) -> int:
                 hung=boot.metrics.hung,
             ).serve(context)
         message_limits.end()
+        claims.close()
         records.close()
 
     return boot.run(work, extra_seconds=_STOP_SECONDS, process_group=True)

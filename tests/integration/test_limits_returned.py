@@ -1,4 +1,4 @@
-"""What a message took of limits is given back when another milter refuses it after ours."""
+"""What a message took, of limits and as its key, is given back when another milter refuses it after ours."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from gatepost_stack.stack import Stack
-from tests.integration.harness import Gateway, text_message
+from tests.integration.harness import Gateway, fresh_recipient, text_message
 from tests.integration.test_limits import answer, limited
+from tests.integration.test_submissions import copies, keyed, submit
 from tests.waiting import until
 
 LATER = """
@@ -101,3 +102,14 @@ def test_a_message_that_another_milter_refuses_counts_nothing(followed: Gateway)
         assert [answer(connection) for _ in range(4)] == [""] * 4
         assert answer(connection).startswith("451 4.7.1")
     assert usage(followed, login.username) == [4, 4]
+
+
+def test_the_key_of_a_message_that_another_milter_refuses_is_free_again(followed: Gateway) -> None:
+    login = followed.stack.provision.credential()
+    recipient = fresh_recipient()
+    refused, mended = keyed("mended", "X-Refuse: yes"), keyed("mended")
+    code, text = submit(followed, login, refused, [recipient])
+    assert (code, text.endswith("Not by the other milter")) == (550, True)
+    # Until the log shows that it was refused the key stands for what was sent first.
+    until(lambda: submit(followed, login, mended, [recipient])[0] == 250, lambda: followed.log("events"))
+    assert copies(followed, recipient) == 1

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from gatepost_core.domain import MessageRecord, Reject
+from gatepost_core.domain.limits.submissions import Submission
 from gatepost_core.domain.suppressing import Suppression
 from gatepost_core.spool import SpoolError
 from gatepost_milter.editing.message import Plan
@@ -16,7 +17,7 @@ from gatepost_milter.judge import Accepted, Later, Verdict
 from gatepost_milter.libmilter.counters import Taken
 from gatepost_milter.libmilter.crew import STAND_INS_MOST, Crew, Ticket
 from gatepost_milter.libmilter.holdings import Holdings
-from gatepost_milter.libmilter.service import Service
+from gatepost_milter.libmilter.service import Answer, Service
 from gatepost_milter.libmilter.turns import OWN_MOST, PATIENCE, Task
 from gatepost_milter.transaction import Transaction
 from tests.core.test_spooled import RECORD
@@ -49,7 +50,7 @@ def service(decide: Callable[[Transaction, str], Verdict | Later], crew: Crew, s
             return decide(transaction, queue_id)
 
     class Report:
-        def __call__(self, transaction: Transaction, queue_id: str, verdict: Verdict, seconds: float) -> None:
+        def __call__(self, transaction: Transaction, queue_id: str, verdict: Answer, seconds: float) -> None:
             """Tell nobody."""
 
     class Limits:
@@ -59,13 +60,25 @@ def service(decide: Callable[[Transaction, str], Verdict | Later], crew: Crew, s
         def give_back(self, accepted: Accepted) -> None:
             raise AssertionError(accepted)
 
-    return Service(Decide(), spool, crew, Report(), Holdings(1_000_000), Limits())
+    class Submissions:
+        """A message without a key of its sender's costs nothing: nobody is asked."""
+
+        def claim(self, accepted: Accepted, wanted: Submission) -> Accepted:
+            raise AssertionError(accepted, wanted)
+
+        def keep(self, accepted: Accepted, wanted: Submission) -> None:
+            raise AssertionError(accepted, wanted)
+
+        def give_back(self, accepted: Accepted) -> None:
+            raise AssertionError(accepted)
+
+    return Service(Decide(), spool, crew, Report(), Holdings(1_000_000), Limits(), Submissions())
 
 
 def answer_of(
     serving: Service, username: str = "u", queue_id: str = "Q"
-) -> tuple[threading.Thread, list[Verdict | BaseException]]:
-    answers: list[Verdict | BaseException] = []
+) -> tuple[threading.Thread, list[Answer | BaseException]]:
+    answers: list[Answer | BaseException] = []
 
     def ask() -> None:
         try:

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 from gatepost_core.domain import metadata
+from gatepost_core.domain.limits.idempotency import KEY_EXPECTED, read_key
 from gatepost_core.domain.texts import moment, quoted, unfit
 
 FeatureValue: TypeAlias = bool | str | tuple[str, ...]
@@ -242,6 +243,17 @@ CATALOGUE: Mapping[str, Feature] = MappingProxyType(
                 reader=moment,
                 takes="a time of RFC 3339 with its zone, such as 2027-01-31T18:00:00Z or "
                 "2027-01-31T19:00:00+01:00",
+                message_only=True,
+            ),
+            Feature(
+                "idempotency",
+                "text",
+                "Idempotency-Key",
+                "The message is queued once for each of its recipients, however often it is sent with this "
+                "key and the same content; the field is removed.",
+                needs="The log of Postfix (events.log), which shows that the message was queued.",
+                reader=read_key,
+                takes=KEY_EXPECTED,
                 message_only=True,
             ),
         )

@@ -29,6 +29,11 @@ def new(milliseconds: int) -> str:
     return from_bytes(milliseconds.to_bytes(6, "big") + secrets.token_bytes(_BYTES - 6))
 
 
+def first(milliseconds: int) -> str:
+    """Return the least id that a time can have (milliseconds since 1970, UTC); before 1970: of 1970."""
+    return from_bytes(max(milliseconds, 0).to_bytes(6, "big") + bytes(_BYTES - 6))
+
+
 def from_bytes(raw: bytes) -> str:
     """Return the id that 13 bytes spell. Raises ValueError."""
     if len(raw) != _BYTES:

@@ -17,7 +17,7 @@ from gatepost_core.settings.daemons import (
 from gatepost_core.settings.doctor import DoctorSettings
 from gatepost_core.settings.external import LdapSettings, PamSettings
 from gatepost_core.settings.hold import HoldSettings
-from gatepost_core.settings.limits import LimitsSettings, SuspensionSettings
+from gatepost_core.settings.limits import IdempotencySettings, LimitsSettings, SuspensionSettings
 from gatepost_core.settings.loading import DEFAULT_FILE, SettingsError, file_of, load
 from gatepost_core.settings.mail import (
     ClientsSettings,
@@ -46,6 +46,7 @@ __all__ = [
     "DoctorSettings",
     "EventsSettings",
     "HoldSettings",
+    "IdempotencySettings",
     "ImagesSettings",
     "KeysSettings",
     "LdapSettings",

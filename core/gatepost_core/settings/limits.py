@@ -1,4 +1,4 @@
-"""Sections of limits, and of suspension: when a credential is warned, and disabled."""
+"""Sections of limits, of idempotent submission, and of suspension: when a credential is disabled."""
 
 from __future__ import annotations
 
@@ -66,6 +66,21 @@ class LimitsSettings(Section):
     def for_good(self) -> bool:
         """Whether what is over a limit is refused for good."""
         return self.reply == "550"
+
+
+class IdempotencySettings(Section):
+    """Idempotent submission: a message with a key of its sender's own is queued once."""
+
+    hours: Annotated[float, Field(ge=1, le=720)] = Field(
+        default=24.0,
+        description="How many hours a key of X-Gatepost-Idempotency-Key is known. A message that is sent "
+        "again later is another one.",
+    )
+    most: Annotated[int, Field(ge=1)] = Field(
+        default=1_000_000,
+        description="For how many recipients a credential may have keys in that time. Beyond it messages "
+        "with a new key get 451.",
+    )
 
 
 class SuspensionSettings(Section):

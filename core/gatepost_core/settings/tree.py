@@ -20,7 +20,7 @@ from gatepost_core.settings.daemons import (
 from gatepost_core.settings.doctor import DoctorSettings
 from gatepost_core.settings.external import LdapSettings, PamSettings
 from gatepost_core.settings.hold import HoldSettings
-from gatepost_core.settings.limits import LimitsSettings, SuspensionSettings
+from gatepost_core.settings.limits import IdempotencySettings, LimitsSettings, SuspensionSettings
 from gatepost_core.settings.mail import (
     ClientsSettings,
     DkimSettings,
@@ -48,6 +48,7 @@ class Settings(Section):
     spool: SpoolSettings = Field(default_factory=SpoolSettings)
     accounts: AccountsSettings = Field(default_factory=AccountsSettings)
     limits: LimitsSettings = Field(default_factory=LimitsSettings)
+    idempotency: IdempotencySettings = Field(default_factory=IdempotencySettings)
     hold: HoldSettings = Field(default_factory=HoldSettings)
     suspension: SuspensionSettings = Field(default_factory=SuspensionSettings)
     keys: KeysSettings = Field(default_factory=KeysSettings)

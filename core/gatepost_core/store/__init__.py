@@ -10,6 +10,7 @@ a ``backend``, which ``opening`` opens. ``images`` keeps hosted images, as files
 from gatepost_core.domain.errors import Conflict, NotFound, StoreError, StoreUnavailable
 from gatepost_core.store.sqlite.counts.counters import SqliteLooking as CountersReader
 from gatepost_core.store.sqlite.counts.counters import open_counters
+from gatepost_core.store.sqlite.counts.submissions import open_repeats, open_submissions
 from gatepost_core.store.sqlite.locate import database_file, home
 from gatepost_core.store.sqlite.reader import Reader
 from gatepost_core.store.sqlite.referred import References, Referred
@@ -26,4 +27,6 @@ __all__ = [
     "database_file",
     "home",
     "open_counters",
+    "open_repeats",
+    "open_submissions",
 ]

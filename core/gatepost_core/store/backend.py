@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # settings are told without SQLAlchemy, which takes a tenth o
     from sqlalchemy import Connection
 
     from gatepost_core.domain.limits import Counters
+    from gatepost_core.domain.limits.submissions import Fates
     from gatepost_core.domain.limits.suspending import Suspension, Thresholds
     from gatepost_core.domain.outcomes import HoldOrder, HoldState, Logged
     from gatepost_core.domain.suppressing import Suppression
@@ -227,6 +228,10 @@ class Backend(Protocol):
 
     def returner(self, node: str, counters: Counters) -> Returner:
         """Return what follows a node's events for the counters of limits. Nothing is open yet."""
+        ...
+
+    def fates(self) -> Fates:
+        """Return what reads what became of accepted messages. Nothing is open yet."""
         ...
 
     def holder(self, node: str) -> Holder:

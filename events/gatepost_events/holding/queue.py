@@ -41,9 +41,12 @@ class HoldQueue:
         self._environ = {"PATH": programs, "LC_ALL": "C"}
 
     def carry_out(self, order: Order) -> Answer:
-        """Release or drop a message."""
+        """Release or drop a message, or only look whether it is held."""
         try:
-            return self._refusal(order.queue_id) or self._do(order)
+            refusal = self._refusal(order.queue_id)
+            if refusal is not None or order.verb is Verb.LOOK:
+                return refusal or Answer(Result.DONE)
+            return self._do(order)
         except subprocess.TimeoutExpired as error:
             return Answer(Result.FAILED, f"{error.cmd[0]} did not end within {_SECONDS:g} s")
         except OSError as error:

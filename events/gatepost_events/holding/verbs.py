@@ -1,6 +1,7 @@
 """What is said to the helper and what it answers: one line each. Pure; loaded by a process of root's.
 
-``release QUEUE-ID``, ``drop QUEUE-ID``, ``ping``. The answer is a word, and after a space a reason.
+``release QUEUE-ID``, ``drop QUEUE-ID``, ``look QUEUE-ID`` (whether it is there), ``ping``. The answer is a
+word, and after a space a reason.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ class Verb(StrEnum):
 
     RELEASE = "release"
     DROP = "drop"
+    LOOK = "look"
     PING = "ping"
 
 
@@ -59,7 +61,7 @@ def read_order(line: bytes) -> Order | Answer:
         return Answer(Result.REFUSED, f"a line of more than {LINE_MOST} bytes")
     word, space, number = line.decode("ascii", "replace").partition(" ")
     if word not in list(Verb):
-        return Answer(Result.REFUSED, f"no such verb {word!a}; known are release, drop, ping")
+        return Answer(Result.REFUSED, f"no such verb {word!a}; known are release, drop, look, ping")
     if word == Verb.PING:
         return Answer(Result.REFUSED, "ping stands alone") if space else Order(Verb.PING)
     if not _QUEUE_ID.fullmatch(number):

@@ -53,6 +53,12 @@ class Plan:
         return datetime.fromisoformat(text) if isinstance(text, str) and text else None
 
     @property
+    def idempotency_key(self) -> str:
+        """The key by which its sender knows it, so that it is queued once; empty if it has none."""
+        text = self.features.get("idempotency", "")
+        return text if isinstance(text, str) else ""
+
+    @property
     def metadata(self) -> str:
         """The message's metadata in JSON, empty if there are none; they are kept with its record."""
         text = self.features.get("metadata", "")

@@ -1,6 +1,7 @@
-"""metadata: what the sender's own programs know the message by, kept with its record.
+"""metadata, idempotency: what the sender's own programs know the message by.
 
-The record takes it from the features in force; its header field goes as every override does.
+Metadata are kept with its record, which takes them from the features in force; by an idempotency key it is
+queued once (``submitted``). The header fields go as every override does.
 """
 
 from __future__ import annotations
@@ -19,3 +20,9 @@ class Metadata(Feature):
         """Say that there is some."""
         del headers
         return Change(done=True)
+
+
+class Idempotency(Metadata):
+    """Changes nothing, either."""
+
+    name = "idempotency"

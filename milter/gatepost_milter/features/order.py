@@ -9,7 +9,7 @@ from gatepost_milter.features.authorsignature import BrokenSignatures
 from gatepost_milter.features.feedbackid import ComplaintAddress, FeedbackId
 from gatepost_milter.features.hostedimages import HostedImages
 from gatepost_milter.features.inlinecss import InlineCss
-from gatepost_milter.features.metadata import Metadata
+from gatepost_milter.features.metadata import Idempotency, Metadata
 from gatepost_milter.features.ownfields import AddedFields, RemovedFields
 from gatepost_milter.features.preventscam import PreventScam
 from gatepost_milter.features.privacy import Privacy
@@ -37,5 +37,6 @@ FEATURES: tuple[type[Feature], ...] = (
     SendAt,
     Tags,
     Metadata,
+    Idempotency,
     BrokenSignatures,  # last: it looks at what the others have changed
 )

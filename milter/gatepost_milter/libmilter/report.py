@@ -7,10 +7,12 @@ from gatepost_core.domain.texts import bounded
 from gatepost_core.serving import log
 from gatepost_core.serving.metrics import Metrics, counting, observing
 from gatepost_milter.editing.message import Plan
-from gatepost_milter.judge import Accepted, Verdict
+from gatepost_milter.judge import Accepted
+from gatepost_milter.libmilter.service import Answer
+from gatepost_milter.submitted import Repeated
 from gatepost_milter.transaction import Transaction
 
-_RESULTS = ("accepted", "held", "discarded", "rejected", "deferred")
+_RESULTS = ("accepted", "held", "discarded", "repeated", "rejected", "deferred")
 _NOTES_MOST = 4_000  # characters in a line of the log
 
 
@@ -23,13 +25,24 @@ class Reporter:
         self._count = metrics.batched(counting({name: answers.labels(name) for name in _RESULTS}))
         self._took = metrics.batched(observing(seconds))
 
-    def __call__(self, transaction: Transaction, queue_id: str, verdict: Verdict, seconds: float) -> None:
+    def __call__(self, transaction: Transaction, queue_id: str, verdict: Answer, seconds: float) -> None:
         """Log and count."""
         if isinstance(verdict, Accepted):
             discarded = verdict.record.mode is Mode.SANDBOX
             result, event = ("discarded", _discarded) if discarded else ("accepted", _accepted)
             result, event = ("held", _held) if verdict.held else (result, event)
             event.soon("info", verdict.record, verdict.plan, queue_id, seconds)
+        elif isinstance(verdict, Repeated):
+            result = "repeated"
+            log.info(
+                result,
+                message_id=verdict.first,
+                queue_id=queue_id,
+                credential=transaction.username,
+                sender=transaction.sender,
+                recipients=len(transaction.recipients),
+                seconds=seconds,
+            )
         else:
             result = "rejected" if isinstance(verdict, Reject) else "deferred"
             log.info(

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from gatepost_core.domain import Defer, MessageRecord, Reject
+from gatepost_core.domain.limits.submissions import Submission
 from gatepost_core.domain.suppressing import Suppression
 from gatepost_milter.holding import Hold
 from gatepost_milter.judge import Accepted, Later, Verdict
@@ -19,8 +20,10 @@ from gatepost_milter.libmilter.counters import Taken
 from gatepost_milter.libmilter.crew import Crew, Ticket
 from gatepost_milter.libmilter.holdings import Holdings
 from gatepost_milter.libmilter.turns import PATIENCE, Task
+from gatepost_milter.submitted import Repeated
 from gatepost_milter.transaction import Transaction
 
+Answer = Verdict | Repeated
 # Below Postfix's milter_content_timeout (120 s in our main.cf): what takes this long is not coming.
 _VERDICT_SECONDS = 60.0
 
@@ -55,10 +58,26 @@ class Limits(Protocol):
         ...
 
 
+class Submissions(Protocol):
+    """What keeps messages apart from those that came before (``gatepost_milter.libmilter.submissions``)."""
+
+    def claim(self, accepted: Accepted, wanted: Submission) -> Accepted | Repeated | Reject | Defer:
+        """Return a message with recipients that lack it so far, or its answer. Raises StoreUnavailable."""
+        ...
+
+    def keep(self, accepted: Accepted, wanted: Submission) -> Defer | None:
+        """Note that its record is on disk; None where it is still its own. Raises StoreUnavailable."""
+        ...
+
+    def give_back(self, accepted: Accepted) -> None:
+        """Undo both."""
+        ...
+
+
 class Report(Protocol):
     """Who hears of every answer: log and metrics (``gatepost_milter.libmilter.report.Reporter``)."""
 
-    def __call__(self, transaction: Transaction, queue_id: str, verdict: Verdict, seconds: float) -> None:
+    def __call__(self, transaction: Transaction, queue_id: str, verdict: Answer, seconds: float) -> None:
         """Note an answer and how long it took."""
         ...
 
@@ -74,12 +93,14 @@ class Service:
         report: Report,
         holdings: Holdings,
         limits: Limits,
+        submissions: Submissions,
     ) -> None:
         self._decide = decide
         self.holdings = holdings
         self._keep = keep
         self._crew = crew
         self._limits = limits
+        self._submissions = submissions
         self.report = report
         # Taken by itself: a Condition's own way to do so is two more Python functions, for each message.
         self._lock = threading.Lock()
@@ -88,7 +109,7 @@ class Service:
         self._ended = time.monotonic()
         self._draining = False
 
-    def verdict(self, transaction: Transaction, queue_id: str) -> Verdict:
+    def verdict(self, transaction: Transaction, queue_id: str) -> Answer:
         """Return the verdict on a message; an accepted one's record is on disk by then.
 
         Raises StoreUnavailable, SpoolError, TimeoutError, or what went wrong in the crew's thread.
@@ -100,7 +121,26 @@ class Service:
             task = self._crew.put(transaction.username, lambda: _work(later, ticket))
             decided = ticket.result() if ticket.within(PATIENCE) else self._pressed_for(ticket, task)
         # In the callback's own thread: the crew is for what computes, and a disk is waited for together.
-        return self._kept(decided) if isinstance(decided, Accepted) else decided
+        if not isinstance(decided, Accepted):
+            return decided
+        return self._kept(decided) if decided.submission is None else self._submitted(decided)
+
+    def _submitted(self, accepted: Accepted) -> Answer:
+        """Have a message with a key of its sender's own kept, unless it came before."""
+        assert accepted.submission is not None  # noqa: S101  # asked before
+        claimed = self._submissions.claim(accepted, accepted.submission)
+        if not isinstance(claimed, Accepted):
+            return claimed
+        try:
+            verdict = self._kept(claimed)
+            if isinstance(verdict, Accepted) and claimed.submission is not None:
+                verdict = self._submissions.keep(claimed, claimed.submission) or verdict
+        except BaseException:
+            self.undo(claimed)
+            raise
+        if not isinstance(verdict, Accepted):
+            self.undo(claimed)
+        return verdict
 
     def _kept(self, accepted: Accepted) -> Verdict:
         """Have limits count a message and its record on disk, or neither."""
@@ -120,8 +160,10 @@ class Service:
         return accepted
 
     def undo(self, accepted: Accepted) -> None:
-        """Have limits count a message no longer that is refused after all."""
+        """Have limits count a message no longer that is refused after all, and its key be free again."""
         self._limits.give_back(accepted)
+        if accepted.submission is not None:
+            self._submissions.give_back(accepted)
 
     def _pressed_for(self, ticket: Ticket[Verdict], task: Task) -> Verdict:
         """Return a verdict that is long in coming.

@@ -8,7 +8,7 @@ each by a thread whose caches are cold: the fewer Python functions each goes thr
 
 Edits go out in the order that libmilter demands: body, headers, envelope; then the answer. A message of a
 credential in sandbox mode is recorded like any other, and then discarded (SMFIR_DISCARD): the client
-reads 250, nothing is queued.
+reads 250, nothing is queued. So is one that all of its recipients have already (``submitted``).
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from gatepost_core.domain import Defer, Mode, Reject, StoreUnavailable
 from gatepost_core.serving import log
 from gatepost_core.spool import SpoolError
 from gatepost_milter.editing.headers import AddHeader, Call, ChangeHeader
-from gatepost_milter.judge import Accepted, Verdict
-from gatepost_milter.libmilter.service import Service
+from gatepost_milter.judge import Accepted
+from gatepost_milter.libmilter.service import Answer, Service
+from gatepost_milter.submitted import Repeated
 from gatepost_milter.transaction import FIELD, FIELDS_MOST, Transaction
 
 _STORE_DOWN = Defer(
@@ -117,7 +118,7 @@ class MilterSession(Milter.Base):
         if transaction is None:
             return self._without_login()
         queue_id = self._ctx.getsymval("i") or ""
-        verdict: Verdict = _DRAINING
+        verdict: Answer = _DRAINING
         go = self.service.begin()
         try:
             if go:
@@ -135,7 +136,7 @@ class MilterSession(Milter.Base):
         log.error("internal error", exc_info=self.broken)
         return Milter.TEMPFAIL
 
-    def _carried_out(self, transaction: Transaction, queue_id: str) -> Verdict:
+    def _carried_out(self, transaction: Transaction, queue_id: str) -> Answer:
         """Return the verdict, with its edits made; whatever goes wrong becomes a 451."""
         try:
             self._intact()
@@ -187,15 +188,17 @@ class MilterSession(Milter.Base):
         edit_header(self, accepted.header_calls)
         if plan.sender is not None:
             self.chgfrom(f"<{plan.sender}>")
-        for recipient in accepted.suppressed:
+        for recipient in (*accepted.suppressed, *accepted.known):
             self.delrcpt(f"<{recipient}>")
         if accepted.held:
             self.quarantine(accepted.held.reason)  # Postfix: into the hold queue, with these edits
 
-    def _answer(self, transaction: Transaction, queue_id: str, verdict: Verdict, seconds: float) -> int:
+    def _answer(self, transaction: Transaction, queue_id: str, verdict: Answer, seconds: float) -> int:
         self.service.report(transaction, queue_id, verdict, seconds)
         if isinstance(verdict, Accepted):
             return Milter.DISCARD if verdict.record.mode is Mode.SANDBOX else Milter.ACCEPT
+        if isinstance(verdict, Repeated):
+            return Milter.DISCARD
         self.setreply(str(verdict.code), verdict.enhanced, reply_text(verdict.text))
         return Milter.REJECT if isinstance(verdict, Reject) else Milter.TEMPFAIL
 

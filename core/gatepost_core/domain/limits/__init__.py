@@ -4,7 +4,7 @@
 what a message takes of which counters, ``counters`` what has to count them, ``verdicts`` what is answered.
 """
 
-from gatepost_core.domain.limits.charges import Allowance, Charge, Charges, Defaults
+from gatepost_core.domain.limits.charges import Allowance, Charge, Charges, Defaults, with_recipients
 from gatepost_core.domain.limits.counters import Bucket, Counters, CountersDamaged, Looking, Reset, Want
 from gatepost_core.domain.limits.reading import Kind, Limit, LimitError, Period, limits, read
 from gatepost_core.domain.limits.windows import DEFAULT_ZONE
@@ -27,4 +27,5 @@ __all__ = [
     "Want",
     "limits",
     "read",
+    "with_recipients",
 ]

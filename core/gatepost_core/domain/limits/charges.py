@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -157,3 +157,8 @@ def _charges(limit: Limit, whose: tuple[str, str], key: str, zone: str, now: int
     yield Charge(Want(whole, *window(limit, now, zone), 0, limit.most), limit, *whose)
     if limit.burst:
         yield Charge(Want(f"{whole} burst", *burst_window(limit, now), 0, limit.burst), limit, *whose, True)
+
+
+def with_recipients(charges: Sequence[Charge], recipients: int) -> tuple[Charge, ...]:
+    """Return what the same message takes with another number of recipients."""
+    return tuple([_with(one, recipients) if one.limit.kind is Kind.RECIPIENTS else one for one in charges])

@@ -55,7 +55,7 @@ def fits(message: Message, at: int) -> bool:
 
 def first_id(at: int) -> str:
     """Return the least id that a message of that time can have."""
-    return ids.from_bytes((max(at, 0) // 1000).to_bytes(6, "big") + bytes(7))
+    return ids.first(at // 1000)
 
 
 def apart(one: str, other: str) -> int:

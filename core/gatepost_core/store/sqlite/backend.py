@@ -18,6 +18,7 @@ from gatepost_core.domain.suppressing import Reason, Terms
 from gatepost_core.settings import StoreSettings
 from gatepost_core.store.backend import Begin, Database
 from gatepost_core.store.sqlite import copies
+from gatepost_core.store.sqlite.counts.fates import SqliteFates
 from gatepost_core.store.sqlite.counts.returning import Returning
 from gatepost_core.store.sqlite.holding.orders import Holder
 from gatepost_core.store.sqlite.ingesting import Ingester
@@ -71,6 +72,10 @@ class SqliteBackend:
     def returner(self, node: str, counters: Counters) -> Returning:
         """Return what follows a node's events for the counters of limits."""
         return Returning(self._settings.journal, node, counters)
+
+    def fates(self) -> SqliteFates:
+        """Return what reads what became of accepted messages."""
+        return SqliteFates(self._settings.journal)
 
     def holder(self, node: str) -> Holder:
         """Return a node's orders about held messages."""

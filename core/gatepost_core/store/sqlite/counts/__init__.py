@@ -1,5 +1,6 @@
-"""What limits count, in an SQLite file of its own: see ``domain.limits.counters``.
+"""What limits count, and who submitted what, in SQLite files of their own: see ``domain.limits``.
 
 ``counters`` counts, ``counting`` has the statements and ``counterfile`` the file; ``recounting`` reads the
-journal when that was lost, ``returning`` gives back what was not queued.
+journal when that was lost, ``returning`` gives back what was not queued. ``submissions`` keeps claims,
+``claiming`` has their statements, and ``fates`` reads what became of such messages.
 """

@@ -1,4 +1,7 @@
-"""The file of counters itself: how it is made, opened, told from another, and looked at for damage."""
+"""A file of counters itself: how it is made, opened, told from another, and looked at for damage.
+
+``form``, everywhere: the number of what its tables are like.
+"""
 
 from __future__ import annotations
 
@@ -41,10 +44,10 @@ def busy(error: BaseException) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
-def check_format(version: int) -> None:
+def check_format(version: int, form: int) -> None:
     """Raise what a damaged file raises for one that another release made."""
-    if version != FORMAT:
-        error = sqlite3.DatabaseError(f"format {version}, expected {FORMAT}")
+    if version != form:
+        error = sqlite3.DatabaseError(f"format {version}, expected {form}")
         error.sqlite_errorcode = sqlite3.SQLITE_NOTADB
         raise error
 
@@ -60,13 +63,13 @@ def create(file: Path) -> None:
             os.close(descriptor)
 
 
-def set_aside(file: Path, seconds: int) -> Path | None:
+def set_aside(file: Path, seconds: int, form: int) -> Path | None:
     """Give a damaged file another name, once, whoever else finds it damaged at the same time.
 
     Returns that name, None where the file is sound by now.
     """
     with _alone(file.parent):
-        if _sound(file):
+        if _sound(file, form):
             return None
         aside = file.with_name(f"{file.name}.damaged-{seconds}")
         with suppress(FileNotFoundError):
@@ -76,14 +79,14 @@ def set_aside(file: Path, seconds: int) -> Path | None:
         return aside
 
 
-def _sound(file: Path) -> bool:
+def _sound(file: Path, form: int) -> bool:
     """Say whether a file is one of ours without damage, or there is none: another has set it aside."""
     if not file.exists():
         return True
     with suppress(OSError, sqlite3.Error), closing(connect(file, "rw")) as connection:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        return said == "ok" and version in (0, FORMAT)
+        return said == "ok" and version in (0, form)
     return False
 
 

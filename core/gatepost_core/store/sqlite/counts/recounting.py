@@ -60,4 +60,4 @@ class Recounting:
 
 def _lowest(seconds: int) -> str:
     """Return the lowest id that a message of this second or later can have."""
-    return ids.from_bytes((max(seconds, 0) * 1000).to_bytes(6, "big") + bytes(7))
+    return ids.first(seconds * 1000)
