@@ -1,8 +1,9 @@
 """Letting go of what is older than it is to be kept: messages with all that tells of them, and counts.
 
-An account says how long its own are kept, or the setting does. It is done in small batches, a transaction
-each, so that whoever writes meanwhile waits a few milliseconds, and may be stopped after any of them: what
-is left is found again the next time. Functions on connections of the journal.
+An account says how long its own are kept, or the setting does. What is in the hold queue is kept until it has
+left that, however old it is: nobody could release it otherwise, nor know of it. It is done in small batches,
+a transaction each, so that whoever writes meanwhile waits a few milliseconds, and may be stopped after any of
+them: what is left is found again the next time. Functions on connections of the journal.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Table, delete, func, literal_column, not_, select, tuple_
 
 from gatepost_core.store import paging
-from gatepost_core.store.holding.tables import hold_orders, holdings
+from gatepost_core.store.holding.tables import OPEN, hold_orders, holdings
 from gatepost_core.store.schema import accounts, events, messages, recipients, rollups, tags
 
 # Of messages in one transaction; each has some rows of recipients, tags and events.
@@ -26,6 +27,7 @@ _ROWS: Final = 1_000
 # Counts are small, and what statistics over years are made of.
 ROLLUPS_DAYS: Final = 800
 Begin = Callable[[], AbstractContextManager[Connection]]
+_HELD: Final = select(literal_column("1")).where(holdings.c.message_id == messages.c.id, OPEN).exists()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ def old(begin: Begin, keep: Kept, now: datetime) -> int:
     for account, days in _accounts(begin, keep):
         beyond = paging.since(now - timedelta(days=days))
         with begin() as connection:
-            query = select(func.count()).where(_of(account), messages.c.id < beyond)
+            query = select(func.count()).where(_of(account), messages.c.id < beyond, not_(_HELD))
             number += connection.execute(query).scalar_one()
     return number
 
@@ -124,14 +126,16 @@ def _anonymous(keep: Kept, now: datetime) -> Iterator[ColumnElement[bool]]:
 
 def _messages(begin: Begin, account: int | None, beyond: str, batch: int) -> Iterator[tuple[int, int]]:
     """Remove an account's messages before an id; yield how many of them, and of their events, are gone."""
-    query = select(messages.c.id).where(_of(account), messages.c.id < beyond)
+    query = select(messages.c.id).where(_of(account), messages.c.id < beyond, not_(_HELD))
     oldest = query.order_by(messages.c.id).limit(batch)
+    since = ""
     while True:
         with begin() as connection:
-            ids = list(connection.execute(oldest).scalars())
+            ids = list(connection.execute(oldest.where(messages.c.id >= since)).scalars())
             if not ids:
                 return
             whole, told = _removed(connection, ids)
+        since = ids[0]  # what is older is held: it is not looked at again and again
         yield whole, told
 
 

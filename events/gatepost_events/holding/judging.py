@@ -99,11 +99,14 @@ def objection(directory: Directory, limits: Limits, order: HoldOrder, now: datet
         return Objection(f"credential {order.username} is in mode {credential.mode.value} by now")
     total = len(order.recipients)
     asked = Asked(Stage.END, now, limits.zone(credential), order.recipients, total, order.size)
-    refused = catalogue.refusal(credential, asked)
-    if isinstance(refused, Reject):
-        return Objection(refused.text.partition(";")[0])
-    if refused is not None and order.by_itself:  # somebody who releases it now decides about the hour
-        return Objection(refused.text, passes=True)
+    waits = ""
+    for _, refused in catalogue.steps(credential, asked):
+        if isinstance(refused, Reject):
+            return Objection(refused.text.partition(";")[0])
+        if refused is not None:
+            waits = waits or refused.text
+    if waits and order.by_itself:  # somebody who releases it now decides about the hour, and nothing else
+        return Objection(waits, passes=True)
     for at in range(0, len(order.recipients), _AT_ONCE):
         found = _suppressed(directory, credential, order, order.recipients[at : at + _AT_ONCE], now)
         if found:

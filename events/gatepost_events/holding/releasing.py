@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
+from gatepost_core.domain import StoreUnavailable
 from gatepost_core.domain.outcomes import HoldOrder, HoldState
 from gatepost_core.serving import asking
 from gatepost_core.serving.asking import NoAnswer
@@ -70,7 +71,10 @@ class Releasing:
         """Carry out what is due; return what came of it. Raises StoreUnavailable."""
         done: list[Carried] = []
         for order in self._holder.due(self._now()):
-            carried = self._carried(order)
+            try:
+                carried = self._carried(order)
+            except (StoreUnavailable, ValueError) as error:  # of this order; all others go on
+                carried = Carried(order, None, str(error))
             if carried.state is not None:
                 self._holder.settle(order, carried.state, carried.text, self._now())
             else:

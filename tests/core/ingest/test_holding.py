@@ -10,8 +10,9 @@ import pytest
 from gatepost_core.domain import MessageRecord, ids, spooled
 from gatepost_core.spool import Entry
 from gatepost_core.store import retention
+from gatepost_core.store.holding import orders
 from gatepost_core.store.holding.held import held
-from tests.core.ingest.test_settling import events, logged, recipient
+from tests.core.ingest.test_settling import events, logged, recipient, reported
 from tests.core.ingest.world import NOON, World, accepted, milliseconds, numbered
 
 BY_MILTER = "END-OF-MESSAGE from h[192.0.2.1]: milter triggers HOLD action; from=<a@b>"
@@ -81,9 +82,46 @@ def test_what_was_before_it_was_held_does_not_end_that(world: World, ours: Messa
     assert listed(world) == [("Q1", "by postsuper")]
 
 
-@pytest.mark.usefixtures("ours")
-def test_nothing_is_left_of_a_held_message_that_is_let_go(world: World) -> None:
+@pytest.mark.parametrize("type_", ["delivered", "deferred", "failed", "bounced"])
+def test_what_a_report_tells_of_a_recipient_does_not_end_it(
+    world: World, ours: MessageRecord, type_: str
+) -> None:
+    reported(world, ours, type_, "anna@one.example.net")
+    assert [one for one, *_ in events(world)] == ["held", type_]
+    assert listed(world) == [("Q1", "mode hold")]
+    assert recipient(world)[0] == "held"  # so he is judged when it is released
+    logged(world, ours, "released", "", after=9)
+    reported(world, ours, "bounced", "anna@one.example.net", after=10)
+    assert recipient(world)[0] == "bounced"
+
+
+def test_what_is_held_is_kept_however_old_it_is_and_let_go_once_it_has_left(world: World) -> None:
+    records = [numbered(number) for number in range(1, 6)]
+    for number, record in enumerate(records):
+        world.write(accepted(record), *([held_by_us(record)] if number != 2 else []))
+    world.take()
+    due = NOON + timedelta(days=3)
+    with world.backend.journal(write=True) as connection:
+        orders.ask(connection, records[0].id, "release", "root", NOON)
     with world.backend.transactions() as begin:
-        steps = list(retention.prune(begin, retention.Kept(1, {}), NOON + timedelta(days=3)))
-    assert sum(one.messages for one in steps) == 1
-    assert world.rows("SELECT * FROM holdings") == []
+        assert retention.old(begin, retention.Kept(1, {}), due) == 1
+        (step,) = retention.prune(begin, retention.Kept(1, {}), due, 1)
+        assert step.messages == 1
+        assert listed(world) == [(f"Q{number}", "mode hold") for number in (5, 4, 2, 1)]
+        assert world.count("hold_orders") == 1
+        for record in records:
+            logged(world, record, "released", "", after=3)
+        steps = list(retention.prune(begin, retention.Kept(1, {}), due, 1))
+    assert steps[-1].messages == 4
+    assert [world.count(table) for table in ("holdings", "hold_orders", "messages")] == [0, 0, 0]
+
+
+def test_a_recipient_who_was_taken_out_is_not_held(world: World) -> None:
+    record = numbered(1)
+    at = record.created_at
+    content = spooled.event("suppressed", record.id, "anna@one.example.net", at, {"tag": "a"})
+    number = ids.to_bytes(ids.new(milliseconds(at)))
+    world.write(accepted(record), Entry(number, spooled.VERSION, spooled.EVENT, content), held_by_us(record))
+    world.take()
+    assert recipient(world)[0] == "suppressed"
+    assert recipient(world, "ben@two.example.net")[0] == "held"

@@ -39,6 +39,7 @@ _FAILURE = (
 )
 _OF_MILTER = "type = 'held' AND json_extract(detail, '$.source') = 'milter'"
 _HELD = f"SELECT 1 FROM events WHERE message_id = ? AND {_OF_MILTER}"  # noqa: S608 - our own words
+_IN_HOLD_QUEUE = "SELECT 1 FROM holdings WHERE message_id = ? AND ended_at IS NULL"
 # How the log's reason begins where a milter had a message held.
 _BY_MILTER: Final = '"reason":"END-OF-MESSAGE '
 _DETAIL = "UPDATE events SET detail = ? WHERE id = ?"
@@ -159,10 +160,13 @@ class Settling:
 
     @staticmethod
     def _whole(rows: Iterable[_Recipient], one: Noted) -> None:
-        """Change recipients by what is told of them in the queue; who has an outcome keeps it."""
+        """Change recipients by what is told of them in the queue; who has an outcome keeps it.
+
+        So does whoever was taken out of the message because he is suppressed.
+        """
         state = outcomes.STATE_AFTER[one.event.type]
         for row in rows:
-            waits = row.state not in (*_FAILED, outcomes.DELIVERED)
+            waits = row.state not in (*_FAILED, outcomes.DELIVERED, "suppressed")
             if one.event.type == "refused":
                 waits = row.state in (outcomes.ACCEPTED, outcomes.QUEUED, "held")
             if (
@@ -217,17 +221,21 @@ class Settling:
         row.told(row.state, row.at or one.event.at, source, str(added.get("class", "")))
         return True
 
-    @staticmethod
-    def _change(row: _Recipient, one: Noted, source: str, detail: Mapping[str, Any]) -> None:
+    def _change(self, row: _Recipient, one: Noted, source: str, detail: Mapping[str, Any]) -> None:
         kind, state = one.event.type, outcomes.STATE_AFTER[one.event.type]
         if row.at is not None and row.at > one.event.at:
             row.told(row.state, row.at, source)
             return
         if kind == "deferred" and source == REPORT and row.state not in (outcomes.ACCEPTED, outcomes.QUEUED):
             return  # another host tries again what the log knows more of
+        if source == REPORT and row.state == "held" and self._in_hold_queue(one.event.message):
+            return  # nobody has got it, whoever tells so
         if kind not in _FAILED and row.state in _FAILED and "final_recipient" in detail:
             return  # of several addresses that an alias led to, one has failed
         row.told(state, one.event.at, source, str(detail.get("class", "")) if kind in _FAILED else "")
+
+    def _in_hold_queue(self, message: str) -> bool:
+        return self._connection.execute(_IN_HOLD_QUEUE, (message,)).fetchone() is not None
 
     def _among(self, query: str, values: Iterable[str]) -> list[Any]:
         found = list(values)

@@ -199,7 +199,7 @@ class Taking:
             domains = (domain_of(event.recipient),) if event.recipient else ()
             self._hours.add(event.at, of, counted(event), whose.tags, domains)
         settling.write()
-        noting.note(self._connection, self._node, [one.event for one in here])
+        noting.note(self._connection, self._node, here, logged)
         if known:
             settling.improve(noted, known)
         self._recount(revised(self._connection, [one.event for one in here]), messages)

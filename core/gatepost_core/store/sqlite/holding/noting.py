@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from typing import Final
 
-from gatepost_core.domain.spooled import Event
 from gatepost_core.domain.texts import moment
 from gatepost_core.store.ingest.intake import Noted
 
@@ -23,8 +22,10 @@ _RELEASE: Final = (
     "INSERT OR IGNORE INTO hold_orders (message_id, node, verb, asked_by, asked_at, due_at, state) "
     "VALUES (?, ?, 'release', 'schedule', ?, ?, 'open')"
 )
-# What is in the hold queue is neither tried nor gone. Whom it does not reach is told of one recipient.
+# What is in the hold queue is neither tried nor gone.
 _ENDING: Final = frozenset(("released", "refused", "delivered", "deferred", "failed", "bounced"))
+# Of these others tell as well, in reports that anybody can write who was sent some mail: only the log counts.
+_REPORTED: Final = frozenset(("delivered", "deferred", "failed", "bounced"))
 _ANY: Final = "SELECT EXISTS (SELECT 1 FROM holdings WHERE ended_at IS NULL)"
 _ENDED: Final = (
     "UPDATE holdings SET ended_at = ?2 WHERE message_id = ?1 AND ended_at IS NULL AND since_at <= ?2"
@@ -56,10 +57,14 @@ def _with_name(connection: sqlite3.Connection, one: Noted) -> Noted:
     return Noted(one.id, event._replace(detail=json.dumps(detail, ensure_ascii=False, separators=(",", ":"))))
 
 
-def note(connection: sqlite3.Connection, node: int, events: Iterable[Event]) -> None:
-    """Note what new events of a node's messages tell of holding. Raises the driver's errors."""
+def note(connection: sqlite3.Connection, node: int, told: Iterable[Noted], logged: Collection[str]) -> None:
+    """Note what new events of a node's messages tell of holding. Raises the driver's errors.
+
+    ``logged``: ids of those that the mail log told of.
+    """
     there: bool | None = None
-    for event in sorted(events, key=_at):
+    for one in sorted(told, key=_at):
+        event = one.event
         if event.type == "held":
             detail = json.loads(event.detail)
             reason = str(detail.get("reason", ""))[:_REASON_MOST]
@@ -67,7 +72,7 @@ def note(connection: sqlite3.Connection, node: int, events: Iterable[Event]) -> 
             if detail.get("source") == "milter" and (due := _column(detail.get("release_at"))):
                 connection.execute(_RELEASE, (event.message, node, event.at, due))
             there = True
-        elif event.type in _ENDING:
+        elif event.type in _ENDING and (event.type not in _REPORTED or one.id in logged):
             if there is None:
                 there = bool(connection.execute(_ANY).fetchone()[0])
             if there:
@@ -83,5 +88,5 @@ def _column(release_at: object) -> str:
     return ""
 
 
-def _at(event: Event) -> str:
-    return event.at
+def _at(one: Noted) -> str:
+    return one.event.at
