@@ -129,8 +129,10 @@ class Client:
             said = _Said(0, repr(error))
         finally:  # also when it is broken off
             seconds = time.monotonic() - began
+            # aiohttp keeps bytes that are no UTF-8 as halves of surrogate pairs, which no database takes.
+            text = said.text.encode("utf-8", "replace").decode("utf-8")
             self.answers.put(
-                Answer(request.row, said.status in _OK, said.status, said.text, seconds, said.retry_after)
+                Answer(request.row, said.status in _OK, said.status, text, seconds, said.retry_after)
             )
 
     async def _attempt(self, request: Request) -> _Said:

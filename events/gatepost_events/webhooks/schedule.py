@@ -46,13 +46,13 @@ def asked_wait(status: int, retry_after: str, now: datetime) -> timedelta:
         return timedelta(0)
     try:
         seconds = int(text) if text.isascii() and text.isdigit() else _until(text, now)
-    except ValueError:
+    except (ValueError, OverflowError, TypeError):
         return timedelta(0)
     return timedelta(seconds=min(max(seconds, 0), DELAYS[-1].total_seconds()))
 
 
 def _until(date: str, now: datetime) -> float:
-    at = parsedate_to_datetime(date)  # raises ValueError
+    at = parsedate_to_datetime(date)  # OverflowError: of a year, hour or zone that no integer of C holds
     return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - now).total_seconds()
 
 

@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from gatepost_core.domain import utc_now
 from gatepost_core.keys import Keyring, KeyringError
 from gatepost_core.keys.sealing import open_sealed
+from gatepost_core.serving import log
 from gatepost_core.settings import WebhooksSettings
 from gatepost_core.store import events
 from gatepost_core.store.backend import Backend, Begin
@@ -251,8 +252,7 @@ class Sending:
     def _outcome(self, answer: Answer, now: datetime) -> Outcome:
         again = None
         if not answer.ok and answer.row.payload is None and answer.text != _GONE:
-            asked = schedule.asked_wait(answer.status, answer.retry_after, now)
-            again = schedule.next_at(answer.row.attempts + 1, now, asked)
+            again = schedule.next_at(answer.row.attempts + 1, now, _asked(answer, now))
         return Outcome(answer.row, now, answer.ok, answer.status, answer.text, answer.seconds, again)
 
     def _judge(self, outcome: Outcome, health: Health | None, now: datetime) -> None:
@@ -299,6 +299,15 @@ class Sending:
                     reason = "it was switched off"
                     whole = outbox.empty(connection, own.endpoint, reason, self._now()) and whole
         return whole
+
+
+def _asked(answer: Answer, now: datetime) -> timedelta:
+    """Return for how long an endpoint wants to be left alone; its words cost no other endpoint its answer."""
+    try:
+        return schedule.asked_wait(answer.status, answer.retry_after, now)
+    except Exception as error:  # noqa: BLE001 - what cannot be understood is no wait
+        log.error("internal error", exc_info=error)
+        return timedelta(0)
 
 
 def _standing(health: Health | None) -> Standing:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -17,6 +19,7 @@ from gatepost_core.store import accounts, credentials
 from gatepost_core.store.claims import grants
 from gatepost_core.store.credentials import suspensions
 from gatepost_core.store.sqlite.suspending import suspender
+from gatepost_core.store.sqlite.suspending.counting import Counting
 from gatepost_core.store.sqlite.suspending.suspender import Suspender
 
 from .test_suppressor import told
@@ -340,3 +343,34 @@ def test_a_lowered_threshold_and_a_restart_judge_the_window_before_now(node: Nod
     node.follower = node.started()
     why = "20 of 200 recipients in 24 hours bounced for good, 10 %, more than 8 %"
     assert node.done() == ([("one", "suspended", why)] if bad else [])
+
+
+def test_two_processes_that_count_at_once_count_each_event_once(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node whose end is not known yet and the one that takes its place, or two nodes of one store."""
+    both = threading.Barrier(2, timeout=60)
+    look, met = Counting.look, threading.local()
+
+    def together(*given: Any) -> Any:
+        seen = look(*given)
+        if not hasattr(met, "once"):  # what each does first, each does at the same time
+            met.once = both.wait()
+        return seen
+
+    monkeypatch.setattr(Counting, "look", together)
+    node.reported(node.sent(100)[:7])
+    other = node.started()
+
+    def follow(follower: Suspender) -> int:
+        done = 0
+        while True:
+            step = follower.step()
+            done += len(step.suspensions)
+            if not step.more:
+                return done
+
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(follow, (node.follower, other)))
+    assert node.world.rows("SELECT sum(recipients), sum(bounces) FROM sender_counts") == [(100, 7)]
+    assert (sum(done), node.events(), node.state("one")) == (1, ["warned"], State.ACTIVE)

@@ -8,14 +8,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
+from gatepost_events.webhooks import schedule
 from tests.sasl import pki
 
 from .calls import call, client
+from .clock import sender
 from .receiver import Receiver, receiving, reset, status
+from .world import Hooked
 
 
 @contextmanager
@@ -188,3 +192,47 @@ def test_where_an_operator_allows_it_a_private_address_is_reached(receiver: Rece
     with client() as to:
         assert call(to, receiver.url).ok
         assert call(to, receiver.url.replace("127.0.0.1", "localhost")).ok  # by /etc/hosts
+
+
+def answered_beside(hooked: Hooked, receiver: Receiver, line: bytes) -> tuple[list[bool], list[bool]]:
+    """Return how attempts at a receiver went, and at one beside it that answers with these lines."""
+
+    def say(handler: BaseHTTPRequestHandler) -> bool:
+        handler.wfile.write(b"HTTP/1.1 " + line + b"\r\nContent-Length: 0\r\n\r\n")
+        return True
+
+    with receiving() as hostile, sender(hooked) as sent:
+        hostile.usual = say
+        made = [hooked.add(receiver.url), hooked.add(hostile.url)]
+        sent.settle()
+        hooked.send()
+        hooked.take()
+        sent.settle()
+        sent.settle()
+        well, ill = ([one["ok"] for one in hooked.say("log", one["id"])] for one in made)
+    assert len(receiver.got) == len(well)
+    return well, ill
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"503 no\r\nRetry-After: Mon, 01 Jan 2024 00:00:00 +99999999999999",
+        b"500 \xff\xfe",
+        b"302 no\r\nLocation: /\xff",
+    ],
+)
+def test_what_one_endpoint_answers_costs_no_other_its_answer(
+    hooked: Hooked, receiver: Receiver, line: bytes
+) -> None:
+    assert answered_beside(hooked, receiver, line) == ([True], [False])
+
+
+def test_a_fault_in_reading_one_answer_costs_no_other_its_answer(
+    hooked: Hooked, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(schedule, "asked_wait", fail)
+    assert answered_beside(hooked, receiver, b"503 no") == ([True], [False])

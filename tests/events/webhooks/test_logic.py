@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from gatepost_core.store.webhooks import endpoints
 from gatepost_events.webhooks import schedule, signing
 from gatepost_events.webhooks.slots import Slots, Standing
+from tests.steps import World, assert_linear
 
 NOW = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
 
@@ -56,6 +59,10 @@ def test_attempts_are_made_as_svix_makes_them() -> None:
         (429, "\u0663", 0),
         (429, "1e9", 0),
         (429, "9" * 100_000, 36_000),
+        (503, "Mon, 01 Jan 2024 00:00:00 +99999999999999", 0),
+        (503, "Mon, 01 Jan 99999999999999999999 00:00", 0),
+        (503, "01 Jan 2024 99999999999:00:00 GMT", 0),
+        (503, "Mon, 99 Jan 2024 00:00:00 GMT", 0),
     ],
 )
 def test_an_endpoint_may_ask_to_be_left_alone_for_a_while(status: int, field: str, seconds: int) -> None:
@@ -64,6 +71,23 @@ def test_an_endpoint_may_ask_to_be_left_alone_for_a_while(status: int, field: st
     again = schedule.next_at(1, NOW, asked)
     assert again is not None
     assert again - NOW == max(asked, timedelta(seconds=5))
+
+
+@given(st.text(alphabet="MonJaGT0129,:+-. \u0663", max_size=60))
+def test_any_words_of_an_endpoint_are_a_wait_within_the_schedule(field: str) -> None:
+    assert timedelta(0) <= schedule.asked_wait(503, field, NOW) <= schedule.DELAYS[-1]
+
+
+def test_what_an_endpoint_asks_for_is_read_in_linear_time() -> None:
+    world = World("email")
+    read = world.load("gatepost_events.webhooks.schedule").asked_wait
+    for unit in ("9", " ", "(", "Mon, ", "01 Jan 2024 ", ":", "+9", "-", "\u0663"):
+        for end in ("", "GMT"):
+            assert_linear(
+                world,
+                lambda size, unit=unit, end=end: unit * size + end,  # type: ignore[misc]
+                lambda text: read(503, text, NOW),
+            )
 
 
 @pytest.mark.parametrize(

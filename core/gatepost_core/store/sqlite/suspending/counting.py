@@ -1,7 +1,8 @@
 """What events of the journal count for whom: read, and added to buckets of time.
 
-What is counted and how far that is are one transaction of the journal, so each event counts once. Counted are
-the recipients' rows of a message: a client may name one recipient many times.
+What is counted and how far that is are one transaction of the journal, which begins where the look did: so
+each event counts once, however many processes count. Counted are the recipients' rows of a message: a client
+may name one recipient many times.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ _LESS: Final = (
 )
 _POSITION: Final = (
     "INSERT INTO sender_positions (node, sequence) VALUES (?, ?) ON CONFLICT (node) DO UPDATE SET "
-    "sequence = max(sequence, excluded.sequence)"
+    "sequence = excluded.sequence"
 )
 _SUM: Final = (
     "SELECT coalesce(sum(recipients), 0), coalesce(sum(bounces), 0), coalesce(sum(complaints), 0), "
@@ -102,8 +103,9 @@ class Report(NamedTuple):
 
 @dataclass(slots=True)
 class Seen:
-    """What a look at events found: how far it goes, of each node, and what counts where."""
+    """What a look at events found: where it began and how far it goes, of each node, and what counts where."""
 
+    before: dict[int, int]
     positions: dict[int, int]
     more: bool = False
     counts: dict[Where, list[int]] = field(default_factory=dict[Where, list[int]])
@@ -143,7 +145,8 @@ class Counting:
         # No event is committed with a sequence below the milliseconds since 1970 of that moment. What was
         # committed before, while nothing was counted, is not judged long afterwards.
         begin = milliseconds(now - self._thresholds.window)
-        seen, fresh = Seen(positions(journal)), Fresh(journal)
+        before = positions(journal)
+        seen, fresh = Seen(before, dict(before)), Fresh(journal)
         for (node,) in journal.execute("SELECT id FROM nodes").fetchall():
             after = max(seen.positions.get(node, 0), begin)
             row = journal.execute(_END, (node, after, _LOOKED - 1)).fetchone()
@@ -198,8 +201,13 @@ class Counting:
             return Cause.COMPLAINTS
         return None
 
-    def keep(self, journal: sqlite3.Connection, seen: Seen) -> None:
-        """Write what was counted, within a transaction."""
+    def keep(self, journal: sqlite3.Connection, seen: Seen) -> bool:
+        """Write what was counted, within a transaction; not where another process has counted meanwhile.
+
+        Return whether it was written: if not, the same events are to be looked at again.
+        """
+        if positions(journal) != seen.before:
+            return False
         lasts = int(self._thresholds.window.total_seconds())
         for where, recipient, cause, message in seen.reports:
             told = *where[:2], recipient, cause.value, where.bucket, where.bucket - lasts
@@ -210,6 +218,7 @@ class Counting:
         )
         journal.executemany(_LESS, [(number, fresh, *where) for number, fresh, where in seen.less])
         journal.executemany(_POSITION, seen.positions.items())
+        return True
 
 
 def counted(

@@ -27,7 +27,7 @@ from gatepost_core.store.ingest.intake import Noted
 from gatepost_core.store.sqlite.driver import connect, faults, row_factory, time_in, time_out, transaction
 from gatepost_core.store.sqlite.ingesting import Ingester
 from gatepost_core.store.sqlite.locate import file_identity
-from gatepost_core.store.sqlite.suspending.counting import Counting, counted, forget, oldest, positions
+from gatepost_core.store.sqlite.suspending.counting import Counting, counted, forget, oldest
 
 EVERY_SECONDS: Final = 3_600.0
 _CREDENTIAL: Final = (
@@ -48,7 +48,7 @@ _UNTOLD: Final = (
     "SELECT s.*, c.username FROM suspensions AS s JOIN credentials AS c ON c.id = s.credential_id "
     "WHERE NOT s.told ORDER BY s.id"
 )
-_TOLD: Final = "UPDATE suspensions SET told = 1 WHERE event_id = ?"
+_TOLD: Final = "UPDATE suspensions SET told = 1 WHERE event_id = ? AND NOT told"
 _ALL: Final = (
     "SELECT credential_id, max(bucket) FROM sender_counts WHERE (bounces OR complaints OR fresh) "
     "AND bucket > ? GROUP BY credential_id"
@@ -118,12 +118,12 @@ class Suspender:
             return known[credential]
 
         counting = Counting(self._thresholds, find, lambda domain: _shared(directory, domain))
-        before = positions(journal)
         seen = counting.look(journal, now)
         forgets = self._clock() >= self._forget_at
-        if seen.positions != before or forgets:
+        if seen.positions != seen.before or forgets:
             with transaction(journal):
-                counting.keep(journal, seen)
+                if not counting.keep(journal, seen):
+                    return Done((), more=True)
                 if forgets:
                     forget(journal, int((now - 2 * self._thresholds.window).timestamp()) - BUCKET)
             self._forget_at = self._clock() + EVERY_SECONDS if forgets else self._forget_at
@@ -163,7 +163,7 @@ class Suspender:
         return directory.execute(_WARNED, (credential, one.cause.value, good)).fetchone() is None
 
     def _tell(self, directory: sqlite3.Connection) -> tuple[tuple[str, Suspension], ...]:
-        """Put into the journal what is not told yet, and note that."""
+        """Put into the journal what is not told yet, and note that; return what no other process has noted."""
         cursor = directory.cursor()
         cursor.row_factory = row_factory
         untold = [(row["username"], rows.suspension(row)) for row in cursor.execute(_UNTOLD)]
@@ -171,8 +171,9 @@ class Suspender:
             return ()
         self._ingester.tell([_noted(one) for _, one in untold])
         with transaction(directory):
-            directory.executemany(_TOLD, [(one.event,) for _, one in untold])
-        return tuple(untold)
+            return tuple(
+                (name, one) for name, one in untold if directory.execute(_TOLD, (one.event,)).rowcount
+            )
 
     def _connect(self) -> None:
         files = tuple(map(file_identity, self._urls))
