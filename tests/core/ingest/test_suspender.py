@@ -269,39 +269,6 @@ def test_a_signature_of_a_domain_that_others_may_use_proves_nothing(world: World
     assert [name for name, _, _ in node.done()] == ["one"]
 
 
-BURSTS = {Cause.NEW_RECIPIENTS: Threshold(10, 20)}
-
-
-def test_a_burst_of_new_recipients_is_one_of_those_the_account_never_wrote_to(world: World) -> None:
-    node = Node(world, BURSTS)
-    known = node.sent(10)
-    for _ in range(5):
-        node.take([accepted(node.message(1, one.recipients[0])) for one in known])
-    assert node.done() == []
-    why = "11 recipients in an hour to whom its account had not written before, more than 10"
-    node.sent(1)
-    assert node.done() == [("one", "warned", why)]
-    node.world.now += timedelta(hours=1, minutes=6)
-    node.sent(10)
-    assert node.done() == []
-    node.sent(11)
-    assert [action for _, action, _ in node.done()] == ["suspended"]
-
-
-def test_neither_a_sandbox_makes_recipients_known_nor_another_account_makes_them_new(world: World) -> None:
-    node = Node(world, {Cause.NEW_RECIPIENTS: Threshold(0, 2)})
-    addresses = [f"many{one}@example.org" for one in range(3)]
-    node.take([accepted(node.message(1, one)) for one in addresses[:2]])
-    # The other account floods what this one knows.
-    for one in addresses[:2]:
-        node.take([accepted(node.message(2, one, mode=Mode.SANDBOX)) for _ in range(120)])
-    node.take([accepted(node.message(1, one)) for one in addresses[:2]])
-    assert node.done() == []
-    node.take([accepted(node.message(1, addresses[2], mode=Mode.SANDBOX)) for _ in range(120)])
-    node.take([accepted(node.message(1, addresses[2]))])
-    assert [name for name, _, _ in node.done()] == ["one"]
-
-
 def test_what_happened_while_it_was_off_counts_for_the_window_alone(node: Node) -> None:
     node.sent(1)
     assert node.done() == []

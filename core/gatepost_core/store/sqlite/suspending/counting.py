@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
@@ -30,9 +30,11 @@ from gatepost_core.domain.model import Mode
 from gatepost_core.store.ingest.intake import domain_of, lookup_address
 from gatepost_core.store.sqlite.suspending.fresh import Fresh
 
-# Events that are looked at in one step, and of them those that may count.
+# Of each node, events that are looked at in one step; of them those that may count; and rows that are read for
+# these, of recipients and of other messages to them: what goes beyond waits for the next step.
 _LOOKED: Final = 5_000
 _AT_ONCE: Final = 1_000
+_ROWS_AT_ONCE: Final = 20_000
 _END: Final = "SELECT sequence FROM events WHERE node = ? AND sequence > ? ORDER BY sequence LIMIT 1 OFFSET ?"
 _NEWEST: Final = "SELECT max(sequence) FROM events WHERE node = ?"
 _EVENTS: Final = (
@@ -42,7 +44,7 @@ _EVENTS: Final = (
     "WHERE r.message_id = m.id LIMIT 2)) END "
     "FROM events AS e JOIN messages AS m ON m.id = e.message_id WHERE e.node = ? AND e.sequence > ? "
     "AND e.sequence <= ? AND +e.type IN ('accepted', 'refused', 'failed', 'bounced', 'complaint') "
-    "ORDER BY e.sequence LIMIT ?"
+    "ORDER BY e.sequence"
 )
 _HAD: Final = "SELECT 1 FROM recipients WHERE message_id = ? AND address = ?"
 # When a message was accepted that turned out not to be queued: asked of the first event that tells so.
@@ -153,13 +155,28 @@ class Counting:
             end = row[0] if row is not None else journal.execute(_NEWEST, (node,)).fetchone()[0] or 0
             if end <= after:
                 continue
-            found = journal.execute(_EVENTS, (node, after, end, _AT_ONCE)).fetchall()
-            full = len(found) == _AT_ONCE
-            seen.positions[node] = found[-1][0] if full else end
-            seen.more = seen.more or full or row is not None
-            for one in found:
-                self._count(journal, one, seen, now, fresh)
+            events = journal.execute(_EVENTS, (node, after, end))
+            seen.positions[node] = last = self._count_some(journal, events, seen, now, fresh, end)
+            seen.more = seen.more or last < end or row is not None
         return seen
+
+    def _count_some(
+        self,
+        journal: sqlite3.Connection,
+        events: Iterable[Any],
+        seen: Seen,
+        now: datetime,
+        fresh: Fresh,
+        end: int,
+    ) -> int:
+        """Count events for as long as one step may take; return how far that is, ``end`` if it is all."""
+        rows, beside = 0, fresh.rows
+        for number, one in enumerate(events, 1):
+            self._count(journal, one, seen, now, fresh)
+            rows += one[-1]
+            if number == _AT_ONCE or rows + fresh.rows - beside >= _ROWS_AT_ONCE:
+                return int(one[0])
+        return end
 
     def _count(self, journal: sqlite3.Connection, row: Any, seen: Seen, now: datetime, fresh: Fresh) -> None:
         sequence, type_, at, message, recipient, credential, account, text, author, mode, number = row

@@ -9,15 +9,19 @@ sent so much to an address that it is not seen, a message adds nothing and takes
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
 from typing import Final, NamedTuple
 
-_RECIPIENTS: Final = "SELECT address FROM recipients WHERE message_id = ?"
-# The newest messages to an address: whose, whether they were live, and whether they were not queued.
+# The newest messages to each recipient of a message: whose, whether they were live, and whether they were not
+# queued. A recipient to whom there is none has one row without a message.
 _MOST: Final = 100
 _BESIDE: Final = (
-    "SELECT m.id, m.account_id, m.mode != 'sandbox', m.status = 'not-queued' FROM recipients AS r "
-    "JOIN messages AS m ON m.id = r.message_id WHERE r.address = ? AND r.message_id {} ? "
-    "ORDER BY r.message_id DESC LIMIT ?"
+    "SELECT r.address, m.id, m.account_id, m.mode != 'sandbox', m.status = 'not-queued' FROM recipients AS r "
+    "LEFT JOIN recipients AS o ON o.address = r.address AND o.message_id IN (SELECT i.message_id FROM "
+    "recipients AS i WHERE i.address = r.address AND i.message_id {} ?1 ORDER BY i.message_id DESC LIMIT ?2) "
+    "LEFT JOIN messages AS m ON m.id = o.message_id WHERE r.message_id = ?1 ORDER BY r.address"
 )
 _EARLIER: Final = _BESIDE.format("<")
 _OTHERS: Final = _BESIDE.format("!=")
@@ -35,37 +39,44 @@ class _Beside(NamedTuple):
 
 
 class Fresh:
-    """Reads a journal, for one look at its events: of each message it reads the events once."""
+    """Reads a journal, for one look at its events: of each message it reads the events once.
+
+    ``rows``: how many it has read of recipients and of messages beside.
+    """
 
     def __init__(self, journal: sqlite3.Connection) -> None:
         self._journal = journal
         self._sequences: dict[tuple[str, str], int | None] = {}
+        self.rows = 0
 
     def added(self, message: str, account: int, sequence: int) -> int:
         """Return to how many recipients nothing was out when a message was accepted, by that event."""
-        return sum(not self._known(address, message, account, sequence) for address in self._to(message))
+        return sum(not self._known(earlier, account, sequence) for earlier in self._beside(_EARLIER, message))
 
     def taken(self, message: str, account: int, sequence: int) -> int:
         """Return to how many recipients nothing is out since a message was refused, by that event."""
-        return sum(self._alone(address, message, account, sequence) for address in self._to(message))
+        found = self._beside(_OTHERS, message)
+        return sum(self._alone(others, message, account, sequence) for others in found)
 
-    def _to(self, message: str) -> list[str]:
-        return [address for (address,) in self._journal.execute(_RECIPIENTS, (message,))]
-
-    def _known(self, address: str, message: str, account: int, sequence: int) -> bool:
-        earlier = self._beside(_EARLIER, address, message)
+    def _known(self, earlier: list[_Beside], account: int, sequence: int) -> bool:
         own = [one for one in earlier if one.account == account]
-        return any(self._out(one, sequence) for one in own) or (len(earlier) == _MOST and not own)
+        # What is beyond is hidden by others; hidden by what the account itself sent, it is new.
+        hidden = len(earlier) == _MOST and 2 * len(own) <= _MOST
+        return hidden or any(self._out(one, sequence) for one in own)
 
-    def _alone(self, address: str, message: str, account: int, sequence: int) -> bool:
-        others = self._beside(_OTHERS, address, message)
+    def _alone(self, others: list[_Beside], message: str, account: int, sequence: int) -> bool:
         return len(others) < _MOST and not any(
             one.account == account and self._out(one, sequence) and not self._after(one, message, sequence)
             for one in others
         )
 
-    def _beside(self, query: str, address: str, message: str) -> list[_Beside]:
-        return [_Beside(*row) for row in self._journal.execute(query, (address, message, _MOST))]
+    def _beside(self, query: str, message: str) -> Iterator[list[_Beside]]:
+        """Yield of each recipient the newest messages to it; one query for all."""
+        rows = self._journal.execute(query, (message, _MOST))
+        for _, of_address in groupby(rows, itemgetter(0)):
+            found = [_Beside(*row) for _, *row in of_address if row[0] is not None]
+            self.rows += max(len(found), 1)
+            yield found
 
     def _out(self, one: _Beside, sequence: int) -> bool:
         """Say whether a message is live, and not refused before an event."""
