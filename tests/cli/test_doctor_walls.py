@@ -91,6 +91,9 @@ def test_a_credential_whose_sender_rules_name_anothers_domain_is_told(old: Gatep
     assert found.endswith("beta.test of account beta")
     old("domain", "walls", "enforce")
     assert told(old, f"credential {made['username']}") == [found]
+    below = old.add_credential()
+    old("account", "set", "acme", "--sender", pattern)  # for those without senders of their own
+    assert told(old, f"credential {below['username']}") == [found]
 
 
 def test_registrations_that_clash_are_named(old: Gatepost) -> None:

@@ -22,11 +22,13 @@ from gatepost_core.domain.rules import normal_domain
 from gatepost_core.domain.walls import RECORDED, Wall, Walls, covering
 from gatepost_core.store import accounts, domains
 from gatepost_core.store.claims import grants
+from gatepost_core.store.rows import rules_in
+from gatepost_core.store.schema import accounts as owners
 from gatepost_core.store.schema import credentials, messages
 
-_LOGIN = select(credentials.c.id, credentials.c.username, credentials.c.account_id, credentials.c.rules)
-_DAYS = 7
-_MESSAGES_MOST = 100_000
+_OF = credentials.c
+_LOGIN = select(_OF.username, _OF.account_id, _OF.rules, owners.c.rules.label("defaults")).join(owners)
+_DAYS, _MESSAGES_MOST = 7, 100_000
 _ENFORCE = (
     "grant what is meant to be ('gatepost domain grant'), mend the rest, 'gatepost domain walls enforce'"
 )
@@ -116,21 +118,16 @@ def _clashes(registered: Iterable[SenderDomain]) -> Iterator[Finding]:
     for domain in registered:
         looked_at = f"sender domain {domain.name} of account {domain.account}"
         for clash in registry.clashes(domain):
-            yield note(
-                looked_at,
-                clash,
-                "click and bounce domains that are one account's alone",
+            advice = (
                 "register it with others ('gatepost domain add --click-domain --bounce-domain'), or share: "
-                "'gatepost domain grant'",
             )
+            expected = "click and bounce domains that are one account's alone"
+            yield note(looked_at, clash, expected, f"{advice}'gatepost domain grant'")
         for name in (domain.name, domain.click_domain, domain.bounce_domain):
             if public_suffix(name):
-                yield note(
-                    looked_at,
-                    f"{name} is a public suffix: it stands against all who have a name below",
-                    "a name below it",
-                    f"'gatepost domain remove {domain.name}', and register what is really one's own",
-                )
+                found = f"{name} is a public suffix: it stands against all who have a name below"
+                advice = f"'gatepost domain remove {domain.name}', and register what is really one's own"
+                yield note(looked_at, found, "a name below it", advice)
 
 
 def _rules(directory: _Directory) -> Iterator[Finding]:
@@ -168,15 +165,12 @@ def _used(directory: _Directory, login: _Login, addresses: list[str], skipped: d
 
 
 def _login(row: Any) -> _Login:
-    return _Login(row.username, row.account_id, tuple(row.rules.get("senders", ())))
+    rules = rules_in(row.rules).over(rules_in(row.defaults or {}))
+    return _Login(row.username, row.account_id, tuple(map(str, rules.senders)))
 
 
 def _would_be_refused(directory: _Directory, login: _Login, found: Wall, text: str) -> Finding:
     account = directory.accounts[login.account_id]
-    return note(
-        f"credential {login.username} of account {account}",
-        text,
-        _EXPECTED,
-        f"'gatepost domain grant {directory.shared(found)} --to {account}' if that is meant to be, or "
-        "another sender",
-    )
+    grant = f"'gatepost domain grant {directory.shared(found)} --to {account}'"
+    advice = f"{grant} if that is meant to be, or another sender"
+    return note(f"credential {login.username} of account {account}", text, _EXPECTED, advice)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -67,10 +68,10 @@ def test_who_breaks_a_rule_hears_which_and_who_keeps_it_passes(
     rules: dict[str, Any], changes: dict[str, Any], said: str, stage: Stage
 ) -> None:
     (name,) = rules
-    asked = GOOD._replace(stage=stage)
+    asked = replace(GOOD, stage=stage)
     assert answer(rules, asked) == ""
-    assert answer(rules, asked._replace(**changes)) == (said if stage in RULES[name].stages else "")
-    assert answer({}, asked._replace(**changes)) == ""
+    assert answer(rules, replace(asked, **changes)) == (said if stage in RULES[name].stages else "")
+    assert answer({}, replace(asked, **changes)) == ""
 
 
 def test_each_rule_that_is_asked_here_is_tried_above() -> None:
@@ -86,10 +87,10 @@ def test_each_rule_that_is_asked_here_is_tried_above() -> None:
 
 @pytest.mark.parametrize("tls", ["", "TLSv1", "TLSv1.1", "TLSv1.4x", "SSLv3", "TLSv"])
 def test_a_session_whose_tls_is_not_known_to_be_new_enough_is_refused(tls: str) -> None:
-    assert answer({"min_tls": "1.2"}, GOOD._replace(tls=tls)).startswith("550 5.7.10 ")
-    assert answer({"min_tls": "1.2"}, GOOD._replace(tls="TLSv1.2")) == ""
+    assert answer({"min_tls": "1.2"}, replace(GOOD, tls=tls)).startswith("550 5.7.10 ")
+    assert answer({"min_tls": "1.2"}, replace(GOOD, tls="TLSv1.2")) == ""
 
 
 def test_what_is_not_known_yet_is_not_held_against_anybody() -> None:
     rules = {"max_size": 10, "max_recipients": 1}
-    assert answer(rules, GOOD._replace(stage=Stage.DATA, size=0, total=0)) == ""
+    assert answer(rules, replace(GOOD, stage=Stage.DATA, size=0, total=0)) == ""

@@ -15,12 +15,14 @@ def test_credentials_with_rules_that_the_release_before_lacks_are_off_there(tmp_
     store = make_store(tmp_path)
     with store.writing() as connection:
         credentials.change(connection, "alice", rules=Rules(max_size=1_000))
+        credentials.change(connection, "jörg", rules=Rules(lifted=frozenset({"recipients"})))
     migrate.downgrade_one(store.settings.store, "directory", "0015")
     migrate.upgrade(store.settings.store)
     with store.writing() as connection:
         states = {name: credentials.get(connection, name).state for name in ("alice", "bob", "jörg")}
         assert states == {"alice": State.DISABLED, "bob": State.ACTIVE, "jörg": State.ACTIVE}
-        # bob has senders alone, which that release knows; an account's defaults it does not.
+        # bob has senders alone, which that release knows, and jörg does without a rule; an account's defaults
+        # it does not know.
         accounts.change(connection, "acme", rules=Rules(denied_recipients=("evil.test",)))
     migrate.downgrade_one(store.settings.store, "directory", "0015")
     migrate.upgrade(store.settings.store)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatepost_core.domain import Rules
-from gatepost_core.domain.rules import catalogue, readable
+from gatepost_core.domain.rules import catalogue, readable, recipients
 from gatepost_core.domain.rules.asking import Asked, Stage
 from tests.core.making import credential
 from tests.steps import World, assert_linear
@@ -80,6 +80,8 @@ def test_only_who_is_among_the_allowed_may_be_sent_to(
         ("mu\u0308ller@example.org", "m\u00fcller@example.org"),
         ("alice@example.org", ""),
         ("mallory@example.com", ""),
+        ("bob@" + "a." * 121 + "evil.test", "*.evil.test"),
+        ("bob@" + "\u00fc." * 40 + "evil.test", "*.evil.test"),
     ],
 )
 def test_whom_a_rule_denies_is_denied_however_it_is_written(recipient: str, by: str) -> None:
@@ -104,12 +106,15 @@ def test_whom_a_rule_denies_is_denied_however_it_is_written(recipient: str, by: 
         "a%b%c%d%e%f%g@example.org",
         '""@example.org',
         "@b.test:a@b.test",
+        "a@" + "b." * 126 + "test",
+        "a@" + "\u00fc." * 50 + "test",
+        "a%" + "b." * 126 + "test@example.org",
     ],
 )
 def test_what_cannot_be_read_for_sure_is_refused_where_a_rule_would_have_to_tell(recipient: str) -> None:
     for allowed, denied in ((("example.org",), ()), ((), ("evil.test",))):
         said = answer(recipient, allowed=allowed, denied=denied)
-        assert said.startswith(f"550 5.1.3 Recipient <{recipient}> cannot be read as one address")
+        assert said.startswith(f"550 5.1.3 Recipient <{readable(recipient)}> cannot be read as one address")
     assert answer(recipient) == ""
 
 
@@ -152,3 +157,43 @@ def test_recipients_are_read_and_compared_in_linear_time(world: World) -> None:
 
     for unit in ("a", "a.", "@", "*.", "ü", "-"):
         assert_linear(world, lambda size, unit=unit: unit * size, read)  # type: ignore[misc]
+
+
+def test_labels_beyond_those_of_a_name_are_not_looked_at() -> None:
+    world = World("idna")
+    domain = world.load("gatepost_core.domain")
+    counted = world.load("gatepost_core.domain.rules.catalogue")
+    asking = world.load("gatepost_core.domain.rules.asking")
+    names = world.load("gatepost_core.domain.rules.addresses")
+    rules = domain.Rules(recipients=("example.org",), denied_recipients=("*.evil.test", "bob@evil.test"))
+
+    class Held:
+        username = "gp1"
+
+    Held.rules = rules  # type: ignore[attr-defined]
+
+    def ask(text: str) -> None:
+        counted.refusal(Held, asking.Asked(asking.Stage.END, NOW, "UTC", (text,)))
+
+    for label in ("\u00fc.", "\u0628.", "\ufdfa.", "\u00fc\u3002", "\u00fc\u00ad.", "x.\u00fc."):
+        most = [world.steps(lambda label=label: ask("bob@" + label * 40 + "test"))]  # type: ignore[misc]
+        for read in (ask, names.normal_address, names.plain_name):
+            most += [
+                world.steps(lambda label=label, size=size, read=read: read("bob@" + label * size + "test"))  # type: ignore[misc]
+                for size in (100, 200, 400, 800)
+            ]
+        assert max(most) < 1_000_000, (label, most)
+
+
+def test_recipients_are_read_once_for_both_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    real = recipients.readings
+
+    def reading(text: str) -> list[str]:
+        read.append(text)
+        return real(text)
+
+    monkeypatch.setattr(recipients, "readings", reading)
+    whom = [f"bob{one}@example.org" for one in range(300)]
+    assert answer(*whom, allowed=("example.org",), denied=("evil.test",), stage=Stage.END) == ""
+    assert read == whom

@@ -11,6 +11,9 @@ import idna
 # Stands for a From address that cannot be read for sure. Without "@", so that no rule matches it.
 UNREADABLE: Final = "unreadable From"
 _LABEL_MOST = 63  # RFC 1035 section 2.3.4; an A-label is never shorter than what it stands for
+# RFC 1035 section 2.3.4: 255 bytes on the wire. An A-label has these four more than what it stands for.
+_NAME_MOST: Final = 253
+_PREFIX: Final = "xn--"
 _SHOWN = 200  # characters of an address in a reply, which must be one short line
 # Invisible characters aside, more than this is no domain; normalising takes quadratic time on some texts.
 _TEXT_MOST = 1_000
@@ -38,15 +41,35 @@ def normal_domain(domain: str) -> str:
 
     Nothing is mapped but the case of letters: IDNA 2003 took ``faß`` for ``fass`` and dropped invisible
     characters, and a rule for one name must not let another pass. What is no domain name by
-    IDNA 2008 comes back as it is, and matches nothing.
+    IDNA 2008 comes back as it is, and matches nothing; of a longer text its end counts.
     """
     domain = domain.strip().rstrip(".")
     if domain.isascii():
         return domain.lower()
     labels = domain.split(".")
+    beyond = len(labels) - _fitting(labels)
     with suppress(idna.IDNAError):
-        return ".".join(_a_label(label) for label in labels)
+        return ".".join([*labels[:beyond], *map(_a_label, labels[beyond:])])
     return domain
+
+
+def fits(domain: str) -> bool:
+    """Say whether a domain is short enough for a name of the DNS, by what its A-labels take at the least."""
+    domain = domain.strip().rstrip(".")
+    if len(domain) > _NAME_MOST or domain.isascii():
+        return len(domain) <= _NAME_MOST
+    labels = domain.split(".")
+    return _fitting(labels) == len(labels)
+
+
+def _fitting(labels: list[str]) -> int:
+    """Return how many of the last labels a name has room for."""
+    length = -1
+    for number, label in enumerate(reversed(labels)):
+        length += 1 + len(label) + (0 if label.isascii() else len(_PREFIX))
+        if length > _NAME_MOST:
+            return number
+    return len(labels)
 
 
 def _a_label(label: str) -> str:

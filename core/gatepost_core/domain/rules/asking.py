@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from gatepost_core.domain.decision import Defer, Reject
 from gatepost_core.domain.rules import hours, recipients
@@ -25,7 +27,8 @@ class Stage(StrEnum):
     END = "end of message"
 
 
-class Asked(NamedTuple):
+@dataclass(frozen=True)
+class Asked:
     """A message, as far as it is known at a stage.
 
     ``now`` is UTC, ``zone`` the account's time zone. ``recipients`` are those that are asked about; ``total``
@@ -40,18 +43,23 @@ class Asked(NamedTuple):
     size: int = 0
     tls: str = ""
 
+    @cached_property
+    def readings(self) -> list[tuple[str, list[str]]]:
+        """Each recipient with all that it may be read as."""
+        return [(one, recipients.readings(one)) for one in self.recipients]
+
 
 Refusal: TypeAlias = Reject | Defer | None
 
 
 def allowed_recipients(credential: Credential, asked: Asked) -> Refusal:
     """Refuse the first recipient that is not among those that may be sent to."""
-    return next(filter(None, [recipients.not_allowed(credential, one) for one in asked.recipients]), None)
+    return next(filter(None, [recipients.not_allowed(credential, *one) for one in asked.readings]), None)
 
 
 def denied_recipients(credential: Credential, asked: Asked) -> Refusal:
     """Refuse the first recipient that may not be sent to."""
-    return next(filter(None, [recipients.denied(credential, one) for one in asked.recipients]), None)
+    return next(filter(None, [recipients.denied(credential, *one) for one in asked.readings]), None)
 
 
 def max_recipients(credential: Credential, asked: Asked) -> Refusal:

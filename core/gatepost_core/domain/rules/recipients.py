@@ -3,17 +3,18 @@
 Postfix reads an address once more where its domain is the gateway's own: ``bob%example.org@gateway``,
 ``example.org!bob@gateway`` and ``"bob@example.org"@gateway`` go to example.org (resolve(8),
 allow_percent_hack and swap_bangpath in postconf(5)). So an address is held to what it may be read as: each
-reading has to be allowed, and none may be denied.
+reading has to be allowed, and none may be denied. What cannot be read, or has a domain that is too long for
+one, is refused wherever a rule would have to tell.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from gatepost_core.domain.decision import Reject
-from gatepost_core.domain.rules.addresses import normal_address, plain_name, readable
+from gatepost_core.domain.rules.addresses import fits, normal_address, plain_name, readable
 
 if TYPE_CHECKING:
     from gatepost_core.domain.model import Credential
@@ -24,9 +25,11 @@ READINGS_MOST: Final = 5
 _LOCAL_MOST: Final = 256
 
 
-def not_allowed(credential: Credential, recipient: str) -> Reject | None:
-    """Return the refusal of a recipient (a mailbox without angle brackets) who is not among the allowed."""
-    found = readings(recipient)
+def not_allowed(credential: Credential, recipient: str, found: Sequence[str]) -> Reject | None:
+    """Return the refusal of a recipient who is not among the allowed.
+
+    ``recipient`` is a mailbox without angle brackets, ``found`` are its ``readings``.
+    """
     if not found:
         return _unreadable(credential, recipient)
     if all(matching(credential.rules.recipients, one) for one in found):
@@ -40,9 +43,8 @@ def not_allowed(credential: Credential, recipient: str) -> Reject | None:
     )
 
 
-def denied(credential: Credential, recipient: str) -> Reject | None:
+def denied(credential: Credential, recipient: str, found: Sequence[str]) -> Reject | None:
     """Return the refusal of a recipient whom a rule denies, however the address is written."""
-    found = readings(recipient)
     if not found:
         return _unreadable(credential, recipient)
     for one in found:
@@ -85,7 +87,7 @@ def readings(address: str) -> list[str]:
         else:
             return found
         local = _unquoted(local)
-        if not local or not domain or len(found) == READINGS_MOST:
+        if not local or not domain or not fits(domain) or len(found) == READINGS_MOST:
             return []
         found.append(normal_address(f"{local}@{domain}"))
         rest = local

@@ -11,8 +11,7 @@ from typing import Final, NamedTuple
 
 
 class Reply(NamedTuple):
-    """A reply, with ``…`` for what differs, USER for the credential and, where there is one, a "
-    "code in front."""
+    """A reply, with ``…`` for what differs, USER for the credential and, where there is one, a code first."""
 
     text: str
     when: str
@@ -26,7 +25,8 @@ def _setting(option: str) -> str:
 _UNREADABLE: Final = Reply(
     "550 5.1.3 … Recipient <…> cannot be read as one address with a domain, and credential USER is held to "
     "recipients",
-    "no domain, or so many of `%`, `!` and `@` that nobody can tell where it leads",
+    "no domain, one that is longer than a domain can be, or so many of `%`, `!` and `@` that nobody can tell "
+    "where it leads",
     "the plain address",
 )
 REPLIES: Final[Mapping[str, tuple[Reply, ...]]] = MappingProxyType(

@@ -30,8 +30,8 @@ from gatepost_core.domain.model import Mode
 from gatepost_core.store.ingest.intake import domain_of, lookup_address
 from gatepost_core.store.sqlite.suspending.fresh import Fresh
 
-# Of each node, events that are looked at in one step; of them those that may count; and rows that are read for
-# these, of recipients and of other messages to them: what goes beyond waits for the next step.
+# Of each node, events that are looked at in one step; of them those that may count; and rows of recipients,
+# and of other messages to them, that are read for these. What goes beyond waits for the next step.
 _LOOKED: Final = 5_000
 _AT_ONCE: Final = 1_000
 _ROWS_AT_ONCE: Final = 20_000
@@ -105,7 +105,7 @@ class Report(NamedTuple):
 
 @dataclass(slots=True)
 class Seen:
-    """What a look at events found: where it began and how far it goes, of each node, and what counts where."""
+    """What a look at events found: where it began and how far it goes, of each node; what counts where."""
 
     before: dict[int, int]
     positions: dict[int, int]

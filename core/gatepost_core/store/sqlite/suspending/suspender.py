@@ -163,7 +163,7 @@ class Suspender:
         return directory.execute(_WARNED, (credential, one.cause.value, good)).fetchone() is None
 
     def _tell(self, directory: sqlite3.Connection) -> tuple[tuple[str, Suspension], ...]:
-        """Put into the journal what is not told yet, and note that; return what no other process has noted."""
+        """Put into the journal what is not told yet, and note that; return what nobody else has noted."""
         cursor = directory.cursor()
         cursor.row_factory = row_factory
         untold = [(row["username"], rows.suspension(row)) for row in cursor.execute(_UNTOLD)]

@@ -17,7 +17,8 @@ down_revision = "0015"
 branch_labels = None
 depends_on = None
 
-_KNOWN = ("senders", "networks")
+# ``lifted``: the account's defaults that a credential does without, and they are gone there.
+_KNOWN = ("senders", "networks", "lifted")
 
 
 def upgrade() -> None:
