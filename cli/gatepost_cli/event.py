@@ -8,6 +8,7 @@ import click
 
 from gatepost_cli import behind, event_export, following, listing
 from gatepost_cli.complete import credential_names
+from gatepost_cli.event_shown import show
 from gatepost_cli.event_view import COLUMNS, account_names, data_of, row_of
 from gatepost_cli.group import Group
 from gatepost_cli.nouns import NOUNS
@@ -23,6 +24,9 @@ _TYPE_MOST = 32
 @click.group(cls=Group, help=NOUNS["event"].help)
 def command() -> None:
     """Hold the verbs."""
+
+
+command.add_command(show)
 
 
 def _types(_ctx: click.Context, _param: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:

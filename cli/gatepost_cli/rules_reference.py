@@ -1,18 +1,18 @@
-"""docs/rules.md, and the rows of docs/replies.md that are about rules: generated from their catalogue."""
+"""docs/rules.md, and rows of docs/replies.md: those about rules from the catalogue, those about all else that
+is refused after a login from ``domain.decision.refusals``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Final
 
+from gatepost_core.domain.decision.refusals.advice import Part, rows
 from gatepost_core.domain.rules.asking import Stage
 from gatepost_core.domain.rules.catalogue import RULES, Rule
 from gatepost_core.domain.rules.hours import SPANS_MOST
 from gatepost_core.domain.rules.patterns import PATTERNS_MOST
 from gatepost_core.domain.rules.replies import REPLIES, Reply
 
-_BEGIN: Final = "<!-- rules -->\n"
-_END: Final = "<!-- /rules -->\n"
 _BEFORE: Final = """\
 A credential says what its holder may do: by [limits](limits.md) how much in a time, by rules all else.
 
@@ -96,11 +96,22 @@ def page() -> Iterator[str]:
 
 
 def replies(whole: str) -> str:
-    """Return docs/replies.md with its part about rules as the catalogue has it."""
-    before, _, rest = whole.partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    table = "\n".join(_replies())
-    return f"{before}{_BEGIN}{table}\n{_END}{after}"
+    """Return docs/replies.md with its parts about refusals as their definitions have them."""
+    for name, lines in (("rules", _replies()), ("rcpt", _table("rcpt")), ("end", _table("end"))):
+        begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
+        before, _, rest = whole.partition(begin)
+        _, _, after = rest.partition(end)
+        whole = f"{before}{begin}{chr(10).join(lines)}\n{end}{after}"
+    return whole
+
+
+def _table(part: Part) -> Iterator[str]:
+    yield ""
+    yield "| reply | when | what to do |"
+    yield "|---|---|---|"
+    for row in rows(part):
+        yield f"| {row.reply} | {row.when} | {row.remedy} |"
+    yield ""
 
 
 def _row(rule: Rule) -> str:

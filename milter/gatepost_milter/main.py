@@ -7,6 +7,9 @@ until it can.
 
 from __future__ import annotations
 
+import socket
+
+from gatepost_core.domain.decision.refusals import Bound
 from gatepost_core.domain.limits import Charges
 from gatepost_core.domain.walls import Walls
 from gatepost_core.serving import log
@@ -27,6 +30,7 @@ from gatepost_milter.libmilter.heap import spare_memory
 from gatepost_milter.libmilter.holdings import Holdings, share
 from gatepost_milter.libmilter.loop import Loop
 from gatepost_milter.libmilter.records import STREAM, Records
+from gatepost_milter.libmilter.refusals import Refusals
 from gatepost_milter.libmilter.report import Reporter
 from gatepost_milter.libmilter.service import Service
 from gatepost_milter.libmilter.submissions import Submissions
@@ -45,6 +49,10 @@ def serve(boot: Boot[MilterSettings]) -> int:
     listening.adopt(boot.listener)
     report = Reporter(boot.metrics)
     held = boot.metrics.gauge("held_bytes", "Bytes of messages of more than 64 KiB that are held now.")
+    unrecorded = boot.metrics.counter(
+        "refusals_unrecorded_total", "Refusals beyond those that are recorded of a credential in an hour."
+    )
+    node = settings.events.node or socket.gethostname()
     limit = share(section.bytes_in_flight, section.workers, settings.postfix.message_size_limit)
     holdings = Holdings(limit, held.inc)
     signing = Signing(settings.dkim, boot.keyring, Limits.of(settings))
@@ -83,7 +91,11 @@ def serve(boot: Boot[MilterSettings]) -> int:
                 charges=Charges(settings.limits.defaults),
                 holding=Holding.of_settings(settings.hold, settings.postfix.milters_after),
             )
-            service = Service(judge.at_once, records, crew, report, holdings, message_limits, submissions)
+            bound = Bound(settings.accounts.refusals_per_hour)
+            refusals = Refusals(reader, records.refused, bound, node, beyond=unrecorded.inc)
+            service = Service(
+                judge.at_once, records, crew, report, holdings, message_limits, submissions, refusals
+            )
             Loop(
                 service,
                 hang_seconds=section.hang_seconds,

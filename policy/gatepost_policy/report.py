@@ -43,6 +43,7 @@ def _decision(request: Request, decision: Decision | None, result: str, reason: 
         "result": result,
         "reason": reason,
         "code": None if decision is None or isinstance(decision, Pass) else decision.code,
+        "reference": None if decision is None or isinstance(decision, Pass) else decision.reference,
         "user": request.get("sasl_username") or None,
         "queue_id": request.get("queue_id") or None,
         "instance": request.get("instance"),

@@ -26,6 +26,7 @@ FOLDERS = (
     "spool",
     "spool/bounces",
     "spool/milter",
+    "spool/policy",
     "spool/sasl",
     "spool/tracker",
 )

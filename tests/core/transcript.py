@@ -3,7 +3,8 @@ r"""Wire transcripts as golden files, replayed against a session and against a r
 One step a line: ``C: text`` the client sends text and LF, ``C- text`` without LF, ``S: text`` the
 server sends exactly that line, ``S!`` the server hangs up, ``C!`` the client does. ``#`` starts a
 comment. ``\t``, ``\0``, ``\n`` and ``\xNN`` are escapes; ``{b64:text}`` is text in base64; ``{a*9}`` is
-nine times ``a``; a ``{number}`` of the server's is any number. A file ends when nothing more may come.
+nine times ``a``; a ``{number}`` of the server's is any number, `` (ref)`` a reference. A file ends when
+nothing more may come.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import IO
 
 from gatepost_core.serving import Close, Output, Send
 from gatepost_core.serving.lineserver import LineSession
+from tests.refs import PATTERN
 
 _BASE64 = re.compile(r"\{b64:(.*?)\}")
 _REPEAT = re.compile(r"\{(.)\*(\d+)\}")
@@ -44,6 +46,7 @@ def steps(path: Path) -> Iterator[Step]:
             yield Step("C", _bytes(text) + (b"\n" if kind == "C:" else b""), number)
         elif kind == "S:":
             pattern = re.escape(_bytes(text)).replace(rb"\{number\}", rb"\d+")
+            pattern = pattern.replace(rb"\ \(ref\)", PATTERN.encode())
             yield Step("S", pattern + rb"\n", number)
         else:
             raise ValueError(f"{path}:{number}: not a step: {line}")

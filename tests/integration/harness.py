@@ -27,6 +27,7 @@ from gatepost_stack.delivery import Delivered
 from gatepost_stack.instance import HOST
 from gatepost_stack.provision import ClientLogin
 from gatepost_stack.stack import Stack
+from tests.refs import plain
 from tests.waiting import until
 
 Port = Literal["mx", "submission", "submissions"]
@@ -196,12 +197,17 @@ def write_main_cf(stack: Stack, text: str) -> None:
     changed.replace(file)
 
 
+def whole(answer: tuple[int, bytes | str]) -> str:
+    """Return smtplib's answer as one line, with all that it ends in."""
+    text = answer[1]
+    return f"{answer[0]} {text.decode() if isinstance(text, bytes) else text}"
+
+
 def refusal(error: smtplib.SMTPResponseException) -> str:
-    """Return an SMTP error's reply as one line."""
-    text = error.smtp_error
-    return f"{error.smtp_code} {text.decode() if isinstance(text, bytes) else text}"
+    """Return an SMTP error's reply as one line, without the reference that one of ours ends in."""
+    return plain(whole((error.smtp_code, error.smtp_error)))
 
 
 def reply(answer: tuple[int, bytes]) -> str:
-    """Return smtplib's answer as one line."""
-    return f"{answer[0]} {answer[1].decode()}"
+    """Return smtplib's answer as one line, without the reference that one of ours ends in."""
+    return plain(whole(answer))

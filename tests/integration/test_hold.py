@@ -26,6 +26,7 @@ from tests.integration.holding import (
     told,
     types,
 )
+from tests.refs import plain
 from tests.waiting import until
 
 
@@ -175,7 +176,7 @@ def scheduled(gateway: Gateway, login: ClientLogin, recipient: str, at: datetime
         connection.mail(SENDER)
         connection.rcpt(recipient)
         code, text = connection.data(f"X-Gatepost-Send-At: {when}\r\n".encode() + text_message())
-    return code, text.decode()
+    return code, plain(text.decode())
 
 
 def test_a_message_is_sent_when_it_asks_to_be_by_itself(gateway: Gateway) -> None:

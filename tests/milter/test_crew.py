@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from gatepost_core.domain import MessageRecord, Reject
+from gatepost_core.domain import Defer, MessageRecord, Reject
 from gatepost_core.domain.limits.submissions import Submission
 from gatepost_core.domain.suppressing import Suppression
 from gatepost_core.spool import SpoolError
@@ -72,7 +72,10 @@ def service(decide: Callable[[Transaction, str], Verdict | Later], crew: Crew, s
         def give_back(self, accepted: Accepted) -> None:
             raise AssertionError(accepted)
 
-    return Service(Decide(), spool, crew, Report(), Holdings(1_000_000), Limits(), Submissions())
+    def refer(transaction: Transaction, queue_id: str, refused: Reject | Defer) -> Reject | Defer:
+        raise AssertionError(transaction, queue_id, refused)
+
+    return Service(Decide(), spool, crew, Report(), Holdings(1_000_000), Limits(), Submissions(), refer)
 
 
 def answer_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import subprocess
 import sys
@@ -9,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_core.domain import State, ids
+from gatepost_core import spool
+from gatepost_core.domain import State, ids, spooled
 from gatepost_core.keys.tokens import BounceTokens, Origin
 from tests.core.running import ROOT, Running, connect, listening, read_line
 from tests.core.stores import BOUNCES, Store, make_store
+from tests.refs import reference
 
 
 def arguments(store: Store, *settings: str) -> list[str]:
@@ -114,6 +117,56 @@ def test_a_question_asked_again_of_the_next_process_gets_the_same_answer(
             waiting.sendall(question(sasl_username="off"))
             with Running(arguments(store), tmp_path, listener=listener):
                 assert read_line(waiting) == first != ""
+
+
+def test_a_flood_of_refusals_is_answered_and_logged_and_recorded_up_to_the_bound(tmp_path: Path) -> None:
+    store = make_store(tmp_path)
+    with (
+        listening(tmp_path / "socket") as listener,
+        Running(arguments(store, "accounts.refusals_per_hour=5"), tmp_path, listener=listener) as daemon,
+        connect(tmp_path / "socket") as client,
+    ):
+        heard = [ask(client, question(sasl_username="off", instance=f"1.{one:x}.0")) for one in range(200)]
+        other = ask(client, question(sasl_username="bob"))  # held to other senders
+        again = ask(client, question(sasl_username="bob"))
+        log = daemon.wait_log(reference(other))
+    named = [reference(answer) for answer in heard]
+    assert len(set(named)) == 200
+    assert again == other
+    assert f"reference={named[-1]}" in log
+    (batch,) = spool.read(tmp_path / "spool" / "policy", {}, 1_000)
+    kept = [spooled.read_refused(one.content).reference for one in batch.entries]
+    assert (len(kept), kept[-1]) == (6, reference(other))
+    assert set(kept[:5]) <= set(named)
+
+
+def test_where_the_spool_cannot_be_used_refusals_go_out_and_are_logged(tmp_path: Path) -> None:
+    store = make_store(tmp_path)
+    (tmp_path / "spool").write_text("no folder")
+    with (
+        listening(tmp_path / "socket") as listener,
+        Running(arguments(store), tmp_path, listener=listener) as daemon,
+        connect(tmp_path / "socket") as client,
+    ):
+        answer = ask(client, question(sasl_username="off"))
+        assert ask(client, question()) == "action=DUNNO"
+        log = daemon.wait_log(reference(answer))
+    assert "refusals are logged and not recorded" in log
+
+
+def test_a_spool_that_goes_while_it_runs_costs_no_refusal(tmp_path: Path) -> None:
+    store = make_store(tmp_path)
+    with (
+        listening(tmp_path / "socket") as listener,
+        Running(arguments(store), tmp_path, listener=listener) as daemon,
+        connect(tmp_path / "socket") as client,
+    ):
+        shutil.rmtree(tmp_path / "spool")
+        answer = ask(client, question(sasl_username="off"))
+        for number in range(50):
+            answer = ask(client, question(sasl_username="off", instance=f"1.{number:x}.0"))
+            assert answer.startswith("action=550 5.7.1 Credential off is disabled")
+        assert reference(answer) in daemon.wait_log(reference(answer))
 
 
 @pytest.mark.parametrize(

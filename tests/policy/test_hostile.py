@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from gatepost_core.domain import Claim, Credential, Rules, WallMode
+from gatepost_core.domain.decision.refusals import Bound
 from gatepost_core.domain.limits import Allowance, Bucket, Charges, Defaults, Want, limits
 from gatepost_core.domain.rules import hours
 from gatepost_core.domain.suppressing import Suppression
@@ -23,13 +24,15 @@ from gatepost_core.serving import Close, Output, Send
 from gatepost_policy.limits import LimitsLook
 from gatepost_policy.protocol import DUNNO
 from gatepost_policy.questions import Questions
+from gatepost_policy.refusals import Refusals
 from gatepost_policy.session import PolicySession
 from tests.core.making import credential
+from tests.refs import PATTERN
 
 ATTACKS = int(os.environ.get("GATEPOST_POLICY_ATTACKS", "3000"))
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)  # a Saturday
 ANSWER = re.compile(
-    rb"action=(DUNNO|[45]\d\d [45]\.\d{1,3}\.\d{1,3} [\x20-\x7e]*[\x21-\x7e][\x20-\x7e]*)\n\n"
+    rb"action=(DUNNO|[45]\d\d [45]\.\d{1,3}\.\d{1,3} [\x20-\x7e]*[\x21-\x7e]" + PATTERN.encode() + rb")\n\n"
 )
 ALLOWED = re.compile(rb"\s*[^@%!]+@\s*([^@%!]+\.)?example\.org[.\s]*")
 USUAL = {
@@ -107,7 +110,8 @@ def session() -> PolicySession:
     asked = Questions(
         store, store, (25,), lambda: NOW, Walls(store, ["mail.example.test"]), feedback="fbl", limits=look
     )
-    return PolicySession(asked, lambda *_: None)
+    refusals = Refusals(store, lambda *_: None, Bound(100), "node", lambda: NOW)
+    return PolicySession(asked, lambda *_: None, refusals)
 
 
 def made(chance: random.Random) -> bytes:

@@ -179,7 +179,9 @@ def test_other_states_never_refuse_whatever_else_is_asked(attributes: dict[str, 
 def test_a_store_that_is_down_hangs_up_and_is_reported_once() -> None:
     reports: list[tuple[Decision | None, str]] = []
     session = PolicySession(
-        questions(down=True), lambda _, decision, reason: reports.append((decision, reason))
+        questions(down=True),
+        lambda _, decision, reason: reports.append((decision, reason)),
+        lambda _, refused: refused,
     )
     raw = "".join(f"{name}={value}\n" for name, value in request().items()).encode() + b"\n"
     assert list(session.receive(raw, 0.0)) == [Close("no answer: no such file", fault=True)]
@@ -195,7 +197,7 @@ def test_a_store_that_is_down_hangs_up_and_is_reported_once() -> None:
     )
 )
 def test_any_bytes_in_any_pieces_never_raise(pieces: list[bytes]) -> None:
-    session = PolicySession(questions(), lambda *_: None)
+    session = PolicySession(questions(), lambda *_: None, lambda _, refused: refused)
     for piece in pieces:
         outputs = session.receive(piece, 0.0)
         assert all(output.data.startswith(b"action=") for output in outputs if isinstance(output, Send))

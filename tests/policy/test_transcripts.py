@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from gatepost_core.domain.decision.refusals import Bound
 from gatepost_core.domain.walls import Walls
 from gatepost_core.keys.tokens import BounceTokens
 from gatepost_core.store import Reader
 from gatepost_policy.questions import Questions
+from gatepost_policy.refusals import Refusals
 from gatepost_policy.session import PolicySession
 from tests.core.running import Running, connect, listening
 from tests.core.stores import Store
@@ -44,7 +46,8 @@ def test_the_session_answers_as_in_the_transcript(path: Path, store: Store) -> N
     questions = Questions(
         reader, BounceTokens(store.keyring), (25,), lambda: datetime.now(UTC), Walls(reader)
     )
-    replay_session(path, PolicySession(questions, unheard))
+    refusals = Refusals(reader, None, Bound(0), "node", lambda: datetime.now(UTC))
+    replay_session(path, PolicySession(questions, unheard, refusals))
     reader.close()
 
 

@@ -15,16 +15,18 @@ from json.encoder import encode_basestring as _quoted
 from typing import Any, Final, NamedTuple
 
 from gatepost_core.domain import ids
+from gatepost_core.domain.decision import refusals
 from gatepost_core.domain.memo import memo
 from gatepost_core.domain.model import MessageRecord, Mode
 from gatepost_core.domain.texts import bounded
 
 VERSION: Final = 1
-# A message was accepted; a credential was used; something happened to a message.
+# A message was accepted; a credential was used; something happened to a message; a client was refused.
 ACCEPTED: Final = 1
 USED: Final = 2
 EVENT: Final = 3
-KNOWN: Final = frozenset((VERSION, kind) for kind in (ACCEPTED, USED, EVENT))
+REFUSED: Final = 4
+KNOWN: Final = frozenset((VERSION, kind) for kind in (ACCEPTED, USED, EVENT, REFUSED))
 
 # Of an event's detail, where nothing may be known of who it was.
 TRACKING: Final = "tracking"
@@ -34,6 +36,8 @@ ANONYMOUS: Final = "anonymous"
 _CONTENT_MOST = 1_000_000
 _ADDRESS_KEPT = 256
 _TYPE_MOST, _RECIPIENT_MOST, _DETAIL_MOST = 32, 1_000, 8_192
+# Of a reply that refused: what one text of its detail has at most.
+_SAID_MOST: Final = 600
 _INTEGER_MOST = 2**63 - 1
 
 _compact = json.JSONEncoder(
@@ -95,12 +99,25 @@ class Event(NamedTuple):
     detail: str
 
 
+class Refused(NamedTuple):
+    """A reply that refused something to a credential's client: ``recipient`` is '' where it names none, or
+    there were several; ``detail`` is a JSON object."""
+
+    reference: str
+    account_id: int
+    credential_id: int
+    recipient: str
+    at: str
+    detail: str
+
+
 _TEXT, _NUMBER, _LIST, _OBJECT = str, int, list, dict
 _SCALARS = (_TEXT, _NUMBER, _NUMBER, *[_TEXT] * 6, _NUMBER, _NUMBER, _TEXT)
 _COLLECTIONS = (_LIST, _LIST, _LIST, _LIST, _OBJECT, _OBJECT, _OBJECT)
 _RECORD = (*_SCALARS, *_COLLECTIONS)
 _USED = (_NUMBER, _TEXT, _TEXT)
 _EVENT = (_TEXT, _TEXT, _TEXT, _TEXT, _OBJECT)
+_REFUSED = (_TEXT, _NUMBER, _NUMBER, _TEXT, _TEXT, _OBJECT)
 _TEXTS = {str}
 _MODES = frozenset(mode.value for mode in Mode)
 
@@ -123,6 +140,24 @@ def event(type_: str, message: str, recipient: str, at: datetime, detail: Mappin
     content = _encoded([type_, message, recipient, _time_out(at), dict(detail)])
     read_event(content)
     return content
+
+
+def refused(
+    reference: str,
+    whose: tuple[int, int],
+    recipient: str,
+    at: datetime,
+    detail: Mapping[str, str | int],
+) -> bytes:
+    """Return a refusal as an entry's content. ``whose``: numbers of the account and the credential.
+
+    Texts that are too long are cut. Raises ValueError for a time without a zone.
+    """
+    told = {
+        name: value if isinstance(value, int) else bounded(value, _SAID_MOST)
+        for name, value in detail.items()
+    }
+    return _encoded([reference, *whose, bounded(recipient, _ADDRESS_KEPT), _time_out(at), told])
 
 
 def _event_of_texts(
@@ -168,6 +203,17 @@ def read_event(content: bytes) -> Event:
     text = _compact(detail)
     _check_event(type_, recipient, text)
     return Event(type_, message, recipient, at, text)
+
+
+def read_refused(content: bytes) -> Refused:
+    """Return the refusal that ``refused`` wrote. Raises ValueError."""
+    reference, account_id, credential_id, recipient, at, detail = _decoded(content, _REFUSED)
+    _check_time(at)
+    if refusals.found(reference) != reference or not reference:
+        raise ValueError(f"{reference[:40]!r} is no reference")
+    text = _compact(detail)
+    _check_event("refused", recipient, text)
+    return Refused(reference, account_id, credential_id, recipient, at, text)
 
 
 def _check_event(type_: str, recipient: str, detail: str) -> None:

@@ -81,8 +81,8 @@ class SpoolSettings(Section):
     )
     usage_limit: Annotated[int, Field(ge=1)] = Field(
         default=200_000_000,
-        description="Bytes that last uses of credentials may take. What does not fit is not noted; nobody's "
-        "login is refused for it.",
+        description="Bytes that last uses of credentials may take, and refusals by gatepost-policy as many. "
+        "What does not fit is not noted; nobody is answered otherwise for it.",
     )
 
     clicks_limit: Annotated[int, Field(ge=1)] = Field(
@@ -110,6 +110,7 @@ class SpoolSettings(Section):
         return {
             "milter": self.messages_limit,
             "sasl": self.usage_limit,
+            "policy": self.usage_limit,
             "bounces": self.bounces_limit,
             "tracker": self.clicks_limit,
         }
@@ -133,6 +134,14 @@ class AccountsSettings(Section):
         "gateway's own name: enforce refuses it, report lets it pass and tells. store: as the store says, "
         "which 'gatepost domain walls' shows and sets: enforce in a new one, report in one of an earlier "
         "release.",
+    )
+
+    refusals_per_hour: Annotated[int, Field(ge=0, le=100_000)] = Field(
+        default=100,
+        description="Refusals of one credential, in an hour of the clock, that each worker of "
+        "gatepost-policy and gatepost-milter records as events; 'gatepost event show' finds them by the "
+        "reference that the client heard. All others are in the daemon's log, and counted. 0: none is "
+        "recorded.",
     )
 
     @property

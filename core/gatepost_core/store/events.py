@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
+from gatepost_core.domain.errors import NotFound
 from gatepost_core.domain.texts import stamp
 from gatepost_core.store import messages as records
 from gatepost_core.store import paging
@@ -23,14 +24,17 @@ from gatepost_core.store.paging import PATIENCE, Leading, Page, Search, Walk
 from gatepost_core.store.schema import events, messages, nodes
 
 _AT_ONCE: Final = 500
+# In the detail of a refusal: whose client was refused.
+_WHO: Final = "credential"
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """What happened, to which message, of whom. ``recipient`` is '' where it is of no one of them.
 
-    ``credential``, ``tags``, ``metadata`` are the message's; ``node`` and ``sequence`` say where to follow
-    from.
+    ``message`` is '' where it is of none: a client was refused before there was one, or nobody may know.
+    ``credential``, ``tags``, ``metadata`` are the message's; of a refusal the credential is the one refused.
+    ``node`` and ``sequence`` say where to follow from.
     """
 
     id: str
@@ -120,6 +124,20 @@ def of_ids(connection: Connection, ids: Iterable[str]) -> dict[str, Event]:
     return {row.id: _event(row) for row in rows}
 
 
+def of_reference(connection: Connection, reference: str, account_id: int | None = None) -> list[Event]:
+    """Return the refusals with a reference, the newest first: one, but by a rare chance.
+
+    ``account_id``: only that account's. Raises NotFound.
+    """
+    query = _select().where(events.c.reference != "", events.c.reference == reference)
+    if account_id is not None:
+        query = query.where(events.c.account_id == account_id)
+    rows = [_event(row) for row in connection.execute(query.order_by(events.c.id.desc()))]
+    if not rows:
+        raise NotFound(f"no refusal with the reference {reference}")
+    return rows
+
+
 def walk(connection: Connection, wanted: Wanted, limit: int, cursor: str = "") -> Walk[Event]:
     """Return the newest events that are asked for, at most ``limit``, as they are found."""
     return Walk(partial(page, connection, wanted, patience=paging.PATIENCE), limit, cursor)
@@ -174,7 +192,8 @@ def _search(connection: Connection, wanted: Wanted) -> Search:
         rest.append(of_types)
     if wanted.credential:
         sent = (messages.c.id == events.c.message_id) & (messages.c.username == wanted.credential)
-        rest.append(select(messages.c.id).where(sent).exists())
+        refused = (events.c.reference != "") & (events.c.detail[_WHO].as_string() == wanted.credential)
+        rest.append(select(messages.c.id).where(sent).exists() | refused)
     first, beyond = paging.since(wanted.since), paging.since(wanted.until)
     return Search((events.c.id,), events.c.id, leading, tuple(rest), first, beyond)
 
@@ -192,7 +211,13 @@ def _meets(connection: Connection, event: Event, wanted: Wanted) -> bool:
 
 def _event(row: Any) -> Event:
     values = row._asdict()
-    values["credential"] = values["credential"] or ""
+    values["credential"] = values["credential"] or (_refused(values) if not values["message"] else "")
     values["tags"] = tuple(values["tags"] or ())
     values["metadata"] = values["metadata"] or {}
     return Event(**values)
+
+
+def _refused(values: Mapping[str, Any]) -> str:
+    """Return the credential whose client an event tells the refusal of; '' for another event."""
+    who = values["detail"].get(_WHO, "") if values["type"] == "refused" else ""
+    return who if isinstance(who, str) else ""

@@ -317,11 +317,15 @@ events = Table(
     Column("credential_id", Integer, nullable=False),
     Column("account_id", Integer, nullable=False),
     Column("detail", JSON, nullable=False),
+    # Of a reply that refused something to a client: what it ends in.
+    Column("reference", String(8), nullable=False, server_default=""),
     UniqueConstraint("id"),
     Index("ix_events_type", "type", "id"),
     Index("ix_events_message_id", "message_id", "id"),
     sqlite_with_rowid=False,
 )
+_SAID = events.c.reference != ""
+Index("ix_events_reference", events.c.reference, sqlite_where=_SAID, postgresql_where=_SAID)
 
 # Events of messages that are not known yet; ``kept_at`` is when they were read.
 pending_events = Table(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,14 @@ class Records:
         number = ids.to_bytes(ids.new(int(now.timestamp() * 1000)))
         content = spooled.event(type_, record.id, "", now, detail)
         self._writer.append(Entry(number, spooled.VERSION, spooled.EVENT, content))
+
+    def refused(self, at: datetime, content: bytes) -> None:
+        """Have a refusal on disk, as far as that can be done. Never raises: the log has it as well."""
+        number = int(at.timestamp() * 1000).to_bytes(6, "big") + secrets.token_bytes(7)
+        try:
+            self._writer.append(Entry(number, spooled.VERSION, spooled.REFUSED, content))
+        except (SpoolError, ValueError) as error:
+            log.warning("a refusal is logged and not recorded", error=str(error))
 
     def close(self) -> None:
         """Give up the segment."""

@@ -49,6 +49,7 @@ class Reporter:
                 result,
                 reply=str(verdict),
                 reason=verdict.reason,
+                reference=verdict.reference,
                 queue_id=queue_id,
                 credential=transaction.username,
                 sender=transaction.sender,

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from gatepost_core.domain import Defer, MessageRecord, Reject
+from gatepost_core.domain.decision.refusals import Refused
 from gatepost_core.domain.limits.submissions import Submission
 from gatepost_core.domain.suppressing import Suppression
 from gatepost_milter.holding import Hold
@@ -74,6 +75,14 @@ class Submissions(Protocol):
         ...
 
 
+class ReferFunction(Protocol):
+    """What gives refusals their references: ``gatepost_milter.libmilter.refusals.Refusals``."""
+
+    def __call__(self, transaction: Transaction, queue_id: str, refused: Refused) -> Refused:
+        """Return a refusal as the client is to hear it. Never raises."""
+        ...
+
+
 class Report(Protocol):
     """Who hears of every answer: log and metrics (``gatepost_milter.libmilter.report.Reporter``)."""
 
@@ -94,8 +103,10 @@ class Service:
         holdings: Holdings,
         limits: Limits,
         submissions: Submissions,
+        refer: ReferFunction,
     ) -> None:
         self._decide = decide
+        self.refer = refer
         self.holdings = holdings
         self._keep = keep
         self._crew = crew

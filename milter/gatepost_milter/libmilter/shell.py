@@ -24,6 +24,7 @@ from gatepost_core.serving import log
 from gatepost_core.spool import SpoolError
 from gatepost_milter.editing.headers import AddHeader, Call, ChangeHeader
 from gatepost_milter.judge import Accepted
+from gatepost_milter.libmilter.refusals import SPOOL_FAILED
 from gatepost_milter.libmilter.service import Answer, Service
 from gatepost_milter.submitted import Repeated
 from gatepost_milter.transaction import FIELD, FIELDS_MOST, Transaction
@@ -146,7 +147,7 @@ class MilterSession(Milter.Base):
             if isinstance(verdict, Accepted) and verdict.record.mode is not Mode.SANDBOX:
                 self._edit(verdict)
         except SpoolError as error:
-            return Defer(451, "4.3.0", _SPOOL_DOWN, f"spool: {error}")
+            return Defer(451, "4.3.0", _SPOOL_DOWN, f"{SPOOL_FAILED}{error}")
         except (StoreUnavailable, TimeoutError) as error:
             return Defer(451, "4.3.0", _STORE_DOWN.text, f"store: {error}")
         except Exception as error:  # noqa: BLE001 - see the module's text
@@ -194,6 +195,8 @@ class MilterSession(Milter.Base):
             self.quarantine(accepted.held.reason)  # Postfix: into the hold queue, with these edits
 
     def _answer(self, transaction: Transaction, queue_id: str, verdict: Answer, seconds: float) -> int:
+        if isinstance(verdict, Reject | Defer):
+            verdict = self.service.refer(transaction, queue_id, verdict)
         self.service.report(transaction, queue_id, verdict, seconds)
         if isinstance(verdict, Accepted):
             return Milter.DISCARD if verdict.record.mode is Mode.SANDBOX else Milter.ACCEPT

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from gatepost_core.domain import ids, spooled
 from gatepost_core.domain.failures import FailureClass
-from gatepost_core.domain.spooled import Accepted, Event, Used
+from gatepost_core.domain.spooled import Accepted, Event, Refused, Used
 from gatepost_core.spool import Batch, Entry
 from gatepost_core.spool.entry import size
 from gatepost_core.store.ingest import streams
@@ -24,7 +24,7 @@ from gatepost_core.store.ingest import streams
 # A stream's name and a segment's id.
 Segment: TypeAlias = tuple[str, bytes]
 # A stream's name, and in words what it may not hold.
-Refused: TypeAlias = tuple[str, str]
+NotHeld: TypeAlias = tuple[str, str]
 # Types that are counted by what their detail says, and what it may say: whoever clicks chooses no key.
 _COUNTED_BY: Final = {"failed": "class", "bounced": "class", "clicked": "verdict", "opened": "verdict"}
 _KINDS: Final = frozenset((*FailureClass, "person", "proxy", "scanner", "unknown"))
@@ -51,16 +51,17 @@ class Noted(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """What some batches hold. ``used`` has each credential's newest; ``stopped``, in words, why a segment
-    is not read on;
+    """What some batches hold. ``used`` has each credential's newest; ``refusals``: replies to clients, by the
+    events' ids; ``stopped``, in words, why a segment is not read on;
     ``refused``: how many entries, by stream and what they are, their stream may not hold."""
 
     accepted: dict[str, Accepted] = field(default_factory=dict)
     used: dict[int, Used] = field(default_factory=dict)
     events: dict[str, Noted] = field(default_factory=dict)
+    refusals: dict[str, Refused] = field(default_factory=dict)
     positions: list[Position] = field(default_factory=list)
     stopped: dict[Segment, str] = field(default_factory=dict)
-    refused: Counter[Refused] = field(default_factory=Counter)
+    refused: Counter[NotHeld] = field(default_factory=Counter)
 
     def add(self, stream: str, entry: Entry) -> None:
         """Note what an entry of a stream holds. Raises ValueError for what this release cannot read."""
@@ -78,6 +79,8 @@ class Intake:
             before = self.used.get(used.credential_id)
             if before is None or before.at < used.at:
                 self.used[used.credential_id] = used
+        elif entry.kind == spooled.REFUSED:
+            self.refusals.setdefault(ids.from_bytes(entry.id), spooled.read_refused(entry.content))
         else:
             number, event = ids.from_bytes(entry.id), spooled.read_event(entry.content)
             if streams.holds_event(stream, event.type):

@@ -28,13 +28,20 @@ def _events(*types: str) -> Holds:
 # whatever is told of was accepted before.
 STREAMS: Final[Mapping[str, Holds]] = {
     "sasl": Holds(frozenset({spooled.USED})),
+    "policy": Holds(frozenset({spooled.REFUSED})),
     "tracker": _events("clicked", "opened", "unsubscribed"),
     "bounces": _events("bounced", "response", "complaint", "deferred", "delivered", "failed"),
     "milter": Holds(
-        frozenset({spooled.ACCEPTED, spooled.EVENT}), frozenset({"held", "limit", "refused", "suppressed"})
+        frozenset({spooled.ACCEPTED, spooled.EVENT, spooled.REFUSED}),
+        frozenset({"held", "limit", "refused", "suppressed"}),
     ),
 }
-_NAMES: Final = {spooled.ACCEPTED: "a message", spooled.USED: "a login", spooled.EVENT: "an event"}
+_NAMES: Final = {
+    spooled.ACCEPTED: "a message",
+    spooled.USED: "a login",
+    spooled.EVENT: "an event",
+    spooled.REFUSED: "a refusal",
+}
 _NONE: Final = Holds(frozenset())
 # What is told of a type is told by name only if somebody may write it: a stream may hold any text.
 _TYPES: Final = frozenset().union(*(holds.types for holds in STREAMS.values()))

@@ -15,13 +15,13 @@ from typing import Any, Final
 
 from gatepost_core.domain import outcomes, spooled
 from gatepost_core.domain.outcomes import Logged
-from gatepost_core.domain.spooled import Accepted, Event, Row
+from gatepost_core.domain.spooled import Accepted, Event, Refused, Row
 from gatepost_core.store.ingest import logged as log
 from gatepost_core.store.ingest.hours import Hours
 from gatepost_core.store.ingest.intake import (
     Intake,
     Noted,
-    Refused,
+    NotHeld,
     Segment,
     counted,
     domain_of,
@@ -49,6 +49,7 @@ _RECIPIENT = _insert("recipients", ("message_id", "address", "domain"), _NEW)
 _TAG = _insert("tags", ("tag", "message_id"), _NEW)
 _TOLD = ("id", "type", "message_id", "recipient", "time", "detail")
 _EVENT = _insert("events", ("node", "sequence", *_TOLD, "credential_id", "account_id"), _NEW)
+_REFUSAL = _insert("events", ("node", "sequence", *_TOLD, "credential_id", "account_id", "reference"), _NEW)
 _PENDING = _insert("pending_events", (*_TOLD, "kept_at"), _NEW)
 _USED = (
     _insert("credential_usage", ("credential_id", "last_used_at", "last_used_ip"))
@@ -108,7 +109,7 @@ class Taken:
     moved: int
     expired: int
     stopped: dict[Segment, str]
-    refused: dict[Refused, int]
+    refused: dict[NotHeld, int]
     lost: int
 
 
@@ -144,6 +145,7 @@ class Taking:
         moved = self._moved(messages) if waiting else {}
         told = self._logged(logged) if logged is not None else {}
         events, pending = self._events(found.events | told, moved, told)
+        events += self._refusals(found.refusals)
         expired = self._expire() if waiting else 0
         run(_COUNT, self._counts())
         run(
@@ -204,6 +206,25 @@ class Taking:
             settling.improve(noted, known)
         self._recount(revised(self._connection, [one.event for one in here]), messages)
         return len(here), self._keep([one for one in new if one.event.message not in messages])
+
+    def _refusals(self, refusals: Mapping[str, Refused]) -> int:
+        """Insert replies that refused something; return how many are new.
+
+        A question that Postfix asked again was answered with the same reference: it is told once.
+        """
+        if not refusals:
+            return 0
+        query = f"SELECT reference, account_id FROM events WHERE reference != '' AND reference {_AMONG}"  # noqa: S608
+        known = {tuple(row) for row in self._among(query, {one.reference for one in refusals.values()})}
+        rows = list[tuple[object, ...]]()
+        for number, one in refusals.items():
+            if (whose := (one.reference, one.account_id)) not in known:
+                known.add(whose)
+                what = (number, "refused", "", one.recipient, one.at, one.detail)
+                of = (one.credential_id, one.account_id, one.reference)
+                rows.append((self._node, self._next(), *what, *of))
+        self._connection.executemany(_REFUSAL, rows)
+        return len(rows)
 
     def _recount(self, changed: Iterable[tuple[Event, Event]], messages: Mapping[str, _Whose]) -> None:
         """Count events that were recorded before under what they are now."""

@@ -3,7 +3,7 @@
 Rules return one of these; the edge of each daemon renders it in its own protocol
 (a policy ``action=``, a milter ``setreply``). Codes follow RFC 5321 section 4.2,
 enhanced codes RFC 3463. A ``text`` is public and goes to the client; a ``reason``
-is for the log only.
+is for the log only. A ``reference`` is given where the client is answered (``refusals``).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TypeAlias
 _ENHANCED = re.compile(r"[45]\.\d{1,3}\.\d{1,3}")
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]+")
 # RFC 5321 section 4.5.3.1.5 allows 512 bytes a reply line, and Postfix puts the address in front.
-_TEXT_LIMIT = 400
+TEXT_MOST = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ class _Refusal:
     enhanced: str
     text: str
     reason: str = ""
+    reference: str = ""
 
     def __post_init__(self) -> None:
         wanted = "5" if isinstance(self, Reject) else "4"
@@ -70,7 +71,7 @@ def printable(text: str) -> str:
     answers 451 4.3.5 to a policy action that is not UTF-8.
     """
     line = _UNPRINTABLE.sub("?", text)
-    return line if len(line) <= _TEXT_LIMIT else line[: _TEXT_LIMIT - 3] + "..."
+    return line if len(line) <= TEXT_MOST else line[: TEXT_MOST - 3] + "..."
 
 
 AUTHENTICATION_REQUIRED = Reject(530, "5.7.0", "Authentication required", "no login")
