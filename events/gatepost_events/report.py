@@ -15,7 +15,7 @@ from gatepost_events.submitted import Settled
 
 _SAY_SECONDS = 60.0
 _RETURNING = 1.0
-_SETTLING = 0.5
+_SETTLING, _SETTLING_MORE = 0.5, 0.05
 _SETTLED = ("queued", "given_back", "forgotten")
 # Each commit empties the caches of who reads the directory, so a stream of bounces makes one a second.
 _AFTER_COMMIT = 1.0
@@ -145,7 +145,7 @@ class Reporter:
         for what, number in zip(_SETTLED, done, strict=False):
             if number:
                 self._keys.labels(what).inc(number)
-        return 0.0 if done.more else _SETTLING
+        return _SETTLING_MORE if done.more else _SETTLING
 
     def carried(self, done: Iterable[Carried], interval: float) -> float:
         """Note what came of orders about held messages; return how long to rest."""

@@ -127,6 +127,21 @@ def test_a_held_message_is_looked_for_in_the_hold_queue(answer: Result, settled:
     assert len(asked) == 1  # each is a command of Postfix's: not with every step
 
 
+def test_what_is_not_in_the_hold_queue_yet_is_looked_for_ever_less_often() -> None:
+    (number,), now, asked = messages(1), [NOW], list[float]()
+
+    def look(order: Order) -> Answer:
+        assert order.queue_id == "4Q"
+        asked.append(now[0] - NOW)
+        return Answer(Result.ABSENT)
+
+    steps = settling(Claims(number), {number: HELD}, look, lambda: now[0])
+    for second in range(200):
+        now[0] = NOW + second
+        steps.step()
+    assert asked == [0, 1, 3, 7, 15, 31, 63, 123, 183]
+
+
 def test_a_helper_that_does_not_answer_is_left_alone_for_a_while() -> None:
     numbers, asked, now = messages(30), list[Order](), [NOW]
     claims = Claims(*numbers)
@@ -160,11 +175,29 @@ def test_few_are_looked_for_at_once_and_all_in_the_end() -> None:
 
 
 def test_many_that_are_not_settled_hide_nobody_who_is() -> None:
-    numbers = messages(500)
+    numbers = messages(1_000)
     claims = Claims(*numbers)
-    steps = settling(claims, {numbers[450]: KNOWN._replace(queued=True)})
-    assert [steps.step().more for _ in range(3)] == [True, True, False]
-    assert claims.settled == [numbers[450]]
+    settled = [numbers[350], numbers[950]]
+    # The last hundred came just now.
+    now = NOW + 900 + 120
+    steps = settling(claims, dict.fromkeys(settled, KNOWN._replace(queued=True)), clock=lambda: now)
+    assert steps.step() == Settled(1, 0, 0, more=True)
+    assert claims.settled == [numbers[950]]
+    # What waits for the log costs one look after each rest.
+    assert [steps.step() for _ in range(4)] == [
+        Settled(1, 0, 0, more=True),
+        *[Settled(0, 0, 0, more=False)] * 3,
+    ]
+    assert sorted(claims.settled) == settled
+
+
+def test_many_that_came_just_now_are_settled_without_a_rest() -> None:
+    numbers = messages(100) + [ids.new(int((NOW + 100) * 1000) + one) for one in range(500)]
+    claims = Claims(*numbers)
+    steps = settling(claims, dict.fromkeys(numbers, KNOWN._replace(queued=True)), clock=lambda: NOW + 101)
+    done = [steps.step() for _ in range(4)]
+    assert [one.more for one in done] == [True, True, True, False]
+    assert sorted(claims.settled) == sorted(numbers)
 
 
 def test_keys_are_forgotten_after_their_hours() -> None:

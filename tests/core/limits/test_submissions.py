@@ -307,6 +307,13 @@ def test_claims_that_cannot_be_kept_are_a_fault_of_the_store(tmp_path: Path) -> 
         repeats.first_of("4Q")
 
 
+def test_whoever_looks_what_is_to_be_settled_makes_no_file(tmp_path: Path) -> None:
+    claims = open_submissions(counters_of(tmp_path))
+    assert claims.accepted("", 10) == []
+    assert claims.sweep(message()) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_nothing_of_what_is_kept_shows_key_or_address(tmp_path: Path) -> None:
     claims = open_submissions(counters_of(tmp_path))
     queued(claims, wanted("secret.reader@example.org", key="customer-4711"))

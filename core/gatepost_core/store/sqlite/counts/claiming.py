@@ -16,7 +16,8 @@ from gatepost_core.domain.limits.submissions import CLAIM_SECONDS, Claimed, Clai
 from gatepost_core.store.sqlite.driver import transaction
 
 FORM: Final = 1
-_SWEPT_MOST: Final = 2_000
+# At once: messages with a key wait meanwhile.
+_SWEPT_MOST: Final = 500
 # Of one message, so that nobody fills the file by repeating it; the newest are kept.
 _REPEATS_MOST: Final = 20
 _TABLES: Final = (

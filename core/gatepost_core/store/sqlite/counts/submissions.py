@@ -48,6 +48,8 @@ class SqliteSubmissions(Mended):
 
     def accepted(self, after: str, most: int) -> Sequence[str]:
         """Return messages that are accepted and not settled. Raises StoreUnavailable."""
+        if not self._file.exists():  # nobody has claimed anything: none is made for this
+            return []
         return self._mending(claiming.accepted, ids.to_bytes(after) if after else b"", most)
 
     def queued(self, messages: Iterable[str]) -> None:
@@ -56,6 +58,8 @@ class SqliteSubmissions(Mended):
 
     def sweep(self, oldest: str) -> int:
         """Forget some of what is older. Raises StoreUnavailable."""
+        if not self._file.exists():
+            return 0
         return self._mending(claiming.sweep, ids.to_bytes(oldest))
 
     def first_of(self, queue_id: str) -> str:
