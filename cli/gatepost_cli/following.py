@@ -1,8 +1,8 @@
 """Printing events as they are committed, until whoever reads them has enough.
 
-Each is read by its node and number (``store.events.following``), so none is left out and none comes twice,
-whenever it is committed. The store is opened anew for each look: one that was restored meanwhile, or is away
-for a while, is read on when it is there.
+Each is read by its node and number (``store.events.following``), so none is left out, whenever it is
+committed, and none comes twice but a failure whose class becomes known later. The store is opened anew for
+each look: one that was restored meanwhile, or is away for a while, is read on when it is there.
 """
 
 from __future__ import annotations

@@ -165,9 +165,11 @@ def suppressed_by(told: Told, terms: Terms, *, by_tag: bool = False) -> tuple[Su
 def _reason(told: Told, oldest: timedelta) -> Reason | None:
     if told.type == UNSUBSCRIBED:
         return Reason.UNSUBSCRIBE
-    if told.type == FAILED:
+    by_log = told.type == FAILED and told.detail.get("upgraded", "log") == "log"
+    if by_log:
         return Reason.BOUNCE if _of_the_mailbox(told.detail) else None
-    reason = REPORTS.get(told.type)
+    # A failure of our log whose class a report told counts as what that report would have.
+    reason = Reason.BOUNCE if told.type == FAILED else REPORTS.get(told.type)
     if reason is None or (reason is Reason.BOUNCE and not _of_the_mailbox(told.detail)):
         return None
     if told.time - ids.time_of(told.message) > oldest or (told.several and not told.delivered):

@@ -2,7 +2,8 @@
 
 Functions on an open connection of the journal. A list is in the order of the events' own ids, a page at a
 time (``paging``). Whoever follows goes by node and sequence: a node numbers its events in the order in which
-it commits them, so that one that is committed late is late there too, and none is skipped.
+it commits them, so that one that is committed late is late there too, and none is skipped. A failure whose
+class becomes known later has a new number then, and comes once more.
 """
 
 from __future__ import annotations

@@ -302,7 +302,8 @@ nodes = Table(
     Column("name", String(255), nullable=False, unique=True),
 )
 
-# A node numbers its own events, in the order in which it commits them: whoever follows misses none.
+# A node numbers its own events, in the order in which it commits them: whoever follows misses none. What is
+# something else later, for those who follow, gets a new number, of the node that commits that.
 events = Table(
     "events",
     journal,

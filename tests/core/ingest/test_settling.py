@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from gatepost_core.domain import MessageRecord, ids, spooled
 from gatepost_core.domain.outcomes import Logged, Told
 from gatepost_core.spool import Entry
+from gatepost_core.store.ingest import stats
 from tests.core.ingest.world import NOON, World, accepted, milliseconds, numbered
 
 ANNA, BEN = "anna@one.example.net", "ben@two.example.net"
@@ -42,14 +44,21 @@ def logged(
 
 
 def reported(
-    world: World, record: MessageRecord, type_: str, recipient: str = ANNA, after: float = 5, **detail: Any
+    world: World,
+    record: MessageRecord,
+    type_: str,
+    recipient: str = ANNA,
+    after: float = 5,
+    node: str = "node",
+    **detail: Any,
 ) -> None:
     at: datetime = NOON + timedelta(seconds=after)
     number = detail.pop("number", None) or ids.new(milliseconds(at))
     told = {"source": "dsn", "report": "r.eml", **classed(detail)}
     content = spooled.event(type_, record.id, recipient, at, told)
     world.write(Entry(ids.to_bytes(number), spooled.VERSION, spooled.EVENT, content), stream="bounces")
-    world.take()
+    with closing(world.ingester(node)) as ingester:
+        ingester.take(world.batches(ingester))
 
 
 def events(world: World) -> list[tuple[str, str, dict[str, Any]]]:
@@ -203,3 +212,32 @@ def test_removed_from_the_queue_it_failed_for_those_without_an_outcome(
     logged(world, double, "delivered")
     logged(world, double, "failed", "", after=2, kind="unknown")
     assert (recipient(world)[0], recipient(world, BEN)[0]) == ("delivered", "failed")
+
+
+def place(world: World) -> dict[int, int]:
+    return dict(world.rows("SELECT node, sequence FROM events WHERE type = 'failed'"))
+
+
+@pytest.mark.parametrize("other", [False, True])
+def test_a_failure_whose_class_a_report_tells_counts_as_that_and_is_followed_once_more(
+    world: World, single: MessageRecord, other: bool
+) -> None:
+    logged(world, single, "failed", kind="unknown", permanent=True)
+    before = place(world)
+    teller = world.another() if other else world
+    reported(teller, single, "bounced", kind="mailbox", permanent=True, node="other" if other else "node")
+    ((type_, _, detail),) = events(world)
+    assert (type_, detail["class"], detail["upgraded"]) == ("failed", "mailbox", "report")
+    assert recipient(world)[:2] == ("failed", "mailbox")
+    ((node, number),) = place(world).items()
+    assert number > before.get(node, 0)  # beyond where any follower can be
+    assert (node in before) is not other
+    for kind, key in zip(stats.BYS, ("", "a", "one.example.net"), strict=True):
+        assert world.counted(kind, "failed/mailbox")[key] == (1, 1)
+        assert world.counted(kind, "failed/unknown")[key] == (0, 0)
+        with world.backend.journal() as connection:
+            counts = stats.read(connection, stats.Wanted(kind))
+        assert {(one.events["failed"], str(one.kinds)) for one in counts} == {
+            (1, "{'failed': {'mailbox': 1}}")
+        }
+    teller.restart_writers()

@@ -6,7 +6,11 @@ import json
 import socket
 from datetime import timedelta
 
+import pytest
+
+from gatepost_core.domain.outcomes import Logged, Told
 from gatepost_core.store.webhooks import outbox
+from tests.core.ingest.test_suppressor import told
 
 from .clock import Clock, sender
 from .receiver import Receiver, receiving, reset, status
@@ -214,3 +218,28 @@ def test_a_test_is_tried_once_whatever_comes_of_it(hooked: Hooked, receiver: Rec
     assert (told["type"], told["account"], told["detail"]) == ("ping", "acme", {"webhook": made["id"]})
     assert hooked.say("log", made["id"], "--given-up") == []
     assert json.loads(receiver.got[0].body)["type"] == "ping"
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_an_event_whose_class_a_report_tells_later_is_sent_once(
+    hooked: Hooked, receiver: Receiver, first: bool
+) -> None:
+    hooked.add(receiver.url, "--type", "failed")
+    with sender(hooked) as sent:
+        sent.settle()
+        record = hooked.send()
+        hooked.take()
+        detail = {"class": "unknown", "permanent": True, "source": "log"}
+        at = int(hooked.node.now.timestamp() * 1_000_000)
+        whom = record.recipients[0]
+        hooked.node.hear(Logged("failed", [Told(record.queue_id, "failed", whom, at, detail, "failed")]))
+        if first:
+            sent.settle()
+        hooked.node.write(told("bounced", record, whom, hooked.node.now))
+        hooked.take()
+        sent.settle()
+        (got,) = receiver.got
+        assert got.event["detail"]["class"] == ("unknown" if first else "mailbox")
+        (now,) = hooked.gatepost("event", "list", "--type", "failed", "--json").data
+        assert now["detail"]["class"] == "mailbox"
+        assert now["detail"].get("sent_as") == ("unknown" if first else None)

@@ -153,5 +153,6 @@ def bounced(type_: str, detail: Mapping[str, Any]) -> bool:
 
 
 def reported(type_: str, detail: Mapping[str, Any]) -> bool:
-    """Say whether an event comes by mail, and not of our own log."""
-    return type_ != "failed" or detail.get("source", "log") != "log"
+    """Say whether an event, or what class it is of, comes by mail, and not of our own log."""
+    by_log = detail.get("source", "log") == detail.get("upgraded", "log") == "log"
+    return type_ != "failed" or not by_log

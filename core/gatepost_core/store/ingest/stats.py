@@ -54,7 +54,7 @@ class Counts:
         self.events[whole] = self.events.get(whole, 0) + count
         if whole == "accepted":
             self.recipients += recipients
-        if kind:
+        if kind and count:  # 0: all of them are counted under something else by now
             kinds = self.kinds.setdefault(whole, {})
             kinds[kind] = kinds.get(kind, 0) + count
 

@@ -1,10 +1,14 @@
-"""Verdicts of clicks that others of the same message show to be wrong, where those are recorded."""
+"""Events that were recorded already and are something else now.
+
+Verdicts of clicks that others of the same message show to be wrong; and failures whose class became known
+later, which whoever follows events has to see once more.
+"""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Final
 
@@ -21,6 +25,13 @@ _NEAR: Final = (
     "ORDER BY id LIMIT ?"
 )
 _REVISE: Final = "UPDATE events SET detail = ? WHERE id = ?"
+_WHERE: Final = "SELECT node, sequence, detail FROM events WHERE id = ?"
+_ANEW: Final = "UPDATE events SET node = ?, sequence = ?, detail = ? WHERE id = ?"
+# Whether all that is to go to webhooks up to there is in the outbox, or was.
+_SENT: Final = (
+    "SELECT EXISTS (SELECT 1 FROM webhook_positions WHERE endpoint = '' AND node = ?1 AND sequence >= ?2) "
+    "AND NOT EXISTS (SELECT 1 FROM webhook_positions WHERE endpoint != '' AND node = ?1 AND sequence < ?2)"
+)
 
 
 def revised(connection: sqlite3.Connection, events: Iterable[Event]) -> list[tuple[Event, Event]]:
@@ -43,6 +54,24 @@ def revised(connection: sqlite3.Connection, events: Iterable[Event]) -> list[tup
             connection.execute(_REVISE, (now.detail, number))
             changed.append((before, now))
     return changed
+
+
+def tell_again(
+    connection: sqlite3.Connection,
+    changed: Mapping[str, tuple[Event, Event]],
+    node: int,
+    number: Callable[[], int],
+) -> None:
+    """Have failures that are of another class now followed once more, as the newest of this node.
+
+    They go to no webhook a second time: their ids are known there. What they went there as is noted.
+    """
+    for one, (before, _) in changed.items():
+        *place, text = connection.execute(_WHERE, (one,)).fetchone()
+        if connection.execute(_SENT, place).fetchone()[0]:
+            sent = {"sent_as": json.loads(before.detail)["class"]}
+            text = json.dumps(json.loads(text) | sent, ensure_ascii=False, separators=(",", ":"))
+        connection.execute(_ANEW, (node, number(), text, one))
 
 
 def _click(number: str, event: Event) -> Click:

@@ -18,7 +18,7 @@ from typing import Any, Final
 from gatepost_core.domain import outcomes
 from gatepost_core.domain.failures import FailureClass
 from gatepost_core.domain.spooled import Event
-from gatepost_core.store.ingest.intake import Noted, lookup_address
+from gatepost_core.store.ingest.intake import Noted, counted, lookup_address
 
 _AMONG: Final = "IN (SELECT value FROM json_each(?))"
 _ROWS = (
@@ -33,9 +33,10 @@ _ALIASES = (
     "SELECT recipient FROM events WHERE message_id = ? AND lower(json_extract(detail, '$.final_recipient')) "
     "= ? ORDER BY id DESC LIMIT 1"
 )
+_EVENT: Final = "SELECT id, type, message_id, recipient, time, detail FROM events"
 _FAILURE = (
-    "SELECT id, detail FROM events WHERE message_id = ? AND type IN ('failed', 'bounced') AND "
-    "lower(recipient) = ? ORDER BY id DESC LIMIT 1"
+    f"{_EVENT} WHERE message_id = ? AND type IN ('failed', 'bounced') AND lower(recipient) = ? "
+    "ORDER BY id DESC LIMIT 1"
 )
 _OF_MILTER = "type = 'held' AND json_extract(detail, '$.source') = 'milter'"
 _HELD = f"SELECT 1 FROM events WHERE message_id = ? AND {_OF_MILTER}"  # noqa: S608 - our own words
@@ -43,7 +44,7 @@ _IN_HOLD_QUEUE = "SELECT 1 FROM holdings WHERE message_id = ? AND ended_at IS NU
 # How the log's reason begins where a milter had a message held.
 _BY_MILTER: Final = '"reason":"END-OF-MESSAGE '
 _DETAIL = "UPDATE events SET detail = ? WHERE id = ?"
-_KNOWN = f"SELECT id, detail FROM events WHERE id {_AMONG}"  # noqa: S608
+_KNOWN = f"{_EVENT} WHERE id {_AMONG}"
 LOG, REPORT = "log", "report"
 _FAILED: Final = ("failed", "bounced")
 _ATTEMPTS: Final = frozenset(("delivered", "deferred", *_FAILED))
@@ -73,10 +74,15 @@ class _Recipient:
 
 
 class Settling:
-    """One transaction's work. ``settle`` first, then the events are written, then ``write``."""
+    """One transaction's work. ``settle`` first, then the events are written, then ``write``.
+
+    ``changed``: by id, events that were recorded before and count for something else now, as they were and
+    as they are.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self.changed: dict[str, tuple[Event, Event]] = {}
         self._recipients: dict[str, dict[str, _Recipient]] = {}
 
     def settle(self, events: Sequence[Noted], logged: Collection[str]) -> list[Noted]:
@@ -110,14 +116,21 @@ class Settling:
         ]
         self._connection.executemany(_STATUS, whole)
 
-    def improve(self, noted: Mapping[str, Noted], known: Iterable[str]) -> None:
+    def improve(self, noted: Mapping[str, Noted], known: Iterable[str], logged: Collection[str]) -> None:
         """Let a failure of unknown class, told again by the same id, have the class known now. Once."""
         again = [number for number in known if noted[number].event.type in _FAILED]
-        for number, text in self._among(_KNOWN, again):
-            detail = _improved(json.loads(text), json.loads(noted[number].event.detail))
+        for number, *values in self._among(_KNOWN, again):
+            before, source = Event(*values), LOG if number in logged else REPORT
+            detail = _improved(json.loads(before.detail), json.loads(noted[number].event.detail), source)
             if detail is not None:
-                self._connection.execute(_DETAIL, (_text(detail), number))
+                self._rewrite(number, before, detail)
                 self._classify(noted[number], detail["class"])
+
+    def _rewrite(self, number: str, before: Event, detail: Mapping[str, Any]) -> None:
+        now = before._replace(detail=_text(detail))
+        self._connection.execute(_DETAIL, (now.detail, number))
+        if counted(now) != counted(before):
+            self.changed[number] = before, now
 
     def _classify(self, one: Noted, failure: str) -> None:
         address = lookup_address(one.event.recipient)
@@ -210,14 +223,15 @@ class Settling:
             return False
         before = next((other for other in settled.values() if _same(other, one)), None)
         if before is not None:
-            added = _added(json.loads(before.event.detail), detail)
+            added = _added(json.loads(before.event.detail), detail, source)
             settled[before.id] = Noted(before.id, before.event._replace(detail=_text(added)))
         else:
             found = self._connection.execute(_FAILURE, (one.event.message, row.address)).fetchone()
             if found is None:
                 return False
-            added = _added(json.loads(found[1]), detail)
-            self._connection.execute(_DETAIL, (_text(added), found[0]))
+            known = Event(*found[1:])
+            added = _added(json.loads(known.detail), detail, source)
+            self._rewrite(found[0], known, added)
         row.told(row.state, row.at or one.event.at, source, str(added.get("class", "")))
         return True
 
@@ -264,19 +278,20 @@ def _renamed(one: Noted, recipient: str, detail: Mapping[str, Any]) -> Noted:
     return Noted(one.id, one.event._replace(recipient=recipient, detail=_text(detail)))
 
 
-def _added(detail: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+def _added(detail: dict[str, Any], more: Mapping[str, Any], source: str) -> dict[str, Any]:
     """Return an event's detail with what another source adds: which report, and what it says."""
     detail = detail | {name: more[name] for name in _ADDED if name in more}
     if more.get("reply") and more["reply"] != detail.get("reply"):
         detail["report_reply"] = more["reply"]
-    return _improved(detail, more) or detail
+    return _improved(detail, more, source) or detail
 
 
-def _improved(detail: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any] | None:
+def _improved(detail: dict[str, Any], more: Mapping[str, Any], source: str) -> dict[str, Any] | None:
+    """Return a detail with the class that was not known before, and who told it; None: it stays."""
     unknown = FailureClass.UNKNOWN.value
     if detail.get("class") != unknown or more.get("class", unknown) == unknown or detail.get("upgraded"):
         return None
-    return detail | {"class": more["class"], "permanent": more.get("permanent", False), "upgraded": True}
+    return detail | {"class": more["class"], "permanent": more.get("permanent", False), "upgraded": source}
 
 
 def _text(detail: Mapping[str, Any]) -> str:

@@ -28,9 +28,9 @@ from gatepost_core.store.ingest.intake import (
     from_address,
     recipient_rows,
 )
+from gatepost_core.store.sqlite import revising
 from gatepost_core.store.sqlite.driver import time_out
 from gatepost_core.store.sqlite.holding import noting
-from gatepost_core.store.sqlite.revising import revised
 from gatepost_core.store.sqlite.settling import Settling
 
 # An event waits so long for its message, whose record may stand in another stream.
@@ -198,13 +198,14 @@ class Taking:
         for one in here:
             event, whose = one.event, messages[one.event.message]
             of = (whose.credential_id, whose.account_id)
-            domains = (domain_of(event.recipient),) if event.recipient else ()
-            self._hours.add(event.at, of, counted(event), whose.tags, domains)
+            self._hours.add(event.at, of, counted(event), whose.tags, _domains(event))
         settling.write()
         noting.note(self._connection, self._node, here, logged)
         if known:
-            settling.improve(noted, known)
-        self._recount(revised(self._connection, [one.event for one in here]), messages)
+            settling.improve(noted, known, logged)
+        revising.tell_again(self._connection, settling.changed, self._node, self._next)
+        revised = revising.revised(self._connection, [one.event for one in here])
+        self._recount([*revised, *settling.changed.values()], messages)
         return len(here), self._keep([one for one in new if one.event.message not in messages])
 
     def _refusals(self, refusals: Mapping[str, Refused]) -> int:
@@ -226,13 +227,16 @@ class Taking:
         self._connection.executemany(_REFUSAL, rows)
         return len(rows)
 
-    def _recount(self, changed: Iterable[tuple[Event, Event]], messages: Mapping[str, _Whose]) -> None:
+    def _recount(self, changed: Collection[tuple[Event, Event]], messages: Mapping[str, _Whose]) -> None:
         """Count events that were recorded before under what they are now."""
+        others = {now.message for _, now in changed} - messages.keys()
+        messages = {**messages, **self._whose(others)} if others else messages
         for before, now in changed:
-            whose = messages[now.message]
-            of = (whose.credential_id, whose.account_id)
-            self._hours.add(before.at, of, counted(before), whose.tags, (), -1)
-            self._hours.add(now.at, of, counted(now), whose.tags, ())
+            whose = messages.get(now.message)
+            if whose is not None:  # else it is kept no more
+                of = (whose.credential_id, whose.account_id)
+                self._hours.add(before.at, of, counted(before), whose.tags, _domains(before), -1)
+                self._hours.add(now.at, of, counted(now), whose.tags, _domains(now))
 
     def _logged(self, logged: Logged) -> dict[str, Noted]:
         """Note how far the log was read and what was taken up; return events of messages that are known.
@@ -333,3 +337,7 @@ class Taking:
 
     def _first(self, query: str, *values: object) -> Any:
         return self._connection.execute(query, values).fetchone()[0]
+
+
+def _domains(event: Event) -> tuple[str, ...]:
+    return (domain_of(event.recipient),) if event.recipient else ()

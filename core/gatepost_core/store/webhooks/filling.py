@@ -174,7 +174,9 @@ def _window(connection: Connection, node: int, begin: int, end: int, targets: Se
     edge = connection.execute(beyond).scalar()
     last = end if edge is None else min(end, edge)
     accounts = sorted({one.account_id for one in targets})
-    wanted = of_node & (events.c.sequence <= last) & events.c.account_id.in_(accounts)
+    # One whose class became known later has a new sequence; ``revising`` notes that it went out before.
+    new = events.c.detail["sent_as"].as_string().is_(None)
+    wanted = of_node & (events.c.sequence <= last) & events.c.account_id.in_(accounts) & new
     columns = (events.c.sequence, events.c.id, events.c.message_id, events.c.account_id, events.c.type)
     query = select(*columns).where(wanted).order_by(events.c.sequence).limit(_MOST)
     rows = connection.execute(query).all() if accounts else []
