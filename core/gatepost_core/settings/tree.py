@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping
 
 from pydantic import BaseModel, Field, PrivateAttr, field_validator
@@ -97,12 +98,12 @@ def sections() -> Iterator[tuple[str, type[BaseModel], str]]:
     for name, info in Settings.model_fields.items():
         model = info.annotation
         if isinstance(model, type) and issubclass(model, BaseModel):
-            yield name, model, (model.__doc__ or "").strip()
+            yield name, model, inspect.getdoc(model) or ""
 
 
 def tables() -> Iterator[tuple[str, type[BaseModel], str]]:
     """Yield what there may be several of, ``[name.NAME]``, in files alone: name, model of each, prose."""
-    yield "routes", RouteSettings, (RouteSettings.__doc__ or "").strip()
+    yield "routes", RouteSettings, inspect.getdoc(RouteSettings) or ""
 
 
 def fields() -> Iterator[tuple[str, FieldInfo]]:

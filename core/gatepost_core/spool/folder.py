@@ -27,8 +27,7 @@ def stream(directory: Path, name: str, keeper: int = 0) -> Path:
     folder = directory / name
     try:
         for path in (directory, folder):
-            if not path.exists():
-                path.mkdir(_MODE)
+            _make(path)
         for path in (directory, folder):
             _check(path, keeper)
     except OSError as error:
@@ -55,8 +54,7 @@ def streams(directory: Path) -> list[Path]:
 def check(directory: Path) -> None:
     """Look at the spool's directory, made if need be, and at each stream's. Raises SpoolFolderError."""
     try:
-        if not directory.exists():
-            directory.mkdir(_MODE)
+        _make(directory)
         for path in (directory, *(entry for entry in directory.iterdir() if entry.is_dir())):
             _check(path)
     except OSError as error:
@@ -64,6 +62,12 @@ def check(directory: Path) -> None:
             f"spool.directory: {error.filename or directory}: {error.strerror}; expected a folder that this "
             f"daemon may make or read. Make it: install -d -m 750 -o {_user()} {directory}"
         ) from error
+
+
+def _make(path: Path) -> None:
+    if not path.exists():
+        with suppress(FileExistsError):  # another daemon that starts just now has made it
+            path.mkdir(_MODE)
 
 
 def _made(folder: Path, name: str) -> str:

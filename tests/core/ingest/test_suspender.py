@@ -6,6 +6,7 @@ import itertools
 import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -127,8 +128,8 @@ def test_a_credential_is_warned_then_suspended_once_each_and_says_why(node: Node
     assert node.done() == []
     assert (node.state("one"), node.state("two")) == (State.DISABLED, State.ACTIVE)
     assert node.events() == ["warned", "suspended"]
-    reader = node.world.backend.reader()
-    credential = reader.credential("one")
+    with closing(node.world.backend.reader()) as reader:
+        credential = reader.credential("one")
     assert credential is not None
     assert str(credential.suspension) == why
     assert credential.suspension is not None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from gatepost_core.spool import SpoolFolderError, stream
+from gatepost_core.spool import SpoolFolderError, check, stream
 
 
 def test_it_is_made_for_its_owner_and_group_only(tmp_path: Path) -> None:
@@ -53,3 +55,19 @@ def test_a_file_in_its_place_is_refused(which: str, tmp_path: Path) -> None:
 def test_one_that_cannot_be_made_is_told_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(SpoolFolderError, match="install -d -m 750 -o root"):
         stream(tmp_path / "missing" / "spool", "milter")
+
+
+def test_daemons_that_start_at_once_all_have_it(tmp_path: Path) -> None:
+    names = ["sasl", "milter", "bounces", "tracker"]
+    for turn in range(50):
+        together = threading.Barrier(len(names))
+
+        def made(name: str, directory: Path, together: threading.Barrier = together) -> Path:
+            together.wait()
+            check(directory)
+            return stream(directory, name)
+
+        directory = tmp_path / str(turn)
+        with ThreadPoolExecutor(len(names)) as crew:
+            found = list(crew.map(made, names, [directory] * len(names)))
+        assert found == [directory / name for name in names]
