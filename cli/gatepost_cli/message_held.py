@@ -14,7 +14,7 @@ from gatepost_cli import behind, listing
 from gatepost_cli.caller import caller
 from gatepost_cli.output import Table, emit, emit_each, on_terminal, stamp
 from gatepost_cli.session import CliSession
-from gatepost_core.domain.outcomes import OPEN
+from gatepost_core.domain.outcomes import BY_ITSELF, OPEN
 from gatepost_core.store.holding.held import Held
 from gatepost_core.store.holding.held import held as held_messages
 from gatepost_core.store.holding.orders import Asked, ask, asked
@@ -22,8 +22,6 @@ from gatepost_core.store.holding.orders import Asked, ask, asked
 _COLUMNS = ("since", "id", "queue id", "credential", "sender", "recipients", "subject", "reason", "asked")
 _ASKED = ("id", "asked", "state", "reason")
 _LOOK_SECONDS: Final = 0.1
-# Who asked where the message itself did, by its field X-Gatepost-Send-At.
-SCHEDULE: Final = "schedule"
 _DONE: Final = {"release": "released", "drop": "dropped"}
 _SAID: Final = {"stays": "stays held", "gone": "was not held any more", OPEN: "not done yet"}
 
@@ -92,7 +90,7 @@ def _told(one: Asked | None) -> str:
     if one is None:
         return ""
     why = f": {one.note}" if one.note else ""
-    when = stamp(one.due if one.by == SCHEDULE else one.at)
+    when = stamp(one.due if one.by == BY_ITSELF else one.at)
     return f"{one.verb}, by {one.by} at {when}: {_state(one)}{why}"
 
 

@@ -15,6 +15,7 @@ from datetime import timedelta
 from gatepost_core.domain import utc_now
 from gatepost_core.domain.limits import Charges
 from gatepost_core.domain.suppressing import Reason
+from gatepost_core.domain.walls import Walls
 from gatepost_core.serving.boot import Boot, command
 from gatepost_core.serving.lineserver import Limits, LineServer
 from gatepost_core.serving.listen import UnixAddress, parse_address
@@ -125,15 +126,18 @@ def serve(boot: Boot[EventsSettings]) -> int:
             lambda done: report.suppressed(done, events.interval),
             report.not_followed,
         )
+        reader = store.reader()
         releasing = Following(
             Releasing(
                 store.holder(node),
-                store.reader(),
+                reader,
+                Walls(reader, settings.own_names, settings.accounts.wall_mode),
                 HoldLimits(
                     Charges(settings.limits.defaults),
                     open_counters(settings.limits.counters, settings.store.journal),
                 ),
                 Helper(settings.hold.listen),
+                str(settings.postfix.queue_directory),
                 utc_now,
             ),
             "hold",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 
 from gatepost_core.domain.orders import Answer, CredentialOrder, Result
 from gatepost_core.serving import log
@@ -147,16 +146,17 @@ class Reporter:
                 self._keys.labels(what).inc(number)
         return _SETTLING_MORE if done.more else _SETTLING
 
-    def carried(self, done: Iterable[Carried], interval: float) -> float:
-        """Note what came of orders about held messages; return how long to rest."""
-        for order, state, text, waits in done:
-            self._carried.labels(order.verb, state or "failed").inc()
-            if state is None and text == order.note:
-                continue  # told already
-            write = log.error if state is None and not waits else log.info
+    def carried(self, done: Carried | None, interval: float) -> float:
+        """Note what came of an order about a held message; return how long to rest."""
+        if done is None:
+            return interval
+        order, state, text, until, alone = done
+        self._carried.labels(order.verb, state or "failed").inc()
+        if state is not None or text != order.note:  # else it was told already
+            write = log.error if state is None and until is None else log.info
             what = f"{order.verb}: to be tried again" if state is None else f"{order.verb}: {state}"
             write(what, message_id=order.message, queue_id=order.queue_id, reason=text or None)
-        return interval
+        return 0.0 if alone else interval
 
     def suppressed(self, done: Followed, interval: float) -> float:
         """Note who is suppressed from now on; return how long to rest."""

@@ -23,6 +23,7 @@ from gatepost_events.holding.verbs import Answer, Order, Result, Verb
         (b"release 4jc55B3rFXzLKxN", Order(Verb.RELEASE, "4jc55B3rFXzLKxN")),
         (b"drop 0123456789", Order(Verb.DROP, "0123456789")),
         (b"ping", Order(Verb.PING)),
+        (b"where", Order(Verb.WHERE)),
     ],
 )
 def test_orders_are_read_as_they_are_written(line: bytes, order: Order) -> None:
@@ -75,7 +76,7 @@ def test_a_check_before_an_upgrade_looks_for_postfix_s_commands(
     assert capsys.readouterr().out == "gatepost-hold: the configuration is good\n"
     monkeypatch.setattr(helper, "PATH", "/nowhere")
     assert helper.main(["--check"]) == 0  # the role installs Postfix after the daemons
-    assert "postcat, postsuper, postqueue: not in /nowhere" in capsys.readouterr().out
+    assert "postcat, postsuper, postqueue, postconf: not in /nowhere" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -91,3 +92,40 @@ def test_a_queue_file_that_cannot_be_read_is_a_fault_and_no_absence(
     postcat.chmod(0o755)
     answer = HoldQueue(programs=str(tmp_path)).carry_out(Order(Verb.RELEASE, "4jc55B3rFXzLKxN"))
     assert answer.result is result
+
+
+def programs(folder: Path, **texts: str) -> HoldQueue:
+    """Return a queue whose commands are these scripts."""
+    for name, text in texts.items():
+        (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+        (folder / name).chmod(0o755)
+    return HoldQueue(programs=f"{folder}:/usr/bin:/bin")
+
+
+def test_of_a_message_with_very_many_recipients_only_the_beginning_is_read(tmp_path: Path) -> None:
+    queue = programs(
+        tmp_path,
+        postcat="""
+        echo '*** ENVELOPE RECORDS hold/4jc55B3rFXzLKxN ***'
+        echo 'named_attribute: sasl_username=gpx'
+        exec yes 'recipient: somebody@example.net'""",
+        postsuper="echo 'postsuper: 4jc55B3rFXzLKxN: removed' >&2",
+    )
+    answer = queue.carry_out(Order(Verb.DROP, "4jc55B3rFXzLKxN"))
+    assert answer == Answer(Result.DONE)
+
+
+def test_a_command_that_hangs_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gatepost_events.holding.queue._SECONDS", 0.05)
+    queue = programs(tmp_path, postcat="exec sleep 60")
+    answer = queue.carry_out(Order(Verb.DROP, "4jc55B3rFXzLKxN"))
+    assert answer == Answer(Result.FAILED, "postcat did not end within 0.05 s")
+
+
+def test_it_says_which_queue_it_looks_at(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/var/spool/elsewhere")
+    queue = programs(tmp_path, postconf=f"echo {tmp_path}/link")
+    assert queue.carry_out(Order(Verb.WHERE)) == Answer(Result.DONE, "/var/spool/elsewhere")
+    broken = programs(tmp_path, postconf="echo 'postconf: fatal: no main.cf' >&2; exit 1")
+    answer = broken.carry_out(Order(Verb.WHERE))
+    assert answer == Answer(Result.FAILED, "postconf ended with status 1: postconf: fatal: no main.cf")

@@ -77,12 +77,19 @@ class HoldState(StrEnum):
 
 # An order that waits to be carried out.
 OPEN: Final = "open"
+# Who asked for what the message itself did, by its field X-Gatepost-Send-At. Of a person it is never said.
+BY_ITSELF: Final = "schedule"
+# The source of an event that tells why a message stays held whose time has come: nothing becomes of it.
+STAYS: Final = "release"
+# Begins what is noted of an order that the helper may have carried out.
+HELPER_ASKED: Final = "gatepost-hold was asked"
 
 
 class HoldOrder(NamedTuple):
     """What is to be done with a message; ``recipients``: those who are to get it; ``size``: its bytes.
 
-    ``by_itself``: its time has come, and nobody asked for it now.
+    ``by_itself``: its time has come, and nobody asked for it now. ``asked_at``: what tells it from another
+    order about the message. ``sender`` is the envelope's, ``header_from`` what is recorded of From.
     """
 
     message: str
@@ -95,7 +102,10 @@ class HoldOrder(NamedTuple):
     recipients: tuple[str, ...]
     size: int
     note: str
-    by_itself: bool = False
+    by_itself: bool
+    asked_at: str
+    sender: str
+    header_from: str
 
 
 def status(states: Iterable[str]) -> str:

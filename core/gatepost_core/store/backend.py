@@ -167,7 +167,11 @@ class Holder(Protocol):
     """A node's orders about held messages, for one thread. Everything raises StoreUnavailable."""
 
     def due(self, now: datetime) -> Sequence[HoldOrder]:
-        """Return orders whose time has come, the oldest first; not all of very many."""
+        """Return a few orders whose time has come: what somebody asked for, then accounts take turns."""
+        ...
+
+    def begin(self, order: HoldOrder) -> bool:
+        """Note that it is about to be carried out; False: something else is wanted of the message by now."""
         ...
 
     def settle(self, order: HoldOrder, state: HoldState, note: str, now: datetime) -> None:

@@ -106,7 +106,7 @@ def recent(connection: Connection, *, limit: int, username: str | None = None) -
 
 def get(connection: Connection, name: str) -> MessageRecord:
     """Return the newest message of a message id, a queue id or a Message-ID. Raises NotFound."""
-    for condition in _named(name):
+    for condition in named(name):
         query = select(*_COLUMNS).where(condition).order_by(desc(messages.c.id))
         row = connection.execute(query).first()
         if row is not None:
@@ -133,7 +133,8 @@ def recipients_of(connection: Connection, record: MessageRecord) -> list[Recipie
     ]
 
 
-def _named(name: str) -> Iterator[ColumnElement[bool]]:
+def named(name: str) -> Iterator[ColumnElement[bool]]:
+    """Yield what messages have that a name may mean: a message id, a queue id, a Message-ID."""
     yield messages.c.id == name
     yield messages.c.queue_id == name
     if "@" in name:  # with or without its brackets

@@ -106,7 +106,7 @@ def _answered(line: bytes, carry_out: CarryOut) -> Answer:
     log.now(
         "info",
         order.verb.value,
-        queue_id=order.queue_id,
+        queue_id=order.queue_id or None,
         result=answer.result.value,
         reason=answer.text or None,
     )

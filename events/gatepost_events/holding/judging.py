@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple, Protocol
 
-from gatepost_core.domain import Credential, Mode, Pass, Reject, stamp
+from gatepost_core.domain import Credential, Mode, Pass, Reject, WallMode, rules, stamp
 from gatepost_core.domain.limits import Charges, Counters, verdicts
 from gatepost_core.domain.logins import judge
 from gatepost_core.domain.outcomes import HoldOrder, HoldState
-from gatepost_core.domain.rules import catalogue
+from gatepost_core.domain.rules import catalogue, hours
 from gatepost_core.domain.rules.asking import Asked, Stage
 from gatepost_core.domain.suppressing import Suppression, in_force, keys
+from gatepost_core.domain.walls import Walls
 
 _AT_ONCE: Final = 100
 
@@ -36,19 +37,27 @@ class Directory(Protocol):
 
 
 class Objection(NamedTuple):
-    """Why a message may not be sent, in words; ``passes``: it may be later, with nothing changed."""
+    """Why a message may not be sent, in words; ``passes``: it may be later, with nothing changed.
+
+    ``opens``: when, where that is known.
+    """
 
     text: str
     passes: bool = False
+    opens: datetime | None = None
 
 
 class Carried(NamedTuple):
-    """An order, and what came of it; None where it is tried again. ``text``: why. ``waits``: for its hour."""
+    """An order, and what came of it; None where it is tried again. ``text``: why.
+
+    ``until``: when that is, where it waits for its hour. ``alone``: it failed by itself, so others may not.
+    """
 
     order: HoldOrder
     state: HoldState | None
     text: str
-    waits: bool = False
+    until: datetime | None = None
+    alone: bool = True
 
 
 class Limits:
@@ -87,7 +96,9 @@ class Limits:
         return ""
 
 
-def objection(directory: Directory, limits: Limits, order: HoldOrder, now: datetime) -> Objection | None:
+def objection(
+    directory: Directory, walls: Walls, limits: Limits, order: HoldOrder, now: datetime
+) -> Objection | None:
     """Return why a message may not be sent; None where it may. Raises StoreUnavailable."""
     credential = directory.credential(order.username)
     if credential is None or credential.id != order.credential_id:
@@ -97,8 +108,11 @@ def objection(directory: Directory, limits: Limits, order: HoldOrder, now: datet
         return Objection(f"{judged.reason}: {order.username}")
     if order.by_itself and credential.mode is not Mode.LIVE:
         return Objection(f"credential {order.username} is in mode {credential.mode.value} by now")
-    total = len(order.recipients)
-    asked = Asked(Stage.END, now, limits.zone(credential), order.recipients, total, order.size)
+    strange = next(_senders(walls, credential, order), "")
+    if strange:
+        return Objection(strange)
+    total, zone = len(order.recipients), limits.zone(credential)
+    asked = Asked(Stage.END, now, zone, order.recipients, total, order.size)
     waits = ""
     for _, refused in catalogue.steps(credential, asked):
         if isinstance(refused, Reject):
@@ -106,13 +120,31 @@ def objection(directory: Directory, limits: Limits, order: HoldOrder, now: datet
         if refused is not None:
             waits = waits or refused.text
     if waits and order.by_itself:  # somebody who releases it now decides about the hour, and nothing else
-        return Objection(waits, passes=True)
+        return Objection(waits, passes=True, opens=hours.opens(credential.rules.hours, now, zone))
     for at in range(0, len(order.recipients), _AT_ONCE):
         found = _suppressed(directory, credential, order, order.recipients[at : at + _AT_ONCE], now)
         if found:
             return Objection(found)
     limited = limits.objection(credential, order, now)
     return Objection(limited) if limited else None
+
+
+def _senders(walls: Walls, credential: Credential, order: HoldOrder) -> Iterator[str]:
+    """Yield why its senders may not be used, by the credential's rule, and by walls where they count.
+
+    Of the header From is on record, as far as its addresses have room there, and Sender is not.
+    """
+    authors = order.header_from.split(", ") if order.header_from else []
+    for judged in (
+        rules.check_envelope_sender(credential, order.sender),
+        rules.check_from_header(credential, authors),
+    ):
+        if not isinstance(judged, Pass):
+            yield judged.text
+    if walls.mode() is WallMode.ENFORCE:
+        strange = walls.envelope(credential, order.sender) or walls.headers(credential, [("From", authors)])
+        if strange is not None:
+            yield strange.text
 
 
 def _suppressed(

@@ -10,7 +10,11 @@ from __future__ import annotations
 import grp
 import os
 import re
+import signal
 import subprocess
+import tempfile
+import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
@@ -19,7 +23,7 @@ from gatepost_events.holding.verbs import Answer, Order, Result, Verb
 
 _SECONDS: Final = 30.0
 PATH: Final = "/usr/sbin:/usr/bin:/sbin:/bin"
-COMMANDS: Final = ("postcat", "postsuper", "postqueue")
+COMMANDS: Final = ("postcat", "postsuper", "postqueue", "postconf")
 _HEAD: Final = re.compile(rb"\*\*\* ENVELOPE RECORDS (\w+)/(?:\w/)*(\w+) \*\*\*")
 _LOGIN: Final = re.compile(rb"named_attribute: sasl_username=.+")
 # What smtpd(8) and cleanup(8) write before they come to that. Anything else may be somebody's own words, with
@@ -30,6 +34,10 @@ _BEFORE: Final = re.compile(
 )
 _NO_FILE: Final = re.compile(rb"open queue file .*No such file or directory")
 _SAID_MOST: Final = 200
+# Of what postcat(1) prints: whether somebody had logged in stands in its first lines, and a message may have
+# very many recipients.
+_READ_MOST: Final = 65_536
+_DIRECTORY_SECONDS: Final = 10.0
 
 
 class HoldQueue:
@@ -39,10 +47,13 @@ class HoldQueue:
         self._options = ["-c", config_directory] if config_directory else []
         # Nothing of the caller's environment: MAIL_CONFIG would name another instance.
         self._environ = {"PATH": programs, "LC_ALL": "C"}
+        self._directory, self._asked_at = "", 0.0
 
     def carry_out(self, order: Order) -> Answer:
-        """Release or drop a message, or only look whether it is held."""
+        """Release or drop a message, or only look whether it is held; or say where the queue is."""
         try:
+            if order.verb is Verb.WHERE:
+                return self._where()
             refusal = self._refusal(order.queue_id)
             if refusal is not None or order.verb is Verb.LOOK:
                 return refusal or Answer(Result.DONE)
@@ -51,6 +62,15 @@ class HoldQueue:
             return Answer(Result.FAILED, f"{error.cmd[0]} did not end within {_SECONDS:g} s")
         except OSError as error:
             return Answer(Result.FAILED, str(error))
+
+    def _where(self) -> Answer:
+        now = time.monotonic()
+        if not self._directory or now - self._asked_at >= _DIRECTORY_SECONDS:
+            done = self._run("postconf", "-xh", "queue_directory")
+            if done.returncode:
+                return _failed(done)
+            self._directory, self._asked_at = os.path.realpath(os.fsdecode(done.stdout.strip())), now
+        return Answer(Result.DONE, self._directory)
 
     def _do(self, order: Order) -> Answer:
         number = order.queue_id
@@ -71,7 +91,7 @@ class HoldQueue:
 
     def _refusal(self, number: str) -> Answer | None:
         """Say why nothing is done to a message; None where it is held, and of somebody who had logged in."""
-        looked = self._run("postcat", "-eq", number)
+        looked = self._begun("postcat", "-eq", number)
         if looked.returncode:
             if _NO_FILE.search(looked.stderr):  # anything else, as a file that cannot be read, is no absence
                 return Answer(Result.ABSENT, "it is in no queue")
@@ -90,9 +110,8 @@ class HoldQueue:
         return Answer(Result.REFUSED, "nobody had logged in to send it: it is not Gatepost's to decide about")
 
     def _run(self, program: str, *words: str) -> subprocess.CompletedProcess[bytes]:
-        command: Sequence[str] = [program, *self._options, *words]
         return subprocess.run(
-            command,
+            self._command(program, *words),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
@@ -101,6 +120,41 @@ class HoldQueue:
             cwd="/",
             extra_groups=_groups(),
         )
+
+    def _begun(self, program: str, *words: str) -> subprocess.CompletedProcess[bytes]:
+        """Run a program until it has printed so much; what it would print after that is not waited for."""
+        command = self._command(program, *words)
+        with (
+            tempfile.TemporaryFile() as said,
+            subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                env=self._environ,
+                cwd="/",
+                extra_groups=_groups(),
+            ) as process,
+        ):
+            late = threading.Timer(_SECONDS, process.kill)
+            late.start()
+            try:
+                assert process.stdout is not None  # noqa: S101
+                printed = process.stdout.read(_READ_MOST)
+                whole = len(printed) < _READ_MOST
+                if not whole:
+                    process.kill()
+                code = process.wait()
+            finally:
+                process.kill()
+                late.cancel()
+            if whole and code == -signal.SIGKILL:
+                raise subprocess.TimeoutExpired(command, _SECONDS)
+            said.seek(0)
+            return subprocess.CompletedProcess(command, code if whole else 0, printed, said.read(_READ_MOST))
+
+    def _command(self, program: str, *words: str) -> Sequence[str]:
+        return [program, *self._options, *words]
 
 
 def _groups() -> list[int] | None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections import deque
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from gatepost_core.domain import StoreUnavailable
-from gatepost_core.domain.outcomes import HoldOrder, HoldState
+from gatepost_core.domain.outcomes import HELPER_ASKED, HoldOrder, HoldState
+from gatepost_core.domain.walls import Walls
 from gatepost_core.serving import asking
 from gatepost_core.serving.asking import NoAnswer
 from gatepost_core.store.backend import Holder
@@ -18,11 +21,12 @@ from gatepost_events.holding.verbs import Answer, Order, Result, Verb
 
 # As long as an end of the daemon may wait for it. The helper goes on with what it has begun.
 _SECONDS: Final = 20.0
-# Until what could not be done is tried again, and what may be sent at another hour looked at.
+# Until what could not be done is tried again; and at most until what waits for its hour is looked at, as
+# somebody may give it another.
 _AGAIN: Final = timedelta(seconds=5)
-_LATER: Final = timedelta(minutes=1)
-# Begins what is noted of an order that the helper may have carried out.
-_ASKED: Final = "it was asked, and did not answer: "
+_LATER: Final = timedelta(hours=1)
+# For so long it is believed that the helper looks at our queue.
+_OURS_SECONDS: Final = 60.0
 _STATES: Final = {Result.DONE: HoldState.DONE, Result.ABSENT: HoldState.GONE, Result.REFUSED: HoldState.STAYS}
 
 
@@ -51,38 +55,51 @@ class Helper:
 
 
 class Releasing:
-    """For one thread. ``now``: the time in UTC."""
+    """For one thread. ``queue``: Postfix's queue directory; ``now``: the time in UTC."""
 
     def __init__(
         self,
         holder: Holder,
         directory: Closing,
+        walls: Walls,
         limits: Limits,
         helper: Callable[[Order], Answer],
+        queue: str,
         now: Callable[[], datetime],
     ) -> None:
         self._holder = holder
         self._directory = directory
+        self._walls = walls
         self._limits = limits
         self._helper = helper
+        self._queue = os.path.realpath(queue)
         self._now = now
+        self._waiting: deque[HoldOrder] = deque()
+        self._ours_until = 0.0
 
-    def step(self) -> list[Carried]:
-        """Carry out what is due; return what came of it. Raises StoreUnavailable."""
-        done: list[Carried] = []
-        for order in self._holder.due(self._now()):
+    def step(self) -> Carried | None:
+        """Carry out one order that is due; return what came of it. Raises StoreUnavailable.
+
+        Only one, so that an end of the daemon waits for no more than that.
+        """
+        carried = None
+        while carried is None:
+            if not self._waiting:
+                self._waiting.extend(self._holder.due(self._now()))
+            if not self._waiting:
+                return None
+            order = self._waiting.popleft()
             try:
                 carried = self._carried(order)
             except (StoreUnavailable, ValueError) as error:  # of this order; all others go on
                 carried = Carried(order, None, str(error))
-            if carried.state is not None:
-                self._holder.settle(order, carried.state, carried.text, self._now())
-            else:
-                self._holder.postpone(
-                    order, carried.text, self._now() + (_LATER if carried.waits else _AGAIN)
-                )
-            done.append(carried)
-        return done
+        now = self._now()
+        if carried.state is not None:
+            self._holder.settle(carried.order, carried.state, carried.text, now)
+        else:
+            until = now + _AGAIN if carried.until is None else min(carried.until, now + _LATER)
+            self._holder.postpone(carried.order, carried.text, until)
+        return carried
 
     def close(self) -> None:
         """Let go of what is open."""
@@ -91,16 +108,51 @@ class Releasing:
         self._limits.close()
 
     def _objection(self, order: HoldOrder) -> Objection | None:
-        return objection(self._directory, self._limits, order, self._now())
+        return objection(self._directory, self._walls, self._limits, order, self._now())
 
-    def _carried(self, order: HoldOrder) -> Carried:
+    def _carried(self, order: HoldOrder) -> Carried | None:
+        """Return what came of an order; None where something else is wanted by now."""
         verb = Verb(order.verb)
         if verb is Verb.RELEASE and (why := self._objection(order)):
-            return Carried(order, None if why.passes else HoldState.STAYS, why.text, why.passes)
+            if why.passes:
+                return Carried(order, None, why.text, why.opens or self._now() + _LATER)
+            return Carried(order, HoldState.STAYS, why.text)
+        # What is noted of an earlier attempt counts until it is known what came of that.
+        before = order.note.startswith(HELPER_ASKED)
+        elsewhere = self._elsewhere()
+        if elsewhere:
+            return Carried(order, None, _noted(elsewhere, asked=before), alone=False)
+        if not self._holder.begin(order):
+            return None
         try:
             answer = self._helper(Order(verb, order.queue_id))
         except NoAnswer as error:
-            return Carried(order, None, f"{_ASKED}{error}" if error.sent else str(error))
-        if answer.result is Result.ABSENT and order.note.startswith(_ASKED):  # it was done, unheard
+            self._ours_until = 0.0
+            return Carried(order, None, _noted(str(error), asked=before or error.sent), alone=False)
+        if answer.result is Result.ABSENT and before:  # it was done, unheard
             return Carried(order, HoldState.DONE, "")
-        return Carried(order, _STATES.get(answer.result), answer.text)
+        if answer.result is Result.FAILED:  # after how much of it, only the helper knows
+            return Carried(order, None, _noted(answer.text, asked=True))
+        return Carried(order, _STATES[answer.result], answer.text)
+
+    def _elsewhere(self) -> str:
+        """Say why the helper is not to be asked: its queue is not the one that messages are in; else ''."""
+        if time.monotonic() < self._ours_until:
+            return ""
+        try:
+            answer = self._helper(Order(Verb.WHERE))
+        except NoAnswer as error:
+            return str(error)
+        if answer.result is not Result.DONE:
+            return answer.text
+        if answer.text != self._queue:
+            return (
+                f"gatepost-hold looks at the queue in {answer.text or 'an unknown place'}, not in "
+                f"{self._queue}; see its option --config-directory, and postfix.queue_directory"
+            )
+        self._ours_until = time.monotonic() + _OURS_SECONDS
+        return ""
+
+
+def _noted(text: str, *, asked: bool) -> str:
+    return f"{HELPER_ASKED}: {text}" if asked else text

@@ -1,7 +1,7 @@
 """What is said to the helper and what it answers: one line each. Pure; loaded by a process of root's.
 
-``release QUEUE-ID``, ``drop QUEUE-ID``, ``look QUEUE-ID`` (whether it is there), ``ping``. The answer is a
-word, and after a space a reason.
+``release QUEUE-ID``, ``drop QUEUE-ID``, ``look QUEUE-ID`` (whether it is there), ``ping``, ``where``. The
+answer is a word, and after a space a reason; to ``where`` the directory of the queue that it looks at.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ class Verb(StrEnum):
     DROP = "drop"
     LOOK = "look"
     PING = "ping"
+    WHERE = "where"
 
 
 class Result(StrEnum):
@@ -37,7 +38,7 @@ class Result(StrEnum):
 
 
 class Order(NamedTuple):
-    """A line that is understood; a ping has no queue id."""
+    """A line that is understood; ``ping`` and ``where`` have no queue id."""
 
     verb: Verb
     queue_id: str = ""
@@ -61,9 +62,9 @@ def read_order(line: bytes) -> Order | Answer:
         return Answer(Result.REFUSED, f"a line of more than {LINE_MOST} bytes")
     word, space, number = line.decode("ascii", "replace").partition(" ")
     if word not in list(Verb):
-        return Answer(Result.REFUSED, f"no such verb {word!a}; known are release, drop, look, ping")
-    if word == Verb.PING:
-        return Answer(Result.REFUSED, "ping stands alone") if space else Order(Verb.PING)
+        return Answer(Result.REFUSED, f"no such verb {word!a}; known are release, drop, look, ping, where")
+    if word in (Verb.PING, Verb.WHERE):
+        return Answer(Result.REFUSED, f"{word} stands alone") if space else Order(Verb(word))
     if not _QUEUE_ID.fullmatch(number):
         return Answer(Result.REFUSED, f"{number!a} is no queue id")
     return Order(Verb(word), number)

@@ -18,9 +18,12 @@ from tests.core.ingest.world import NOON, World, accepted, milliseconds, numbere
 BY_MILTER = "END-OF-MESSAGE from h[192.0.2.1]: milter triggers HOLD action; from=<a@b>"
 
 
-def held_by_us(record: MessageRecord, reason: str = "mode hold") -> Entry:
+def held_by_us(record: MessageRecord, reason: str = "mode hold", *, scheduled: bool = False) -> Entry:
     at = record.created_at
-    content = spooled.event("held", record.id, "", at, {"source": "milter", "reason": reason})
+    detail = {"source": "milter", "reason": reason}
+    if scheduled:  # until then
+        detail["release_at"] = at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    content = spooled.event("held", record.id, "", at, detail)
     return Entry(ids.to_bytes(ids.new(milliseconds(at))), spooled.VERSION, spooled.EVENT, content)
 
 

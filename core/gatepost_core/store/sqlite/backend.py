@@ -79,7 +79,7 @@ class SqliteBackend:
 
     def holder(self, node: str) -> Holder:
         """Return a node's orders about held messages."""
-        return Holder(self._settings.journal, node)
+        return Holder(self._settings.journal, node, self.ingester(node))
 
     def suppressor(self, oldest: timedelta, ends: Mapping[str, timedelta]) -> Suppressor:
         """Return what follows the events."""

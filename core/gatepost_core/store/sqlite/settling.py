@@ -40,6 +40,7 @@ _FAILURE = (
 )
 _OF_MILTER = "type = 'held' AND json_extract(detail, '$.source') = 'milter'"
 _HELD = f"SELECT 1 FROM events WHERE message_id = ? AND {_OF_MILTER}"  # noqa: S608 - our own words
+_STAYS: Final = f'"source":"{outcomes.STAYS}"'
 _IN_HOLD_QUEUE = "SELECT 1 FROM holdings WHERE message_id = ? AND ended_at IS NULL"
 # How the log's reason begins where a milter had a message held.
 _BY_MILTER: Final = '"reason":"END-OF-MESSAGE '
@@ -141,6 +142,8 @@ class Settling:
         event = one.event
         recipients = self._recipients.get(event.message)
         if event.type not in outcomes.STATE_AFTER or not recipients:
+            return one
+        if event.type == "held" and _STAYS in event.detail:
             return one
         if event.type == "held" and source == LOG and self._held_already(event, settled.values()):
             return None

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 from contextlib import suppress
 from typing import Final
 
+from gatepost_core.domain.outcomes import BY_ITSELF, HELPER_ASKED, STAYS
 from gatepost_core.domain.texts import moment
 from gatepost_core.store.ingest.intake import Noted
 
@@ -19,8 +20,8 @@ _HELD: Final = (
 )
 # Whoever has asked already for something else is not overruled.
 _RELEASE: Final = (
-    "INSERT OR IGNORE INTO hold_orders (message_id, node, verb, asked_by, asked_at, due_at, state) "
-    "VALUES (?, ?, 'release', 'schedule', ?, ?, 'open')"
+    "INSERT OR IGNORE INTO hold_orders (message_id, node, verb, asked_by, asked_at, due_at, state) "  # noqa: S608
+    f"VALUES (?, ?, 'release', '{BY_ITSELF}', ?, ?, 'open')"
 )
 # What is in the hold queue is neither tried nor gone.
 _ENDING: Final = frozenset(("released", "refused", "delivered", "deferred", "failed", "bounced"))
@@ -34,8 +35,10 @@ _ENDED: Final = (
 
 # Of what Postfix's own log tells only that somebody did it.
 _BY_HAND: Final = frozenset(("released", "failed"))
+# Of an order that was carried out then, or may have been.
 _ASKED: Final = (
-    "SELECT verb, asked_by FROM hold_orders WHERE message_id = ? AND due_at <= ? AND state <> 'gone'"
+    "SELECT verb, asked_by FROM hold_orders WHERE message_id = ?1 AND asked_at <= ?2 AND "  # noqa: S608
+    f"(state = 'done' AND done_at >= ?3 OR state = 'open' AND note LIKE '{HELPER_ASKED}%')"
 )
 _VERBS: Final = {"released": "release", "failed": "drop"}
 
@@ -49,8 +52,8 @@ def _with_name(connection: sqlite3.Connection, one: Noted) -> Noted:
     event = one.event
     if event.recipient:
         return one
-    until = f"{event.at[:19]}.999999"  # of many a log only the second is known
-    row = connection.execute(_ASKED, (event.message, until)).fetchone()
+    second = event.at[:19]  # of many a log no more is known
+    row = connection.execute(_ASKED, (event.message, f"{second}.999999", second)).fetchone()
     if row is None or row[0] != _VERBS[event.type]:
         return one
     detail = json.loads(event.detail) | {"by": row[1]}
@@ -67,6 +70,8 @@ def note(connection: sqlite3.Connection, node: int, told: Iterable[Noted], logge
         event = one.event
         if event.type == "held":
             detail = json.loads(event.detail)
+            if detail.get("source") == STAYS:
+                continue
             reason = str(detail.get("reason", ""))[:_REASON_MOST]
             connection.execute(_HELD, (event.message, node, event.at, reason))
             if detail.get("source") == "milter" and (due := _column(detail.get("release_at"))):
