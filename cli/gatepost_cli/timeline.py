@@ -15,11 +15,12 @@ from gatepost_core.store.messages import Recipient
 
 # What of an event's detail is said, in this order; a report's text may stand beside the log's.
 _SAID = ("class", "relay", "reply", "report_reply", "kind", "named", "verdict", "reason", "by", "url")
+_RANKS = {type_: rank for rank, type_ in enumerate((ACCEPTED, "held", "released"))}
 
 
 def ordered(events: Iterable[Event]) -> list[Event]:
-    """Return events as they happened: of one moment, that the message was accepted is the first."""
-    return sorted(events, key=lambda one: (one.time, one.type != ACCEPTED))
+    """Return events as they happened; of one moment (many a log knows seconds) as they must have."""
+    return sorted(events, key=lambda one: (one.time, _RANKS.get(one.type, len(_RANKS))))
 
 
 def pairs(recipients: Sequence[Recipient], events: Iterable[Event]) -> list[tuple[str, str]]:
