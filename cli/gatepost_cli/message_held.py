@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import syslog
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -14,6 +13,7 @@ from gatepost_cli import behind, listing
 from gatepost_cli.caller import caller
 from gatepost_cli.output import Table, emit, emit_each, on_terminal, stamp
 from gatepost_cli.session import CliSession
+from gatepost_cli.waiting import wait
 from gatepost_core.domain.outcomes import BY_ITSELF, OPEN
 from gatepost_core.store.holding.held import Held
 from gatepost_core.store.holding.held import held as held_messages
@@ -21,7 +21,6 @@ from gatepost_core.store.holding.orders import Asked, ask, asked
 
 _COLUMNS = ("since", "id", "queue id", "credential", "sender", "recipients", "subject", "reason", "asked")
 _ASKED = ("id", "asked", "state", "reason")
-_LOOK_SECONDS: Final = 0.1
 _DONE: Final = {"release": "released", "drop": "dropped"}
 _SAID: Final = {"stays": "stays held", "gone": "was not held any more", OPEN: "not done yet"}
 
@@ -51,22 +50,19 @@ def carry_out(session: CliSession, verb: str, names: Sequence[str], seconds: flo
     syslog.openlog("gatepost", 0, syslog.LOG_AUTHPRIV)
     for number in wanted:
         syslog.syslog(syslog.LOG_NOTICE, f"{verb} of held message {number} asked for by {by}")
-    found = _awaited(session, wanted, seconds)
+    found = wait(
+        lambda: _known(session, wanted), seconds, over=lambda found: all(one.state != OPEN for one in found)
+    )
     rows = [(one.message, verb, _state(one), one.note) for one in found]
     emit(session, [_order(one) for one in found], Table(_ASKED, rows, prose=("reason",)))
     if any(one.state != "done" for one in found):
         raise click.exceptions.Exit(1)
 
 
-def _awaited(session: CliSession, wanted: list[str], seconds: float) -> list[Asked]:
-    until = time.monotonic() + seconds
-    while True:
-        with session.journal() as connection:
-            known = asked(connection, wanted)
-        found = [known[number] for number in wanted if number in known]
-        if all(one.state != OPEN for one in found) or time.monotonic() >= until:
-            return found
-        time.sleep(_LOOK_SECONDS)
+def _known(session: CliSession, wanted: list[str]) -> list[Asked]:
+    with session.journal() as connection:
+        known = asked(connection, wanted)
+    return [known[number] for number in wanted if number in known]
 
 
 def _state(one: Asked) -> str:

@@ -23,12 +23,11 @@ from gatepost_core.domain.limits import Limit, LimitError
 from gatepost_core.domain.limits import limits as domain_limits
 from gatepost_core.domain.limits.windows import time_zone as known_zone
 from gatepost_core.domain.options import NO_ROUTE
+from gatepost_core.domain.texts import size as bytes_of
 from gatepost_core.store.accounts import KEEP_DAYS_MOST
 
 _NAME_MOST = 255
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-_SIZES = {"": 1, "K": 1_000, "M": 1_000_000, "G": 1_000_000_000, "T": 1_000_000_000_000}
-_SIZE = re.compile(r"([0-9]{1,15}) ?([KMGT]?)B?")
 _DURATION = re.compile(r"(\d{1,6})([mhd])")
 
 
@@ -40,20 +39,22 @@ def duration(text: str) -> timedelta | None:
 
 def size(_ctx: click.Context, _param: click.Parameter, text: str) -> int | None:
     """Return the bytes that ``500M`` or ``1000000`` spells; None for ``default``. An option callback."""
-    match = _SIZE.fullmatch(text.strip().upper())
-    if match is None and text.strip().lower() != "default":
+    found = bytes_of(text)
+    if found is None and text.strip().lower() != "default":
         raise click.BadParameter(
             f"{shown(text)} is no size; expected bytes, or something like 500M or 2G, or default"
         )
-    return int(match[1]) * _SIZES[match[2]] if match else None
+    return found
 
 
 def amount(_ctx: click.Context, _param: click.Parameter, text: str | None) -> int:
     """Return the bytes that ``500K`` or ``1000000`` spells; 0: not given. An option callback."""
-    match = None if text is None else _SIZE.fullmatch(text.strip().upper())
-    if text is not None and match is None:
+    if text is None:
+        return 0
+    found = bytes_of(text)
+    if found is None:
         raise click.BadParameter(f"{shown(text)} is no size; expected bytes, or something like 500K or 20M")
-    return int(match[1]) * _SIZES[match[2]] if match else 0
+    return found
 
 
 def days(_ctx: click.Context, _param: click.Parameter, text: str) -> int | None:

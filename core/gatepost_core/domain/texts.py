@@ -12,12 +12,16 @@ import re
 import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Final
 
 # Unicode's general categories (UAX 44, table 12): controls, formats, surrogates, line and paragraph ends.
 _UNFIT = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 # Formats that writing needs: Persian and Indic words, and what emoji are joined with.
 _JOINERS = "\u200c\u200d"
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
+SCALES: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_SIZE = re.compile(r"([0-9]{1,15}) ?([KMGT]?)B?")
+_SIZE_MOST: Final = 40
 # The time, in UTC; without a Python function, as it is asked for at each request.
 utc_now: Callable[[], datetime] = functools.partial(datetime.now, UTC)
 
@@ -41,6 +45,12 @@ def moment(text: str) -> str:
         return stamp(datetime.fromisoformat(whole + zone))
     except (ValueError, OverflowError):
         raise ValueError("is no time that there is") from None
+
+
+def size(text: str) -> int | None:
+    """Return the bytes that ``500K``, ``2 GB`` or ``1000000`` spells, None for another text."""
+    match = _SIZE.fullmatch(text.strip().upper()) if len(text) < _SIZE_MOST else None
+    return int(match[1]) * SCALES[match[2]] if match else None
 
 
 def unfit(text: str) -> str:

@@ -16,10 +16,10 @@ from enum import StrEnum
 from typing import Final
 
 from gatepost_core.domain.errors import shown
+from gatepost_core.domain.texts import SCALES
 
 LIMITS_MOST: Final = 12
 _NUMBER_MOST: Final = 10**15
-_SCALES: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _LIMIT = re.compile(r"(?:([a-z]{1,12})=)?([0-9]{1,16})([kmgt]?)/([a-z]{1,12})((?::[a-z0-9=]{1,24}){0,4})")
 _BURST = re.compile(r"burst=([0-9]{1,16})([kmgt]?)")
 EXPECTED: Final = (
@@ -120,14 +120,14 @@ def limits(texts: Iterable[str]) -> tuple[Limit, ...]:
 
 
 def _scaled(text: str, number: str, scale: str) -> int:
-    value = int(number) * _SCALES[scale.upper()]
+    value = int(number) * SCALES[scale.upper()]
     if not 1 <= value <= _NUMBER_MOST:
         raise LimitError(f"{shown(text)}: expected a number from 1 to {_NUMBER_MOST}")
     return value
 
 
 def _short(number: int) -> str:
-    for letter, scale in reversed(_SCALES.items()):
+    for letter, scale in reversed(SCALES.items()):
         if number % scale == 0:
             return f"{number // scale}{letter}"
     return str(number)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -12,6 +11,7 @@ from gatepost_core.domain.errors import RuleError, shown
 from gatepost_core.domain.rules import asking, hours, patterns
 from gatepost_core.domain.rules.asking import Asked, Refusal, Stage
 from gatepost_core.domain.rules.values import Rules
+from gatepost_core.domain.texts import size
 
 if TYPE_CHECKING:
     from gatepost_core.domain.model import Credential
@@ -20,8 +20,6 @@ NONE: Final = "none"
 DEFAULT: Final = "default"
 _LIFTED: Final = "lifted"
 RECIPIENTS_MOST: Final = 1_000_000
-_SCALES: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-_SIZE = re.compile(r"([0-9]{1,15}) ?([KMGT]?)B?")
 _VERSIONS: Final = ("1.2", "1.3")
 
 
@@ -64,8 +62,7 @@ def _count(text: str) -> int:
 
 
 def _size(text: str) -> int:
-    match = _SIZE.fullmatch(text.strip().upper()) if len(text) < 40 else None
-    found = int(match[1]) * _SCALES[match[2]] if match else 0
+    found = size(text)
     if not found:
         raise RuleError(f"{shown(text)} is no size; expected bytes, or something like 500K or 20M")
     return found
