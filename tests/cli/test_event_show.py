@@ -11,7 +11,7 @@ from rich.console import Console
 from gatepost_cli import event_shown, terminal
 from gatepost_core.domain import ids, spooled
 from gatepost_core.domain.decision.refusals.advice import advice
-from gatepost_core.spool import Entry
+from gatepost_core.spool import Entry, stream
 from gatepost_core.store import events
 from gatepost_core.store.sqlite.engine import open_engine
 from tests.core.ingest.world import NOON, World, milliseconds
@@ -115,3 +115,16 @@ def test_what_is_not_recorded_or_no_reference_is_told_apart(gatepost: Gatepost) 
 def test_what_a_client_sent_moves_no_terminal(gatepost: Gatepost, node: World) -> None:
     refuse(node, recipient="bob\x1b[2J\u202e@example.org")
     assert "\x1b" not in gatepost("event", "show", REFERENCE).out
+
+
+def test_that_refusals_are_only_logged_is_noted_by_doctor(gatepost: Gatepost) -> None:
+    folder = gatepost.folder / "spool"
+    folder.mkdir(0o750)
+
+    def notes() -> list[str]:
+        told = gatepost("doctor", "--only", "spool", "--json").data["findings"]
+        return [one["looked_at"] for one in told if one["status"] == "note"]
+
+    assert notes() == [str(folder / "policy")]
+    stream(folder, "policy")
+    assert notes() == []

@@ -133,3 +133,15 @@ def test_a_row_is_looked_for_in_linear_time_whatever_somebody_made_of_his_addres
     text = "550 5.7.1 Credential X is limited to X and has used X, and this message has X "
     look(text, "x")
     assert_linear(world, lambda n: (text * 9)[:n], lambda reply: look(reply, "gp1"), size=120)
+
+
+def test_a_claimed_reference_is_read_in_linear_time() -> None:
+    world = World()
+    read = world.load("gatepost_core.domain.spooled").read_refused
+    rest = ',1,1,"","2026-11-28 12:00:00.000000",{}]'
+
+    def claim(text: str) -> None:
+        with pytest.raises(ValueError, match="no reference"):
+            read(f'["{text}"{rest}'.encode())
+
+    assert_linear(world, lambda n: "REF K7Q2M9XD" * n, claim)

@@ -104,7 +104,8 @@ def test_the_same_recipient_refused_again_in_a_transaction_is_one_refusal(
     _, listed, _ = command(
         gateway, "event", "list", "--type", "refused", "--credential", login.username, "--json"
     )
-    assert [one["detail"]["reference"] for one in listed] == [later, other, *heard]
+    # Within a millisecond their order is any.
+    assert sorted(one["detail"]["reference"] for one in listed) == sorted([later, other, *heard])
 
 
 def test_the_longest_of_addresses_leaves_the_reference_room(gateway: Gateway, login: ClientLogin) -> None:

@@ -41,6 +41,9 @@ def spool(context: Context) -> Iterator[Finding]:
         for path in asides(folder):
             advice = "a process that was killed leaves such; with a good disk, remove it"
             yield note(str(path), f"{path.stat().st_size:,} bytes could not be read", "none", advice)
+    if not (refused := settings.directory / "policy").is_dir():
+        advice = "run 'systemd-tmpfiles --create', then restart gatepost-policy: refusals are only logged"
+        yield note(str(refused), "missing", "a folder that gatepost-policy may write", advice)
     yield from _left(context)
 
 
