@@ -182,7 +182,7 @@ def scheduled(gateway: Gateway, login: ClientLogin, recipient: str, at: datetime
 def test_a_message_is_sent_when_it_asks_to_be_by_itself(gateway: Gateway) -> None:
     live = gateway.stack.provision.credential({"dkim": True})
     recipient = fresh_recipient()
-    at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=15)
+    at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=25)
     code, text = scheduled(gateway, live, recipient, at)
     number = text.rpartition(" ")[2]
     assert code == 250
@@ -191,7 +191,7 @@ def test_a_message_is_sent_when_it_asks_to_be_by_itself(gateway: Gateway) -> Non
     gateway.stack.supervisor.hold("events")
     gateway.stack.supervisor.release("events")
     assert in_queue(gateway)[number] == "hold"
-    message = gateway.delivered(recipient, 60).message
+    message = gateway.delivered(recipient, 90).message
     assert datetime.now(UTC) >= at
     assert b"X-Gatepost" not in message
     fields = BytesParser().parsebytes(message)
