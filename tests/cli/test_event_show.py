@@ -13,7 +13,6 @@ from gatepost_core.domain import ids, spooled
 from gatepost_core.domain.decision.refusals.advice import advice
 from gatepost_core.spool import Entry, stream
 from gatepost_core.store import events
-from gatepost_core.store.sqlite.engine import open_engine
 from tests.core.ingest.world import NOON, World, milliseconds
 
 from .command import Gatepost
@@ -83,7 +82,7 @@ def test_a_person_reads_all_of_it_by_reference_or_by_the_reply_that_was_pasted(
 
 def test_on_a_terminal_of_80_columns_no_line_is_longer(node: World) -> None:
     refuse(node, last_of_hour=100)
-    with open_engine(node.settings.journal).connect() as connection:
+    with node.backend.journal() as connection:
         (event,) = events.of_reference(connection, REFERENCE)
     file = io.StringIO()
     table = event_shown.facts_of(event, {1: "acme"}, advice(REPLY, "gpx"))

@@ -29,7 +29,7 @@ def refused(
 def test_a_refusal_is_an_event_of_its_account_and_credential_without_a_message(world: World) -> None:
     world.write(refused(), stream="policy")
     assert sum(one.events for one in world.take()) == 1
-    with open_engine(world.settings.journal).connect() as connection:
+    with world.backend.journal() as connection:
         (event,) = events.of_reference(connection, REFERENCE)
         assert (event.type, event.message, event.account_id, event.credential_id) == ("refused", "", 3, 7)
         assert (event.credential, event.recipient, event.time) == ("gpx", "bob@example.org", NOON)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Concatenate, Final, ParamSpec, TypeVar
@@ -91,7 +92,7 @@ class Opened:
             connection.close()
 
 
-class Mended(Opened):
+class Mended(Opened, ABC):
     """Writes the file, which is made if there is none. ``damaged`` hears where a damaged one has gone.
 
     ``form``: the number of what the tables are like; a file with another one counts as damaged.
@@ -112,9 +113,9 @@ class Mended(Opened):
         self._damaged = damaged
         self._clock = clock
 
+    @abstractmethod
     def _made(self, connection: sqlite3.Connection) -> None:
         """Make the tables in an empty file, and note its form there."""
-        raise NotImplementedError
 
     def _ready(self, connection: sqlite3.Connection) -> None:
         """Learn what is to be known of a file that was opened."""
