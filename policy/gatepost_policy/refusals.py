@@ -82,10 +82,8 @@ class Refusals:
         if credential is None or self._record is None:
             return
         now = self._now()
-        place = self._bound.place(credential.id, said.reference, now.timestamp())
-        if place > self._bound.most:
-            self._beyond()
-        if not 0 < place <= self._bound.most:
+        more = self._bound.admitted(credential.id, said.reference, now.timestamp(), self._beyond)
+        if more is None:
             return
         detail: dict[str, str | int] = {
             "source": "policy",
@@ -98,9 +96,8 @@ class Refusals:
             "recipients": number(request, "recipient_count"),
             "ip": request.get("client_address", ""),
             "queue_id": request.get("queue_id", ""),
+            **more,
         }
-        if place == self._bound.most:
-            detail["last_of_hour"] = place
         whose = credential.account_id, credential.id
         self._record(now, spooled.refused(said.reference, whose, request.get("recipient", ""), now, detail))
 

@@ -72,10 +72,8 @@ class Refusals:
 
     def _note(self, credential: Credential, transaction: Transaction, queue_id: str, said: Refused) -> None:
         now = self._now()
-        place = self._bound.place(credential.id, said.reference, now.timestamp())
-        if place > self._bound.most:
-            self._beyond()
-        if not 0 < place <= self._bound.most:
+        more = self._bound.admitted(credential.id, said.reference, now.timestamp(), self._beyond)
+        if more is None:
             return
         detail: dict[str, str | int] = {
             "source": "milter",
@@ -88,9 +86,8 @@ class Refusals:
             "recipients": len(transaction.recipients),
             "ip": (transaction.address or "").removeprefix("IPv6:"),
             "queue_id": queue_id,
+            **more,
         }
-        if place == self._bound.most:
-            detail["last_of_hour"] = place
         only = transaction.recipients[0] if len(transaction.recipients) == 1 else ""
         whose = credential.account_id, credential.id
         self._record(now, spooled.refused(said.reference, whose, only, now, detail))

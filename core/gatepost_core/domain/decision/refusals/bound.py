@@ -6,7 +6,7 @@ Whoever is refused without end fills no journal by it, and takes no room from an
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from gatepost_core.domain.memo import Recent
@@ -38,3 +38,17 @@ class Bound:
         if place <= self.most:
             self._known.put(reference, True)
         return place
+
+    def admitted(
+        self, credential: int, reference: str, seconds: float, beyond: Callable[[], object]
+    ) -> dict[str, str | int] | None:
+        """Return what the event of a refusal says of its place; None for one that is not recorded.
+
+        ``beyond`` hears of one that is one too many.
+        """
+        place = self.place(credential, reference, seconds)
+        if place > self.most:
+            beyond()
+        if not 0 < place <= self.most:
+            return None
+        return {"last_of_hour": place} if place == self.most else {}
