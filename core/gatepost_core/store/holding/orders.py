@@ -40,7 +40,7 @@ def ask(connection: Connection, name: str, verb: str, by: str, now: datetime) ->
     It takes an earlier order's place. Raises NotFound, and StoreError for a message that is not held, or
     where several may be meant.
     """
-    record, node = _held(connection, name)
+    record, node, account = _held(connection, name)
     if by == BY_ITSELF:
         by = f"user {by}"
     connection.execute(delete(hold_orders).where(hold_orders.c.message_id == record.id))
@@ -53,13 +53,14 @@ def ask(connection: Connection, name: str, verb: str, by: str, now: datetime) ->
             asked_at=now,
             due_at=now,
             state=OPEN,
+            account_id=account,
         )
     )
     return record
 
 
-def _held(connection: Connection, name: str) -> tuple[MessageRecord, int]:
-    """Return the one message that is held under a name, and its node.
+def _held(connection: Connection, name: str) -> tuple[MessageRecord, int, int]:
+    """Return the one message that is held under a name, its node and its account.
 
     Senders choose a Message-ID: one that mail of several accounts has, or several held messages, names none.
     """
@@ -72,7 +73,7 @@ def _held(connection: Connection, name: str) -> tuple[MessageRecord, int]:
         others = select(messages.c.id).where(condition, messages.c.account_id != found[0].account_id)
         chosen = "@" in name and connection.execute(others.limit(1)).first() is not None
         if len(found) == 1 and not chosen:
-            return records.get(connection, found[0].id), found[0].node
+            return records.get(connection, found[0].id), found[0].node, found[0].account_id or 0
         held = ", ".join(f"{row.id} ({row.username})" for row in found)
         raise StoreError(
             f"{shown(name)} names several messages; held of them: {held}; name one by its message id"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Index, Integer, String, Table, literal_column
 
+from gatepost_core.domain.outcomes import BY_ITSELF
 from gatepost_core.store.schema import UtcDateTime, journal
 
 # Messages that were held, each by its node; without ``ended_at`` it still is.
@@ -36,6 +37,8 @@ hold_orders = Table(
     # Why it stays held, or could not be done yet.
     Column("note", String(500), nullable=False, server_default=""),
     Column("done_at", UtcDateTime),
+    # Whose message it is, so that accounts take turns. 0: the release before this column wrote the order.
+    Column("account_id", Integer, nullable=False, server_default="0"),
 )
 WAITS = hold_orders.c.state == literal_column("'open'")
 Index(
@@ -45,3 +48,15 @@ Index(
     sqlite_where=WAITS,
     postgresql_where=WAITS,
 )
+_ASKED = WAITS & (hold_orders.c.asked_by != literal_column(f"'{BY_ITSELF}'"))
+_BY_ITSELF = WAITS & (hold_orders.c.asked_by == literal_column(f"'{BY_ITSELF}'"))
+for _name, _whose in (("asked", _ASKED), ("by_itself", _BY_ITSELF)):
+    Index(
+        f"ix_hold_orders_{_name}",
+        hold_orders.c.node,
+        hold_orders.c.verb,
+        hold_orders.c.account_id,
+        hold_orders.c.due_at,
+        sqlite_where=_whose,
+        postgresql_where=_whose,
+    )

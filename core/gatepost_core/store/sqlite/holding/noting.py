@@ -20,8 +20,9 @@ _HELD: Final = (
 )
 # Whoever has asked already for something else is not overruled.
 _RELEASE: Final = (
-    "INSERT OR IGNORE INTO hold_orders (message_id, node, verb, asked_by, asked_at, due_at, state) "  # noqa: S608
-    f"VALUES (?, ?, 'release', '{BY_ITSELF}', ?, ?, 'open')"
+    "INSERT OR IGNORE INTO hold_orders (message_id, node, verb, asked_by, asked_at, due_at, state, "  # noqa: S608
+    f"account_id) VALUES (?1, ?, 'release', '{BY_ITSELF}', ?, ?, 'open', "
+    "coalesce((SELECT account_id FROM messages WHERE id = ?1), 0))"
 )
 # What is in the hold queue is neither tried nor gone.
 _ENDING: Final = frozenset(("released", "refused", "delivered", "deferred", "failed", "bounced"))

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from itertools import zip_longest
 from typing import Any, Final
 
 from gatepost_core.domain import ids, spooled
@@ -16,21 +17,34 @@ from gatepost_core.store.sqlite.driver import connect, faults, time_out, transac
 from gatepost_core.store.sqlite.ingesting import Ingester
 from gatepost_core.store.sqlite.locate import file_identity
 
-# Somebody waits for what he asked for. Then accounts take turns, each with its oldest: where there are more
-# of them than are looked at at once, chance decides who comes first.
-_ORDER: Final = "by_itself, verb, turn, random()"
-_CLASS: Final = f"o.asked_by = '{BY_ITSELF}' AS by_itself, o.verb AS verb"
-_DUE: Final = (
-    f"WITH next AS (SELECT o.message_id AS id, {_CLASS}, row_number() OVER (PARTITION BY m.account_id, "  # noqa: S608 - our own words
-    f"o.asked_by = '{BY_ITSELF}', o.verb ORDER BY o.due_at) AS turn "
-    "FROM hold_orders AS o JOIN messages AS m ON m.id = o.message_id "
-    "WHERE o.state = 'open' AND o.node = (SELECT id FROM nodes WHERE name = ?) AND o.due_at <= ? "
-    f"ORDER BY {_ORDER} LIMIT ?) "
-    "SELECT o.message_id, o.verb, m.queue_id, m.account_id, m.credential_id, m.username, m.tags, m.size, "
-    "o.note, next.by_itself, o.asked_at, m.sender, m.header_from FROM next "
-    "JOIN hold_orders AS o ON o.message_id = next.id JOIN messages AS m ON m.id = next.id "
-    "ORDER BY next.by_itself, next.verb, next.turn, o.due_at"
+# Somebody waits for what he asked for, and what is dropped is not to be sent meanwhile.
+_CLASSES: Final = (
+    f"asked_by != '{BY_ITSELF}' AND verb = 'drop'",
+    f"asked_by != '{BY_ITSELF}' AND verb = 'release'",
+    f"asked_by = '{BY_ITSELF}' AND verb = 'release'",
 )
+_OPEN: Final = "FROM hold_orders WHERE state = 'open' AND node = :node"
+_FIRST: Final = f"SELECT message_id {_OPEN} AND due_at <= :now ORDER BY due_at LIMIT :most"
+# From one account to the next by the index, whatever each has: so many steps, and at most so many found.
+_NEXT: Final = f"(SELECT min(account_id) {_OPEN} AND {{0}} AND account_id > {{1}})"
+_ACCOUNTS: Final = (
+    f"WITH RECURSIVE next (account, step) AS (SELECT {_NEXT.format('{0}', ':after')}, 1 UNION ALL "  # noqa: S608
+    f"SELECT {_NEXT.format('{0}', 'next.account')}, step + 1 FROM next "
+    "WHERE account IS NOT NULL AND step < :steps) SELECT account, EXISTS (SELECT 1 "
+    f"{_OPEN} AND {{0}} AND account_id = next.account AND due_at <= :now) FROM next WHERE account IS NOT NULL"
+)
+_OF_ACCOUNT: Final = (
+    f"SELECT message_id {_OPEN} AND {{}} AND account_id = :account AND due_at <= :now "
+    "ORDER BY due_at LIMIT :most"
+)
+_ORDER: Final = (
+    "SELECT o.message_id, o.verb, m.queue_id, m.account_id, m.credential_id, m.username, m.tags, m.size, "  # noqa: S608
+    f"o.note, o.asked_by = '{BY_ITSELF}', o.asked_at, m.sender, m.header_from FROM hold_orders AS o "
+    "JOIN messages AS m ON m.id = o.message_id WHERE o.message_id = ? AND o.state = 'open'"
+)
+_NODE: Final = "SELECT id FROM nodes WHERE name = ?"
+# Accounts that are looked at for each kind of order at once, most of which may have nothing that is due.
+_ACCOUNTS_AT_ONCE: Final = 1_000
 _AT_ONCE: Final = 10
 _RECIPIENTS: Final = "SELECT address FROM recipients WHERE message_id = ? AND state = 'held'"
 # Asked for anew meanwhile, it is another order.
@@ -57,12 +71,55 @@ class Holder:
         self._ingester = ingester
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
+        # Of each kind of order, the account that was looked at last.
+        self._turn: dict[int, int] = {}
 
     def due(self, now: datetime) -> Sequence[HoldOrder]:
         """Return some of the orders whose time has come, in the order in which they are to be carried out."""
         with self._used() as connection:
-            found = connection.execute(_DUE, (self._node, time_out(now), _AT_ONCE)).fetchall()
-            return [_order(connection, row) for row in found]
+            row = connection.execute(_NODE, (self._node,)).fetchone()
+            names = {"node": row[0] if row else None, "now": time_out(now), "most": _AT_ONCE}
+            found = self._turns(connection, names) if row else []
+            rows = [connection.execute(_ORDER, (message,)).fetchone() for message in found]
+            return [_order(connection, row) for row in rows if row is not None]
+
+    def _turns(self, connection: sqlite3.Connection, names: dict[str, Any]) -> Sequence[str]:
+        """Return messages whose orders are due: of each kind accounts take turns, each with its oldest.
+
+        It goes from account to account, and goes on the next time behind the one whose turn came last. Beyond
+        so many steps what has waited longest comes, whosever it is. So a look costs the same however
+        many orders are due, and however many accounts have one.
+        """
+        oldest = [message for (message,) in connection.execute(_FIRST, names)]
+        found = dict[str, None]()
+        for kind, which in enumerate(_CLASSES) if oldest else ():
+            wanted = _AT_ONCE - len(found)
+            if wanted <= 0:
+                break
+            accounts = self._accounts(connection, kind, which, names, wanted)
+            query = _OF_ACCOUNT.format(which)
+            of_each = [connection.execute(query, names | {"account": one}).fetchall() for one in accounts]
+            found.update(dict.fromkeys([row[0] for turn in zip_longest(*of_each) for row in turn if row]))
+        found.update(dict.fromkeys(oldest))
+        return list(found)[:_AT_ONCE]
+
+    def _accounts(
+        self, connection: sqlite3.Connection, kind: int, which: str, names: dict[str, Any], most: int
+    ) -> Sequence[int]:
+        """Return at most so many accounts that have due orders of a kind, the one whose turn it is first."""
+        found, steps, begin = list[int](), _ACCOUNTS_AT_ONCE, self._turn.get(kind, -1)
+        for after, last in ((begin, None), (-1, begin)):
+            asked = names | {"after": after, "steps": steps}
+            for account, due in connection.execute(_ACCOUNTS.format(which), asked):
+                if last is not None and account > last:
+                    return found
+                steps -= 1
+                self._turn[kind] = account
+                if due:
+                    found.append(account)
+                if len(found) == most or not steps:
+                    return found
+        return found
 
     def begin(self, order: HoldOrder) -> bool:
         """Note that the helper is asked; say whether the order is still what is wanted."""
