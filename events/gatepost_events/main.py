@@ -26,7 +26,8 @@ from gatepost_core.store import open_counters, open_submissions
 from gatepost_core.store.opening import open_backend
 from gatepost_events.following import Following
 from gatepost_events.holding.judging import Limits as HoldLimits
-from gatepost_events.holding.releasing import Helper, Releasing
+from gatepost_events.holding.own_queue import Helper, OwnQueue
+from gatepost_events.holding.releasing import Releasing
 from gatepost_events.ingesting import Ingesting
 from gatepost_events.maillog.follower import Follower
 from gatepost_events.making import Making
@@ -98,11 +99,12 @@ def serve(boot: Boot[EventsSettings]) -> int:
             report.given_back,
             report.not_followed,
         )
+        queue = str(settings.postfix.queue_directory)
         settling = Following(
             Submitted(
                 open_submissions(settings.limits.counters),
                 store.fates(),
-                Helper(settings.hold.listen),
+                OwnQueue(Helper(settings.hold.listen), queue).look,
                 settings.idempotency.hours,
             ),
             "submissions",
@@ -136,8 +138,7 @@ def serve(boot: Boot[EventsSettings]) -> int:
                     Charges(settings.limits.defaults),
                     open_counters(settings.limits.counters, settings.store.journal),
                 ),
-                Helper(settings.hold.listen),
-                str(settings.postfix.queue_directory),
+                OwnQueue(Helper(settings.hold.listen), queue),
                 utc_now,
             ),
             "hold",

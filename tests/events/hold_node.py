@@ -14,6 +14,7 @@ from gatepost_core.serving.asking import NoAnswer
 from gatepost_core.store import open_counters
 from gatepost_core.store.holding import orders
 from gatepost_events.holding.judging import Carried, Limits
+from gatepost_events.holding.own_queue import OwnQueue
 from gatepost_events.holding.releasing import Releasing
 from gatepost_events.holding.verbs import Answer, Order, Result, Verb
 from tests.core.ingest.test_holding import held_by_us
@@ -76,9 +77,8 @@ class Node:
         holder = self.world.backend.holder(name)
         counting = Limits(Charges(Defaults()), self.opened())
         walls = Walls(self.directory)
-        return Releasing(
-            holder, self.directory, walls, counting, helper or self._answer, QUEUE, lambda: self.world.now
-        )
+        own = OwnQueue(helper or self._answer, QUEUE)
+        return Releasing(holder, self.directory, walls, counting, own, lambda: self.world.now)
 
     def opened(self) -> Counters:
         return open_counters(self.world.folder / "counters.db", self.world.settings.journal)
@@ -100,9 +100,11 @@ class Node:
         """Have a message held until it was accepted, which is now."""
         return self.held(number, scheduled=True, **changes)
 
-    def held(self, number: int = 1, *, scheduled: bool = False, **changes: Any) -> MessageRecord:
+    def held(
+        self, number: int = 1, *, scheduled: bool = False, header_sender: str = "", **changes: Any
+    ) -> MessageRecord:
         record = numbered(number, **{"recipients": (ANNA, BEN), **changes})
-        self.world.write(accepted(record), held_by_us(record, scheduled=scheduled))
+        self.world.write(accepted(record), held_by_us(record, scheduled=scheduled, of=header_sender))
         self.world.take()
         return record
 

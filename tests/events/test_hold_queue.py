@@ -12,8 +12,8 @@ import pytest
 
 from gatepost_core.serving.asking import NoAnswer
 from gatepost_events.holding import helper, verbs
+from gatepost_events.holding.own_queue import Helper
 from gatepost_events.holding.queue import HoldQueue
-from gatepost_events.holding.releasing import Helper
 from gatepost_events.holding.verbs import Answer, Order, Result, Verb
 
 

@@ -9,6 +9,7 @@ import pytest
 from gatepost_core.domain import ids
 from gatepost_core.domain.limits.submissions import Claimed, ClaimState, Fate, Outcome, Submission
 from gatepost_core.serving.asking import NoAnswer
+from gatepost_events.holding.own_queue import OwnQueue
 from gatepost_events.holding.verbs import Answer, Order, Result, Verb
 from gatepost_events.submitted import Settled, Submitted
 
@@ -125,6 +126,25 @@ def test_a_held_message_is_looked_for_in_the_hold_queue(answer: Result, settled:
     assert claims.settled == ([number] if settled else [])
     steps.step()
     assert len(asked) == 1  # each is a command of Postfix's: not with every step
+
+
+def test_what_another_instance_of_postfix_holds_under_the_same_queue_id_settles_nothing() -> None:
+    (number,) = messages(1)
+    claims, looks, now = Claims(number), list[str](), [NOW]
+    queue = "/var/spool/postfix-2"
+
+    def helper(order: Order) -> Answer:
+        looks.extend([order.queue_id] if order.verb is Verb.LOOK else [])
+        return Answer(Result.DONE, queue if order.verb is Verb.WHERE else "")
+
+    own = OwnQueue(helper, "/var/spool/postfix", lambda: now[0])
+    steps = settling(claims, {number: HELD}, own.look, lambda: now[0])
+    steps.step()
+    assert (looks, claims.settled) == ([], [])
+    queue = "/var/spool/postfix"
+    now[0] += 60
+    steps.step()
+    assert (looks, claims.settled) == (["4Q"], [number])
 
 
 def test_what_is_not_in_the_hold_queue_yet_is_looked_for_ever_less_often() -> None:

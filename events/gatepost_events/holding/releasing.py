@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections import deque
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -12,21 +10,16 @@ from typing import Final, Protocol
 from gatepost_core.domain import StoreUnavailable
 from gatepost_core.domain.outcomes import HELPER_ASKED, HoldOrder, HoldState
 from gatepost_core.domain.walls import Walls
-from gatepost_core.serving import asking
 from gatepost_core.serving.asking import NoAnswer
 from gatepost_core.store.backend import Holder
-from gatepost_events.holding import verbs
 from gatepost_events.holding.judging import Carried, Directory, Limits, Objection, objection
-from gatepost_events.holding.verbs import Answer, Order, Result, Verb
+from gatepost_events.holding.own_queue import OwnQueue
+from gatepost_events.holding.verbs import Order, Result, Verb
 
-# As long as an end of the daemon may wait for it. The helper goes on with what it has begun.
-_SECONDS: Final = 20.0
 # Until what could not be done is tried again; and at most until what waits for its hour is looked at, as
 # somebody may give it another.
 _AGAIN: Final = timedelta(seconds=5)
 _LATER: Final = timedelta(hours=1)
-# For so long it is believed that the helper looks at our queue.
-_OURS_SECONDS: Final = 60.0
 _STATES: Final = {Result.DONE: HoldState.DONE, Result.ABSENT: HoldState.GONE, Result.REFUSED: HoldState.STAYS}
 
 
@@ -38,24 +31,8 @@ class Closing(Directory, Protocol):
         ...
 
 
-class Helper:
-    """The helper at an address. For one thread."""
-
-    def __init__(self, listen: str) -> None:
-        self._listen = listen
-
-    def __call__(self, order: Order) -> Answer:
-        """Return what it answers. Raises NoAnswer."""
-        until = time.monotonic() + _SECONDS
-        line = asking.ask(self._listen, verbs.write_order(order), until, verbs.ANSWER_MOST)
-        try:
-            return verbs.read_answer(line)
-        except ValueError as error:
-            raise NoAnswer(f"{self._listen}: an answer that is not understood: {line[:60]!r}") from error
-
-
 class Releasing:
-    """For one thread. ``queue``: Postfix's queue directory; ``now``: the time in UTC."""
+    """For one thread. ``now``: the time in UTC."""
 
     def __init__(
         self,
@@ -63,8 +40,7 @@ class Releasing:
         directory: Closing,
         walls: Walls,
         limits: Limits,
-        helper: Callable[[Order], Answer],
-        queue: str,
+        helper: OwnQueue,
         now: Callable[[], datetime],
     ) -> None:
         self._holder = holder
@@ -72,10 +48,8 @@ class Releasing:
         self._walls = walls
         self._limits = limits
         self._helper = helper
-        self._queue = os.path.realpath(queue)
         self._now = now
         self._waiting: deque[HoldOrder] = deque()
-        self._ours_until = 0.0
 
     def step(self) -> Carried | None:
         """Carry out one order that is due; return what came of it. Raises StoreUnavailable.
@@ -119,7 +93,7 @@ class Releasing:
             return Carried(order, HoldState.STAYS, why.text)
         # What is noted of an earlier attempt counts until it is known what came of that.
         before = order.note.startswith(HELPER_ASKED)
-        elsewhere = self._elsewhere()
+        elsewhere = self._helper.elsewhere()
         if elsewhere:
             return Carried(order, None, _noted(elsewhere, asked=before), alone=False)
         if not self._holder.begin(order):
@@ -127,31 +101,12 @@ class Releasing:
         try:
             answer = self._helper(Order(verb, order.queue_id))
         except NoAnswer as error:
-            self._ours_until = 0.0
             return Carried(order, None, _noted(str(error), asked=before or error.sent), alone=False)
         if answer.result is Result.ABSENT and before:  # it was done, unheard
             return Carried(order, HoldState.DONE, "")
         if answer.result is Result.FAILED:  # after how much of it, only the helper knows
             return Carried(order, None, _noted(answer.text, asked=True))
         return Carried(order, _STATES[answer.result], answer.text)
-
-    def _elsewhere(self) -> str:
-        """Say why the helper is not to be asked: its queue is not the one that messages are in; else ''."""
-        if time.monotonic() < self._ours_until:
-            return ""
-        try:
-            answer = self._helper(Order(Verb.WHERE))
-        except NoAnswer as error:
-            return str(error)
-        if answer.result is not Result.DONE:
-            return answer.text
-        if answer.text != self._queue:
-            return (
-                f"gatepost-hold looks at the queue in {answer.text or 'an unknown place'}, not in "
-                f"{self._queue}; see its option --config-directory, and postfix.queue_directory"
-            )
-        self._ours_until = time.monotonic() + _OURS_SECONDS
-        return ""
 
 
 def _noted(text: str, *, asked: bool) -> str:

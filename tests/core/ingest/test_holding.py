@@ -18,9 +18,13 @@ from tests.core.ingest.world import NOON, World, accepted, milliseconds, numbere
 BY_MILTER = "END-OF-MESSAGE from h[192.0.2.1]: milter triggers HOLD action; from=<a@b>"
 
 
-def held_by_us(record: MessageRecord, reason: str = "mode hold", *, scheduled: bool = False) -> Entry:
+def held_by_us(
+    record: MessageRecord, reason: str = "mode hold", *, scheduled: bool = False, of: str = ""
+) -> Entry:
     at = record.created_at
     detail = {"source": "milter", "reason": reason}
+    if of:  # as its field Sender has it
+        detail["header_sender"] = of
     if scheduled:  # until then
         detail["release_at"] = at.strftime("%Y-%m-%dT%H:%M:%SZ")
     content = spooled.event("held", record.id, "", at, detail)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -253,6 +254,42 @@ def test_of_several_processes_one_has_each_message(tmp_path: Path) -> None:
         worker.join()
     for number in range(40):
         assert sorted(one[number] for one in found) == [Outcome.NEW, *[Outcome.WAITS] * 3]
+
+
+def _waiting_its_turn(folder: Path, told: Connection) -> None:
+    """Claim the same message as often as it is told to; tell what came of it, '' where another is at it."""
+    claims = open_submissions(counters_of(folder))
+    claims._patience = 0.0
+    while told.recv():
+        try:
+            told.send(claim(claims, wanted()).outcome.name)
+        except StoreUnavailable:
+            told.send("")
+
+
+def test_who_has_begun_a_claim_is_overtaken_by_nobody(tmp_path: Path) -> None:
+    """Another process comes when the first has read that nobody has the message, and has not written yet."""
+    context = multiprocessing.get_context("spawn")
+    told, its = context.Pipe()
+    other = context.Process(target=_waiting_its_turn, args=(tmp_path, its))
+    other.start()
+    claims = open_submissions(counters_of(tmp_path))
+    assert claims.first_of("4Q") == ""  # it is open
+    heard = list[str]()
+
+    def meanwhile(statement: str) -> None:
+        if statement.startswith("INSERT INTO submissions") and not heard:
+            told.send(True)
+            heard.append(told.recv())
+
+    assert claims._connection is not None
+    claims._connection.set_trace_callback(meanwhile)
+    assert claim(claims, wanted()).outcome is Outcome.NEW
+    told.send(True)
+    assert [*heard, told.recv()] == ["", Outcome.WAITS.name]
+    told.send(False)
+    other.join()
+    claims.close()
 
 
 def test_a_process_that_is_killed_in_its_claim_leaves_it_whole_or_not_at_all(tmp_path: Path) -> None:
