@@ -99,6 +99,7 @@ class Accepted:
     that do not get it, as RCPT TO gave them; some others do. ``charges``: what it takes of limits. ``held``:
     why it goes into the hold queue; None for one that does not. ``submission``: what it is known by, so that
     it is queued once; ``known``: recipients who have it by that already, as RCPT TO gave them.
+    ``senders``: the addresses in fields Sender.
     """
 
     plan: Plan
@@ -109,6 +110,7 @@ class Accepted:
     held: Hold | None = None
     submission: Submission | None = None
     known: tuple[str, ...] = ()
+    senders: tuple[str, ...] = ()
 
 
 def held_for(accepted: Accepted, reason: str) -> Accepted:
@@ -220,7 +222,9 @@ class Judge:
             if held is not None and self._holding.skips:
                 return CANNOT_HOLD if held.until is None else CANNOT_SEND_LATER
             known_by = _known_by(credential, plan, message, transaction, suppressed)
-            return Accepted(plan, record, header_calls, suppressed, charges, held, known_by)
+            return Accepted(
+                plan, record, header_calls, suppressed, charges, held, known_by, senders=tuple(senders)
+            )
 
         def conclude() -> Verdict:
             context = self._contexts.make(credential, authors, message_id, transaction, overridden=overridden)

@@ -178,6 +178,19 @@ def test_what_waits_for_its_hour_is_looked_at_then_and_once_an_hour(node: Node) 
             "gpx may not use it",
         ),
         (
+            {"header_sender": "a@example.test, x@b.test"},
+            ("example.test",),
+            "",
+            "Sender header address <x@b.test> is not allowed for credential gpx",
+        ),
+        (
+            {"header_sender": "x@b.test"},
+            (),
+            "b.test",
+            "Sender header address <x@b.test> is of a domain that another account registered; credential gpx "
+            "may not use it",
+        ),
+        (
             {"header_from": "me@a.test, you@b.test"},
             (),
             "b.test",

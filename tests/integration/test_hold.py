@@ -155,6 +155,21 @@ def test_what_may_not_be_sent_any_more_stays_held_and_says_why(gateway: Gateway,
     assert carried_out(gateway, "drop", two) == [("done", "")]
 
 
+def test_a_field_sender_is_judged_again_when_its_message_is_released(
+    gateway: Gateway, login: ClientLogin
+) -> None:
+    recipient = fresh_recipient()
+    with gateway.logged_in(login) as connection:
+        connection.sendmail(SENDER, [recipient], b"Sender: list@other.test\r\n" + text_message())
+    (number,) = until(lambda: held(gateway, login), "the message to be held")
+    command(gateway, "credential", "set", login.username, "--sender", SENDER.rpartition("@")[2])
+    reason = f"Sender header address <list@other.test> is not allowed for credential {login.username}"
+    assert carried_out(gateway, "release", number) == [("stays", reason)]
+    command(gateway, "credential", "set", login.username, "--sender", "none")
+    assert carried_out(gateway, "release", number) == [("done", "")]
+    gateway.delivered(recipient, 5)
+
+
 def test_what_cannot_be_done_now_is_done_later(gateway: Gateway, login: ClientLogin) -> None:
     recipient = fresh_recipient()
     number = send(gateway, login, recipient)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
@@ -35,9 +35,13 @@ class Spool:
         self.failure: SpoolError | None = None
 
     def __call__(
-        self, record: MessageRecord, suppressed: Mapping[str, Suppression], held: Hold | None
+        self,
+        record: MessageRecord,
+        suppressed: Mapping[str, Suppression],
+        held: Hold | None,
+        senders: Sequence[str],
     ) -> None:
-        assert (record, suppressed, held) == (RECORD, {}, None)
+        assert (record, suppressed, held, senders) == (RECORD, {}, None, ())
         self.arrived.set()
         assert self.go.wait(60)
         if self.failure is not None:
@@ -212,9 +216,13 @@ def test_a_message_begins_while_the_record_of_its_customers_last_one_is_written(
 
     class Slow(Spool):
         def __call__(
-            self, record: MessageRecord, suppressed: Mapping[str, Suppression], held: Hold | None
+            self,
+            record: MessageRecord,
+            suppressed: Mapping[str, Suppression],
+            held: Hold | None,
+            senders: Sequence[str],
         ) -> None:
-            del record, suppressed, held
+            del record, suppressed, held, senders
             if writing.is_set():
                 second_came.set()
             writing.set()

@@ -77,6 +77,7 @@ def test_a_record_says_who_sent_what_to_whom(store: Store) -> None:
         ("From", b" Ann <ann@example.test>"),
         ("Subject", b" Gr\xc3\xbc\xc3\x9fe\n an alle"),
         ("Message-ID", b"\n <1@example.test>"),
+        ("Sender", b" List <list@example.test>"),
         ("X-Gatepost-Tags", b" spring, news"),
     )
     verdict = judge(store).decide(sent, "4Q1")
@@ -92,6 +93,7 @@ def test_a_record_says_who_sent_what_to_whom(store: Store) -> None:
     assert record.tags == ("spring", "news")
     assert record.applied == ("tags",)
     assert record.size - record.size_after == len("X-Gatepost-Tags: spring, news\r\n")
+    assert verdict.senders == ("list@example.test",)
 
 
 @pytest.mark.parametrize(

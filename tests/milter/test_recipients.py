@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,9 +11,11 @@ import pytest
 
 from gatepost_core import spool
 from gatepost_core.domain import Options, Reject, StoreUnavailable, ids, spooled
+from gatepost_core.domain.rules import UNREADABLE
 from gatepost_core.domain.suppressing import Reason, Suppression
 from gatepost_core.settings import SpoolSettings
 from gatepost_core.store import credentials, suppressions
+from gatepost_milter.holding import Hold
 from gatepost_milter.judge import Accepted, Verdict
 from gatepost_milter.libmilter.records import Records
 from gatepost_milter.transaction import Transaction
@@ -99,6 +102,30 @@ def test_a_message_is_not_sent_where_it_cannot_be_known_who_wants_it(store: Stor
     with pytest.raises(StoreUnavailable):
         sent(store)
     assert isinstance(sent(store, tags=None), Accepted)
+
+
+@pytest.mark.parametrize(
+    ("senders", "kept"),
+    [
+        ([], None),
+        (["a@example.net", "b@example.net"], "a@example.net, b@example.net"),
+        (["a@example.net", "b" * 3_000], f"a@example.net, {UNREADABLE}"),
+        (["b" * 3_000], UNREADABLE),
+    ],
+)
+def test_whom_sender_names_is_on_disk_where_the_message_is_held(
+    store: Store, tmp_path: Path, senders: list[str], kept: str | None
+) -> None:
+    verdict = sent(store)
+    assert isinstance(verdict, Accepted)
+    (tmp_path / "milter").mkdir()
+    records = Records(tmp_path / "milter", SpoolSettings())
+    records(verdict.record, {}, Hold("a reason"), senders)
+    records(verdict.record, {}, None, senders)
+    records.close()
+    (batch,) = spool.read(tmp_path / "milter", {}, 10)
+    (held,) = [spooled.read_event(one.content) for one in batch.entries if one.kind == spooled.EVENT]
+    assert json.loads(held.detail).get("header_sender") == kept
 
 
 def test_each_who_is_taken_out_is_an_event_on_disk_beside_the_record(store: Store, tmp_path: Path) -> None:

@@ -89,7 +89,8 @@ class HoldOrder(NamedTuple):
     """What is to be done with a message; ``recipients``: those who are to get it; ``size``: its bytes.
 
     ``by_itself``: its time has come, and nobody asked for it now. ``asked_at``: what tells it from another
-    order about the message. ``sender`` is the envelope's, ``header_from`` what is recorded of From.
+    order about the message. ``sender`` is the envelope's, ``header_from`` what is recorded of From;
+    ``header_sender``: of Sender, '' where the milter did not have the message held.
     """
 
     message: str
@@ -106,6 +107,7 @@ class HoldOrder(NamedTuple):
     asked_at: str
     sender: str
     header_from: str
+    header_sender: str = ""
 
 
 def status(states: Iterable[str]) -> str:

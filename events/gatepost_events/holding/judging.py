@@ -132,17 +132,21 @@ def objection(
 def _senders(walls: Walls, credential: Credential, order: HoldOrder) -> Iterator[str]:
     """Yield why its senders may not be used, by the credential's rule, and by walls where they count.
 
-    Of the header From is on record, as far as its addresses have room there, and Sender is not.
+    Of the header From is on record, as far as its addresses have room there; Sender only where our milter had
+    the message held.
     """
     authors = order.header_from.split(", ") if order.header_from else []
+    others = order.header_sender.split(", ") if order.header_sender else []
     for judged in (
         rules.check_envelope_sender(credential, order.sender),
         rules.check_from_header(credential, authors),
+        rules.check_sender_header(credential, others),
     ):
         if not isinstance(judged, Pass):
             yield judged.text
     if walls.mode() is WallMode.ENFORCE:
-        strange = walls.envelope(credential, order.sender) or walls.headers(credential, [("From", authors)])
+        fields = (("From", authors), ("Sender", others))
+        strange = walls.envelope(credential, order.sender) or walls.headers(credential, fields)
         if strange is not None:
             yield strange.text
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from gatepost_core.domain import MessageRecord, ids, spooled, stamp, utc_now
+from gatepost_core.domain.rules import UNREADABLE
 from gatepost_core.domain.suppressing import Suppression
 from gatepost_core.domain.texts import bounded
 from gatepost_core.serving import log
@@ -20,6 +21,8 @@ from gatepost_milter.holding import Hold
 STREAM = "milter"
 # As the record has it (judge.py).
 _ADDRESS_KEPT = 1_000
+# Of the fields Sender, characters in all.
+_SENDERS_KEPT = 2_000
 
 
 class Records:
@@ -36,19 +39,25 @@ class Records:
             log.warning("spool unavailable, trying again at each message", error=str(error))
 
     def __call__(
-        self, record: MessageRecord, suppressed: Mapping[str, Suppression], held: Hold | None = None
+        self,
+        record: MessageRecord,
+        suppressed: Mapping[str, Suppression],
+        held: Hold | None = None,
+        senders: Sequence[str] = (),
     ) -> None:
         """Have a record on disk, with events: each recipient that does not get it, why the message is held.
 
-        Raises SpoolError.
+        ``senders``: addresses of its fields Sender, which are judged anew at its release. Raises SpoolError.
         """
         entries = [
             Entry(ids.to_bytes(record.id), spooled.VERSION, spooled.ACCEPTED, spooled.accepted(record))
         ]
         entries += [_suppressed(record, *one) for one in suppressed.items()]
         if held:
-            until = {} if held.until is None else {"release_at": stamp(held.until)}
-            entries.append(_event(record, "held", "", {"source": "milter", "reason": held.reason, **until}))
+            more = {} if held.until is None else {"release_at": stamp(held.until)}
+            if senders:
+                more["header_sender"] = _listed(senders)
+            entries.append(_event(record, "held", "", {"source": "milter", "reason": held.reason, **more}))
         self._writer.append(*entries)
 
     def tell(self, record: MessageRecord, type_: str, detail: Mapping[str, Any]) -> None:
@@ -69,6 +78,14 @@ class Records:
     def close(self) -> None:
         """Give up the segment."""
         self._writer.close()
+
+
+def _listed(senders: Sequence[str]) -> str:
+    """Return addresses as one text; where not all have room, the last is one that cannot be read."""
+    text = ", ".join(senders)
+    if len(text) <= _SENDERS_KEPT:
+        return text
+    return f"{text[:_SENDERS_KEPT].rpartition(', ')[0]}, {UNREADABLE}".removeprefix(", ")
 
 
 def _suppressed(record: MessageRecord, recipient: str, found: Suppression) -> Entry:

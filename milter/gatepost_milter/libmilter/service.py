@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from gatepost_core.domain import Defer, MessageRecord, Reject
@@ -41,9 +41,16 @@ class KeepFunction(Protocol):
     """Where records go: ``gatepost_milter.libmilter.records.Records``."""
 
     def __call__(
-        self, record: MessageRecord, suppressed: Mapping[str, Suppression], held: Hold | None
+        self,
+        record: MessageRecord,
+        suppressed: Mapping[str, Suppression],
+        held: Hold | None,
+        senders: Sequence[str],
     ) -> None:
-        """Have a record on disk, whom its message does not reach, why it is held. Raises SpoolError."""
+        """Have a record on disk, whom its message does not reach, why it is held and whom Sender names.
+
+        Raises SpoolError.
+        """
         ...
 
 
@@ -156,19 +163,22 @@ class Service:
     def _kept(self, accepted: Accepted) -> Verdict:
         """Have limits count a message and its record on disk, or neither."""
         if not accepted.charges:
-            self._keep(accepted.record, accepted.suppressed, accepted.held)
+            self._record(accepted)
             return accepted
         taken = self._limits.take(accepted)
         if isinstance(taken, Reject | Defer):
             return taken
         accepted, tell = taken
         try:
-            self._keep(accepted.record, accepted.suppressed, accepted.held)
+            self._record(accepted)
         except BaseException:
             self.undo(accepted)
             raise
         tell()
         return accepted
+
+    def _record(self, accepted: Accepted) -> None:
+        self._keep(accepted.record, accepted.suppressed, accepted.held, accepted.senders)
 
     def undo(self, accepted: Accepted) -> None:
         """Have limits count a message no longer that is refused after all, and its key be free again."""
