@@ -198,3 +198,18 @@ def test_doctor_s_probes_are_shown_to_those_who_ask(gatepost: Gatepost) -> None:
 @pytest.mark.parametrize("limit", ["0", "-1", "many"])
 def test_a_limit_is_a_number_above_zero(gatepost: Gatepost, limit: str) -> None:
     assert gatepost("message", "list", "--limit", limit).code == 2
+
+
+def test_doctor_notes_what_is_held_and_warns_of_what_would_let_it_out(
+    gatepost: Gatepost, records: list[MessageRecord]
+) -> None:
+    words = ("doctor", "--only", "held", "--json")
+    assert [one["status"] for one in gatepost(*words).data["findings"]] == ["good"]
+    with closing(sqlite3.connect(gatepost.folder / "store" / "journal.db")) as journal, journal:
+        for number, ended in ((3, None), (4, None), (5, "2026-05-01 13:00:00.000000")):
+            at = f"2026-05-01 12:0{number}:00.000000"
+            row = (records[number].id, 1, at, "the credential is in mode hold", ended)
+            journal.execute("INSERT INTO holdings VALUES (?, ?, ?, ?, ?)", row)
+    (found,) = gatepost(*words).data["findings"]
+    assert (found["status"], found["found"]) == ("note", "2, the first since 2026-05-01T12:03:00Z")
+    assert "never 'postsuper -r'" in found["advice"]

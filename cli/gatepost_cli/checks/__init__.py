@@ -25,7 +25,7 @@ from gatepost_cli.checks.sockets import SOCKETS
 from gatepost_cli.checks.spool import mail_log, spool
 from gatepost_cli.checks.stores import store
 from gatepost_cli.checks.walls import walls
-from gatepost_cli.checks.webhooks import suspensions, webhooks
+from gatepost_cli.checks.webhooks import held, suspensions, webhooks
 
 Check = Callable[[Context], Iterator[Finding]]
 
@@ -37,7 +37,7 @@ def _named(*checks: Check) -> dict[str, Check]:
 # By the names that --only and --skip take.
 CHECKS: dict[str, Check] = {
     **_named(disk, clock, release, store, keys, walls, backends, clients, daemons, spool, mail_log, webhooks),
-    **_named(suspensions),
+    **_named(suspensions, held),
     **SOCKETS,
     **_named(postfix, postfix_main_cf, postfix_master_cf, postfix_shared, routes, tls_certificate),
     **_named(ports, dns, outgoing, probe),

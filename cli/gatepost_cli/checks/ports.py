@@ -81,29 +81,16 @@ class _Port:
             return certificate, found
 
     def _offers(self, client: smtp.Client, before: dict[str, str]) -> list[Finding]:
-        found: list[Finding] = []
-        if "AUTH" in before:
-            found.append(
-                fault(
-                    f"{self._where}, EHLO",
-                    "AUTH on offer before STARTTLS",
-                    "AUTH inside TLS only",
-                    "set smtpd_tls_auth_only = yes, as 'gatepost postfix-settings' prints it",
-                )
-            )
         mechanisms = set(client.hello(self._context.hostname).get("AUTH", "").split())
-        wanted = set(self._context.settings.sasl.mechanisms)
-        if wanted <= mechanisms:
-            found.append(good(f"{self._where}, AUTH", f"on offer inside TLS: {' '.join(sorted(mechanisms))}"))
-        else:
-            found.append(
-                fault(
-                    f"{self._where}, AUTH",
-                    f"on offer inside TLS: {' '.join(sorted(mechanisms)) or 'nothing'}",
-                    " ".join(sorted(wanted)),
-                    "look at the checks of sasl-socket and of smtpd_sasl_ in main.cf and master.cf",
-                )
-            )
+        wanted, where = set(self._context.settings.sasl.mechanisms), f"{self._where}, AUTH"
+        offered = f"on offer inside TLS: {' '.join(sorted(mechanisms)) or 'nothing'}"
+        advice = "look at the checks of sasl-socket and of smtpd_sasl_ in main.cf and master.cf"
+        inside = fault(where, offered, " ".join(sorted(wanted)), advice)
+        found = [good(where, offered) if wanted <= mechanisms else inside]
+        if "AUTH" in before:
+            advice = "set smtpd_tls_auth_only = yes, as 'gatepost postfix-settings' prints it"
+            outside = "AUTH on offer before STARTTLS"
+            found.insert(0, fault(f"{self._where}, EHLO", outside, "AUTH inside TLS only", advice))
         return found
 
     def _silent(self, error: Exception) -> Finding:
@@ -142,10 +129,7 @@ class _Port:
         try:
             self._session(public_trust(), lambda _client, _before: [])
         except (smtp.Refused, OSError) as error:
-            return note(
-                where,
-                f"this host's authorities do not vouch for it: {said(error)}",
-                "a certificate of a public authority, for clients that verify",
-                "give clients the authority's certificate, or get one of a public authority",
-            )
+            found = f"this host's authorities do not vouch for it: {said(error)}"
+            advice = "give clients the authority's certificate, or get one of a public authority"
+            return note(where, found, "a certificate of a public authority, for clients that verify", advice)
         return good(where, "one that this host trusts")

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-from sqlalchemy import Connection, literal_column, select
+from sqlalchemy import Connection, func, literal_column, select
 
 from gatepost_core.domain import MessageRecord
 from gatepost_core.store import messages as records
@@ -34,6 +34,12 @@ class Held:
 def held(connection: Connection, limit: int, cursor: str = "", *, credential: str = "") -> Walk[Held]:
     """Return the newest messages that are held, at most ``limit``; ``credential``: a user name, or ''."""
     return Walk(partial(_page, connection, credential), limit, cursor)
+
+
+def waiting(connection: Connection) -> tuple[int, datetime | None]:
+    """Return how many messages are held, and since when the first is."""
+    row = connection.execute(select(func.count(), func.min(holdings.c.since_at)).where(OPEN)).one()
+    return row[0], row[1]
 
 
 def _page(connection: Connection, credential: str, limit: int, cursor: str = "") -> Page[Held]:
