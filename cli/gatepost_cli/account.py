@@ -7,7 +7,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from gatepost_cli import rule_options, values
+from gatepost_cli import account_suspension, rule_options, values
 from gatepost_cli.complete import account_names
 from gatepost_cli.credential_view import limits_text
 from gatepost_cli.group import Group
@@ -70,6 +70,7 @@ _route = click.option(
 @_limit
 @_time_zone
 @_route
+@account_suspension.options
 @rule_options.options(account=True)
 @json_option
 @pass_session
@@ -80,6 +81,7 @@ def add(
     limits: values.Limits | None,
     time_zone: values.TimeZone | None,
     route: str | None,
+    suspension: dict[str, Any],
     rules: dict[str, Any],
 ) -> None:
     """Make an account."""
@@ -88,7 +90,11 @@ def add(
         if keep_days is not None:
             account = accounts.set_keep_days(connection, name, keep_days)
         account = accounts.change(
-            connection, name, **_given(limits, time_zone, route), rules=changed(account.rules, rules)
+            connection,
+            name,
+            **_given(limits, time_zone, route),
+            rules=changed(account.rules, rules),
+            suspension=account_suspension.changed(account.suspension, suspension),
         )
     emit(session, _data(account), f"Account {account.name} made.")
 
@@ -132,6 +138,7 @@ def show(session: CliSession, name: str) -> None:
 @_limit
 @_time_zone
 @_route
+@account_suspension.options
 @rule_options.options(account=True)
 @json_option
 @pass_session
@@ -145,6 +152,7 @@ def set_(  # noqa: PLR0913, PLR0917 - what can be changed
     limits: values.Limits | None,
     time_zone: values.TimeZone | None,
     route: str | None,
+    suspension: dict[str, Any],
     rules: dict[str, Any],
 ) -> None:
     """Change an account. A quota counts from the next message on; what is hosted already stays.
@@ -154,9 +162,10 @@ def set_(  # noqa: PLR0913, PLR0917 - what can be changed
     changes = _given(limits, time_zone, route)
     options = ("image_quota", "keep_days")
     given = {one for one in options if ctx.get_parameter_source(one) is not ParameterSource.DEFAULT}
-    if not given and not changes and not rules:
+    if not given and not changes and not rules and not suspension:
         raise click.UsageError(
-            "nothing to change; give --image-quota, --keep-days, --limit, --time-zone, --route or a rule: "
+            "nothing to change; give --image-quota, --keep-days, --limit, --time-zone, --route, "
+            f"{', '.join(account_suspension.OPTIONS)} or a rule: "
             f"{', '.join(rule.option for rule in RULES.values())}"
         )
     with session.directory(write=True) as connection:
@@ -165,7 +174,13 @@ def set_(  # noqa: PLR0913, PLR0917 - what can be changed
             account = accounts.set_image_quota(connection, name, image_quota)
         if "keep_days" in given:
             account = accounts.set_keep_days(connection, name, keep_days)
-        account = accounts.change(connection, name, **changes, rules=changed(account.rules, rules))
+        account = accounts.change(
+            connection,
+            name,
+            **changes,
+            rules=changed(account.rules, rules),
+            suspension=account_suspension.changed(account.suspension, suspension),
+        )
     _emit(session, account)
 
 
@@ -207,6 +222,7 @@ def _emit(session: CliSession, account: Account) -> None:
         ("messages kept", _kept(session, account)),
         ("limits", limits_text(account.limits, "account")),
         ("route", account.route or "none"),
+        *account_suspension.facts(account.suspension, session.settings.suspension.thresholds),
         *rule_options.facts(account.rules),
         ("time zone", account.time_zone or f"{session.settings.limits.time_zone}, by limits.time_zone"),
     ]
@@ -217,6 +233,7 @@ def _emit(session: CliSession, account: Account) -> None:
         "image_quota_set": account.image_quota,
         **_days_data(session, account),
         "limits": None if account.limits is None else [str(one) for one in account.limits],
+        **account_suspension.data(account.suspension, session.settings.suspension.thresholds),
         **rule_options.data(account.rules),
         "time_zone": account.time_zone or session.settings.limits.time_zone,
         "time_zone_set": account.time_zone or None,

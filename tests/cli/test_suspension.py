@@ -117,3 +117,26 @@ def test_a_warning_above_the_suspension_is_refused(gatepost: Gatepost) -> None:
     refused = gatepost("settings")
     assert refused.code != 0
     assert "bounces_warn = 9 is above bounces_suspend = 8" in refused.err
+
+
+def test_an_account_s_own_thresholds_are_set_shown_and_given_up(gatepost: Gatepost) -> None:
+    gatepost("account", "add", "shop", "--suspend-bounces", "4:8")
+    done = gatepost("account", "set", "shop", "--suspend-complaints", "0.3", "--suspend-least", "100")
+    assert "suspension, bounces\twarns above 4 %, suspends above 8 %, set for this account" in done.out
+    assert "suspension, complaints\tsuspends above 0.3 %, set for this account" in done.out
+    assert "suspension, new-recipients\tnever, by [suspension]" in done.out
+    shown = gatepost("account", "show", "shop", "--json").data["suspension"]
+    assert shown == {
+        "bounces": {"warn": 4, "suspend": 8},
+        "complaints": {"warn": 0, "suspend": 0.3},
+        "new_recipients": {"warn": 0, "suspend": 0},
+        "least": 100,
+        "set": ["bounces", "complaints", "least"],
+    }
+    words = [word for name in ("bounces", "complaints", "least") for word in (f"--suspend-{name}", "default")]
+    assert "suspension\tnever, by [suspension]" in gatepost("account", "set", "shop", *words).out
+    refused = gatepost("account", "set", "shop", "--suspend-bounces", "9:8")
+    assert refused.code == 2
+    assert "'9:8': a warning at 9 is above 8, which suspends, or default" in refused.err
+    refused = gatepost("account", "set", "shop", "--suspend-least", "0")
+    assert "'0' is no number of recipients; expected 1 or more, or default" in refused.err

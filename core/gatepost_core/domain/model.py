@@ -14,7 +14,7 @@ from typing import Any
 
 from gatepost_core.domain.features import FeatureValues
 from gatepost_core.domain.limits import Allowance, Limit
-from gatepost_core.domain.limits.suspending import Suspension
+from gatepost_core.domain.limits.suspending import OwnThresholds, Suspension
 from gatepost_core.domain.options import NO_ROUTE, Options
 from gatepost_core.domain.rules.values import Rules
 
@@ -57,7 +57,8 @@ class Account:
     (0: for good); None: what the setting says. ``limits`` are those of all its credentials together (None:
     the settings'), ``time_zone`` is where its calendar begins ('': the setting's). ``rules``
     hold for credentials without such a rule of their own.
-    ``route``: the way out of its credentials' mail by its name; '' for none.
+    ``route``: the way out of its credentials' mail by its name; '' for none. ``suspension``: when its
+    credentials are warned and suspended, where that is not as the settings say.
     """
 
     id: int
@@ -69,6 +70,7 @@ class Account:
     time_zone: str = ""
     rules: Rules = field(default_factory=Rules)
     route: str = ""
+    suspension: OwnThresholds = field(default_factory=OwnThresholds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from gatepost_core.domain.errors import Conflict, NotFound, StoreError, shown
 from gatepost_core.domain.model import Account
 from gatepost_core.domain.rules.catalogue import stored
-from gatepost_core.store.rows import limits_in, limits_out, rules_in
+from gatepost_core.store.rows import limits_in, limits_out, own_thresholds_in, rules_in
 from gatepost_core.store.schema import accounts, credentials, sender_domains
 from gatepost_core.store.webhooks.tables import webhooks
 
@@ -72,8 +72,8 @@ def set_keep_days(connection: Connection, name: str, days: int | None) -> Accoun
 
 
 def change(connection: Connection, name: str, **changes: Any) -> Account:
-    """Set ``limits`` of all an account's credentials together, its ``time_zone``, ``route``, or ``rules``
-    below theirs.
+    """Set ``limits`` of all an account's credentials together, its ``time_zone``, ``route``, ``rules`` below
+    theirs, or ``suspension``.
 
     None: as the settings say, or no route. Raises NotFound.
     """
@@ -82,6 +82,8 @@ def change(connection: Connection, name: str, **changes: Any) -> Account:
         changes["limits"] = limits_out(changes["limits"])
     if "rules" in changes:
         changes["rules"] = stored(changes["rules"]) or None
+    if "suspension" in changes:
+        changes["suspension"] = changes["suspension"].stored() or None
     if changes:
         connection.execute(update(accounts).where(accounts.c.id == account.id).values(changes))
     return get(connection, name)
@@ -109,6 +111,7 @@ def _account(row: Row[Any]) -> Account:
         time_zone=row.time_zone or "",
         rules=rules_in(row.rules or {}),
         route=row.route or "",
+        suspension=own_thresholds_in(row.suspension or {}),
     )
 
 

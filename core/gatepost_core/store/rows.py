@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from gatepost_core.domain.errors import RuleError, StoreUnavailable
 from gatepost_core.domain.features import FeatureValue
 from gatepost_core.domain.limits import Allowance, Limit, LimitError, limits
-from gatepost_core.domain.limits.suspending import Action, Cause, Suspension
+from gatepost_core.domain.limits.suspending import Action, Cause, OwnThresholds, Suspension, own_thresholds
 from gatepost_core.domain.model import (
     Credential,
     DkimKey,
@@ -91,6 +91,16 @@ def rules_in(values: Mapping[str, Any]) -> Rules:
         return kept(values)
     except RuleError as error:
         raise StoreUnavailable(str(error)) from error
+
+
+def own_thresholds_in(values: Mapping[str, Any]) -> OwnThresholds:
+    """Return an account's own thresholds of their column. Raises StoreUnavailable for a newer release's."""
+    try:
+        return own_thresholds(values)
+    except (ValueError, TypeError) as error:
+        raise StoreUnavailable(
+            f"thresholds of suspension that this release does not know: {error}"
+        ) from error
 
 
 def secret(row: Row) -> Secret:

@@ -77,7 +77,11 @@ accounts = Table(
     Column("rules", JSON(none_as_null=True)),
     # The way out of its credentials' mail (settings.routes); without one the usual one.
     Column("route", String(32)),
+    # When its credentials are warned and suspended; without one as the settings say.
+    Column("suspension", JSON(none_as_null=True)),
 )
+_OWN = accounts.c.suspension.is_not(None)
+Index("ix_accounts_suspension", accounts.c.id, sqlite_where=_OWN, postgresql_where=_OWN)
 
 credentials = Table(
     "credentials",

@@ -7,12 +7,14 @@ only with a proof. What somebody else sends, or reports about others, is nothing
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
+from gatepost_core.domain.errors import shown
 from gatepost_core.domain.failures import FailureClass
 
 BUCKET: Final = 300
@@ -21,6 +23,11 @@ HOUR: Final = timedelta(hours=1)
 # several accounts may use, one of them could complain about another's mail.
 PROOFS: Final = frozenset(("token", "verp", "cfbl"))
 PROOF_BY_DOMAIN: Final = "dkim"
+# Of an account's own thresholds, the name of how many recipients a share needs; bounds of what may be set.
+LEAST: Final = "least"
+LEAST_MOST: Final = 10**9
+NEW_MOST: Final = 10**9
+_NUMBER: Final = re.compile(r"[0-9]{1,10}(?:\.[0-9]{1,6})?")
 
 
 class Cause(StrEnum):
@@ -67,6 +74,55 @@ class Thresholds:
     def any(self) -> bool:
         """Whether anything is done at all."""
         return any(one.on for one in self.of.values())
+
+
+@dataclass(frozen=True, slots=True)
+class OwnThresholds:
+    """What an account has of its own, above the settings'; None, or no threshold of a cause: as they say."""
+
+    least: int | None = None
+    of: Mapping[Cause, Threshold] = field(default_factory=dict[Cause, Threshold])
+
+    def over(self, defaults: Thresholds) -> Thresholds:
+        """Return what holds for its credentials."""
+        least = defaults.least if self.least is None else self.least
+        return Thresholds(defaults.window, least, {**defaults.of, **self.of})
+
+    def stored(self) -> dict[str, Any]:
+        """Return what ``own_thresholds`` reads; empty: nothing of its own."""
+        of = {cause.value: [one.warn, one.suspend] for cause, one in self.of.items()}
+        return of if self.least is None else {**of, LEAST: self.least}
+
+
+def own_thresholds(stored: Mapping[str, Any]) -> OwnThresholds:
+    """Return what ``stored`` returned. Raises ValueError for what another release has kept."""
+    of = {Cause(name): Threshold(*pair) for name, pair in stored.items() if name != LEAST}
+    return OwnThresholds(stored.get(LEAST), of)
+
+
+def read_threshold(cause: Cause, text: str) -> Threshold:
+    """Return the threshold that ``WARN:SUSPEND`` spells, or ``SUSPEND`` alone; ``never`` is 0.
+
+    Raises ValueError, whose text says what may stand there.
+    """
+    warn, colon, suspend = text.strip().lower().partition(":")
+    numbers = [
+        _NUMBER.fullmatch("0" if one == "never" else one) for one in ((warn, suspend) if colon else (warn,))
+    ]
+    values = [float(one[0]) for one in numbers if one is not None]
+    burst = cause is Cause.NEW_RECIPIENTS
+    most, what = (NEW_MOST, "numbers of recipients") if burst else (100, "per cent of recipients, 0 to 100")
+    if len(values) < len(numbers) or any(one > most or (burst and one % 1) for one in values):
+        raise ValueError(
+            f"{shown(text)} is no threshold; expected WARN:SUSPEND, or SUSPEND alone, {what}; never for one "
+            "above which nothing is done"
+        )
+    found = Threshold(*values) if colon else Threshold(suspend=values[0])
+    if found.suspend and found.warn > found.suspend:
+        raise ValueError(
+            f"{shown(text)}: a warning at {found.warn:g} is above {found.suspend:g}, which suspends"
+        )
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
@@ -135,10 +135,13 @@ _PLACES: Final = {Cause.BOUNCES: BOUNCES, Cause.COMPLAINTS: COMPLAINTS}
 
 
 class Counting:
-    """Looks at a journal, and writes there what it has counted."""
+    """Looks at a journal, and writes there what it has counted. ``own``: accounts' own thresholds."""
 
-    def __init__(self, thresholds: Thresholds, find: Find, shared: Shared) -> None:
+    def __init__(
+        self, thresholds: Thresholds, find: Find, shared: Shared, own: Mapping[int, Thresholds] | None = None
+    ) -> None:
         self._thresholds = thresholds
+        self._own = own or {}
         self._find = find
         self._shared = shared
 
@@ -184,7 +187,7 @@ class Counting:
         # A report about a message of before counts no more, whenever it comes.
         if since is None or ids.time_of(message) < since:
             return
-        bursts = self._thresholds.on(Cause.NEW_RECIPIENTS)
+        bursts = self._own.get(account, self._thresholds).on(Cause.NEW_RECIPIENTS)
         if type_ == "refused":
             found = journal.execute(_UNQUEUED, (message, sequence)).fetchone()
             if found is not None:

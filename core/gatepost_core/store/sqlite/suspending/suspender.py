@@ -31,9 +31,10 @@ from gatepost_core.store.sqlite.suspending.counting import Counting, counted, fo
 
 EVERY_SECONDS: Final = 3_600.0
 _CREDENTIAL: Final = (
-    "SELECT c.state, c.created_at, (SELECT max(lifted_at) FROM suspensions AS s "
+    "SELECT c.state, c.account_id, c.created_at, (SELECT max(lifted_at) FROM suspensions AS s "
     "WHERE s.credential_id = c.id) AS lifted_at FROM credentials AS c WHERE c.id = ?"
 )
+_OWN: Final = "SELECT id, suspension FROM accounts WHERE suspension IS NOT NULL"
 # A warning is not repeated for a window's time.
 _WARNED: Final = (
     "SELECT 1 FROM suspensions WHERE credential_id = ? AND lifted_at IS NULL AND cause = ? AND "
@@ -89,16 +90,19 @@ class Suspender:
         self._open: tuple[sqlite3.Connection, ...] = ()
         self._files: tuple[tuple[int, int], ...] = ()
         self._begun = False
+        # Accounts' own thresholds by their ids, and as of which version of the directory they are known.
+        self._own: dict[int, Thresholds] = {}
+        self._own_as_of = -1
         self._forget_at = 0.0
 
     def step(self) -> Done:
         """Count what was committed since the last step, judge whom it is about, and tell."""
-        if not self._thresholds.any:
-            return Done((), more=False)
         with faults(self._urls[0]):
             try:
                 self._connect()
-                done = self._step(*self._open)
+                self._read_own(self._open[0])
+                anywhere = self._thresholds.any or any(one.any for one in self._own.values())
+                done = self._step(*self._open) if anywhere else Done((), more=False)
             except BaseException:
                 self._close()
                 raise
@@ -110,14 +114,14 @@ class Suspender:
 
     def _step(self, directory: sqlite3.Connection, journal: sqlite3.Connection) -> Done:
         now = self._now()
-        known: dict[int, datetime | None] = {}
+        known: dict[int, tuple[datetime | None, int]] = {}
 
         def find(credential: int) -> datetime | None:
             if credential not in known:
                 known[credential] = _since(directory, credential)
-            return known[credential]
+            return known[credential][0]
 
-        counting = Counting(self._thresholds, find, lambda domain: _shared(directory, domain))
+        counting = Counting(self._thresholds, find, lambda domain: _shared(directory, domain), self._own)
         seen = counting.look(journal, now)
         forgets = self._clock() >= self._forget_at
         if seen.positions != seen.before or forgets:
@@ -134,13 +138,25 @@ class Suspender:
             for credential, end in about.items()
             if (since := find(credential)) is not None
             for counts, message in [counted(journal, credential, since, end, self._thresholds, now)]
-            for one in judged(counts, self._thresholds, now, message)
+            for one in judged(counts, self._own.get(known[credential][1], self._thresholds), now, message)
         ]
         if wanted:
             self._do(directory, wanted)
         done = self._tell(directory)
         self._begun = True
         return Done(done, seen.more)
+
+    def _read_own(self, directory: sqlite3.Connection) -> None:
+        """Know accounts' own thresholds; where they have changed, all that have counts are judged anew."""
+        (version,) = directory.execute("PRAGMA data_version").fetchone()
+        if version == self._own_as_of:
+            return
+        own = {
+            account: rows.own_thresholds_in(json.loads(stored)).over(self._thresholds)
+            for account, stored in directory.execute(_OWN)
+        }
+        self._begun = self._begun and own == self._own
+        self._own, self._own_as_of = own, version
 
     def _do(self, directory: sqlite3.Connection, wanted: Iterable[tuple[int, datetime, Suspension]]) -> None:
         """Commit what is to be done, unless that was done, or the credential is another matter by now."""
@@ -155,7 +171,7 @@ class Suspender:
                         directory.execute(_DISABLE, (State.DISABLED.value, credential))
 
     def _due(self, directory: sqlite3.Connection, credential: int, since: datetime, one: Suspension) -> bool:
-        if _since(directory, credential) != since:
+        if _since(directory, credential)[0] != since:
             return False
         if one.action is Action.SUSPENDED:
             return True
@@ -187,18 +203,22 @@ class Suspender:
 
     def _close(self) -> None:
         opened, self._open, self._files, self._begun = self._open, (), (), False
+        self._own_as_of = -1
         self._ingester.close()
         for connection in opened:
             with suppress(sqlite3.Error):
                 connection.close()
 
 
-def _since(directory: sqlite3.Connection, credential: int) -> datetime | None:
-    """Return since when a credential counts: made, or lifted; None where it is gone, or is not active."""
+def _since(directory: sqlite3.Connection, credential: int) -> tuple[datetime | None, int]:
+    """Return since when a credential counts, made or lifted, and whose it is.
+
+    None where it is gone, or is not active.
+    """
     row = directory.execute(_CREDENTIAL, (credential,)).fetchone()
     if row is None or row[0] != State.ACTIVE:
-        return None
-    return max([time_in(at) for at in row[1:] if at is not None])
+        return None, 0
+    return max([time_in(at) for at in row[2:] if at is not None]), row[1]
 
 
 def _shared(directory: sqlite3.Connection, domain: str) -> bool:
