@@ -44,7 +44,7 @@ SHELLS = {
     "main", "shell", "service", "holdings", "listening", "crew", "calculators", "report", "counters", "loop",
     "records", "rounds", "keeping", "ingesting", "peers", "making", "single", "retention",
     "following", "calling", "resolving", "sending", "files", "follower", "journald", "helper", "queue",
-    "releasing",
+    "releasing", "posting",
 }  # fmt: skip
 DOES_IO = {
     "asyncio", "select", "selectors", "socket", "socketserver", "sqlalchemy", "sqlite3", "subprocess",
@@ -54,7 +54,7 @@ DOES_IO = {
 
 # Of one package's own folders and modules, what each may import; a module stands for itself.
 MODULES_MOST = 20
-DOCTOR_MOST = 3_000  # lines, its tests among them
+DOCTOR_MOST = 3_150  # lines, its tests among them
 LAYERS = {
     "core": {
         "domain": set[str](),

@@ -30,6 +30,10 @@ class Directory(Protocol):
         """Say whether bounces of a sender domain arrive at that name."""
         ...
 
+    def forwards(self) -> bool:
+        """Say whether any account has reports forwarded."""
+        ...
+
 
 class Tokens(Protocol):
     """Knows the local parts that were given out as envelope senders."""
@@ -41,28 +45,37 @@ class Tokens(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """What a recipient stands for: a message of ours, or (None) complaints that carry their own proof."""
+    """What a recipient stands for: a message of ours, or (None) complaints that carry their own proof.
+
+    ``address``: the recipient, where it stands for a message.
+    """
 
     origin: Origin | None
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event for the spool: its entry's id and content."""
+    """An event for the spool, or a report that may be forwarded: its entry's id, content and kind."""
 
     id: bytes
     content: bytes
+    kind: int = spooled.EVENT
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What a message becomes: events, the name of its file, and what was read. ``unread``: see Reading."""
+    """What a message becomes: events, the name of its file, and what was read. ``unread``: see Reading.
+
+    ``forwards``: the report for the spool, where somebody may want it.
+    """
 
     events: tuple[Event, ...]
     told: tuple[Told, ...]
     message: str
     file: str
     unread: str
+    forwards: tuple[Event, ...] = ()
 
 
 class Intake:
@@ -93,7 +106,7 @@ class Intake:
         if self._feedback and local_part.lower() == self._feedback:
             return Mailbox(None) if self._directory.bounce_domain(host) else None
         origin = self._verified(address)
-        return Mailbox(origin) if origin is not None else None
+        return Mailbox(origin, address) if origin is not None else None
 
     def take(self, raw: bytes, mailbox: Mailbox, sender: str, now: datetime) -> Taken:
         """Return what a message becomes. Raises StoreUnavailable."""
@@ -104,7 +117,10 @@ class Intake:
         too_old = self._too_old(reading, now)
         counts = reading.told if message and not too_old else ()
         events = tuple(self._event(one, message, name, digest, now) for one in counts)
-        return Taken(events, reading.told, message, name, too_old or reading.unread)
+        forwards: tuple[Event, ...] = ()
+        if message and reading.report and not too_old and self._directory.forwards():
+            forwards = (self._report(message, mailbox.address, name, digest, now),)
+        return Taken(events, reading.told, message, name, too_old or reading.unread, forwards)
 
     def _verified(self, address: str) -> Origin | None:
         local_part, _, domain = address.rpartition("@")
@@ -118,6 +134,13 @@ class Intake:
         milliseconds = int.from_bytes(ids.to_bytes(reading.origin.message_id)[:6], "big")
         age = now - datetime.fromtimestamp(0, UTC) - timedelta(milliseconds=milliseconds)
         return f"about a message of {age.days} days ago" if age > self._oldest else ""
+
+    @staticmethod
+    def _report(message: str, address: str, name: str, digest: bytes, now: datetime) -> Event:
+        """Return a report that may be forwarded; the same one that comes twice has the same id."""
+        what = f"report\0{message}\0".encode("ascii") + digest
+        number = ids.to_bytes(message)[:6] + hashlib.sha256(what).digest()[:7]
+        return Event(number, spooled.report(message, address, name, now), spooled.REPORT)
 
     @staticmethod
     def _event(told: Told, message: str, name: str, digest: bytes, now: datetime) -> Event:

@@ -110,8 +110,8 @@ class Handler:
                 self.idle.set()
 
     def _keep(self, taken: Taken, raw: bytes) -> None:
-        self._kept.keep(taken.file, raw, flush=bool(taken.unread))
-        self._records(taken.events)
+        self._kept.keep(taken.file, raw, flush=bool(taken.unread or taken.forwards))
+        self._records(taken.events + taken.forwards)
 
 
 class _Session(LMTP):

@@ -14,12 +14,14 @@ from gatepost_core.keys.tokens import Origin
 class Reading:
     """What a message tells, and of which message; ``origin`` is None where nothing proves that.
 
-    ``unread``: why it is not understood, for people; '' where it is.
+    ``unread``: why it is not understood, for people; '' where it is. ``report``: a mail system reports what
+    became of the message, in whatever form.
     """
 
     origin: Origin | None
     told: tuple[Told, ...]
     unread: str = ""
+    report: bool = False
 
 
 def nothing(_mail: mime.Mail, _raw: bytes, _recipient: str) -> None:
@@ -57,14 +59,14 @@ def _read(
         return Reading(None, (), "no complaint (RFC 5965), at the address that takes nothing else")
     told = dsn.read(mail)
     if told is not None:
-        return Reading(sent_to, tuple(told))
+        return Reading(sent_to, tuple(told), report=True)
     if mail.part("text/x-disposition-notification") is not None:
         return Reading(sent_to, (answers.response(mail, "receipt"),))
     if answers.automatic(mail):
         return Reading(sent_to, (answers.response(mail, "auto-reply"),))
     guessed = guessing.read(mail, raw)
     if guessed:
-        return Reading(sent_to, tuple(guessed))
+        return Reading(sent_to, tuple(guessed), report=True)
     if sender and not mail.value("auto-submitted"):
         return Reading(sent_to, (answers.response(mail, "reply"),))
     return _unread(sent_to, answers.subject(mail), "no form of report that is known")

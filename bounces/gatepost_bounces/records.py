@@ -26,9 +26,7 @@ class Records:
     def __call__(self, events: tuple[Event, ...]) -> None:
         """Have events on disk, all or none. Raises SpoolError."""
         if events:
-            self._writer.append(
-                *(Entry(one.id, spooled.VERSION, spooled.EVENT, one.content) for one in events)
-            )
+            self._writer.append(*(Entry(one.id, spooled.VERSION, one.kind, one.content) for one in events))
 
     def close(self) -> None:
         """Give up the segment."""

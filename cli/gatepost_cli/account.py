@@ -15,7 +15,7 @@ from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import Table, emit, facts, stamp
 from gatepost_cli.owner import as_owner_of
 from gatepost_cli.session import CliSession, json_option, pass_session
-from gatepost_core.domain import Account
+from gatepost_core.domain import Account, Bounces
 from gatepost_core.domain.options import NO_ROUTE
 from gatepost_core.domain.rules.catalogue import RULES, changed
 from gatepost_core.store import accounts
@@ -64,6 +64,14 @@ _route = click.option(
 )
 
 
+_bounces = click.option(
+    "--bounces",
+    type=click.Choice([one.value for one in Bounces]),
+    help="What it hears of reports about its mail. events: events, and webhooks; forward: these, and each "
+    "report is forwarded to the envelope sender of its message; ignore: they count, and nobody is told.",
+)
+
+
 @command.command("add")
 @click.argument("name")
 @_keep_days
@@ -71,10 +79,11 @@ _route = click.option(
 @_time_zone
 @_route
 @account_suspension.options
+@_bounces
 @rule_options.options(account=True)
 @json_option
 @pass_session
-def add(
+def add(  # noqa: PLR0913, PLR0917 - what can be set
     session: CliSession,
     name: str,
     keep_days: int | None,
@@ -82,6 +91,7 @@ def add(
     time_zone: values.TimeZone | None,
     route: str | None,
     suspension: dict[str, Any],
+    bounces: str | None,
     rules: dict[str, Any],
 ) -> None:
     """Make an account."""
@@ -92,7 +102,7 @@ def add(
         account = accounts.change(
             connection,
             name,
-            **_given(limits, time_zone, route),
+            **_given(limits, time_zone, route, bounces),
             rules=changed(account.rules, rules),
             suspension=account_suspension.changed(account.suspension, suspension),
         )
@@ -139,6 +149,7 @@ def show(session: CliSession, name: str) -> None:
 @_time_zone
 @_route
 @account_suspension.options
+@_bounces
 @rule_options.options(account=True)
 @json_option
 @pass_session
@@ -153,19 +164,20 @@ def set_(  # noqa: PLR0913, PLR0917 - what can be changed
     time_zone: values.TimeZone | None,
     route: str | None,
     suspension: dict[str, Any],
+    bounces: str | None,
     rules: dict[str, Any],
 ) -> None:
     """Change an account. A quota counts from the next message on; what is hosted already stays.
 
     Rules are those of its credentials that have none of their own.
     """
-    changes = _given(limits, time_zone, route)
+    changes = _given(limits, time_zone, route, bounces)
     options = ("image_quota", "keep_days")
     given = {one for one in options if ctx.get_parameter_source(one) is not ParameterSource.DEFAULT}
     if not given and not changes and not rules and not suspension:
         raise click.UsageError(
             "nothing to change; give --image-quota, --keep-days, --limit, --time-zone, --route, "
-            f"{', '.join(account_suspension.OPTIONS)} or a rule: "
+            f"{', '.join(account_suspension.OPTIONS)}, --bounces or a rule: "
             f"{', '.join(rule.option for rule in RULES.values())}"
         )
     with session.directory(write=True) as connection:
@@ -199,13 +211,18 @@ def remove(session: CliSession, name: str) -> None:
 
 
 def _given(
-    limits: values.Limits | None, time_zone: values.TimeZone | None, route: str | None
+    limits: values.Limits | None,
+    time_zone: values.TimeZone | None,
+    route: str | None,
+    bounces: str | None,
 ) -> dict[str, Any]:
     """Return what was given of these, by the names that ``accounts.change`` takes."""
     given = {"limits": limits, "time_zone": time_zone}
     changes: dict[str, Any] = {name: one.value for name, one in given.items() if one is not None}
     if route is not None:
         changes["route"] = None if route in (NO_ROUTE, "default") else route
+    if bounces is not None:
+        changes["bounces"] = bounces
     return changes
 
 
@@ -223,6 +240,7 @@ def _emit(session: CliSession, account: Account) -> None:
         ("limits", limits_text(account.limits, "account")),
         ("route", account.route or "none"),
         *account_suspension.facts(account.suspension, session.settings.suspension.thresholds),
+        ("bounces", account.bounces.value),
         *rule_options.facts(account.rules),
         ("time zone", account.time_zone or f"{session.settings.limits.time_zone}, by limits.time_zone"),
     ]
@@ -238,6 +256,7 @@ def _emit(session: CliSession, account: Account) -> None:
         "time_zone": account.time_zone or session.settings.limits.time_zone,
         "time_zone_set": account.time_zone or None,
         "route": account.route or None,
+        "bounces": account.bounces.value,
     }
     emit(session, data, facts(rows))
 

@@ -19,6 +19,7 @@ from gatepost_cli.session import CliSession, json_option, pass_session
 from gatepost_core.domain import MessageRecord, Mode, NotFound, outcomes
 from gatepost_core.domain.walls import RECORDED
 from gatepost_core.store import events, messages
+from gatepost_core.store.ingest import forwards
 from gatepost_core.store.messages import Recipient
 
 _COLUMNS = (
@@ -135,6 +136,7 @@ def show(session: CliSession, name: str) -> None:
         with session.journal() as connection:
             record, repeated = _found(session, connection, name)
             recipients = messages.recipients_of(connection, record)
+            forwarded = forwards.of_message(connection, record.id)
             told = timeline.ordered(events.each(connection, events.Wanted(message=record.id), _EVENTS_MOST))
     except NotFound as error:
         raise NotFound(f"{error}; {missing}" if missing else str(error)) from error
@@ -143,12 +145,14 @@ def show(session: CliSession, name: str) -> None:
         **_data(record),
         "recipient_states": [_state(one) for one in recipients],
         "events": [data_of(one, accounts) for one in told],
+        "forwards": [{"report": file, "state": state, "note": note} for file, state, note in forwarded],
     }
+    pairs = [*_pairs(record), *((f"report {file}", f"{state}: {note}") for file, state, note in forwarded)]
     if on_terminal(session):
-        emit(session, None, facts(_pairs(record)))
+        emit(session, None, facts(pairs))
         timeline.show(recipients, told)
     else:
-        emit(session, data, facts([*_pairs(record), *timeline.pairs(recipients, told)]))
+        emit(session, data, facts([*pairs, *timeline.pairs(recipients, told)]))
     if repeated:
         note = f"{name} was this message again, with the same idempotency key: it was not queued twice"
         click.echo(note, err=True)

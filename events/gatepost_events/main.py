@@ -3,19 +3,21 @@
 What is wired to what, from settings to socket. One worker: its main thread answers on the order socket, one
 thread takes the spool, one lets go of what is old, one has suppressed whom events suppress, one suspends
 credentials, one gives back to limits what was not queued, one settles what was sent with an idempotency
-key, one sends webhooks. A store that cannot be opened
+key, one forwards reports, one sends webhooks. A store that cannot be opened
 does not stop the daemon: what was accepted waits in the spool.
 """
 
 from __future__ import annotations
 
 import socket
+from contextlib import ExitStack
 from datetime import timedelta
 
 from gatepost_core.domain import utc_now
 from gatepost_core.domain.limits import Charges
 from gatepost_core.domain.suppressing import Reason
 from gatepost_core.domain.walls import Walls
+from gatepost_core.postfix import forwarding_socket, queue_size_limit
 from gatepost_core.serving.boot import Boot, command
 from gatepost_core.serving.lineserver import Limits, LineServer
 from gatepost_core.serving.listen import UnixAddress, parse_address
@@ -23,8 +25,12 @@ from gatepost_core.serving.prefork import WorkerContext
 from gatepost_core.settings import EventsSettings, Settings, SettingsError, SuppressionSettings
 from gatepost_core.spool import check as check_folders
 from gatepost_core.store import open_counters, open_submissions
+from gatepost_core.store.backend import Backend
 from gatepost_core.store.opening import open_backend
 from gatepost_events.following import Following
+from gatepost_events.forwarding.posting import Post, read
+from gatepost_events.forwarding.report import ForwardReporter
+from gatepost_events.forwarding.steps import Forwarding
 from gatepost_events.holding.judging import Limits as HoldLimits
 from gatepost_events.holding.own_queue import Helper, OwnQueue
 from gatepost_events.holding.releasing import Releasing
@@ -62,13 +68,27 @@ def _ends(section: SuppressionSettings) -> dict[str, timedelta]:
     return {name: timedelta(days=number) for name, number in days.items() if number}
 
 
+def _forwarding(settings: Settings, store: Backend, node: str) -> Forwarding:
+    """Return what forwards reports."""
+    reader, bounces, most = store.reader(), settings.bounces, queue_size_limit(settings)
+    return Forwarding(
+        store.forwarder(node),
+        reader,
+        Walls(reader, settings.own_names, settings.accounts.wall_mode),
+        Post(forwarding_socket(settings)),
+        lambda name: read(bounces.directory, name, most),
+        bounces.forwards_per_hour,
+        utc_now,
+    )
+
+
 def serve(boot: Boot[EventsSettings]) -> int:
     """Serve until SIGTERM; return the exit status."""
     settings, events = boot.settings, boot.section
     spool, store = settings.spool, open_backend(settings.store)
     check_folders(spool.directory)
     report, report_order = Reporter(boot.metrics), OrderReporter(boot.metrics)
-    report_webhooks = WebhookReporter(boot.metrics)
+    report_webhooks, report_forwards = WebhookReporter(boot.metrics), ForwardReporter(boot.metrics)
     observe = boot.observer("Time that an order took.")
 
     def work(context: WorkerContext) -> None:
@@ -153,7 +173,17 @@ def serve(boot: Boot[EventsSettings]) -> int:
             report.suspended,
             report.not_followed,
         )
-        with ingesting, retention, suppressing, suspending, returning, releasing, settling, webhooks:
+        forwarding = Following(
+            _forwarding(settings, store, node),
+            "forwarding",
+            "for reports that are forwarded",
+            lambda done: report_forwards(done, events.interval),
+            report.not_followed,
+        )
+        followers = (suppressing, suspending, returning, releasing, settling, forwarding)
+        with ExitStack() as running:
+            for one in (ingesting, retention, *followers, webhooks):
+                running.enter_context(one)
             LineServer(
                 boot.listener,
                 lambda peer: OrderSession(making.make, report_order, peers.refusal(peer)),

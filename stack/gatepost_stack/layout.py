@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _SOCKET_NAME_LIMIT = 107
-_LONGEST_SOCKET = Path("queue/gatepost/policy")
+_LONGEST_SOCKET = Path("queue/public/gatepost-forward")
 _PREFIX = "gatepost-"
 _TEMPORARY = Path("/var/tmp")  # noqa: S108 a fresh directory is made in it by mkdtemp
 

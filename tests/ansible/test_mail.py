@@ -38,6 +38,15 @@ def test_a_word_piped_into_sendmail_arrives(deployment: World) -> None:
     assert deployment.gateway.full_name in hops
 
 
+def test_reports_can_be_handed_to_postfix(deployment: World) -> None:
+    """What runs has the group by now: a daemon learns of it as it starts."""
+    process = "/proc/$(systemctl show -P MainPID gatepost-events)/status"
+    groups = deployment.gateway.run(
+        f"grep ^Groups: {process}; getent group postdrop | cut -d: -f3"
+    ).out.split()
+    assert groups[-1] in groups[:-1]
+
+
 def test_both_hops_are_encrypted_and_the_servers_names_verified(deployment: World) -> None:
     deployment.receiver.arrived(send_html(deployment))
     hops = [deployment.client, deployment.gateway, deployment.receiver.host]

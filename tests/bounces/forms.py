@@ -47,8 +47,14 @@ def plain(subject: str, body: str, *head: str, sender: str = "MAILER-DAEMON@mx.e
 class Directory:
     """Knows one bounce domain."""
 
+    def __init__(self, *, forwards: bool = False) -> None:
+        self._forwards = forwards
+
     def bounce_domain(self, name: str) -> bool:
         return name == HOST
+
+    def forwards(self) -> bool:
+        return self._forwards
 
 
 def issued(keyring: Keyring, message: str) -> str:

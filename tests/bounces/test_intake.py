@@ -66,6 +66,29 @@ def test_the_same_bounce_twice_is_one_event_and_other_recipients_are_others(
     assert (event.type, event.message, event.recipient) == ("bounced", MESSAGE, "bob@example.org")
 
 
+def test_reports_and_nothing_else_may_be_forwarded_where_somebody_wants_it(
+    intake: Intake, keys: Keyring
+) -> None:
+    asked = Intake(Directory(forwards=True), BounceTokens(keys), feedback="fbl", oldest=timedelta(days=30))
+    address = issued(keys, MESSAGE)
+    mailbox = asked.mailbox(address)
+    assert mailbox is not None
+    relayed = failed("bob@example.org").replace("Action: failed", "Action: relayed")
+    for raw in (report(MTA, failed("bob@example.org")), report(MTA, relayed)):
+        (found,) = asked.take(raw, mailbox, "", NOW).forwards
+        told = spooled.read_report(found.content)
+        assert (found.kind, told.message, told.address) == (spooled.REPORT, MESSAGE, address)
+        assert told.file == asked.take(raw, mailbox, "", NOW).file
+        assert asked.take(raw, mailbox, "", NOW).forwards == (found,)
+        assert intake.take(raw, mailbox, "", NOW).forwards == ()
+    vacation = plain("Away", "Back soon.", "Auto-Submitted: auto-replied")
+    for raw in (vacation, complaint("Original-Rcpt-To: <bob@example.org>"), plain("Hm", "hm")):
+        assert asked.take(raw, mailbox, "", NOW).forwards == ()
+    old = asked.mailbox(issued(keys, OLD))
+    assert old is not None
+    assert asked.take(report(MTA, failed("bob@example.org")), old, "", NOW).forwards == ()
+
+
 def test_what_comes_late_is_told_to_people_and_counts_for_nothing(intake: Intake, keys: Keyring) -> None:
     mailbox = intake.mailbox(issued(keys, OLD))
     assert mailbox is not None

@@ -23,6 +23,7 @@ from gatepost_cli.checks.base import Context
 from gatepost_cli.checks.certificate import tls_certificate
 from gatepost_cli.checks.daemons import DAEMONS
 from gatepost_cli.checks.parameters import postfix_main_cf, postfix_master_cf
+from gatepost_cli.checks.postfix import forwarded
 from gatepost_core import spool
 from gatepost_core.domain import ids
 from gatepost_core.domain.outcomes import Logged
@@ -220,6 +221,17 @@ def test_a_port_that_is_missing_or_has_other_options_is_a_fault(place: Gatepost)
         "master.cf, submission, smtpd_tls_security_level",
         "master.cf, submissions",
     ]
+
+
+def test_a_service_that_takes_reports_is_missed_where_an_account_has_them_forwarded(place: Gatepost) -> None:
+    settings = load(place.config, environ={})
+    entries = [one.entry for one in master_cf(settings) if one.role != "forward"]
+    (place.folder / "master.cf").write_text("\n".join(entries) + "\n")
+    assert [one.status for one in findings(place, postfix_master_cf) if one.status != "good"] == ["note"]
+    assert {one.status for one in findings(place, forwarded)} == {"good"}
+    place("account", "set", "acme", "--bounces", "forward")
+    assert [one.looked_at for one in faulty(place, postfix_master_cf)] == ["master.cf, gatepost-forward"]
+    assert [one.found for one in faulty(place, forwarded)] == ["missing"]
 
 
 @pytest.mark.parametrize(

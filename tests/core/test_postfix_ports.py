@@ -67,7 +67,7 @@ def test_the_host_s_port_25_gets_a_check_of_the_bounce_domains_recipients_and_no
     assert {more[name].match for name in usual if name.startswith("smtpd_")} == {"include"}
     names = [one.name for one in master_cf(scoped(**BY_HOST))]
     *ports, cleanup = [one.name for one in master_cf(scoped())]
-    assert names == [*ports, "gatepost-bounces", cleanup]
+    assert names == [*ports, "gatepost-bounces", "gatepost-forward", cleanup]
     # Without a bounce domain there is nothing to ask about.
     assert {one.name for one in main_cf(scoped(**BY_HOST), ())} & set(more) >= {"relay_domains"}
     assert "smtpd_relay_restrictions" not in {one.name for one in main_cf(scoped(**BY_HOST), ())}
@@ -107,7 +107,7 @@ def test_only_submission_is_added_unless_port_25_is_named() -> None:
         ("submissions", "submissions"),
         ("gatepost-cleanup", "cleanup"),
     ]
-    assert [one.role for one in master_cf(scoped(ports="25"))] == ["mx", "transport", "cleanup"]
+    assert [one.role for one in master_cf(scoped(ports="25"))] == ["mx", "transport", "forward", "cleanup"]
 
 
 def test_every_submission_port_demands_tls_and_a_login() -> None:

@@ -18,7 +18,7 @@ from gatepost_cli.checks.keys import keys
 from gatepost_cli.checks.outgoing import dns, outgoing
 from gatepost_cli.checks.parameters import postfix_main_cf, postfix_master_cf
 from gatepost_cli.checks.ports import ports
-from gatepost_cli.checks.postfix import postfix, postfix_shared, routes
+from gatepost_cli.checks.postfix import forwarded, postfix, postfix_shared, routes
 from gatepost_cli.checks.probe import probe
 from gatepost_cli.checks.release import release
 from gatepost_cli.checks.sockets import SOCKETS
@@ -39,7 +39,7 @@ CHECKS: dict[str, Check] = {
     **_named(disk, clock, release, store, keys, walls, backends, clients, daemons, spool, mail_log, webhooks),
     **_named(suspensions, held),
     **SOCKETS,
-    **_named(postfix, postfix_main_cf, postfix_master_cf, postfix_shared, routes, tls_certificate),
+    **_named(postfix, postfix_main_cf, postfix_master_cf, postfix_shared, routes, forwarded, tls_certificate),
     **_named(ports, dns, outgoing, probe),
 }
 

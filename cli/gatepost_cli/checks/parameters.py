@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gatepost_cli.checks.base import Context, Finding, fault, good
+from gatepost_cli.checks.base import Context, Finding, fault, good, note
+from gatepost_cli.checks.postfix import forwarding
 from gatepost_cli.checks.services import Entry, alike, entries, serving
 from gatepost_cli.postfix_here import told_of_host
 from gatepost_core.postfix import Parameter, Service, main_cf, master_cf
@@ -45,7 +46,11 @@ def postfix_master_cf(context: Context) -> Iterator[Finding]:
     """Compare each port's smtpd(8) in master.cf, and the cleanup(8) behind them."""
     listed = entries(context)
     for service in master_cf(context.settings):
-        yield from _service(service, listed)
+        if service.role == "forward" and serving(service, listed) is None and not forwarding(context):
+            text = "missing; no account has reports forwarded"
+            yield note(f"master.cf, {service.name}", text, "there, for those that will", _ADVICE)
+        else:
+            yield from _service(service, listed)
 
 
 def _service(service: Service, listed: list[Entry]) -> Iterator[Finding]:

@@ -4,14 +4,23 @@ other mail, and holds for submitted mail too, may be right.
 
 from __future__ import annotations
 
+import grp
+import os
+import pwd
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
+from sqlalchemy import func, select
+
 from gatepost_cli.checks.base import Context, Finding, fault, good, note
-from gatepost_core.postfix import isolation, main_cf, shared
-from gatepost_core.store import credentials
+from gatepost_core.domain import Bounces
+from gatepost_core.postfix import forwarding_socket, isolation, main_cf, shared
+from gatepost_core.store import StoreUnavailable, accounts, credentials
+from gatepost_core.store.ingest.forwards import forwards
 
 _MOST = 10
+_WAITS = timedelta(hours=1)
 _DELIVER = "set default_transport = smtp, or send it to a relay host by relayhost"
 
 
@@ -116,3 +125,48 @@ def routes(context: Context) -> Iterator[Finding]:
         advice = "put it back, or see 'gatepost credential list'"
         yield fault(f"route {name}", found, f"[routes.{name}]", advice)
     yield good("routes", f"{len(ours)} in the settings")
+
+
+def forwarding(context: Context) -> list[str]:
+    """Return the accounts that have reports forwarded."""
+    try:
+        with context.directory() as connection:
+            listed = accounts.list_all(connection)
+    except StoreUnavailable:  # the store's own check says so
+        return []
+    return [one.name for one in listed if one.bounces is Bounces.FORWARD]
+
+
+def forwarded(context: Context) -> Iterator[Finding]:
+    """Look at the socket, who may reach it, and what waits."""
+    names = forwarding(context)
+    if not names:
+        yield good("reports", "no account has them forwarded")
+        return
+    socket = forwarding_socket(context.settings)
+    if not socket.is_socket():
+        advice = "run 'gatepost postfix-settings --apply' (or the play, where the role postfix set it)"
+        yield fault(str(socket), "missing", f"Postfix's service, for {', '.join(names[:_MOST])}", advice)
+    yield from _rights(context)
+    with context.journal() as connection:
+        late = forwards.c.kept_at < context.now - _WAITS
+        query = select(func.count()).where(forwards.c.state == "open", late)
+        number = connection.execute(query).scalar_one()
+    if number:
+        advice = "see what the log of gatepost-events says of them, and bounces.forwards_per_hour"
+        yield note("reports", f"{number} wait for more than an hour", "none", advice)
+    yield good("reports", f"forwarded for {len(names)} accounts")
+
+
+def _rights(context: Context) -> Iterator[Finding]:
+    """Hold the daemon's user against the folder's group: master(8) makes it 0710."""
+    folder = forwarding_socket(context.settings).parent
+    user = pwd.getpwuid(context.store.home.stat().st_uid)
+    if user.pw_uid == 0 or not folder.is_dir():
+        return
+    status = folder.stat()
+    if status.st_gid in os.getgrouplist(user.pw_name, user.pw_gid) or status.st_mode & 0o001:
+        return
+    group = grp.getgrgid(status.st_gid).gr_name
+    advice = f"usermod -aG {group} {user.pw_name}; systemctl restart gatepost-events"
+    yield fault(str(folder), f"closed to user {user.pw_name}", f"{user.pw_name} in group {group}", advice)

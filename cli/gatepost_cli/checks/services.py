@@ -48,7 +48,7 @@ def serving(service: Service, listed: list[Entry]) -> Entry | None:
     for entry in listed:
         if (entry.name, entry.type) == (service.name, service.type):
             return entry
-    if service.role in ("cleanup", "route"):
+    if service.role in ("cleanup", "route", "forward"):
         return None
     return next((entry for entry in listed if _same(service, entry)), None)
 

@@ -13,6 +13,7 @@ from gatepost_core.domain.errors import Conflict, NotFound, RuleError, StoreErro
 from gatepost_core.domain.features import CATALOGUE, FeatureError, FeatureValue, FeatureValues, in_force
 from gatepost_core.domain.model import (
     Account,
+    Bounces,
     Claim,
     Credential,
     Derived,
@@ -35,6 +36,7 @@ __all__ = [
     "AUTHENTICATION_REQUIRED",
     "CATALOGUE",
     "Account",
+    "Bounces",
     "Claim",
     "Conflict",
     "Credential",

@@ -41,6 +41,15 @@ class WallMode(StrEnum):
     REPORT = "report"
 
 
+class Bounces(StrEnum):
+    """What an account hears of reports about its mail: events and webhooks, these and the reports themselves
+    at the envelope sender, or nothing by itself."""
+
+    EVENTS = "events"
+    FORWARD = "forward"
+    IGNORE = "ignore"
+
+
 class Source(StrEnum):
     """Which back end knows a credential's password."""
 
@@ -59,6 +68,7 @@ class Account:
     hold for credentials without such a rule of their own.
     ``route``: the way out of its credentials' mail by its name; '' for none. ``suspension``: when its
     credentials are warned and suspended, where that is not as the settings say.
+    ``bounces``: what it hears of reports about its mail.
     """
 
     id: int
@@ -71,6 +81,7 @@ class Account:
     rules: Rules = field(default_factory=Rules)
     route: str = ""
     suspension: OwnThresholds = field(default_factory=OwnThresholds)
+    bounces: Bounces = Bounces.EVENTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,16 @@
 """What becomes of a message and of each of its recipients: as events tell it, and as the mail log does. Pure.
 
 gatepost-events reads the log, which names queue ids, and makes ``Told`` and ``Logged``; the store knows which
-messages these are.
+messages these are. Reports that came back wait to be forwarded (``Waiting``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 ACCEPTED: Final = "accepted"
 QUEUED: Final = "queued"
@@ -117,3 +118,61 @@ def status(states: Iterable[str]) -> str:
 
 def _rank(state: str) -> int:
     return _RANKS.get(state, 0)  # a newer release's, which this one cannot judge
+
+
+class ForwardState(StrEnum):
+    """What became of a report: Postfix took it, or refused it; it may not be sent; it waited for too long."""
+
+    SENT = "sent"
+    REFUSED = "refused"
+    STOPPED = "stopped"
+    LATE = "late"
+
+
+class Waiting(NamedTuple):
+    """A report that waits. ``sender``: the envelope sender of its message, as the client gave it.
+
+    ``account_id`` is 0 and ``sender`` None while the message is not known. ``address``: the bounce address
+    that it was sent to; ``file``: its name in ``bounces.directory``; ``kept_at``: since when it waits.
+    """
+
+    id: str
+    message: str
+    account_id: int
+    sender: str | None
+    address: str
+    file: str
+    kept_at: datetime
+    attempts: int
+
+
+class Forwarder(Protocol):
+    """A node's reports that are to be forwarded, for one thread. Everything raises StoreUnavailable."""
+
+    def due(self, now: datetime, most: int) -> Sequence[Waiting]:
+        """Return the reports whose time has come, at most so many."""
+        ...
+
+    def sent(self, account_id: int, since: datetime) -> int:
+        """Return how many reports an account was sent since then."""
+        ...
+
+    def settle(self, one: Waiting, state: ForwardState, note: str, now: datetime) -> None:
+        """Note what became of a report."""
+        ...
+
+    def postpone(self, one: Waiting, note: str, until: datetime) -> None:
+        """Note why a report could not be sent yet, and when it is tried again."""
+        ...
+
+    def postpone_account(self, one: Waiting, note: str, until: datetime) -> None:
+        """Have all reports of a report's account wait."""
+        ...
+
+    def forget(self, before: datetime) -> int:
+        """Let go of some that were settled before; return how many are gone."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what it has open."""
+        ...

@@ -21,12 +21,14 @@ from gatepost_core.domain.model import MessageRecord, Mode
 from gatepost_core.domain.texts import bounded
 
 VERSION: Final = 1
-# A message was accepted; a credential was used; something happened to a message; a client was refused.
+# A message was accepted; a credential was used; something happened to a message; a client was refused; a
+# report came back that may be forwarded.
 ACCEPTED: Final = 1
 USED: Final = 2
 EVENT: Final = 3
 REFUSED: Final = 4
-KNOWN: Final = frozenset((VERSION, kind) for kind in (ACCEPTED, USED, EVENT, REFUSED))
+REPORT: Final = 5
+KNOWN: Final = frozenset((VERSION, kind) for kind in (ACCEPTED, USED, EVENT, REFUSED, REPORT))
 
 # Of an event's detail, where nothing may be known of who it was.
 TRACKING: Final = "tracking"
@@ -35,6 +37,7 @@ ANONYMOUS: Final = "anonymous"
 # Below the spool's own limit for an entry (1 MiB). RFC 5321 section 4.5.3.1 has 256 for a path.
 _CONTENT_MOST = 1_000_000
 _ADDRESS_KEPT = 256
+_BOUNCE_ADDRESS_MOST, _FILE_MOST = 320, 64
 _TYPE_MOST, _RECIPIENT_MOST, _DETAIL_MOST = 32, 1_000, 8_192
 # Of a reply that refused: what one text of its detail has at most.
 _SAID_MOST: Final = 600
@@ -111,12 +114,22 @@ class Refused(NamedTuple):
     detail: str
 
 
+class Report(NamedTuple):
+    """A report that came back: about which message, to which bounce address, in which file, and when."""
+
+    message: str
+    address: str
+    file: str
+    at: str
+
+
 _TEXT, _NUMBER, _LIST, _OBJECT = str, int, list, dict
 _SCALARS = (_TEXT, _NUMBER, _NUMBER, *[_TEXT] * 6, _NUMBER, _NUMBER, _TEXT)
 _COLLECTIONS = (_LIST, _LIST, _LIST, _LIST, _OBJECT, _OBJECT, _OBJECT)
 _RECORD = (*_SCALARS, *_COLLECTIONS)
 _USED = (_NUMBER, _TEXT, _TEXT)
 _EVENT = (_TEXT, _TEXT, _TEXT, _TEXT, _OBJECT)
+_REPORT = (_TEXT, _TEXT, _TEXT, _TEXT)
 _REFUSED = (_TEXT, _NUMBER, _NUMBER, _TEXT, _TEXT, _OBJECT)
 _TEXTS = {str}
 _MODES = frozenset(mode.value for mode in Mode)
@@ -158,6 +171,23 @@ def refused(
         for name, value in detail.items()
     }
     return _encoded([reference, *whose, bounded(recipient, _ADDRESS_KEPT), _time_out(at), told])
+
+
+def report(message: str, address: str, file: str, at: datetime) -> bytes:
+    """Return a report as an entry's content. Raises ValueError for what cannot be kept."""
+    content = _encoded([message, address, file, _time_out(at)])
+    read_report(content)
+    return content
+
+
+def read_report(content: bytes) -> Report:
+    """Return the report that ``report`` wrote. Raises ValueError."""
+    found = Report(*_decoded(content, _REPORT))
+    _check_time(found.at)
+    ids.to_bytes(found.message)
+    if len(found.address) > _BOUNCE_ADDRESS_MOST or len(found.file) > _FILE_MOST:
+        raise ValueError(f"an address of {len(found.address)} characters, a file's name of {len(found.file)}")
+    return found
 
 
 def _event_of_texts(

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gatepost_core.postfix import host, ports
+from gatepost_core.postfix.forwarding import socket as forwarding_socket
 from gatepost_core.postfix.parts import Match, Parameter, Role, Service, endpoint
 from gatepost_core.postfix.routes import destination
 from gatepost_core.postfix.subjects import queue_size_limit
@@ -25,6 +26,7 @@ __all__ = [
     "Service",
     "destination",
     "endpoint",
+    "forwarding_socket",
     "main_cf",
     "master_cf",
     "queue_size_limit",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from gatepost_core.postfix import routes, subjects
+from gatepost_core.postfix import forwarding, routes, subjects
 from gatepost_core.postfix.parts import (
     Parameter,
     Rows,
@@ -66,6 +66,7 @@ def master_cf(settings: Settings) -> Iterator[Service]:
         rows += subjects.proxied(settings, port)
         yield Service(service_name(port), role, (*parameters(iter(rows)), *hidden), reason_of(port))
     yield subjects.bounces()
+    yield forwarding.service(settings)
     yield from routes.services(settings)
     if hidden:
         yield subjects.cleanup([("header_checks", "$gatepost_header_checks", "Hides the client's address.")])

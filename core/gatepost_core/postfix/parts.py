@@ -12,7 +12,7 @@ from typing import Literal
 
 from gatepost_core.settings import Settings
 
-Role = Literal["mx", "submission", "submissions", "cleanup", "transport", "route"]
+Role = Literal["mx", "submission", "submissions", "cleanup", "transport", "route", "forward"]
 Match = Literal["equal", "include", "at_least"]
 # Rows of parameters: name, value, reason.
 Rows = Iterator[tuple[str, str, str]]
@@ -51,7 +51,7 @@ class Service:
 
     ``role`` says what it is for: ``mx`` takes bounces without a login as well, ``submission`` demands
     STARTTLS, ``submissions`` is TLS from the first byte, ``cleanup`` is behind those; ``transport`` hands the
-    bounce domains' mail over, ``route`` is a way out.
+    bounce domains' mail over, ``route`` is a way out, ``forward`` takes reports from gatepost-events.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Service:
     @property
     def type(self) -> str:
         """The transport type: smtpd(8) listens on the network, cleanup(8) and lmtp(8) on a local socket."""
-        return "unix" if self.role in ("cleanup", "transport", "route") else "inet"
+        return "inet" if self.role in ("mx", "submission", "submissions") else "unix"
 
     @property
     def proxied(self) -> bool:
@@ -76,6 +76,8 @@ class Service:
             return f"{self.name} {self.type} - - n - - lmtp"
         if self.role == "route":
             return f"{self.name} {self.type} - - n - - smtp"
+        if self.role == "forward":  # not private: a socket in public/ is open to group postdrop
+            return f"{self.name} {self.type} n - n - - smtpd"
         rest = "n - 0 cleanup" if self.role == "cleanup" else "n - - smtpd"
         return f"{self.name} {self.type} n - {rest}"
 

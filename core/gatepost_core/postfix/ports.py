@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from gatepost_core.postfix import isolation, routes, subjects
+from gatepost_core.postfix import forwarding, isolation, routes, subjects
 from gatepost_core.postfix.parts import (
     Parameter,
     Rows,
@@ -62,6 +62,7 @@ def master_cf(settings: Settings) -> Iterator[Service]:
         yield Service(service_name(port), role_of(port), options, reason_of(port))
     if _bounces(settings):
         yield subjects.bounces()
+        yield forwarding.service(settings)
     yield from routes.services(settings)
     yield subjects.cleanup(_cleanup(settings))
 

@@ -170,6 +170,11 @@ class BouncesSettings(Daemon):
         description="Reports of messages that were accepted longer ago are kept, and count for nothing: an "
         "old bounce address may be anywhere.",
     )
+    forwards_per_hour: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        default=200,
+        description="Reports that the senders of one account are forwarded in an hour, of accounts that have "
+        "them forwarded (account set --bounces forward). More wait, for two days at most.",
+    )
 
 
 class TrackerSettings(Daemon):

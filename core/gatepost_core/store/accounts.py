@@ -14,9 +14,9 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from gatepost_core.domain.errors import Conflict, NotFound, StoreError, shown
-from gatepost_core.domain.model import Account
+from gatepost_core.domain.model import Account, Bounces
 from gatepost_core.domain.rules.catalogue import stored
-from gatepost_core.store.rows import limits_in, limits_out, own_thresholds_in, rules_in
+from gatepost_core.store.rows import bounces_in, limits_in, limits_out, own_thresholds_in, rules_in
 from gatepost_core.store.schema import accounts, credentials, sender_domains
 from gatepost_core.store.webhooks.tables import webhooks
 
@@ -73,9 +73,9 @@ def set_keep_days(connection: Connection, name: str, days: int | None) -> Accoun
 
 def change(connection: Connection, name: str, **changes: Any) -> Account:
     """Set ``limits`` of all an account's credentials together, its ``time_zone``, ``route``, ``rules`` below
-    theirs, or ``suspension``.
+    theirs, ``suspension``, or ``bounces``.
 
-    None: as the settings say, or no route. Raises NotFound.
+    None: as the settings say, no route, or events alone. Raises NotFound.
     """
     account = get(connection, name)
     if "limits" in changes:
@@ -84,6 +84,8 @@ def change(connection: Connection, name: str, **changes: Any) -> Account:
         changes["rules"] = stored(changes["rules"]) or None
     if "suspension" in changes:
         changes["suspension"] = changes["suspension"].stored() or None
+    if changes.get("bounces") is not None:
+        changes["bounces"] = Bounces(changes["bounces"]).value
     if changes:
         connection.execute(update(accounts).where(accounts.c.id == account.id).values(changes))
     return get(connection, name)
@@ -112,6 +114,7 @@ def _account(row: Row[Any]) -> Account:
         rules=rules_in(row.rules or {}),
         route=row.route or "",
         suspension=own_thresholds_in(row.suspension or {}),
+        bounces=bounces_in(row.bounces),
     )
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # settings are told without SQLAlchemy, which takes a tenth o
     from gatepost_core.domain.limits import Counters
     from gatepost_core.domain.limits.submissions import Fates
     from gatepost_core.domain.limits.suspending import Suspension, Thresholds
-    from gatepost_core.domain.outcomes import HoldOrder, HoldState, Logged
+    from gatepost_core.domain.outcomes import Forwarder, HoldOrder, HoldState, Logged
     from gatepost_core.domain.suppressing import Suppression
     from gatepost_core.spool import Batch
     from gatepost_core.store.sqlite.reader import Reader
@@ -240,6 +240,10 @@ class Backend(Protocol):
 
     def holder(self, node: str) -> Holder:
         """Return a node's orders about held messages. Nothing is open yet."""
+        ...
+
+    def forwarder(self, node: str) -> Forwarder:
+        """Return a node's reports that are to be forwarded. Nothing is open yet."""
         ...
 
     def suppressor(self, oldest: timedelta, ends: Mapping[str, timedelta]) -> Suppressor:

@@ -18,6 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Table, delete, func, literal_c
 
 from gatepost_core.store import paging
 from gatepost_core.store.holding.tables import OPEN, hold_orders, holdings
+from gatepost_core.store.ingest.forwards import forwards
 from gatepost_core.store.schema import accounts, events, messages, recipients, rollups, tags
 
 # Of messages in one transaction; each has some rows of recipients, tags and events.
@@ -152,7 +153,7 @@ def _removed(connection: Connection, numbers: list[str]) -> tuple[int, int]:
     if told == _ROWS or _some(connection, recipients, recipients.c.message_id.in_(numbers)) == _ROWS:
         return 0, told
     connection.execute(delete(tags).where(tags.c.message_id.in_(numbers)))
-    for table in (holdings, hold_orders):
+    for table in (holdings, hold_orders, forwards):
         connection.execute(delete(table).where(table.c.message_id.in_(numbers)))
     connection.execute(delete(messages).where(messages.c.id.in_(numbers)))
     return len(numbers), told

@@ -11,6 +11,7 @@ from gatepost_core.domain.features import FeatureValue
 from gatepost_core.domain.limits import Allowance, Limit, LimitError, limits
 from gatepost_core.domain.limits.suspending import Action, Cause, OwnThresholds, Suspension, own_thresholds
 from gatepost_core.domain.model import (
+    Bounces,
     Credential,
     DkimKey,
     Grant,
@@ -78,6 +79,14 @@ def limits_in(texts: Iterable[str] | None) -> tuple[Limit, ...] | None:
         return None if texts is None else limits(texts)
     except LimitError as error:
         raise StoreUnavailable(f"limits that this release does not know: {error}") from error
+
+
+def bounces_in(text: str | None) -> Bounces:
+    """Return what an account hears of reports. Raises StoreUnavailable for what a newer release wrote."""
+    try:
+        return Bounces.EVENTS if text is None else Bounces(text)
+    except ValueError as error:
+        raise StoreUnavailable(f"a way with bounces that this release does not know: {error}") from error
 
 
 def limits_out(values: Iterable[Limit] | None) -> list[str] | None:

@@ -79,6 +79,8 @@ accounts = Table(
     Column("route", String(32)),
     # When its credentials are warned and suspended; without one as the settings say.
     Column("suspension", JSON(none_as_null=True)),
+    # What it hears of reports about its mail (domain.model.Bounces); without one events.
+    Column("bounces", String(8)),
 )
 _OWN = accounts.c.suspension.is_not(None)
 Index("ix_accounts_suspension", accounts.c.id, sqlite_where=_OWN, postgresql_where=_OWN)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 from standardwebhooks import WebhookVerificationError
 
+from gatepost_core.domain import ids, spooled
+from gatepost_core.spool import Entry
+from tests.core.ingest.world import NOON
 from tests.waiting import until
 
 from .receiver import Receiver, reset, status
@@ -84,6 +87,23 @@ def test_an_account_s_webhook_gets_its_own_events_of_the_types_it_asks_for(
         with pytest.raises(WebhookVerificationError):
             got[1].verified(mine["secret"])
         assert got[1].verified(other["secret"])["account"] == "beta"
+
+
+def test_an_account_that_ignores_bounces_is_not_sent_what_reports_tell(
+    hooked: Hooked, receiver: Receiver
+) -> None:
+    hooked.gatepost("account", "set", "acme", "--bounces", "ignore")
+    with hooked.daemon():
+        hooked.add(receiver.url)
+        record = hooked.send()
+        content = spooled.event("bounced", record.id, "ben@two.example.net", NOON, {"source": "dsn"})
+        hooked.node.write(Entry(ids.to_bytes(ids.new(0)), spooled.VERSION, spooled.EVENT, content))
+        later = hooked.send("complaint")
+        until(lambda: len(hooked.gatepost("event", "list", "--json").data) == 4)
+        got = receiver.wait(3)
+        assert [(one.event["message"], one.event["type"]) for one in got] == [
+            (record.id, "accepted"), (later.id, "accepted"), (later.id, "complaint"),
+        ]  # fmt: skip
 
 
 def test_nothing_that_was_noted_before_a_webhook_was_made_is_sent(hooked: Hooked, receiver: Receiver) -> None:

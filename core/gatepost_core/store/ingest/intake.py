@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from gatepost_core.domain import ids, spooled
 from gatepost_core.domain.failures import FailureClass
-from gatepost_core.domain.spooled import Accepted, Event, Refused, Used
+from gatepost_core.domain.spooled import Accepted, Event, Refused, Report, Used
 from gatepost_core.spool import Batch, Entry
 from gatepost_core.spool.entry import size
 from gatepost_core.store.ingest import streams
@@ -52,13 +52,14 @@ class Noted(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Intake:
     """What some batches hold. ``used`` has each credential's newest; ``refusals``: replies to clients, by the
-    events' ids; ``stopped``, in words, why a segment is not read on;
-    ``refused``: how many entries, by stream and what they are, their stream may not hold."""
+    events' ids; ``reports``: what may be forwarded, by the entries' ids; ``stopped``, in words, why a segment
+    is not read on; ``refused``: how many entries, by stream and what they are, their stream may not hold."""
 
     accepted: dict[str, Accepted] = field(default_factory=dict)
     used: dict[int, Used] = field(default_factory=dict)
     events: dict[str, Noted] = field(default_factory=dict)
     refusals: dict[str, Refused] = field(default_factory=dict)
+    reports: dict[str, Report] = field(default_factory=dict)
     positions: list[Position] = field(default_factory=list)
     stopped: dict[Segment, str] = field(default_factory=dict)
     refused: Counter[NotHeld] = field(default_factory=Counter)
@@ -81,6 +82,8 @@ class Intake:
                 self.used[used.credential_id] = used
         elif entry.kind == spooled.REFUSED:
             self.refusals.setdefault(ids.from_bytes(entry.id), spooled.read_refused(entry.content))
+        elif entry.kind == spooled.REPORT:
+            self.reports.setdefault(ids.from_bytes(entry.id), spooled.read_report(entry.content))
         else:
             number, event = ids.from_bytes(entry.id), spooled.read_event(entry.content)
             if streams.holds_event(stream, event.type):

@@ -30,7 +30,10 @@ STREAMS: Final[Mapping[str, Holds]] = {
     "sasl": Holds(frozenset({spooled.USED})),
     "policy": Holds(frozenset({spooled.REFUSED})),
     "tracker": _events("clicked", "opened", "unsubscribed"),
-    "bounces": _events("bounced", "response", "complaint", "deferred", "delivered", "failed"),
+    "bounces": Holds(
+        frozenset({spooled.EVENT, spooled.REPORT}),
+        frozenset({"bounced", "response", "complaint", "deferred", "delivered", "failed"}),
+    ),
     "milter": Holds(
         frozenset({spooled.ACCEPTED, spooled.EVENT, spooled.REFUSED}),
         frozenset({"held", "limit", "refused", "suppressed"}),
@@ -41,6 +44,7 @@ _NAMES: Final = {
     spooled.USED: "a login",
     spooled.EVENT: "an event",
     spooled.REFUSED: "a refusal",
+    spooled.REPORT: "a report",
 }
 _NONE: Final = Holds(frozenset())
 # What is told of a type is told by name only if somebody may write it: a stream may hold any text.

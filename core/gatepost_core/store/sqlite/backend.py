@@ -20,6 +20,7 @@ from gatepost_core.store.backend import Begin, Database
 from gatepost_core.store.sqlite import copies
 from gatepost_core.store.sqlite.counts.fates import SqliteFates
 from gatepost_core.store.sqlite.counts.returning import Returning
+from gatepost_core.store.sqlite.holding.forwarding import Forwarder
 from gatepost_core.store.sqlite.holding.orders import Holder
 from gatepost_core.store.sqlite.ingesting import Ingester
 from gatepost_core.store.sqlite.keeping import has_webhooks, keeps_for_good
@@ -80,6 +81,10 @@ class SqliteBackend:
     def holder(self, node: str) -> Holder:
         """Return a node's orders about held messages."""
         return Holder(self._settings.journal, node, self.ingester(node))
+
+    def forwarder(self, node: str) -> Forwarder:
+        """Return a node's reports that are to be forwarded."""
+        return Forwarder(self._settings.journal, node)
 
     def suppressor(self, oldest: timedelta, ends: Mapping[str, timedelta]) -> Suppressor:
         """Return what follows the events."""

@@ -19,7 +19,7 @@ import time
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from gatepost_core.domain.model import Claim, Credential, SenderDomain, State, WallMode
+from gatepost_core.domain.model import Bounces, Claim, Credential, SenderDomain, State, WallMode
 from gatepost_core.domain.rules import normal_domain
 from gatepost_core.domain.suppressing import Suppression
 from gatepost_core.domain.walls import covering
@@ -70,6 +70,8 @@ _CLAIMS = " UNION ALL ".join(
     ]
 )
 _CLICK_HOST = "SELECT 1 FROM click_hosts WHERE host = ? LIMIT 1"
+_FORWARDS = "SELECT EXISTS (SELECT 1 FROM accounts WHERE bounces = 'forward')"
+_BOUNCES = "SELECT bounces FROM accounts WHERE id = ?"
 _BOUNCE = "SELECT 1 FROM sender_domains WHERE bounce_domain = ? LIMIT 1"
 
 # Straight to the rows, by the index of what there may be one of. Nothing of it is cached: recipients are as
@@ -183,6 +185,16 @@ class Lookups:
         assert self._connection is not None  # noqa: S101 - changed() goes first
         row = self._connection.execute(_WALLS).fetchone()
         return WallMode.ENFORCE if row is None else WallMode(row[0])
+
+    def forwards(self) -> bool:
+        """Say whether any account has reports forwarded."""
+        assert self._connection is not None  # noqa: S101 - changed() goes first
+        return bool(self._connection.execute(_FORWARDS).fetchone()[0])
+
+    def bounces(self, account_id: int) -> Bounces:
+        """Return what an account hears of reports; of one that is gone, events."""
+        row = self._row(_BOUNCES, account_id)
+        return rows.bounces_in(None if row is None else row["bounces"])
 
     def imported_hashes(self) -> list[str]:
         """Return all imported password hashes, in no order."""

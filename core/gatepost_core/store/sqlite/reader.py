@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from gatepost_core.domain.model import Claim, Credential, SenderDomain, WallMode
+from gatepost_core.domain.model import Bounces, Claim, Credential, SenderDomain, WallMode
 from gatepost_core.domain.suppressing import Suppression
 from gatepost_core.store.sqlite.driver import FAULTS, faults, unavailable
 from gatepost_core.store.sqlite.lookups import Lookups, Stamp
@@ -88,6 +88,14 @@ class Reader:
     def walls(self) -> WallMode:
         """Return whether walls between accounts are enforced. Raises StoreUnavailable."""
         return self._get("walls", "", lambda _: self._lookups.walls())
+
+    def forwards(self) -> bool:
+        """Say whether any account has reports forwarded. Raises StoreUnavailable."""
+        return self._get("forwards", "", lambda _: self._lookups.forwards())
+
+    def bounces(self, account_id: int) -> Bounces:
+        """Return what an account hears of reports about its mail. Raises StoreUnavailable."""
+        return self._get("bounces", str(account_id), lambda _: self._lookups.bounces(account_id))
 
     def suppressions(self, account_id: int, credential: str, keys: Sequence[str]) -> list[Suppression]:
         """Return what an account has of these addresses (``domain.suppressing.keys``), lifted ones left out.

@@ -30,7 +30,7 @@ from gatepost_core.store.ingest.intake import (
 )
 from gatepost_core.store.sqlite import revising
 from gatepost_core.store.sqlite.driver import time_out
-from gatepost_core.store.sqlite.holding import noting
+from gatepost_core.store.sqlite.holding import forwarding, noting
 from gatepost_core.store.sqlite.settling import Settling
 
 # An event waits so long for its message, whose record may stand in another stream.
@@ -146,6 +146,7 @@ class Taking:
         told = self._logged(logged) if logged is not None else {}
         events, pending = self._events(found.events | told, moved, told)
         events += self._refusals(found.refusals)
+        forwarding.note(self._connection, self._node, found.reports)
         expired = self._expire() if waiting else 0
         run(_COUNT, self._counts())
         run(

@@ -16,6 +16,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 
 from gatepost_core.domain.errors import Conflict, NotFound, StoreError, shown
+from gatepost_core.domain.model import Bounces
 from gatepost_core.domain.texts import bounded, unfit
 from gatepost_core.store import accounts as account_rows
 from gatepost_core.store.schema import accounts
@@ -76,10 +77,12 @@ class Endpoint:
     created_at: datetime
     since: datetime
     secrets: tuple[Sealed, ...]
+    # Its account does not want to hear what reports tell.
+    no_reports: bool = False
 
-    def wants(self, type_: str) -> bool:
-        """Say whether events of a type are asked for."""
-        return not self.types or type_ in self.types
+    def wants(self, type_: str, *, reported: bool = False) -> bool:
+        """Say whether events of a type are asked for; ``reported``: by a report that came back."""
+        return (not self.types or type_ in self.types) and not (reported and self.no_reports)
 
     def signing(self, now: datetime) -> tuple[Sealed, ...]:
         """Return the secrets that sign at ``now``."""
@@ -240,7 +243,8 @@ def _label(text: str) -> str:
 
 
 def _select() -> Select[Any]:
-    return select(webhooks, accounts.c.name.label("account")).join(accounts).order_by(webhooks.c.id)
+    of_account = (accounts.c.name.label("account"), accounts.c.bounces)
+    return select(webhooks, *of_account).join(accounts).order_by(webhooks.c.id)
 
 
 def _read(connection: Connection, query: Select[Any]) -> list[Endpoint]:
@@ -271,4 +275,5 @@ def _endpoint(row: Row[Any], kept: list[Sealed]) -> Endpoint:
         created_at=row.created_at,
         since=row.since,
         secrets=tuple(kept),
+        no_reports=row.bounces == Bounces.IGNORE.value,
     )

@@ -31,6 +31,8 @@ _MOST: Final = 1_000
 # Endpoints that are behind, whose own way is looked at in one step.
 _BEHIND_AT_ONCE: Final = 20
 _ALL: Final = ""
+# Sources of events that a mail system's report tells (``gatepost_bounces``): RFC 3464, or a form of its own.
+_REPORTS: Final = ("dsn", "flufl")
 _GONE_AT_ONCE: Final = 1_000
 
 
@@ -177,7 +179,15 @@ def _window(connection: Connection, node: int, begin: int, end: int, targets: Se
     # One whose class became known later has a new sequence; ``revising`` notes that it went out before.
     new = events.c.detail["sent_as"].as_string().is_(None)
     wanted = of_node & (events.c.sequence <= last) & events.c.account_id.in_(accounts) & new
-    columns = (events.c.sequence, events.c.id, events.c.message_id, events.c.account_id, events.c.type)
+    source = events.c.detail["source"].as_string().label("source")
+    columns = (
+        events.c.sequence,
+        events.c.id,
+        events.c.message_id,
+        events.c.account_id,
+        events.c.type,
+        source,
+    )
     query = select(*columns).where(wanted).order_by(events.c.sequence).limit(_MOST)
     rows = connection.execute(query).all() if accounts else []
     if len(rows) == _MOST:
@@ -195,7 +205,12 @@ def _by_account(targets: Iterable[Endpoint]) -> dict[int, list[Endpoint]]:
 def _wanted_by(rows: Sequence[Any], targets: Sequence[Endpoint]) -> set[str]:
     """Return the endpoints that some of the events are for."""
     of = _by_account(targets)
-    return {one.handle for row in rows for one in of.get(row.account_id, ()) if one.wants(row.type)}
+    return {one.handle for row in rows for one in of.get(row.account_id, ()) if _wants(one, row)}
+
+
+def _wants(one: Endpoint, row: Any) -> bool:
+    """Say whether an event is for an endpoint; some do not hear what reports tell of deliveries."""
+    return one.wants(row.type, reported=row.source in _REPORTS)
 
 
 def _put(
@@ -211,7 +226,7 @@ def _put(
         {"endpoint": one.handle, "event_id": row.id, "message_id": row.message_id, "noted_at": now}
         for row in rows
         for one in of.get(row.account_id, ())
-        if one.wants(row.type)
+        if _wants(one, row)
     ]
     number = put(connection, new, now)
     for handle, count in number.items():

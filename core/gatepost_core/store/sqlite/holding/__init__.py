@@ -1,1 +1,1 @@
-"""Held messages in SQLite, for the daemons."""
+"""What waits, in SQLite, for the daemons: held messages, and reports that are to be forwarded."""
