@@ -205,6 +205,16 @@ def test_ports_can_be_looked_at_before_anything_else(
     assert house.files == before
 
 
+def test_a_postfix_without_main_cf_has_ports_all_the_same(run: Run, house: House) -> None:
+    """Debian's "No configuration" leaves one, script/bootstrap too; the role makes the file afterwards."""
+    (house.folder / "main.cf").unlink()
+    assert not apply(run, house, state="checked", ports=[587]).get("failed", False)
+    assert "port 10025 belongs to" in apply(run, house, state="checked", ports=[10025])["msg"]
+    assert apply(run, house, check=True, **wanted("587"))["changed"]
+    assert "main.cf cannot be read" in apply(run, house, **wanted("587"))["msg"]
+    assert not (house.folder / "main.cf").exists()
+
+
 def test_a_port_on_which_another_program_listens_stops_before_any_change(run: Run, house: House) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as other:
         port = other.getsockname()[1]

@@ -165,7 +165,6 @@ from ansible_collections.gatepost.gatepost.plugins.module_utils.cf_carry import 
     CarryError,
     check_listeners,
 )
-from ansible_collections.gatepost.gatepost.plugins.module_utils.cf_files import ConfigFile
 from ansible_collections.gatepost.gatepost.plugins.module_utils.cf_plan import (
     ConflictError,
     Plan,
@@ -237,7 +236,8 @@ class Run:
             self._check_ports()
         if not shutil.which("postconf", path="/usr/sbin:/usr/bin"):
             self._without_postfix()
-        before = self.carrier.read()
+        # In check mode, nobody has made the files that the role makes where they are missing.
+        before = self.carrier.read(lacking=self.module.check_mode)
         plan = self._plan(before)
         after = {"main.cf": plan.main.text, "master.cf": plan.master.text}
         if plan.changed:
@@ -264,12 +264,7 @@ class Run:
 
     def _check_ports(self) -> NoReturn:
         """End after a look at the ports, also where no Postfix is installed yet."""
-        there = (self.carrier.directory / "master.cf").exists()
-        plan = (
-            self.carrier.plan(self.carrier.read())
-            if there
-            else Plan(ConfigFile("main"), ConfigFile("master"), self.carrier.state())
-        )
+        plan = self.carrier.plan(self.carrier.read(lacking=True))
         ports = [{"name": str(port), "type": "inet", "entry": ""} for port in self.module.params["ports"]]
         check_listeners(plan, ports)
         plan.check_ports(ports)

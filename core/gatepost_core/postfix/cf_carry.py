@@ -49,9 +49,13 @@ class Carrier:
     # What the command remembers, taken over by a role that comes after it.
     taken_over: Path | None = None
 
-    def read(self) -> dict[str, str]:
-        """Return both files, by name. Raises CarryError."""
-        return {name: self._read(name) for name in FILES.values()}
+    def read(self, *, lacking: bool = False) -> dict[str, str]:
+        """Return both files, by name. Raises CarryError.
+
+        With ``lacking``, one that is not there counts as empty: Debian's answer "No configuration" leaves a
+        Postfix with master.cf and without main.cf.
+        """
+        return {name: self._read(name, lacking) for name in FILES.values()}
 
     def plan(self, files: dict[str, str]) -> Plan:
         """Return a plan that changes nothing yet. Raises CarryError."""
@@ -109,10 +113,12 @@ class Carrier:
             fresh.write_text(text, encoding="utf-8")
             fresh.replace(self.state_file)
 
-    def _read(self, name: str) -> str:
+    def _read(self, name: str, lacking: bool) -> str:
         try:
             return (self.directory / name).read_text(encoding="utf-8", errors="surrogateescape")
         except OSError as error:
+            if lacking and isinstance(error, FileNotFoundError):
+                return ""
             raise CarryError(f"{self.directory / name} cannot be read: {error.strerror}") from error
 
     def _remarks(self, texts: dict[str, str]) -> list[str]:
