@@ -14,6 +14,7 @@ from typing import Final
 from gatepost_events.maillog.lines import LINE_MOST, Line, Reader
 
 PROGRAM: Final = "/usr/bin/journalctl"
+MACHINE: Final = Path("/etc/machine-id")
 _PIECE: Final = 262_144
 # An entry has some twenty fields beside its text.
 _ENTRY_MOST: Final = 4 * LINE_MOST
@@ -25,7 +26,8 @@ class JournalLog:
     """What Postfix's programs wrote to the journal. ``options``: more words for journalctl.
 
     Anew: with what was written at ``since`` or later (seconds since 1970). ``lost``: lines that journald says
-    it dropped come as entries of their own; so this counts cursors that were not found any more.
+    it dropped come as entries of their own; so this counts cursors that were not found any more. ``machine``:
+    whose entries are read (machine-id(5)); this host's by default.
     """
 
     def __init__(
@@ -35,8 +37,10 @@ class JournalLog:
         since: float,
         options: Sequence[str] = (),
         clock: Callable[[], float] = time.monotonic,
+        machine: str = "",
     ) -> None:
         self._reader = reader
+        self._machine = machine
         self._cursor = json.loads(position)["cursor"] if position else ""
         self._since = since
         self._options = list(options)
@@ -83,7 +87,9 @@ class JournalLog:
         begin = (
             [f"--after-cursor={self._cursor}"] if self._cursor else [f"--since=@{max(0, int(self._since))}"]
         )
-        names = [f"SYSLOG_FACILITY={number}" for number in (2,)]  # mail (RFC 5424 section 6.2.1)
+        machine = f"_MACHINE_ID={self._machine or MACHINE.read_text(encoding='ascii').strip()}"
+        # mail (RFC 5424 section 6.2.1); what journald itself says of lines that it dropped has another one.
+        wanted = ["SYSLOG_FACILITY=2", machine, "+", "_TRANSPORT=driver", machine]
         command = [
             PROGRAM,
             "--output=json",
@@ -92,11 +98,13 @@ class JournalLog:
             "--quiet",
             "--follow",
             "--no-tail",
+            # Since systemd 250, --follow shows the present boot alone, and what was written before a shutdown
+            # would never be read; only --merge keeps it from that. The match leaves out other machines again.
+            "--merge",
             *begin,
         ]
-        # What journald itself says of lines that it dropped has no facility of mail's.
         self._child = subprocess.Popen(
-            [*command, *self._options, *names, "+", "_TRANSPORT=driver"],
+            [*command, *self._options, *wanted],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -34,7 +34,13 @@ class Journal:
         self.got: list[str | int] = []
 
     def write(
-        self, *texts: str, user: str = "postfix", tag: str = "postfix/smtp", transport: str = "syslog"
+        self,
+        *texts: str,
+        user: str = "postfix",
+        tag: str = "postfix/smtp",
+        transport: str = "syslog",
+        boot: str = BOOT,
+        machine: str = BOOT,
     ) -> None:
         """Have entries in a journal file of their own."""
         number = next(NUMBERS)
@@ -45,8 +51,8 @@ class Journal:
             fields = {
                 "__REALTIME_TIMESTAMP": 1795843196788268 + moment,
                 "__MONOTONIC_TIMESTAMP": moment,
-                "_BOOT_ID": BOOT,
-                "_MACHINE_ID": BOOT,
+                "_BOOT_ID": boot,
+                "_MACHINE_ID": machine,
                 "_TRANSPORT": transport,
                 "_UID": uid,
                 "SYSLOG_FACILITY": 2,
@@ -59,7 +65,8 @@ class Journal:
 
     def read(self) -> None:
         if self.source is None:
-            self.source = JournalLog(READER, self.position, 0.0, (f"--directory={self.folder}",))
+            options = (f"--directory={self.folder}",)
+            self.source = JournalLog(READER, self.position, 0.0, options, machine=BOOT)
         self.got += [one.text if isinstance(one, Line) else one for one in self.source.read()]
         self.position = self.source.position
 
@@ -98,6 +105,24 @@ def test_entries_are_read_as_they_come_and_after_a_stop_from_there_on(journal: J
     journal.stop()
     journal.write("four")
     journal.has("one", "two", "three", "four")
+
+
+def test_what_was_written_before_a_reboot_is_read_after_it(journal: Journal) -> None:
+    """journalctl --follow shows the present boot alone, unless it is told otherwise."""
+    journal.write("one", "before the reboot", boot=BOOT)
+    journal.write("after it", boot=f"f{BOOT[1:]}")
+    journal.has("one", "before the reboot", "after it")
+    journal.stop()
+    journal.write("at the shutdown", boot=f"f{BOOT[1:]}")
+    journal.write("the first", "the second", boot=f"e{BOOT[1:]}")
+    journal.has("one", "before the reboot", "after it", "at the shutdown", "the first", "the second")
+
+
+def test_journals_of_other_machines_are_not_read(journal: Journal) -> None:
+    """systemd-journal-remote(8) gathers them beside this host's own."""
+    journal.write("of another host", machine=f"f{BOOT[1:]}")
+    journal.write("one")
+    journal.has("one")
 
 
 def test_others_cannot_speak_for_postfix_and_lost_lines_are_told(journal: Journal) -> None:
