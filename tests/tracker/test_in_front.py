@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import ssl
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -178,6 +180,22 @@ def test_caddy_is_told_of_an_authority_and_of_load_balancers_in_front(tmp_path: 
     assert done.returncode == 0, done.stderr
     for word in ("https://acme.example.org/directory", "hostmaster@example.org", "192.0.2.0/24", "on_demand"):
         assert word in done.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a network namespace needs root")
+def test_caddy_gets_a_certificate_from_an_acme_authority_for_a_click_domain_and_no_other_name(
+    tmp_path: Path,
+) -> None:
+    apart = ["unshare", "--net", "--mount", sys.executable, "-m", "tests.tracker.acme", str(tmp_path)]
+    done = subprocess.run(
+        apart, cwd=ROLE.parents[2], capture_output=True, text=True, check=False, timeout=120
+    )
+    logs = "".join(file.read_text() for file in tmp_path.glob("*/server.log"))
+    assert done.returncode == 0, f"{done.stderr}\n{logs}"
+    came = json.loads(done.stdout)
+    assert came["answers"][HOST] == f"HTTP/1.1 302 Found Location: {URL}", logs
+    assert came["answers"]["www.example.test"].startswith("SSL"), logs
+    assert (came["issued"], came["events"]) == ([HOST], [URL])
 
 
 @pytest.mark.parametrize("how", ["send-proxy", "send-proxy-v2"])
