@@ -7,7 +7,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from gatepost_cli import account_suspension, rule_options, values
+from gatepost_cli import account_suspension, places, rule_options, values
 from gatepost_cli.complete import account_names
 from gatepost_cli.credential_view import limits_text
 from gatepost_cli.group import Group
@@ -95,6 +95,7 @@ def add(  # noqa: PLR0913, PLR0917 - what can be set
     rules: dict[str, Any],
 ) -> None:
     """Make an account."""
+    places.check(session, rules)
     with session.directory(write=True) as connection:
         account = accounts.add(connection, name, session.now)
         if keep_days is not None:
@@ -171,6 +172,7 @@ def set_(  # noqa: PLR0913, PLR0917 - what can be changed
 
     Rules are those of its credentials that have none of their own.
     """
+    places.check(session, rules)
     changes = _given(limits, time_zone, route, bounces)
     options = ("image_quota", "keep_days")
     given = {one for one in options if ctx.get_parameter_source(one) is not ParameterSource.DEFAULT}

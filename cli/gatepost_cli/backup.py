@@ -25,6 +25,7 @@ from gatepost_cli.session import CliSession, json_option, pass_session
 from gatepost_core import spool
 from gatepost_core.serving import scratch
 from gatepost_core.settings import file_of
+from gatepost_core.store import copy_places, places_file
 from gatepost_core.store.backend import DATABASES
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -154,6 +155,12 @@ def _copies(session: CliSession) -> Iterator[dict[str, Path]]:
                 folder = stack.enter_context(scratch.folder(place))
                 copies[name] = folder / f"{database}.db"
                 session.store.copy(database, copies[name])
+        counters = session.settings.limits.counters
+        with as_owner_of(counters.parent):
+            if places_file(counters).exists():
+                folder = stack.enter_context(scratch.folder(counters.parent))
+                copy_places(counters, folder / "places.db")
+                copies[backup.PLACES] = folder / "places.db"
         yield copies
 
 

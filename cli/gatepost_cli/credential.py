@@ -19,6 +19,7 @@ from gatepost_cli import (
     credential_options,
     domain_walls,
     limit,
+    places,
     rule_options,
     values,
 )
@@ -50,6 +51,7 @@ from gatepost_core.domain import (
 )
 from gatepost_core.domain.logins import standing
 from gatepost_core.domain.rules.catalogue import RULES, changed
+from gatepost_core.domain.rules.places import Place
 from gatepost_core.keys.passwords import derive, new_password, new_username
 from gatepost_core.store import credentials, domains
 from gatepost_core.store.credentials import suspensions
@@ -117,6 +119,7 @@ def add(  # noqa: PLR0913, PLR0917 - a credential is what it is made of
         raise click.BadParameter(
             f"{shown(username)} has a blank in it; expected a name without one", param_hint="'--username'"
         )
+    places.check(session, rules)
     senders = changed(Rules(), rules).senders
     username, password = _folded(session, origin, username or new_username()), new_password()
     with session.directory(write=True) as connection:
@@ -218,6 +221,7 @@ def set_(  # noqa: PLR0913, PLR0917 - what can be changed
 
     Rules, limits and header fields are replaced whole.
     """
+    places.check(session, rules)
     changes: dict[str, Any] = {}
     if label is not None:
         changes["label"] = _checked_label(label)
@@ -342,6 +346,19 @@ def usage_(session: CliSession, user: str) -> None:
     limit.usage(session, user)
 
 
+@command.command("places")
+@fields.user
+@places.add
+@places.forget
+@json_option
+@pass_session
+def places_(
+    session: CliSession, user: str, added: tuple[Place, ...] | None, forgotten: tuple[Place, ...] | None
+) -> None:
+    """Show the places that it has sent from, for rules that hold what comes from new ones; or change them."""
+    places.run(session, user, added, forgotten)
+
+
 @command.command("remove")
 @fields.user
 @json_option
@@ -386,11 +403,12 @@ def _show(session: CliSession, user: str, *, whole: bool = False) -> None:
         past = suspensions.history(connection, credential)
     with session.journal() as connection:
         use = own_use(credential, usage.of(connection, credential.id))
+    seen = places.of(session, credential)
     emit(
         session,
         credential_data(credential, use, session.now)
-        | ({"suspensions": [*map(suspension_data, past)]} if whole else {}),
-        credential_facts(credential, use, session.now, past),
+        | ({"suspensions": [*map(suspension_data, past)], "places": places.data(seen)} if whole else {}),
+        credential_facts(credential, use, session.now, past, seen),
     )
 
 

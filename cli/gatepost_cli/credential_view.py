@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from gatepost_cli import credential_options, rule_options
+from gatepost_cli import credential_options, places, rule_options
 from gatepost_cli.output import Table, facts, stamp
 from gatepost_core.domain import CATALOGUE, Credential, FeatureValue, FeatureValues, in_force
 from gatepost_core.domain.features import SETTABLE
 from gatepost_core.domain.limits import Limit
 from gatepost_core.domain.limits.suspending import Suspension
 from gatepost_core.domain.logins import over, standing
+from gatepost_core.domain.rules.places import Known
 from gatepost_core.store.ingest.usage import Usage
 
 _COLUMNS = ("user name", "account", "label", "state", "mode", "features", "created", "last used")
@@ -52,15 +53,23 @@ def credential_table(rows: Iterable[tuple[Credential, Usage | None]], now: datet
 
 
 def credential_facts(
-    credential: Credential, used: Usage | None, now: datetime, past: Iterable[Suspension] = ()
+    credential: Credential,
+    used: Usage | None,
+    now: datetime,
+    past: Iterable[Suspension] = (),
+    seen: Sequence[Known] = (),
 ) -> Table:
-    """Return one credential, a row for each of its fields; ``past``: its warnings and suspensions."""
+    """Return one credential, a row for each of its fields.
+
+    ``past``: its warnings and suspensions; ``seen``: where it has sent from.
+    """
     return facts(
         [
             *zip(_COLUMNS, _row(credential, used, now), strict=True),
             ("last used from", used.ip if used else ""),
             ("expires", stamp(credential.expires_at) or "never"),
             *rule_options.facts(credential.rules, credential.own_rules),
+            *([("has sent from", places.text(seen))] if credential.rules.hold_places else []),
             ("limits", limits_text(credential.allowance.own, "credential")),
             *((one.action.value, suspension_text(one)) for one in past),
             ("source", credential.source.value),

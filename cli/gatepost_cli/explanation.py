@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from gatepost_cli import rule_options
+from gatepost_cli import places, rule_options
 from gatepost_cli.maildiff import Change, changes, summary
 from gatepost_cli.trial import Transaction as Sending
 from gatepost_cli.trial import questions, requests
@@ -184,6 +184,9 @@ class Explainer:
         beyond = verdicts.beyond(verdict.charges, [verdicts.used(buckets) for buckets in found])
         if beyond and not sandbox:
             verdict = held_for(verdict, f"over a limit: {beyond}")
+        verdict, placed = self._placed(verdict)
+        if not isinstance(verdict, Accepted):
+            return Explanation([*answers, ("end of message", verdict)])
         held = verdict.held.reason if verdict.held else ""
         passed = ("end of message", Pass(_passed(plan, held, sandbox=sandbox)))
         return Explanation(
@@ -195,6 +198,7 @@ class Explainer:
                 *_wall_notes(plan),
                 *map(_taken_out, verdict.suppressed.items()),
                 *map(_used, verdict.charges, found),
+                *placed,
                 *_held_to(credential),
                 *_postfix_notes(mail, headers, self._settings),
             ],
@@ -202,6 +206,15 @@ class Explainer:
             delivered=not sandbox,
             sender=mail.sender if plan.sender is None else plan.sender,
         )
+
+    def _placed(self, accepted: Accepted) -> tuple[Verdict, list[str]]:
+        """Return a message, held if it comes from a new place, and a note about that."""
+        if accepted.origin is None:
+            return accepted, []
+        deferred, why, told = places.looked(self._settings, accepted.origin)
+        if deferred is not None or why:
+            return deferred or held_for(accepted, why), []
+        return accepted, [f"places: {told}"]
 
     def _policy(self, mail: Mail) -> list[tuple[str, Decision]]:
         """Return gatepost-policy's answers at RCPT, for each recipient, and at DATA if one is left."""

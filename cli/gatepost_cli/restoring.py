@@ -19,6 +19,7 @@ from gatepost_cli.session import CliSession
 from gatepost_cli.sharing import Shared, settle
 from gatepost_core.serving import scratch
 from gatepost_core.settings import Settings, SettingsError, file_of
+from gatepost_core.store import places_file
 from gatepost_core.store.backend import DATABASES
 
 
@@ -46,6 +47,7 @@ class Restoring:
         }
         for folder in databases.values():
             restore.check_databases(folder, self._manifest, there.store)
+        known = self._places_seen(databases[DATABASES[0]] / restore.PLACES, there.counters)
         keys = self._unpacked("keys", there.keys, here)
         restore.check_keys(keys)
         images = self._unpacked("images", there.images, here)
@@ -58,6 +60,9 @@ class Restoring:
             for line, files in there.databases.items():
                 moves.replace(databases[line] / f"{line}.db", *files)
             moves.replace(keys, there.keys)
+            if known is not None:
+                file = places_file(there.counters)
+                moves.replace(known, file, *(file.with_name(file.name + end) for end in ("-wal", "-shm")))
             for stream in streams:
                 moves.replace(segments / stream, there.spool / stream)
             if there.images.exists():
@@ -79,6 +84,24 @@ class Restoring:
             if not lenient:
                 raise
             return Places.of(Settings(), self._config)
+
+    def _places_seen(self, unpacked: Path, counters: Path) -> Path | None:
+        """Return what is known of places that credentials send from, beside its place; None: nothing.
+
+        The milter writes it, by the group of its folder.
+        """
+        if not unpacked.exists():
+            return None
+        with as_owner_of(unpacked.parent):
+            content = unpacked.read_bytes()
+        beside = counters.parent
+        with as_owner_of(beside):
+            beside.mkdir(mode=0o2775, parents=True, exist_ok=True)
+            copy = self._stack.enter_context(scratch.folder(beside)) / restore.PLACES
+            copy.write_bytes(content)
+            copy.chmod(0o664)
+        _give(copy.parent, beside)
+        return copy
 
     def _unpacked(self, part: Part, place: Path, here: Places, folders: Sequence[str] = ()) -> Path:
         """Unpack a part into a folder beside its place, which is renamed there without being copied.

@@ -10,11 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from gatepost_cli import places
 from gatepost_core.domain import Credential, Decision, Mode, Pass
 from gatepost_core.domain.limits import Charges, Looking, verdicts
 from gatepost_core.domain.logins import judge
 from gatepost_core.domain.rules import catalogue
 from gatepost_core.domain.rules.asking import Asked, Stage
+from gatepost_core.domain.rules.catalogue import RULES
+from gatepost_core.domain.rules.places import origin_of
 from gatepost_core.domain.walls import Walls
 from gatepost_core.keys import Keyring
 from gatepost_core.keys.tokens import BounceTokens
@@ -154,3 +157,8 @@ class Trial:
             Pass(f"held, over a limit: {beyond}") if beyond and credential.mode is not Mode.SANDBOX else None
         )
         yield Step(stage, "limits", refusal or held)
+        origin = origin_of(credential, address) if credential.mode is not Mode.SANDBOX else None
+        if refusal is None and origin is not None:
+            deferred, why, told = places.looked(self._settings, origin)
+            passes = Pass(f"held: {why}" if why else told)
+            yield Step(stage, RULES["hold_places"].title, deferred or passes)

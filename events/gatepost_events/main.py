@@ -3,8 +3,8 @@
 What is wired to what, from settings to socket. One worker: its main thread answers on the order socket, one
 thread takes the spool, one lets go of what is old, one has suppressed whom events suppress, one suspends
 credentials, one gives back to limits what was not queued, one settles what was sent with an idempotency
-key, one forwards reports, one sends webhooks. A store that cannot be opened
-does not stop the daemon: what was accepted waits in the spool.
+key, one forwards reports, one forgets places that nobody sends from any more, one sends webhooks. A store
+that cannot be opened does not stop the daemon: what was accepted waits in the spool.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from gatepost_core.serving.listen import UnixAddress, parse_address
 from gatepost_core.serving.prefork import WorkerContext
 from gatepost_core.settings import EventsSettings, Settings, SettingsError, SuppressionSettings
 from gatepost_core.spool import check as check_folders
-from gatepost_core.store import open_counters, open_submissions
+from gatepost_core.store import open_counters, open_places, open_submissions
 from gatepost_core.store.backend import Backend
 from gatepost_core.store.opening import open_backend
 from gatepost_events.following import Following
@@ -38,6 +38,7 @@ from gatepost_events.ingesting import Ingesting
 from gatepost_events.maillog.follower import Follower
 from gatepost_events.making import Making
 from gatepost_events.peers import Peers
+from gatepost_events.places import Pruning
 from gatepost_events.report import OrderReporter, Reporter
 from gatepost_events.retention import Retention
 from gatepost_events.rounds import Rounds
@@ -158,6 +159,7 @@ def serve(boot: Boot[EventsSettings]) -> int:
                     Charges(settings.limits.defaults),
                     open_counters(settings.limits.counters, settings.store.journal),
                 ),
+                open_places(settings.limits.counters),
                 OwnQueue(Helper(settings.hold.listen), queue),
                 utc_now,
             ),
@@ -180,7 +182,14 @@ def serve(boot: Boot[EventsSettings]) -> int:
             lambda done: report_forwards(done, events.interval),
             report.not_followed,
         )
-        followers = (suppressing, suspending, returning, releasing, settling, forwarding)
+        pruning = Following(
+            Pruning(open_places(settings.limits.counters), store.reader()),
+            "places",
+            "for places that credentials send from",
+            report.places_pruned,
+            report.not_followed,
+        )
+        followers = (suppressing, suspending, returning, releasing, settling, forwarding, pruning)
         with ExitStack() as running:
             for one in (ingesting, retention, *followers, webhooks):
                 running.enter_context(one)

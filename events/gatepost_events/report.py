@@ -9,12 +9,14 @@ from gatepost_core.serving import log
 from gatepost_core.serving.metrics import Metrics
 from gatepost_core.store.backend import Followed, Judged, Took
 from gatepost_events.holding.judging import Carried
+from gatepost_events.places import Pruned
 from gatepost_events.rounds import Round, Segment
 from gatepost_events.submitted import Settled
 
 _SAY_SECONDS = 60.0
 _RETURNING = 1.0
 _SETTLING, _SETTLING_MORE = 0.5, 0.05
+_PRUNING, _PRUNING_MORE = 3_600.0, 1.0
 _SETTLED = ("queued", "given_back", "forgotten")
 # Each commit empties the caches of who reads the directory, so a stream of bounces makes one a second.
 _AFTER_COMMIT = 1.0
@@ -145,6 +147,14 @@ class Reporter:
             if number:
                 self._keys.labels(what).inc(number)
         return _SETTLING_MORE if done.more else _SETTLING
+
+    def places_pruned(self, done: Pruned) -> float:
+        """Note what was forgotten of places; return how long to rest."""
+        if done.places:
+            log.info(
+                "places forgotten, of credentials that are gone or not used for long", places=done.places
+            )
+        return _PRUNING_MORE if done.more else _PRUNING
 
     def carried(self, done: Carried | None, interval: float) -> float:
         """Note what came of an order about a held message; return how long to rest."""

@@ -7,16 +7,21 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from gatepost_core.domain import Credential, Defer, Mode, Reject, stamp
+from gatepost_core.domain.rules.places import Place
 from gatepost_core.settings import HoldSettings
 
 MODE_HOLD = "the credential is in mode hold"
 
 
 class Hold(NamedTuple):
-    """Why a message is held, in words, and when it is released by itself (UTC); None: by somebody."""
+    """Why a message is held, in words, and when it is released by itself (UTC); None: by somebody.
+
+    ``places``: where it comes from, which whoever releases it has its credential know.
+    """
 
     reason: str
     until: datetime | None = None
+    places: tuple[Place, ...] = ()
 
 
 class Holding(NamedTuple):
@@ -53,6 +58,19 @@ _AFTER = "milters after Gatepost would not see the message (postfix.milters_afte
 CANNOT_HOLD = Defer(
     451, "4.3.5", f"Server configuration error: the message cannot be held, as {_AFTER}", _AFTER
 )
+
+
+def unplaced(username: str, why: str) -> Defer:
+    """Defer a message of which nobody can say whether its client is in a new place."""
+    return Defer(
+        451,
+        "4.3.0",
+        f"What credential {username} sends from new places is held, and where its client is cannot be told "
+        "just now; try again later",
+        why,
+    )
+
+
 CANNOT_SEND_LATER = Reject(
     550, "5.6.0", f"X-Gatepost-Send-At cannot be used here, as {_AFTER}; send the message without it", _AFTER
 )

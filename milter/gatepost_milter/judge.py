@@ -37,6 +37,7 @@ from gatepost_core.domain.limits.submissions import Submission, submission
 from gatepost_core.domain.logins import UNKNOWN, GrantedLogin, judge
 from gatepost_core.domain.rules import catalogue
 from gatepost_core.domain.rules.asking import Asked, Stage
+from gatepost_core.domain.rules.places import Origin, origin_of
 from gatepost_core.domain.suppressing import Suppression
 from gatepost_core.domain.texts import bounded
 from gatepost_core.domain.walls import RECORDED, Walls
@@ -99,7 +100,8 @@ class Accepted:
     that do not get it, as RCPT TO gave them; some others do. ``charges``: what it takes of limits. ``held``:
     why it goes into the hold queue; None for one that does not. ``submission``: what it is known by, so that
     it is queued once; ``known``: recipients who have it by that already, as RCPT TO gave them.
-    ``senders``: the addresses in fields Sender.
+    ``senders``: the addresses in fields Sender. ``origin``: where it comes from, if what comes from a new
+    place is held.
     """
 
     plan: Plan
@@ -111,6 +113,7 @@ class Accepted:
     submission: Submission | None = None
     known: tuple[str, ...] = ()
     senders: tuple[str, ...] = ()
+    origin: Origin | None = None
 
 
 def held_for(accepted: Accepted, reason: str) -> Accepted:
@@ -222,8 +225,17 @@ class Judge:
             if held is not None and self._holding.skips:
                 return CANNOT_HOLD if held.until is None else CANNOT_SEND_LATER
             known_by = _known_by(credential, plan, message, transaction, suppressed)
+            placed = credential.rules.hold_places and record.mode is not Mode.SANDBOX
             return Accepted(
-                plan, record, header_calls, suppressed, charges, held, known_by, senders=tuple(senders)
+                plan,
+                record,
+                header_calls,
+                suppressed,
+                charges,
+                held,
+                known_by,
+                senders=tuple(senders),
+                origin=origin_of(credential, transaction.address) if placed else None,
             )
 
         def conclude() -> Verdict:

@@ -14,9 +14,10 @@ from gatepost_core.domain.limits import Charges
 from gatepost_core.domain.walls import Walls
 from gatepost_core.serving import log
 from gatepost_core.serving.boot import Boot, command
+from gatepost_core.serving.places import Locator, check
 from gatepost_core.serving.prefork import WorkerContext
 from gatepost_core.settings import MilterSettings
-from gatepost_core.store import open_counters, open_submissions
+from gatepost_core.store import open_counters, open_places, open_submissions
 from gatepost_core.store.images import FileImageStore
 from gatepost_milter.contexts import ContextMaker, SizeLimits, Tracking
 from gatepost_milter.css.calculators import Calculators
@@ -29,6 +30,7 @@ from gatepost_milter.libmilter.crew import Crew
 from gatepost_milter.libmilter.heap import spare_memory
 from gatepost_milter.libmilter.holdings import Holdings, share
 from gatepost_milter.libmilter.loop import Loop
+from gatepost_milter.libmilter.places import Places
 from gatepost_milter.libmilter.records import STREAM, Records
 from gatepost_milter.libmilter.refusals import Refusals
 from gatepost_milter.libmilter.report import Reporter
@@ -38,6 +40,7 @@ from gatepost_milter.libmilter.submissions import Submissions
 # Beyond the drain: until libmilter has stopped.
 _STOP_SECONDS = 2.0
 _DAMAGED = "counters of limits were damaged, counted anew from the journal"
+_LOST = "places that credentials have sent from were damaged and are not known: what they send is held"
 _FORGOTTEN = "idempotency keys were damaged and are forgotten: what is sent again is accepted anew"
 
 
@@ -61,6 +64,8 @@ def serve(boot: Boot[MilterSettings]) -> int:
     reader = boot.reader()
     walls = Walls(reader, settings.own_names, settings.accounts.wall_mode)
     folder = boot.stream(STREAM)
+    locate = Locator(settings.hold.place_databases)
+    locate.warm()  # in memory that all workers share; what cannot be read is logged
 
     def work(context: WorkerContext) -> None:
         records = Records(folder, settings.spool)
@@ -81,6 +86,9 @@ def serve(boot: Boot[MilterSettings]) -> int:
         )
         keys = settings.idempotency
         submissions = Submissions(claims, hours=keys.hours, most=keys.most)
+        seen = open_places(settings.limits.counters, damaged=lambda what: log.error(_LOST, file=what))
+        locate.begin()
+        places = Places(seen, locate, holds=not settings.postfix.milters_after)
         with Crew(section.threads) as crew, Calculators(crew.away) as calculators:
             contexts = ContextMaker(reader, boot.keyring, images, tracking, limits, calculate=calculators)
             judge = Judge(
@@ -94,7 +102,15 @@ def serve(boot: Boot[MilterSettings]) -> int:
             bound = Bound(settings.accounts.refusals_per_hour)
             refusals = Refusals(reader, records.refused, bound, node, beyond=unrecorded.inc)
             service = Service(
-                judge.at_once, records, crew, report, holdings, message_limits, submissions, refusals
+                judge.at_once,
+                records,
+                crew,
+                report,
+                holdings,
+                message_limits,
+                submissions,
+                places,
+                refusals,
             )
             Loop(
                 service,
@@ -103,7 +119,9 @@ def serve(boot: Boot[MilterSettings]) -> int:
                 hung=boot.metrics.hung,
             ).serve(context)
         message_limits.end()
+        locate.end()
         claims.close()
+        seen.close()
         records.close()
 
     return boot.run(work, extra_seconds=_STOP_SECONDS, process_group=True)
@@ -114,6 +132,7 @@ main = command(
     "Apply each credential's features to its messages, as Postfix's milter.",
     lambda settings: settings.milter,
     serve,
+    only_checked=lambda settings: check(settings.hold.place_databases),
     keys=("click", "unsubscribe", "bounce", "seal"),
 )
 

@@ -83,7 +83,11 @@ def test_list_shows_label_state_features_and_last_use(gatepost: Gatepost) -> Non
     assert shown["features"]["tags"] == ["a", "b"]
     assert shown["last_used_at"] == now.strftime("%Y-%m-%dT%H:%M:%SZ")
     assert shown["last_used_ip"] == "192.0.2.7"
-    assert gatepost("credential", "show", user, "--json").data == {**shown, "suspensions": []}
+    assert gatepost("credential", "show", user, "--json").data == {
+        **shown,
+        "suspensions": [],
+        "places": [],
+    }
     head, row = gatepost("credential", "list").out.splitlines()
     assert head.split("\t") == [
         "user name",

@@ -8,10 +8,11 @@ from typing import Any
 
 from gatepost_core.domain import Claim, Credential, MessageRecord, StoreUnavailable, WallMode
 from gatepost_core.domain.limits import Charges, Counters, Defaults
+from gatepost_core.domain.rules.places import Seen
 from gatepost_core.domain.suppressing import Suppression
 from gatepost_core.domain.walls import Walls
 from gatepost_core.serving.asking import NoAnswer
-from gatepost_core.store import open_counters
+from gatepost_core.store import open_counters, open_places
 from gatepost_core.store.holding import orders
 from gatepost_events.holding.judging import Carried, Limits
 from gatepost_events.holding.own_queue import OwnQueue
@@ -77,8 +78,11 @@ class Node:
         holder = self.world.backend.holder(name)
         counting = Limits(Charges(Defaults()), self.opened())
         walls = Walls(self.directory)
-        own = OwnQueue(helper or self._answer, QUEUE)
-        return Releasing(holder, self.directory, walls, counting, own, lambda: self.world.now)
+        own, places = OwnQueue(helper or self._answer, QUEUE), self.places()
+        return Releasing(holder, self.directory, walls, counting, places, own, lambda: self.world.now)
+
+    def places(self) -> Seen:
+        return open_places(self.world.folder / "counters.db")
 
     def opened(self) -> Counters:
         return open_counters(self.world.folder / "counters.db", self.world.settings.journal)
@@ -101,10 +105,17 @@ class Node:
         return self.held(number, scheduled=True, **changes)
 
     def held(
-        self, number: int = 1, *, scheduled: bool = False, header_sender: str = "", **changes: Any
+        self,
+        number: int = 1,
+        *,
+        scheduled: bool = False,
+        header_sender: str = "",
+        places: dict[str, str] | None = None,
+        **changes: Any,
     ) -> MessageRecord:
         record = numbered(number, **{"recipients": (ANNA, BEN), **changes})
-        self.world.write(accepted(record), held_by_us(record, scheduled=scheduled, of=header_sender))
+        entry = held_by_us(record, scheduled=scheduled, of=header_sender, places=places)
+        self.world.write(accepted(record), entry)
         self.world.take()
         return record
 

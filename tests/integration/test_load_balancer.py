@@ -21,9 +21,11 @@ from tests.cli.nameserver import nameserver
 from tests.core.journals import use
 from tests.integration.doctored import Doctor, zones
 from tests.integration.harness import SENDER, Gateway, fresh_recipient, refusal, text_message
+from tests.integration.holding import held
+from tests.places import countries
 from tests.waiting import until
 
-GUESSER, CUSTOMER = "127.0.0.2", "127.0.0.3"
+GUESSER, CUSTOMER, STRANGER = "127.0.0.2", "127.0.0.3", "127.0.0.5"
 CONFIGURATION = """\
 defaults
     mode tcp
@@ -72,6 +74,7 @@ def balanced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Balanced]:
         "postfix": {"proxy_ports": [587, 465]},
         "sasl": {"failure_delay": 0.01, "guess_network_limit": 3, "guess_shared_networks": []},
         "doctor": {"timeout": 5.0},
+        "hold": {"country_database": str(countries(folder / "c.mmdb", NL=CUSTOMER, BR=STRANGER))},
     }
     submission, submissions, _ = free_ports()
     with Stack(folder / "stack", tables=tables) as stack:
@@ -119,6 +122,17 @@ def test_a_guesser_locks_out_nobody_else_behind_the_same_load_balancer(balanced:
         connection.sendmail(SENDER, [recipient], text_message())
     assert f"[{CUSTOMER}]" in balanced.gateway.delivered(recipient).message.decode()
     balanced.gateway.logged("sasl", f"result=granted user={login.username} ip={CUSTOMER} ")
+
+
+def test_mail_from_a_new_country_is_held_by_the_clients_own_address(balanced: Balanced) -> None:
+    login = balanced.gateway.stack.provision.credential()
+    balanced.gateway.stack.provision.rule(login.username, hold_places=("country",))
+    recipient = fresh_recipient()
+    for source, port in ((CUSTOMER, balanced.submission), (STRANGER, balanced.submissions)):
+        with balanced.logged_in(login, source, port) as connection:
+            connection.sendmail(SENDER, [recipient], text_message())
+    said = f"new country BR, client {STRANGER}; it has sent from NL"
+    until(lambda: list(held(balanced.gateway, login).values()) == [said], "the second message to be held")
 
 
 def test_doctor_speaks_first_where_a_load_balancer_would(balanced: Balanced, tmp_path: Path) -> None:

@@ -266,6 +266,11 @@ MADE: dict[str, tuple[Any, str]] = {
         closed(),
         r"451 4.7.1 Credential {user} may send ... 00:00-24:00 \(UTC\); try again after " + MIDNIGHT,
     ),
+    "hold_places": (  # this gateway has no database: where it has one, see test_places.py
+        ("country",),
+        "451 4.3.0 What credential {user} sends from new places is held, and where its client is cannot be "
+        "told just now; try again later",
+    ),
 }
 IN_FRONT = {Stage.RCPT: AT_RCPT.format("{to}"), Stage.DATA: AT_DATA, Stage.END: ""}
 

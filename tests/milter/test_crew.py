@@ -9,6 +9,7 @@ import pytest
 
 from gatepost_core.domain import Defer, MessageRecord, Reject
 from gatepost_core.domain.limits.submissions import Submission
+from gatepost_core.domain.rules.places import Origin
 from gatepost_core.domain.suppressing import Suppression
 from gatepost_core.spool import SpoolError
 from gatepost_milter.editing.message import Plan
@@ -76,10 +77,18 @@ def service(decide: Callable[[Transaction, str], Verdict | Later], crew: Crew, s
         def give_back(self, accepted: Accepted) -> None:
             raise AssertionError(accepted)
 
+    class Places:
+        """A message of a credential without a rule about them costs nothing, either."""
+
+        def judged(self, accepted: Accepted, origin: Origin) -> Accepted:
+            raise AssertionError(accepted, origin)
+
     def refer(transaction: Transaction, queue_id: str, refused: Reject | Defer) -> Reject | Defer:
         raise AssertionError(transaction, queue_id, refused)
 
-    return Service(Decide(), spool, crew, Report(), Holdings(1_000_000), Limits(), Submissions(), refer)
+    return Service(
+        Decide(), spool, crew, Report(), Holdings(1_000_000), Limits(), Submissions(), Places(), refer
+    )
 
 
 def answer_of(

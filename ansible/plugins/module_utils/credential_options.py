@@ -23,6 +23,7 @@ RULES = {
     "max_size": "--max-size",
     "min_tls": "--min-tls",
     "hours": "--hours",
+    "hold_places": "--hold-new-places",
 }
 _SCALES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _OFF = {"off", "no", "false", "0"}

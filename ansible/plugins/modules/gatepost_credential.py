@@ -75,6 +75,12 @@ options:
       rule.
     type: list
     elements: str
+  hold_places:
+    description: What comes from a new one of these is held, V(country) or V(network), for which the gateway's
+      settings need a database; V([]) lifts the rule.
+    type: list
+    elements: str
+    choices: [country, network]
   limits:
     description: How much it may send, as V(500/hour), V(recipients=10000/day), V(bytes=1G/month:sliding);
       V([]) for as much as it likes, V([default]) for what the gateway's settings say.
@@ -213,6 +219,7 @@ def main() -> None:
             "max_size": {"type": "str"},
             "min_tls": {"type": "str", "choices": ["1.2", "1.3", "none"]},
             "hours": texts,
+            "hold_places": {**texts, "choices": ["country", "network"]},
             "limits": texts,
             "mode": {"type": "str", "choices": ["live", "hold", "sandbox"]},
             "expires": {"type": "str"},

@@ -27,9 +27,11 @@ from gatepost_core.settings import Settings
 from gatepost_core.store.backend import DATABASES, Database
 
 JOURNAL = "databases/journal.db"
+PLACES = "databases/places.db"
 __all__ = [
     "JOURNAL",
     "PARTS",
+    "PLACES",
     "BackupError",
     "Manifest",
     "Member",

@@ -33,11 +33,12 @@ from gatepost_cli.archives.archive import (
 from gatepost_cli.archives.moves import give
 from gatepost_core.domain.images import is_name
 from gatepost_core.settings import KeysSettings, Settings, SettingsError, load
-from gatepost_core.store import StoreUnavailable, migrate
+from gatepost_core.store import StoreUnavailable, check_places, migrate
 from gatepost_core.store.backend import DATABASES, Database
 from gatepost_core.store.images import SALT
 from gatepost_core.store.opening import open_backend
 
+PLACES = "places.db"
 _KEY_SIZE = 32  # as keyring makes them
 _KEY = re.compile(r"[a-z]+-[a-z]\.key")
 _ETC = re.compile(r"[^/]+\.toml|(?:[^/]+\.d|secrets|tls)/.+", re.DOTALL)
@@ -55,13 +56,15 @@ class Copies(Protocol):
 class Places:
     """Where a gateway's files are: keys, images, spool, the settings file, and each database's files.
 
-    The first of these holds it; the others are what stands beside it.
+    The first of these holds it; the others are what stands beside it. ``counters``: beside it is what is
+    known of places that credentials send from.
     """
 
     databases: Mapping[Database, tuple[Path, ...]]
     keys: Path
     images: Path
     spool: Path
+    counters: Path
     config: Path
     store: Copies
 
@@ -71,7 +74,8 @@ class Places:
         backend = open_backend(settings.store)
         databases = {database: backend.files(database) for database in DATABASES}
         keys, images, spool = settings.keys, settings.images, settings.spool
-        return cls(databases, keys.directory, images.directory, spool.directory, config, backend)
+        counters = settings.limits.counters
+        return cls(databases, keys.directory, images.directory, spool.directory, counters, config, backend)
 
     def named(self) -> Iterator[tuple[str, Path]]:
         """Yield each place with the setting that names it."""
@@ -79,7 +83,7 @@ class Places:
             ("store.url", "store.journal_url"), (files[0] for files in self.databases.values()), strict=True
         )
         yield from (("keys.directory", self.keys), ("images.directory", self.images))
-        yield "spool.directory", self.spool
+        yield from (("spool.directory", self.spool), ("limits.counters", self.counters))
 
 
 def fits(manifest: Manifest) -> None:
@@ -167,6 +171,11 @@ def check_databases(folder: Path, manifest: Manifest, store: Copies) -> None:
         if schema != manifest.schemas[database]:
             why = f"has schema {schema}, not {manifest.schemas[database]}"
             raise BackupError(f"{database} database of the backup: {why}; use another backup")
+    if (folder / PLACES).exists():
+        try:
+            check_places(folder / PLACES)
+        except StoreUnavailable as error:
+            raise BackupError(f"places of the backup: {error}; use another backup") from error
 
 
 def check_keys(folder: Path) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from gatepost_cli.checks.backends import backends
 from gatepost_cli.checks.base import Context, Finding
 from gatepost_cli.checks.certificate import tls_certificate
-from gatepost_cli.checks.clients import clients
+from gatepost_cli.checks.clients import clients, places
 from gatepost_cli.checks.daemons import daemons
 from gatepost_cli.checks.host import clock, disk
 from gatepost_cli.checks.keys import keys
@@ -37,7 +37,7 @@ def _named(*checks: Check) -> dict[str, Check]:
 # By the names that --only and --skip take.
 CHECKS: dict[str, Check] = {
     **_named(disk, clock, release, store, keys, walls, backends, clients, daemons, spool, mail_log, webhooks),
-    **_named(suspensions, held),
+    **_named(suspensions, held, places),
     **SOCKETS,
     **_named(postfix, postfix_main_cf, postfix_master_cf, postfix_shared, routes, forwarded, tls_certificate),
     **_named(ports, dns, outgoing, probe),

@@ -5,15 +5,19 @@ Then one guesser's failures count against everybody who comes that way, and rule
 
 from __future__ import annotations
 
-import ipaddress
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 
 from gatepost_cli.checks.base import Context, Finding, good, note
+from gatepost_cli.owner import as_owner_of
+from gatepost_core.domain.rules import network_allowed
+from gatepost_core.domain.rules.places import Kind
+from gatepost_core.serving.places import read
+from gatepost_core.store import credentials
 from gatepost_core.store.ingest import usage
 
-_LATELY = timedelta(days=7)
+_LATELY, _OLD = timedelta(days=7), timedelta(days=90)
 # Fewer credentials tell nothing: a small office is behind one address.
 _LEAST = 10
 _SHARE = 0.5
@@ -27,11 +31,8 @@ def clients(context: Context) -> Iterator[Finding]:
     used = addresses.total()
     address, most = addresses.most_common(1)[0] if addresses else ("", 0)
     looked_at = "addresses of logins"
-    if (
-        used < _LEAST
-        or most <= _SHARE * used
-        or _shared(address, context.settings.sasl.guess_shared_networks)
-    ):
+    shared = context.settings.sasl.guess_shared_networks
+    if used < _LEAST or most <= _SHARE * used or (shared and network_allowed(shared, address)):
         yield good(looked_at, f"{used} credentials in a week, {most} of them from one address at the most")
         return
     yield note(
@@ -43,10 +44,14 @@ def clients(context: Context) -> Iterator[Finding]:
     )
 
 
-def _shared(address: str, networks: tuple[str, ...]) -> bool:
-    """Say whether an address is known to stand for many people."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return any(ip in ipaddress.ip_network(network) for network in networks)
+def places(context: Context) -> Iterator[Finding]:
+    """Read the files that tell places to rules that hold mail from new ones."""
+    files = context.settings.hold.place_databases
+    with context.directory() as connection:
+        wanted = credentials.place_kinds(connection)
+    for kind in [one for one in files if files[one] or one in wanted]:
+        with as_owner_of(context.store.home):
+            found = read(files[kind], Kind(kind))
+        said, old = f"{found.type} of {found.built_at:%Y-%m-%d}", context.now - found.built_at > _OLD
+        advice = "see that whatever updates it runs, such as geoipupdate"
+        yield note(files[kind], said, "of the last 90 days", advice) if old else good(files[kind], said)

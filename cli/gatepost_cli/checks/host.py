@@ -46,17 +46,14 @@ def _room(what: str, place: Path, needed: int) -> Finding:
     status = os.statvfs(place)
     free = status.f_bavail * status.f_frsize
     where, advice = f"{place} ({what})", "make room, or set doctor.disk_free"
+    has = f"{free / 1_000_000:,.0f} MB free"
     if free < needed:
-        return fault(where, f"{_mega(free)} free", f"{_mega(needed)} free", advice)
+        return fault(where, has, f"{needed / 1_000_000:,.0f} MB free", advice)
     # f_files is 0 where files are made as they are needed (btrfs).
     if status.f_files and status.f_favail < _INODES:
         found = f"{status.f_favail} inodes free"
         return fault(where, found, f"{_INODES} inodes free", "remove files: every message is one")
-    return good(where, f"{_mega(free)} free")
-
-
-def _mega(size: int) -> str:
-    return f"{size / 1_000_000:,.0f} MB"
+    return good(where, has)
 
 
 def clock(context: Context) -> Iterator[Finding]:

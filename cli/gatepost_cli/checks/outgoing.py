@@ -43,9 +43,7 @@ def _record(domain: str, one: dnscheck.Finding) -> Finding:
     found = "; ".join(one.found) or one.status
     if one.status == "ok":
         return good(where, found)
-    if one.status == "note":
-        return note(where, found, one.expected, one.advice)
-    return fault(where, found, one.expected, one.advice)
+    return (note if one.status == "note" else fault)(where, found, one.expected, one.advice)
 
 
 def outgoing(context: Context) -> Iterator[Finding]:

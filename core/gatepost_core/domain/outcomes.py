@@ -12,6 +12,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, Protocol
 
+from gatepost_core.domain.rules.places import Place
+
 ACCEPTED: Final = "accepted"
 QUEUED: Final = "queued"
 NOT_QUEUED: Final = "not-queued"
@@ -91,7 +93,8 @@ class HoldOrder(NamedTuple):
 
     ``by_itself``: its time has come, and nobody asked for it now. ``asked_at``: what tells it from another
     order about the message. ``sender`` is the envelope's, ``header_from`` what is recorded of From;
-    ``header_sender``: of Sender, '' where the milter did not have the message held.
+    ``header_sender``: of Sender, '' where the milter did not have the message held. ``places``: where it came
+    from, if its credential had a rule about that and somebody wants it released.
     """
 
     message: str
@@ -109,6 +112,7 @@ class HoldOrder(NamedTuple):
     sender: str
     header_from: str
     header_sender: str = ""
+    places: tuple[Place, ...] = ()
 
 
 def status(states: Iterable[str]) -> str:

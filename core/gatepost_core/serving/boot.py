@@ -132,13 +132,15 @@ def command(
     serve: Callable[[Boot[D]], int],
     *,
     check: Callable[[Settings], object] = lambda _: None,
+    only_checked: Callable[[Settings], object] = lambda _: None,
     keys: tuple[Purpose, ...] = (),
     group: str = "postfix",
 ) -> click.Command:
     """Return ``gatepost-<name>``, which serves by ``section`` of the settings.
 
     ``serve`` runs until the daemon is told to stop, and returns the exit status. ``check`` raises
-    SettingsError for what this daemon cannot use; addresses and keys are looked at here. ``keys``: the
+    SettingsError for what this daemon cannot use; addresses and keys are looked at here. ``only_checked``
+    raises StoreUnavailable for what it can do without: ``--check`` alone asks. ``keys``: the
     purposes of those that it needs; ``group`` may use the socket, if the daemon binds it itself (empty: the
     daemon's own).
     """
@@ -153,6 +155,10 @@ def command(
         if keys:
             Keyring.load(settings.keys.directory, keys)
         if only_check:
+            try:
+                only_checked(settings)
+            except StoreUnavailable as error:
+                raise SettingsError(str(error)) from error
             click.echo(f"gatepost-{name}: the configuration is good")
             return 0
         _sweep(settings)
@@ -175,7 +181,7 @@ def command(
 def _sweep(settings: Settings) -> None:
     """Remove what a killed backup or restore left beside databases, keys and images, and in the spool."""
     others = (settings.keys.directory.parent, settings.images.directory.parent, settings.spool.directory)
-    for place in {home(settings.store), *others}:
+    for place in {home(settings.store), settings.limits.counters.parent, *others}:
         scratch.sweep(place)
 
 

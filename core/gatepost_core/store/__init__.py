@@ -10,6 +10,7 @@ a ``backend``, which ``opening`` opens. ``images`` keeps hosted images, as files
 from gatepost_core.domain.errors import Conflict, NotFound, StoreError, StoreUnavailable
 from gatepost_core.store.sqlite.counts.counters import SqliteLooking as CountersReader
 from gatepost_core.store.sqlite.counts.counters import open_counters
+from gatepost_core.store.sqlite.counts.places import check_places, copy_places, open_places, places_file
 from gatepost_core.store.sqlite.counts.submissions import open_repeats, open_submissions
 from gatepost_core.store.sqlite.locate import database_file, home
 from gatepost_core.store.sqlite.reader import Reader
@@ -24,9 +25,13 @@ __all__ = [
     "Referred",
     "StoreError",
     "StoreUnavailable",
+    "check_places",
+    "copy_places",
     "database_file",
     "home",
     "open_counters",
+    "open_places",
     "open_repeats",
     "open_submissions",
+    "places_file",
 ]

@@ -7,14 +7,15 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from gatepost_core.domain import StoreUnavailable
+from gatepost_core.domain import StoreUnavailable, ids
 from gatepost_core.domain.outcomes import HELPER_ASKED, HoldOrder, HoldState
+from gatepost_core.domain.rules.places import Seen, owner_of
 from gatepost_core.domain.walls import Walls
 from gatepost_core.serving.asking import NoAnswer
 from gatepost_core.store.backend import Holder
 from gatepost_events.holding.judging import Carried, Directory, Limits, Objection, objection
 from gatepost_events.holding.own_queue import OwnQueue
-from gatepost_events.holding.verbs import Order, Result, Verb
+from gatepost_events.holding.verbs import Answer, Order, Result, Verb
 
 # Until what could not be done is tried again; and at most until what waits for its hour is looked at, as
 # somebody may give it another.
@@ -40,6 +41,7 @@ class Releasing:
         directory: Closing,
         walls: Walls,
         limits: Limits,
+        seen: Seen,
         helper: OwnQueue,
         now: Callable[[], datetime],
     ) -> None:
@@ -47,6 +49,7 @@ class Releasing:
         self._directory = directory
         self._walls = walls
         self._limits = limits
+        self._seen = seen
         self._helper = helper
         self._now = now
         self._waiting: deque[HoldOrder] = deque()
@@ -80,6 +83,7 @@ class Releasing:
         self._holder.close()
         self._directory.close()
         self._limits.close()
+        self._seen.close()
 
     def _objection(self, order: HoldOrder) -> Objection | None:
         return objection(self._directory, self._walls, self._limits, order, self._now())
@@ -103,10 +107,29 @@ class Releasing:
         except NoAnswer as error:
             return Carried(order, None, _noted(str(error), asked=before or error.sent), alone=False)
         if answer.result is Result.ABSENT and before:  # it was done, unheard
-            return Carried(order, HoldState.DONE, "")
+            answer = Answer(Result.DONE)
+        if answer.result is Result.DONE:
+            fault = self._learned(order)
+            if fault:
+                return Carried(order, None, _noted(fault, asked=True))
         if answer.result is Result.FAILED:  # after how much of it, only the helper knows
             return Carried(order, None, _noted(answer.text, asked=True))
         return Carried(order, _STATES[answer.result], answer.text)
+
+    def _learned(self, order: HoldOrder) -> str:
+        """Have known where a released message came from, as somebody wanted it sent; say why it cannot be."""
+        if not order.places:
+            return ""
+        try:
+            credential = self._directory.credential(order.username)
+            if credential is not None and credential.id == order.credential_id:
+                owner = owner_of(credential)
+                if ids.time_of(order.message).timestamp() >= owner.since:  # else it was an earlier one's
+                    by, now = f"release of message {order.message}", int(self._now().timestamp())
+                    self._seen.teach(owner, order.places, by, now)
+        except StoreUnavailable as error:
+            return str(error)
+        return ""
 
 
 def _noted(text: str, *, asked: bool) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from gatepost_core.domain import MessageRecord, ids, spooled, stamp, utc_now
 from gatepost_core.domain.rules import UNREADABLE
+from gatepost_core.domain.rules.places import plain
 from gatepost_core.domain.suppressing import Suppression
 from gatepost_core.domain.texts import bounded
 from gatepost_core.serving import log
@@ -54,9 +55,11 @@ class Records:
         ]
         entries += [_suppressed(record, *one) for one in suppressed.items()]
         if held:
-            more = {} if held.until is None else {"release_at": stamp(held.until)}
+            more: dict[str, Any] = {} if held.until is None else {"release_at": stamp(held.until)}
             if senders:
                 more["header_sender"] = _listed(senders)
+            if held.places:
+                more["places"] = plain(held.places)
             entries.append(_event(record, "held", "", {"source": "milter", "reason": held.reason, **more}))
         self._writer.append(*entries)
 
@@ -99,7 +102,7 @@ def _suppressed(record: MessageRecord, recipient: str, found: Suppression) -> En
     return _event(record, "suppressed", bounded(recipient, _ADDRESS_KEPT), detail)
 
 
-def _event(record: MessageRecord, type_: str, recipient: str, detail: Mapping[str, str]) -> Entry:
+def _event(record: MessageRecord, type_: str, recipient: str, detail: Mapping[str, Any]) -> Entry:
     """Return an event of the moment in which a message is accepted. Its id is made of what it tells."""
     digest = hashlib.sha256(f"{type_}\0{record.id}\0{recipient}".encode("utf-8", "replace")).digest()
     content = spooled.event(type_, record.id, recipient, record.created_at, detail)

@@ -14,6 +14,7 @@ from typing import Protocol
 from gatepost_core.domain import Defer, MessageRecord, Reject
 from gatepost_core.domain.decision.refusals import Refused
 from gatepost_core.domain.limits.submissions import Submission
+from gatepost_core.domain.rules.places import Origin
 from gatepost_core.domain.suppressing import Suppression
 from gatepost_milter.holding import Hold
 from gatepost_milter.judge import Accepted, Later, Verdict
@@ -82,6 +83,14 @@ class Submissions(Protocol):
         ...
 
 
+class Places(Protocol):
+    """What holds messages from new places: ``gatepost_milter.libmilter.places``."""
+
+    def judged(self, accepted: Accepted, origin: Origin) -> Accepted | Defer:
+        """Return a message, held where its place is new; 451 where that cannot be told."""
+        ...
+
+
 class ReferFunction(Protocol):
     """What gives refusals their references: ``gatepost_milter.libmilter.refusals.Refusals``."""
 
@@ -101,7 +110,7 @@ class Report(Protocol):
 class Service:
     """What the callbacks of one process share: judge, spool, threads, and what is under way."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - all that has a say about a message
         self,
         decide: DecideFunction,
         keep: KeepFunction,
@@ -110,6 +119,7 @@ class Service:
         holdings: Holdings,
         limits: Limits,
         submissions: Submissions,
+        places: Places,
         refer: ReferFunction,
     ) -> None:
         self._decide = decide
@@ -119,6 +129,7 @@ class Service:
         self._crew = crew
         self._limits = limits
         self._submissions = submissions
+        self._places = places
         self.report = report
         # Taken by itself: a Condition's own way to do so is two more Python functions, for each message.
         self._lock = threading.Lock()
@@ -163,22 +174,31 @@ class Service:
     def _kept(self, accepted: Accepted) -> Verdict:
         """Have limits count a message and its record on disk, or neither."""
         if not accepted.charges:
-            self._record(accepted)
-            return accepted
+            return self._placed(accepted)
         taken = self._limits.take(accepted)
         if isinstance(taken, Reject | Defer):
             return taken
         accepted, tell = taken
         try:
-            self._record(accepted)
+            verdict = self._placed(accepted)
         except BaseException:
             self.undo(accepted)
             raise
+        if not isinstance(verdict, Accepted):
+            self.undo(accepted)
+            return verdict
         tell()
-        return accepted
+        return verdict
 
-    def _record(self, accepted: Accepted) -> None:
+    def _placed(self, accepted: Accepted) -> Accepted | Defer:
+        """Have the record of a message on disk, which is held if it comes from a new place."""
+        if accepted.origin is not None:
+            judged = self._places.judged(accepted, accepted.origin)
+            if not isinstance(judged, Accepted):
+                return judged
+            accepted = judged
         self._keep(accepted.record, accepted.suppressed, accepted.held, accepted.senders)
+        return accepted
 
     def undo(self, accepted: Accepted) -> None:
         """Have limits count a message no longer that is refused after all, and its key be free again."""

@@ -19,12 +19,19 @@ BY_MILTER = "END-OF-MESSAGE from h[192.0.2.1]: milter triggers HOLD action; from
 
 
 def held_by_us(
-    record: MessageRecord, reason: str = "mode hold", *, scheduled: bool = False, of: str = ""
+    record: MessageRecord,
+    reason: str = "mode hold",
+    *,
+    scheduled: bool = False,
+    of: str = "",
+    places: dict[str, str] | None = None,
 ) -> Entry:
     at = record.created_at
-    detail = {"source": "milter", "reason": reason}
+    detail: dict[str, Any] = {"source": "milter", "reason": reason}
     if of:  # as its field Sender has it
         detail["header_sender"] = of
+    if places:
+        detail["places"] = places
     if scheduled:  # until then
         detail["release_at"] = at.strftime("%Y-%m-%dT%H:%M:%SZ")
     content = spooled.event("held", record.id, "", at, detail)

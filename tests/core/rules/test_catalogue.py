@@ -25,6 +25,7 @@ WRITTEN: dict[str, tuple[list[str], object]] = {
     "max_size": (["20m"], 20_000_000),
     "min_tls": (["TLSv1.3"], "1.3"),
     "hours": (["mon-fri 08:00-18:00", "sat"], ["Mon-Fri 08:00-18:00", "Sat 00:00-24:00"]),
+    "hold_places": (["Network", "country", "network"], ["country", "network"]),
 }
 
 
@@ -37,6 +38,7 @@ OTHER: dict[str, Any] = {
     "max_size": 1,
     "min_tls": "1.2",
     "hours": hours.read(["Sun"]),
+    "hold_places": ("country",),
 }
 
 

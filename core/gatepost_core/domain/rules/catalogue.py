@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from gatepost_core.domain.errors import RuleError, shown
-from gatepost_core.domain.rules import asking, hours, patterns
+from gatepost_core.domain.rules import asking, hours, patterns, places
 from gatepost_core.domain.rules.asking import Asked, Refusal, Stage
 from gatepost_core.domain.rules.values import Rules
 from gatepost_core.domain.texts import size
@@ -166,6 +166,17 @@ _ALL = (
         hours.read,
         _EVERYWHERE,
         asking.during,
+    ),
+    Rule(
+        "hold_places",
+        "--hold-new-places",
+        "KIND",
+        "new places held",
+        "none",
+        "Hold what comes from a country, or a network, that it has not sent from before: country or network, "
+        "which the settings need a database for.",
+        places.kinds,
+        (Stage.END,),  # it holds, and refuses nobody: the milter asks where the message is known
     ),
 )
 RULES: Final[Mapping[str, Rule]] = MappingProxyType({rule.name: rule for rule in _ALL})

@@ -136,5 +136,14 @@ REPLIES: Final[Mapping[str, tuple[Reply, ...]]] = MappingProxyType(
                 f"nothing: clients try again; {_setting('--hours')}",
             ),
         ),
+        "hold_places": (
+            Reply(
+                "451 4.3.0 What credential USER sends from new places is held, and where its client is "
+                "cannot be told just now; try again later",
+                "the database of places, or the file of those that it has sent from, cannot be read; the "
+                "milter's log says why",
+                "nothing: clients try again; the operator: `gatepost doctor`, [hold](hold.md#new-places)",
+            ),
+        ),
     }
 )

@@ -16,7 +16,8 @@ class Rules:
     (``*.example.test``). ``senders`` may stand in the envelope and in From, ``networks`` are CIDR blocks
     (``192.0.2.0/24``, ``2001:db8::/32``) to log in from. ``recipients`` may be sent to, ``denied_recipients``
     may not, not even if they are among those. ``max_recipients`` and ``max_size`` (bytes) are a message's,
-    ``min_tls`` (``1.2``, ``1.3``) is the session's, ``hours`` are those of the week.
+    ``min_tls`` (``1.2``, ``1.3``) is the session's, ``hours`` are those of the week. ``hold_places``
+    (``country``, ``network``): what comes from a new one is held.
     ``lifted`` names rules that are empty on purpose, whatever the account's defaults say.
     """
 
@@ -28,6 +29,7 @@ class Rules:
     max_size: int = 0
     min_tls: str = ""
     hours: tuple[Span, ...] = ()
+    hold_places: tuple[str, ...] = ()
     lifted: frozenset[str] = frozenset()
 
     def over(self, defaults: Rules) -> Rules:
@@ -43,7 +45,8 @@ class Rules:
 
     @property
     def held(self) -> bool:
-        """Say whether there is a rule beside senders and networks, which are asked about for themselves."""
+        """Say whether there is a rule that refuses, beside senders and networks, which are asked about for
+        themselves."""
         return bool(
             self.recipients
             or self.denied_recipients

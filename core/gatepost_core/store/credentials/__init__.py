@@ -190,6 +190,15 @@ def list_all(connection: Connection, account: str | None = None) -> list[Credent
     return _without_secrets(connection, connection.execute(query).all())
 
 
+def place_kinds(connection: Connection) -> set[str]:
+    """Return what rules of credentials and accounts tell new places by."""
+    found = set[str]()
+    for column in (credentials.c.rules, accounts.c.rules):
+        for kinds in connection.execute(select(column["hold_places"].as_json()).distinct()).scalars():
+            found.update(kinds or ())
+    return found
+
+
 def routes(connection: Connection) -> set[str]:
     """Return the names of all routes that credentials and accounts name."""
     own = select(credentials.c.options["route"].as_string()).distinct()

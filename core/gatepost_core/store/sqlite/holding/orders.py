@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from gatepost_core.domain import ids, spooled
 from gatepost_core.domain.outcomes import BY_ITSELF, HELPER_ASKED, STAYS, HoldOrder, HoldState
+from gatepost_core.domain.rules.places import Place, kept
 from gatepost_core.store.ingest.intake import Noted
 from gatepost_core.store.sqlite.driver import connect, faults, time_out, transaction
 from gatepost_core.store.sqlite.ingesting import Ingester
@@ -60,6 +61,10 @@ _ENDED: Final = "UPDATE holdings SET ended_at = ? WHERE message_id = ? AND ended
 _TOLD: Final = (
     "SELECT 1 FROM events WHERE message_id = ? AND type = 'held' AND json_extract(detail, '$.source') = "  # noqa: S608
     f"'{STAYS}' AND json_extract(detail, '$.reason') = ?"
+)
+_PLACES: Final = (
+    "SELECT json_extract(detail, '$.places') FROM events WHERE message_id = ? AND +type = 'held' AND "
+    "json_extract(detail, '$.source') = 'milter' LIMIT 1"
 )
 _NOTE_MOST: Final = 500
 
@@ -176,7 +181,9 @@ class Holder:
 
 
 def _order(connection: sqlite3.Connection, row: Any) -> HoldOrder:
-    message, verb, queue_id, account, credential, username, tags, size, note, itself, *rest = row
+    message, verb, queue_id, account, credential, username, tags, size, note, itself, asked_at, *who = row
+    sender, header_from, header_sender = who
+    places = () if itself or verb != "release" else _places(connection, message)
     return HoldOrder(
         message,
         verb,
@@ -189,8 +196,17 @@ def _order(connection: sqlite3.Connection, row: Any) -> HoldOrder:
         size,
         note,
         bool(itself),
-        *rest,
+        asked_at,
+        sender,
+        header_from,
+        header_sender,
+        places,
     )
+
+
+def _places(connection: sqlite3.Connection, message: str) -> tuple[Place, ...]:
+    row = connection.execute(_PLACES, (message,)).fetchone()
+    return kept(json.loads(row[0])) if row is not None and row[0] is not None else ()
 
 
 def _this(order: HoldOrder) -> tuple[str, str, str]:
