@@ -36,7 +36,7 @@ from gatepost_milter.surgery.context import Context, ImageHost, Tracked
 from gatepost_milter.transaction import Transaction
 
 # Paths of the click domain beside those of rewritten links, which begin with a longer token.
-PIXEL_PATH, IMAGE_PATH, UNSUBSCRIBE_PATH = "o/", "i/", "u/"
+PIXEL_PATH, IMAGE_PATH, UNSUBSCRIBE_PATH, HONEY_PATH = "o/", "i/", "u/", "h/"
 _LABEL = re.compile(r"[^A-Za-z0-9_.-]+")
 _OFF = "the feature is off"
 _NOTHING = Tracked()
@@ -139,13 +139,20 @@ class ContextMaker:
         complaints, no_complaints = "", _OFF
         if overridden or features["cfbl"]:
             complaints, no_complaints = self._complaints(domain, origin)
-        tracked = partial(self._tracked, base, origin, opens=bool(overridden or features["trackopens"]))
-        click, opens, pixel = tracked(features["tracking"])
+        tracked = partial(
+            self._tracked,
+            base,
+            origin,
+            opens=bool(overridden or features["trackopens"]),
+            honey=bool(features["honeylink"]),
+        )
+        click, opens, pixel, honey = tracked(features["tracking"])
         return Context(
             features=features,
             click=click,
             opens=opens,
             pixel=pixel,
+            honey=honey,
             tracked=tracked,
             host=self._image_host(base, credential) if base else None,
             image_size_limit=self._limits.image,
@@ -162,17 +169,18 @@ class ContextMaker:
             owner=(credential.id, credential.created_at),
         )
 
-    def _tracked(self, base: str, origin: Origin, mode: FeatureValue, *, opens: bool) -> Tracked:
+    def _tracked(self, base: str, origin: Origin, mode: FeatureValue, *, opens: bool, honey: bool) -> Tracked:
         """Return what makes the addresses of a tracking mode; ``off`` asks for none."""
         if not base:
             return _NOTHING
         if mode == "anonymous":
             origin = replace(origin, mode=TrackingMode.ANONYMOUS)
         click = _Links(self._clicks.issuer, base, origin)
+        hidden = f"{base}{HONEY_PATH}{self._pixels.issue(origin)}" if honey else ""
         if not opens:
-            return Tracked(click)
+            return Tracked(click, honey=hidden)
         pixel = f"{base}{PIXEL_PATH}{self._pixels.issue(origin)}.gif"
-        return Tracked(click, _Links(self._opens.issuer, base, origin), pixel)
+        return Tracked(click, _Links(self._opens.issuer, base, origin), pixel, hidden)
 
     def _unsubscribe(self, base: str, origin: Origin, transaction: Transaction) -> tuple[str, str]:
         """Return the address to unsubscribe at, or why there is none."""

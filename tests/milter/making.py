@@ -15,6 +15,7 @@ MESSAGES = Path(__file__).parent / "messages"
 PREFIX = "https://click.example.test/TOKEN"
 OPEN = "https://click.example.test/OPEN"
 PIXEL = "https://click.example.test/o/PIXEL.gif"
+HONEY = "https://click.example.test/h/HONEY"
 HOSTED = "https://click.example.test/i/"
 
 
@@ -43,6 +44,7 @@ def context(*features: str, **values: FeatureValue) -> Context:
         click,
         opens=opens,
         pixel=PIXEL,
+        honey=HONEY,
         host=host,
         unsubscribe="https://click.example.test/u/TOKEN",
         bounce_sender="bounce-token@bounces.example.test",

@@ -125,10 +125,11 @@ class Side:
                 "CSS.forcePseudoState", {"nodeId": node, "forcedPseudoClasses": ["hover", "active"]}
             )
 
-    async def captured(self, names: list[str], pixel: str) -> Captured:
+    async def captured(self, names: list[str], letter: Letter) -> Captured:
         """Return what the style engine has of each element, with addresses as they were before."""
         found = await self.page.evaluate(
-            f"what => ({_SCRIPT}).capture(what)", {"names": names, "pixel": pixel}
+            f"what => ({_SCRIPT}).capture(what)",
+            {"names": names, "pixel": letter.pixel, "honey": letter.honey},
         )
         known = [_before(text) for text in found["known"]]
         return Captured(
@@ -179,13 +180,13 @@ class Pair:
         for mode, how in MODES.items():
             for side in (self._before, self._after):
                 await side.turn(**how)
-            found += [f"{mode}: {what}" for what in await self._compared(names, letter.pixel)]
+            found += [f"{mode}: {what}" for what in await self._compared(names, letter)]
         return found + self._after.refused
 
-    async def _compared(self, names: list[str], pixel: str) -> list[str]:
+    async def _compared(self, names: list[str], letter: Letter) -> list[str]:
         same = await self._before.picture() == await self._after.picture()
-        before = await self._before.captured(names, pixel)
-        told = list(_told(before, await self._after.captured(names, pixel), names))
+        before = await self._before.captured(names, letter)
+        told = list(_told(before, await self._after.captured(names, letter), names))
         for _ in range(0 if told else _AGAIN):
             same = same or await self._before.picture() == await self._after.picture()
         return told if same else ["other pixels", *told]

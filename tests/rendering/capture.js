@@ -1,5 +1,5 @@
 // What a page looks like to its style engine: of every element the computed values of all properties that any
-// sheet or style attribute sets, and of those that lay out a page. The 1x1 image is left out.
+// sheet or style attribute sets, and of those that lay out a page. The 1x1 image and the hidden link are left out.
 // A property that nothing sets has the same value before and after.
 ({
   every: () => [...getComputedStyle(document.documentElement)],
@@ -11,8 +11,9 @@
     for (const element of document.querySelectorAll('[style]')) add(element.style);
     return [...found];
   },
-  capture: ({ names, pixel }) => {
-    const elements = [...document.querySelectorAll('*')].filter(element => element.src !== pixel);
+  capture: ({ names, pixel, honey }) => {
+    const ours = element => element.src === pixel || (honey && element.href === honey);
+    const elements = [...document.querySelectorAll('*')].filter(element => !ours(element));
     const known = new Map(), index = [];
     for (const element of elements) {
       const style = getComputedStyle(element);
@@ -23,6 +24,7 @@
       index.push(known.get(text));
     }
     return { known: [...known.keys()], index,
-      links: [...document.querySelectorAll('a[href], area[href]')].map(link => link.href),
+      links: [...document.querySelectorAll('a[href], area[href]')]
+        .filter(link => !ours(link)).map(link => link.href),
       images: [...document.images].filter(image => image.src !== pixel).map(image => image.currentSrc) };
   } })

@@ -33,6 +33,7 @@ DOCUMENTS = Path(__file__).parent / "documents"
 EVERYTHING: dict[str, FeatureValue] = {
     "inlinecss": True,
     "trackclicks": True,
+    "honeylink": True,
     "preventscam": True,
     "trackopens": True,
     "trackbounces": True,
@@ -57,12 +58,14 @@ class Domains:
 
 @dataclass(frozen=True)
 class Letter:
-    """A document before and after; ``pixel`` is the address of the 1x1 image, should it be there."""
+    """A document before and after; ``pixel`` is the address of the 1x1 image, should it be there, ``honey``
+    that of the hidden link."""
 
     before: str
     after: str
     pixel: str
     plan: Plan
+    honey: str = ""
 
 
 def names() -> list[str]:
@@ -87,7 +90,7 @@ def letter(name: str, images: Path, features: dict[str, FeatureValue] | None = N
     assert not plan.notes, plan.notes
     after = msg if plan.body is None else replace(msg, body=plan.body)
     whole = b"".join(b"%s:%s\r\n" % header for header in after.headers) + b"\r\n" + after.body
-    return Letter(_html(raw), _html(whole), context.pixel, plan)
+    return Letter(_html(raw), _html(whole), context.pixel, plan, context.honey)
 
 
 def _document(name: str) -> str:

@@ -84,6 +84,18 @@ def running(folder: Path, *settings: str) -> Iterator[Tracker]:
         yield Tracker(store, listener.getsockname()[1], daemon)
 
 
+def test_whoever_follows_the_hidden_link_is_a_program_whatever_it_says(tracker: Tracker) -> None:
+    path = f"/h/{PixelTokens(tracker.store.keyring).issue(origin())}"
+    agent = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+    assert tracker.ask(path, "HEAD").status == 200
+    answer = tracker.ask(path, User_Agent=agent)
+    assert answer.status == 200
+    assert answer.getheader("Location") is None
+    assert tracker.ask(f"{path}x").status == tracker.ask("/h/").status == 404
+    ((type_, _, detail),) = until(tracker.events)
+    assert (type_, detail["verdict"], detail["reason"]) == ("clicked", "scanner", spooled.HONEY)
+
+
 @pytest.fixture
 def tracker(tmp_path: Path) -> Iterator[Tracker]:
     yield from running(tmp_path)

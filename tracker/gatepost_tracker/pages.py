@@ -74,6 +74,9 @@ def done(recipient: str) -> Response:
 
 
 NOTHING = _nothing()
+HIDDEN = _page(
+    200, "Nothing to see here", "<p>This link is for programs that follow every link of a message.</p>"
+)
 LATER = _page(
     503,
     "Please try again in a moment",

@@ -125,6 +125,10 @@ class Site:
             if first == "o" and rest.startswith("/") and rest.endswith(".gif"):
                 origin = self._pixels.verify(rest[1:-4], host)
                 return Reply(_PIXEL, self._event(request, client, origin, "opened", ""))
+            if first == "h" and rest.startswith("/"):
+                origin = self._pixels.verify(rest[1:], host)
+                event = self._event(request, client, origin, "clicked", "")
+                return Reply(pages.HIDDEN, event and event.judged(verdicts.HONEY))
             return self._followed(request, client, host, first, rest)
         except (TokenError, ValueError):
             return NOTHING

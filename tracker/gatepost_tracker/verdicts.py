@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from gatepost_core.domain import spooled
 from gatepost_core.domain.memo import Recent
 
 AGENT_MOST: Final = 300  # characters that count
@@ -35,6 +36,7 @@ class Verdict(NamedTuple):
 UNKNOWN: Final = Verdict("unknown", "")
 PERSON: Final = Verdict("person", "")
 PREFETCH: Final = Verdict("proxy", "prefetch")
+HONEY: Final = Verdict("scanner", spooled.HONEY)
 BURST: Final = Verdict("scanner", "several links within seconds")
 
 

@@ -144,6 +144,14 @@ CATALOGUE: Mapping[str, Feature] = MappingProxyType(
                 initial="identified",
             ),
             Feature(
+                "honeylink",
+                "flag",
+                "",
+                "A link is added that no reader sees and no screen reader names. Programs that follow all "
+                "links follow it, too: clicks of the message within ten seconds of that are a machine's.",
+                needs="trackclicks: without it no click is told of.",
+            ),
+            Feature(
                 "preventscam",
                 "flag",
                 "PreventScam",

@@ -34,6 +34,9 @@ KNOWN: Final = frozenset((VERSION, kind) for kind in (ACCEPTED, USED, EVENT, REF
 TRACKING: Final = "tracking"
 ANONYMOUS: Final = "anonymous"
 
+# The reason of a click of the link that no reader sees: whoever followed it is a program.
+HONEY: Final = "it followed the hidden link"
+
 # Below the spool's own limit for an entry (1 MiB). RFC 5321 section 4.5.3.1 has 256 for a path.
 _CONTENT_MOST = 1_000_000
 _ADDRESS_KEPT = 256

@@ -16,7 +16,7 @@ from gatepost_milter.features.privacy import Privacy
 from gatepost_milter.features.sendat import SendAt
 from gatepost_milter.features.tags import Tags
 from gatepost_milter.features.trackbounces import TrackBounces
-from gatepost_milter.features.trackclicks import TrackClicks
+from gatepost_milter.features.trackclicks import HoneyLink, TrackClicks
 from gatepost_milter.features.trackopens import TrackOpens
 from gatepost_milter.features.unsubscribe import Unsubscribe
 from gatepost_milter.surgery.feature import Feature
@@ -25,6 +25,7 @@ FEATURES: tuple[type[Feature], ...] = (
     InlineCss,  # first: the others rewrite addresses in what it inserts
     TrackClicks,
     TrackOpens,
+    HoneyLink,
     PreventScam,
     HostedImages,
     RemovedFields,

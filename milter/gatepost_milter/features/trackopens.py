@@ -112,11 +112,18 @@ def pixel_tag(address: str) -> str:
 
 def pixel(part: HtmlPart, address: str) -> Outcome:
     """Return the edit that adds a 1x1 image of this address (which needs no escaping)."""
+    place = last_place(part)
+    if place is None:
+        return Outcome(reason="the HTML ends within a tag or an element that shows no image")
+    return Outcome([(place, place, pixel_tag(address))])
+
+
+def last_place(part: HtmlPart) -> int | None:
+    """Return where an element can be added, before ``</body>`` or at the end; None: nowhere."""
     scan = part.scan
     if scan.open_end:
-        return Outcome(reason="the HTML ends within a tag or an element that shows no image")
+        return None
     # Not ``scan.tail``: it leaves out conditional comments, which stand in the way of counting.
     tail = part.text[scan.tail_start :]
     closing = next((start for start, name in end_tags(tail) if name in ("body", "html")), None)
-    place = scan.tail_start + (len(tail.rstrip(" \t\r\n")) if closing is None else closing)
-    return Outcome([(place, place, pixel_tag(address))])
+    return scan.tail_start + (len(tail.rstrip(" \t\r\n")) if closing is None else closing)

@@ -27,11 +27,15 @@ class ClickRewriter(Protocol):
 
 
 class Tracked(NamedTuple):
-    """What makes the addresses of links, remote images and the 1x1 image, in one tracking mode."""
+    """What makes the addresses of links, remote images and the 1x1 image, in one tracking mode.
+
+    ``honey``: the address of the link that nobody sees.
+    """
 
     click: ClickRewriter | None = None
     opens: ClickRewriter | None = None
     pixel: str = ""
+    honey: str = ""
 
 
 class ImageHost(Protocol):
@@ -47,8 +51,9 @@ class Context:
     """What the surgery needs to know beside the message.
 
     ``features``: the credential's values for every feature. ``click``, ``opens``: None when the From domain
-    has no click domain. ``pixel``: the address of a 1x1 image. ``host`` keeps images, none larger than
-    ``image_size_limit`` bytes. ``unsubscribe``: the address for RFC 8058, made for the one recipient.
+    has no click domain. ``pixel``: the address of a 1x1 image, ``honey`` of a link that nobody sees. ``host``
+    keeps images, none larger than ``image_size_limit`` bytes. ``unsubscribe``: the address for RFC 8058, made
+    for the one recipient.
     ``bounce_sender``: the envelope sender for trackbounces. ``feedback``: Feedback-ID after its first field.
     ``complaints``: for cfbl, which message it is and where complaints about it go, with a blank between.
     What is missing is None or empty; of unsubscribe, trackbounces and cfbl ``missing`` has the reason.
@@ -57,8 +62,8 @@ class Context:
     one for good. 0 is no limit. ``allowance``: the steps that the message's style sheets may take, over all
     parts and attempts; without one each attempt has its own. ``calculate``: who calculates them. ``owner``:
     whose message it is: it may be read as others of the same owner, and no other's; None: as none.
-    ``tracked`` makes ``click``, ``opens`` and ``pixel`` of another tracking mode than the credential's; None:
-    they are the same in each. ``now``: when it is decided, in UTC.
+    ``tracked`` makes ``click``, ``opens``, ``pixel`` and ``honey`` of another tracking mode than the
+    credential's; None: they are the same in each. ``now``: when it is decided, in UTC.
     """
 
     features: FeatureValues
@@ -67,6 +72,7 @@ class Context:
     queue_size_limit: int = 0
     opens: ClickRewriter | None = None
     pixel: str = ""
+    honey: str = ""
     host: ImageHost | None = None
     image_size_limit: int = 5_000_000
     unsubscribe: str = ""
@@ -86,5 +92,5 @@ class Context:
         mode = features["tracking"]
         if self.tracked is None or mode == self.features["tracking"]:
             return self
-        click, opens, pixel = self.tracked(mode)
-        return replace(self, click=click, opens=opens, pixel=pixel)
+        click, opens, pixel, honey = self.tracked(mode)
+        return replace(self, click=click, opens=opens, pixel=pixel, honey=honey)

@@ -10,7 +10,7 @@ import pytest
 
 from gatepost_core.domain import ids, spooled
 from gatepost_core.spool import Entry
-from gatepost_core.store.ingest.verdicts import LINKS, SECONDS, VERDICT, Click, machines
+from gatepost_core.store.ingest.verdicts import BESIDE, LINKS, SECONDS, VERDICT, Click, machines
 from tests.core.ingest.world import NOON, RECORD, World, accepted, milliseconds
 from tests.steps import World as Counted
 from tests.steps import assert_linear
@@ -47,6 +47,31 @@ def test_links_that_were_followed_within_seconds_are_a_machine_s_in_whatever_ord
         for who in ("scanner", "person")
     ]
     assert [{number for number, _ in found.values()} for found in counts] == [{3}, {1}, {3}, {1}]
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2, 3], [3, 2, 1, 0], [1, 0, 3, 2]])
+def test_clicks_beside_that_of_the_hidden_link_are_a_machine_s_in_whatever_order_they_come(
+    world: World, order: list[int]
+) -> None:
+    hidden = click(8.0, "", verdict="scanner", reason=spooled.HONEY)
+    clicks = [click(0.0, "a"), hidden, click(17.0, "b"), click(19.0, "c")]
+    world.write(accepted(RECORD))
+    for number in order:
+        world.write(clicks[number])
+        world.take()
+    person = ("person", "")
+    assert verdicts(world) == {
+        "": ("scanner", spooled.HONEY), "a": BESIDE, "b": BESIDE, "c": person,
+    }  # fmt: skip
+
+
+def test_only_what_could_be_a_person_s_is_revised_and_the_hidden_link_s_own_click_never(world: World) -> None:
+    world.write(accepted(RECORD))
+    world.write(click(0.0, "", verdict="scanner", reason=spooled.HONEY))
+    world.write(click(1.0, "a", verdict="proxy", reason="gmail"), click(2.0, "b", reason=spooled.HONEY + "?"))
+    world.take()
+    found = verdicts(world)
+    assert (found[""], found["a"], found["b"]) == (("scanner", spooled.HONEY), ("proxy", "gmail"), BESIDE)
 
 
 def test_what_one_person_does_stays_and_what_is_known_for_a_proxy_too(world: World) -> None:

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Final
 
-from gatepost_core.domain.spooled import Event
-from gatepost_core.store.ingest.verdicts import SECONDS, VERDICT, Click, machines
+from gatepost_core.domain.spooled import HONEY, Event
+from gatepost_core.store.ingest.verdicts import BESIDE, HONEY_SECONDS, VERDICT, Click, beside_honey, machines
 from gatepost_core.store.paging import since
 from gatepost_core.store.sqlite.driver import time_in
 
@@ -45,12 +45,14 @@ def revised(connection: sqlite3.Connection, events: Iterable[Event]) -> list[tup
             first[event.message] = min(event.at, first.get(event.message, event.at))
     changed = []
     for message, at in first.items():
-        begin = since(time_in(at) - timedelta(seconds=SECONDS))
+        begin = since(time_in(at) - timedelta(seconds=HONEY_SECONDS))
         rows = connection.execute(_NEAR, (message, begin, _CLICKED, _MOST)).fetchall()
         near = {number: Event(_CLICKED, message, *told) for number, *told in rows}
-        for number in machines([_click(number, event) for number, event in near.items()]):
+        clicks = [_click(number, event) for number, event in near.items()]
+        found = dict.fromkeys(machines(clicks), VERDICT) | dict.fromkeys(beside_honey(clicks), BESIDE)
+        for number, verdict in found.items():
             before = near[number]
-            now = before._replace(detail=_with_verdict(before.detail))
+            now = before._replace(detail=_with_verdict(before.detail, verdict))
             connection.execute(_REVISE, (now.detail, number))
             changed.append((before, now))
     return changed
@@ -77,11 +79,15 @@ def tell_again(
 def _click(number: str, event: Event) -> Click:
     told = json.loads(event.detail)
     return Click(
-        number, time_in(event.at).timestamp(), str(told.get("url", "")), str(told.get("verdict", ""))
+        number,
+        time_in(event.at).timestamp(),
+        str(told.get("url", "")),
+        str(told.get("verdict", "")),
+        told.get("reason") == HONEY,
     )
 
 
-def _with_verdict(detail: str) -> str:
-    verdict, reason = VERDICT
+def _with_verdict(detail: str, found: tuple[str, str]) -> str:
+    verdict, reason = found
     told = {**json.loads(detail), "verdict": verdict, "reason": reason}
     return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
