@@ -15,8 +15,8 @@ from typing import Final
 
 from gatepost_cli.session import CliSession
 from gatepost_core.spool import Ends, ends
-from gatepost_core.store import retention
-from gatepost_core.store.retention import Kept, Pruned
+from gatepost_core.store.ingest import retention
+from gatepost_core.store.ingest.retention import Kept, Pruned
 
 # Of all time, what is spent on it while mail flows: a tenth of a small machine's two cores.
 _SHARE: Final = 0.2

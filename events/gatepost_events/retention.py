@@ -15,7 +15,7 @@ from gatepost_core.store.backend import Backend
 from gatepost_events.report import Reporter
 
 if TYPE_CHECKING:
-    from gatepost_core.store.retention import Pruned
+    from gatepost_core.store.ingest.retention import Pruned
 
 # Of all time, what may be spent on it; and the least rest after a batch, in seconds.
 _SHARE: Final = 0.1
@@ -83,7 +83,7 @@ class Retention:
     def _pruning(self) -> Iterator[Iterator[Pruned]]:
         """Give what lets go of a batch with each step. Raises StoreUnavailable, then and at each step."""
         # Loaded only where something has an end: SQLAlchemy is 14 MB.
-        from gatepost_core.store import retention  # noqa: PLC0415
+        from gatepost_core.store.ingest import retention  # noqa: PLC0415
 
         with self._store.directory() as connection:
             keep = retention.kept(connection, self._keep_days)

@@ -16,7 +16,7 @@ import pytest
 
 from gatepost_cli.pruning import Pace
 from gatepost_core.domain import MessageRecord, ids
-from gatepost_core.store.retention import Pruned
+from gatepost_core.store.ingest.retention import Pruned
 from tests.core.ingest.world import RECORD, World, accepted, milliseconds
 from tests.waiting import until
 

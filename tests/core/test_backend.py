@@ -10,11 +10,11 @@ from sqlalchemy import Connection, select
 from gatepost_core.domain import Conflict, NotFound, StoreError, StoreUnavailable
 from gatepost_core.settings import StoreSettings
 from gatepost_core.spool import Batch
-from gatepost_core.store import accounts, events, messages, migrate, retention
+from gatepost_core.store import accounts, events, messages, migrate
 from gatepost_core.store.backend import DATABASES, Backend
-from gatepost_core.store.ingest import lag
+from gatepost_core.store.ingest import lag, retention
+from gatepost_core.store.ingest.retention import Kept
 from gatepost_core.store.opening import open_backend
-from gatepost_core.store.retention import Kept
 from gatepost_core.store.schema import journal
 from tests.core.backends import ENGINES, made
 from tests.core.ingest.world import NOON, RECORD, accepted, event, numbered

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from gatepost_core.domain import Grant, SenderDomain
-from gatepost_core.domain.registering import Registry, public_suffix
+from gatepost_core.domain.walls.registering import Registry, public_suffix
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ACCOUNTS = {"acme": 1, "beta": 2}

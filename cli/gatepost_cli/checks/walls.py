@@ -17,9 +17,9 @@ from sqlalchemy import Connection, select
 from gatepost_cli.checks.base import Context, Finding, good, note
 from gatepost_cli.domain_walls import pattern_domain
 from gatepost_core.domain import Claim, SenderDomain, WallMode, stamp
-from gatepost_core.domain.registering import Registry, claims_of, public_suffix
 from gatepost_core.domain.rules import normal_domain
 from gatepost_core.domain.walls import RECORDED, Wall, Walls, covering
+from gatepost_core.domain.walls.registering import Registry, claims_of, public_suffix
 from gatepost_core.store import accounts, domains
 from gatepost_core.store.claims import grants
 from gatepost_core.store.rows import rules_in

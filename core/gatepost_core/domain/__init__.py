@@ -2,14 +2,23 @@
 
 ``model`` has accounts, credentials, domains and messages; ``features`` the catalogue, ``options`` what a
 credential sets beside it; ``rules``, ``walls`` and ``logins`` decide, and answer with a ``decision``;
-``registering`` says which domain names an account may have, ``limits`` how much it may send; ``errors`` are
-what a store raises; ``decision.refusals`` gives refusals their references; ``ids``, ``images`` and ``texts``
+``walls.registering`` says which domain names an account may have, ``limits`` how much it may send, ``access``
+who may see and change what; ``errors`` are what a store raises; ``decision.refusals`` gives refusals their references; ``ids``, ``images`` and ``texts``
 are how things are named and written; ``memo`` is how results are remembered. The values that everybody uses
 are offered here; functions are in their modules.
 """
 
 from gatepost_core.domain.decision import AUTHENTICATION_REQUIRED, Decision, Defer, Pass, Reject
-from gatepost_core.domain.errors import Conflict, NotFound, RuleError, StoreError, StoreUnavailable, shown
+from gatepost_core.domain.errors import (
+    BadValue,
+    Conflict,
+    Forbidden,
+    NotFound,
+    RuleError,
+    StoreError,
+    StoreUnavailable,
+    shown,
+)
 from gatepost_core.domain.features import CATALOGUE, FeatureError, FeatureValue, FeatureValues, in_force
 from gatepost_core.domain.model import (
     Account,
@@ -36,6 +45,7 @@ __all__ = [
     "AUTHENTICATION_REQUIRED",
     "CATALOGUE",
     "Account",
+    "BadValue",
     "Bounces",
     "Claim",
     "Conflict",
@@ -47,6 +57,7 @@ __all__ = [
     "FeatureError",
     "FeatureValue",
     "FeatureValues",
+    "Forbidden",
     "Grant",
     "ImportedSecret",
     "MessageRecord",

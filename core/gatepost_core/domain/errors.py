@@ -20,6 +20,18 @@ class Conflict(StoreError):  # noqa: N818 - reads as what it says
     """It exists already, or something still depends on it."""
 
 
+class Forbidden(StoreError):  # noqa: N818 - reads as what it says
+    """Who asks may not do that, whatever the object; the text says what would be needed."""
+
+
+class BadValue(StoreError):  # noqa: N818 - reads as what it says
+    """A value cannot be used. ``field`` is its name, as ``features.trackclicks``."""
+
+    def __init__(self, field: str, text: str) -> None:
+        super().__init__(text)
+        self.field = field
+
+
 class StoreUnavailable(Exception):  # noqa: N818 - a condition that passes, not a mistake
     """The database cannot be opened, read or written now. Daemons answer 4xx and go on trying."""
 

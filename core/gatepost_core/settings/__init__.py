@@ -1,6 +1,6 @@
 """Typed settings: one definition with prose, default and check for each field.
 
-Sections are defined in ``storage``, ``daemons``, ``external``, ``mail``, ``limits``, ``hold``, ``routes``
+Sections are defined in ``storage``, ``daemons``, ``dashboard``, ``external``, ``mail``, ``limits``, ``hold``, ``routes``
 and ``doctor``; ``tree`` puts them together, ``loading`` reads files, variables and flags, and raises
 ``SettingsError`` for what it cannot use.
 """
@@ -14,6 +14,7 @@ from gatepost_core.settings.daemons import (
     TrackerSettings,
     WebhooksSettings,
 )
+from gatepost_core.settings.dashboard import DashboardSettings
 from gatepost_core.settings.doctor import DoctorSettings
 from gatepost_core.settings.external import LdapSettings, PamSettings
 from gatepost_core.settings.hold import HoldSettings
@@ -42,6 +43,7 @@ __all__ = [
     "AccountsSettings",
     "BouncesSettings",
     "ClientsSettings",
+    "DashboardSettings",
     "DkimSettings",
     "DoctorSettings",
     "EventsSettings",

@@ -18,6 +18,7 @@ from gatepost_core.settings.daemons import (
     TrackerSettings,
     WebhooksSettings,
 )
+from gatepost_core.settings.dashboard import DashboardSettings
 from gatepost_core.settings.doctor import DoctorSettings
 from gatepost_core.settings.external import LdapSettings, PamSettings
 from gatepost_core.settings.hold import HoldSettings
@@ -62,6 +63,7 @@ class Settings(Section):
     bounces: BouncesSettings = Field(default_factory=BouncesSettings)
     tracker: TrackerSettings = Field(default_factory=TrackerSettings)
     events: EventsSettings = Field(default_factory=EventsSettings)
+    dashboard: DashboardSettings = Field(default_factory=DashboardSettings)
     webhooks: WebhooksSettings = Field(default_factory=WebhooksSettings)
     suppression: SuppressionSettings = Field(default_factory=SuppressionSettings)
     tracking: TrackingSettings = Field(default_factory=TrackingSettings)

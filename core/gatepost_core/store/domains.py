@@ -15,10 +15,10 @@ from sqlalchemy.exc import IntegrityError
 
 from gatepost_core.domain.errors import Conflict, NotFound, StoreError, shown
 from gatepost_core.domain.model import SenderDomain
-from gatepost_core.domain.registering import Registry, public_suffix
 from gatepost_core.domain.rules import normal_domain
 from gatepost_core.domain.rules.patterns import host as host_name
 from gatepost_core.domain.texts import stamp
+from gatepost_core.domain.walls.registering import Registry, public_suffix
 from gatepost_core.keys.dkim_keys import NewKey
 from gatepost_core.store import accounts as account_rows
 from gatepost_core.store import rows
@@ -40,7 +40,7 @@ def add(
 ) -> SenderDomain:
     """Register a domain. Raises StoreError for a name that cannot be registered, NotFound, Conflict.
 
-    Conflict too for names that would stand against another account's (``registering``).
+    Conflict too for names that would stand against another account's (``walls.registering``).
     """
     owner = account_rows.get(connection, account)
     hosts = [

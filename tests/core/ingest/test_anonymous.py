@@ -8,8 +8,8 @@ import pytest
 
 from gatepost_core.domain import ids, spooled
 from gatepost_core.spool import Entry
-from gatepost_core.store import retention
-from gatepost_core.store.retention import Kept
+from gatepost_core.store.ingest import retention
+from gatepost_core.store.ingest.retention import Kept
 from tests.core.ingest.world import NOON, RECORD, World, accepted, milliseconds
 
 

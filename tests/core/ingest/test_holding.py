@@ -9,9 +9,9 @@ import pytest
 
 from gatepost_core.domain import MessageRecord, ids, spooled
 from gatepost_core.spool import Entry
-from gatepost_core.store import retention
 from gatepost_core.store.holding import orders
 from gatepost_core.store.holding.held import held
+from gatepost_core.store.ingest import retention
 from tests.core.ingest.test_settling import events, logged, recipient, reported
 from tests.core.ingest.world import NOON, World, accepted, milliseconds, numbered
 

@@ -9,9 +9,10 @@ import pytest
 
 from gatepost_core.domain import NotFound, ids, spooled
 from gatepost_core.spool import Entry
-from gatepost_core.store import events, retention
+from gatepost_core.store import events
 from gatepost_core.store.events import Wanted
-from gatepost_core.store.retention import Kept
+from gatepost_core.store.ingest import retention
+from gatepost_core.store.ingest.retention import Kept
 from gatepost_core.store.sqlite.engine import open_engine
 from tests.core.ingest.world import NOON, RECORD, World, accepted, milliseconds
 

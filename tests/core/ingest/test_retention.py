@@ -13,9 +13,10 @@ import pytest
 from sqlalchemy import Connection
 
 from gatepost_core.domain import MessageRecord, ids
-from gatepost_core.store import accounts, retention
+from gatepost_core.store import accounts
 from gatepost_core.store.backend import Begin
-from gatepost_core.store.retention import Kept, Pruned
+from gatepost_core.store.ingest import retention
+from gatepost_core.store.ingest.retention import Kept, Pruned
 from tests.core.ingest.world import NOON, RECORD, World, accepted, event, milliseconds
 
 

@@ -1,0 +1,37 @@
+"""The app: the API and the pages, and around both what every answer has in common."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from gatepost_dashboard.api import router
+from gatepost_dashboard.http.bounds import Bounds
+from gatepost_dashboard.http.faults import Faults
+from gatepost_dashboard.http.headers import SecurityHeaders
+from gatepost_dashboard.http.problems import install
+from gatepost_dashboard.parts import Parts
+
+API = "/api/v1"
+
+
+def build(parts: Parts) -> ASGIApp:
+    """Return what answers requests, with its layers."""
+    section = parts.settings.dashboard
+    bounded = Bounds(routes(parts), size=section.body_size_limit, seconds=section.request_seconds)
+    return SecurityHeaders(Faults(bounded))
+
+
+def routes(parts: Parts) -> FastAPI:
+    """Return the app without its layers. A router more is a line here."""
+    app = FastAPI(
+        title="Gatepost",
+        version="1",
+        openapi_url=f"{API}/openapi.json",
+        docs_url=None,  # their pages load scripts from elsewhere
+        redoc_url=None,
+    )
+    app.state.parts = parts
+    install(app)
+    app.include_router(router, prefix=API)
+    return app

@@ -1,0 +1,1 @@
+"""What every answer has in common: headers, bounds, problem details, whom a request comes from."""
