@@ -17,8 +17,9 @@ from gatepost_cli.owner import as_owner_of
 from gatepost_cli.session import CliSession, json_option, pass_session
 from gatepost_core.domain import Account, Bounces
 from gatepost_core.domain.options import NO_ROUTE
-from gatepost_core.domain.rules.catalogue import RULES, changed
-from gatepost_core.store import accounts
+from gatepost_core.domain.rules.catalogue import RULES
+from gatepost_core.service import accounts as service
+from gatepost_core.service.views import account_data
 from gatepost_core.store.images import FileImageStore
 
 
@@ -96,17 +97,10 @@ def add(  # noqa: PLR0913, PLR0917 - what can be set
 ) -> None:
     """Make an account."""
     places.check(session, rules)
-    with session.directory(write=True) as connection:
-        account = accounts.add(connection, name, session.now)
-        if keep_days is not None:
-            account = accounts.set_keep_days(connection, name, keep_days)
-        account = accounts.change(
-            connection,
-            name,
-            **_given(limits, time_zone, route, bounces),
-            rules=changed(account.rules, rules),
-            suspension=account_suspension.changed(account.suspension, suspension),
-        )
+    changes = _given(limits, time_zone, route, bounces)
+    if keep_days is not None:
+        changes["keep_days"] = keep_days
+    account = service.add(session.context, name, changes | {"rules": rules, "suspension": suspension})
     emit(session, _data(account), f"Account {account.name} made.")
 
 
@@ -115,8 +109,7 @@ def add(  # noqa: PLR0913, PLR0917 - what can be set
 @pass_session
 def list_(session: CliSession) -> None:
     """Show all accounts."""
-    with session.directory() as connection:
-        found = accounts.list_all(connection)
+    found = service.every(session.context)
     rows = [
         (account.name, stamp(account.created_at) or "", _span(_days(session, account))) for account in found
     ]
@@ -130,9 +123,7 @@ def list_(session: CliSession) -> None:
 @pass_session
 def show(session: CliSession, name: str) -> None:
     """Show an account, its limits, rules for its credentials, and what its hosted images take."""
-    with session.directory() as connection:
-        account = accounts.get(connection, name)
-    _emit(session, account)
+    _emit(session, service.show(session.context, name))
 
 
 @command.command("set")
@@ -182,20 +173,12 @@ def set_(  # noqa: PLR0913, PLR0917 - what can be changed
             f"{', '.join(account_suspension.OPTIONS)}, --bounces or a rule: "
             f"{', '.join(rule.option for rule in RULES.values())}"
         )
-    with session.directory(write=True) as connection:
-        account = accounts.get(connection, name)
-        if "image_quota" in given:
-            account = accounts.set_image_quota(connection, name, image_quota)
-        if "keep_days" in given:
-            account = accounts.set_keep_days(connection, name, keep_days)
-        account = accounts.change(
-            connection,
-            name,
-            **changes,
-            rules=changed(account.rules, rules),
-            suspension=account_suspension.changed(account.suspension, suspension),
-        )
-    _emit(session, account)
+    if "image_quota" in given:
+        changes["image_quota"] = image_quota
+    if "keep_days" in given:
+        changes["keep_days"] = keep_days
+    changes |= {key: one for key, one in (("rules", rules), ("suspension", suspension)) if one}
+    _emit(session, service.change(session.context, name, changes))
 
 
 @command.command("remove")
@@ -204,8 +187,7 @@ def set_(  # noqa: PLR0913, PLR0917 - what can be changed
 @pass_session
 def remove(session: CliSession, name: str) -> None:
     """Remove an account that owns no credential and no domain any more, and its hosted images."""
-    with session.directory(write=True) as connection:
-        account = accounts.remove(connection, name)
+    account = service.remove(session.context, name)
     directory = session.settings.images.directory
     with as_owner_of(directory):
         FileImageStore(directory).forget(account.id)
@@ -246,20 +228,7 @@ def _emit(session: CliSession, account: Account) -> None:
         *rule_options.facts(account.rules),
         ("time zone", account.time_zone or f"{session.settings.limits.time_zone}, by limits.time_zone"),
     ]
-    data = {
-        **_data(account),
-        "image_bytes": used,
-        "image_quota": quota,
-        "image_quota_set": account.image_quota,
-        **_days_data(session, account),
-        "limits": None if account.limits is None else [str(one) for one in account.limits],
-        **account_suspension.data(account.suspension, session.settings.suspension.thresholds),
-        **rule_options.data(account.rules),
-        "time_zone": account.time_zone or session.settings.limits.time_zone,
-        "time_zone_set": account.time_zone or None,
-        "route": account.route or None,
-        "bounces": account.bounces.value,
-    }
+    data = account_data(account, session.settings) | {"image_bytes": used}
     emit(session, data, facts(rows))
 
 

@@ -1,9 +1,8 @@
-"""When an account's credentials are warned and suspended: options, data and rows of ``gatepost account``."""
+"""When an account's credentials are warned and suspended: options and rows of ``gatepost account``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -11,6 +10,7 @@ import click
 
 from gatepost_core.domain import shown
 from gatepost_core.domain.limits.suspending import (
+    DEFAULT,
     LEAST,
     LEAST_MOST,
     Cause,
@@ -21,7 +21,6 @@ from gatepost_core.domain.limits.suspending import (
 )
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-_DEFAULT: Final = "default"
 # What is counted of each cause, for help texts and for people.
 _COUNTED: Final = {
     Cause.BOUNCES: "per cent of recipients whose mailbox is not there",
@@ -32,17 +31,17 @@ OPTIONS: Final = (*[f"--suspend-{cause.value}" for cause in Cause], f"--suspend-
 
 
 def _threshold(cause: Cause, _ctx: click.Context, _param: click.Parameter, text: str | None) -> Any:
-    if text is None or text.strip().lower() == _DEFAULT:
-        return text and _DEFAULT
+    if text is None or text.strip().lower() == DEFAULT:
+        return text and DEFAULT
     try:
         return read_threshold(cause, text)
     except ValueError as error:
-        raise click.BadParameter(f"{error}, or {_DEFAULT}") from error
+        raise click.BadParameter(f"{error}, or {DEFAULT}") from error
 
 
 def _least(_ctx: click.Context, _param: click.Parameter, text: str | None) -> Any:
-    if text is None or text.strip().lower() == _DEFAULT:
-        return text and _DEFAULT
+    if text is None or text.strip().lower() == DEFAULT:
+        return text and DEFAULT
     if (
         text.isascii()
         and text.isdecimal()
@@ -50,12 +49,12 @@ def _least(_ctx: click.Context, _param: click.Parameter, text: str | None) -> An
         and 1 <= int(text) <= LEAST_MOST
     ):
         return int(text)
-    raise click.BadParameter(f"{shown(text)} is no number of recipients; expected 1 or more, or {_DEFAULT}")
+    raise click.BadParameter(f"{shown(text)} is no number of recipients; expected 1 or more, or {DEFAULT}")
 
 
 def options(function: _F) -> _F:
     """Add the options to a command, which gets what was given as one keyword argument, ``suspension``, for
-    ``changed``."""
+    ``OwnThresholds.changed``."""
 
     def gathered(*args: Any, **values: Any) -> Any:
         given = {name: values.pop(_name(name)) for name in (*Cause, LEAST)}
@@ -93,28 +92,6 @@ def _name(option: str) -> str:
     return f"suspend_{option.replace('-', '_')}"
 
 
-def changed(own: OwnThresholds, given: Mapping[str, Any]) -> OwnThresholds:
-    """Return an account's thresholds with what was given for its options."""
-    of = {Cause(name): one for name, one in given.items() if name != LEAST}
-    kept = {cause: one for cause, one in {**own.of, **of}.items() if one != _DEFAULT}
-    least = given.get(LEAST, own.least)
-    return replace(own, least=None if least == _DEFAULT else least, of=kept)
-
-
-def data(own: OwnThresholds, defaults: Thresholds) -> dict[str, Any]:
-    """Return the thresholds in force as plain values for JSON, and which of them are the account's own."""
-    found = own.over(defaults)
-    shares: dict[str, Any] = {
-        _key(cause): {"warn": one.warn, "suspend": one.suspend}
-        for cause in Cause
-        for one in [found.of.get(cause, Threshold())]
-    }
-    own_ones = [_key(cause) for cause in Cause if cause in own.of] + (
-        [LEAST] if own.least is not None else []
-    )
-    return {"suspension": {**shares, LEAST: found.least, "set": own_ones}}
-
-
 def facts(own: OwnThresholds, defaults: Thresholds) -> list[tuple[str, str]]:
     """Return the thresholds in force as rows for people; one where nothing is ever done."""
     found = own.over(defaults)
@@ -141,7 +118,3 @@ def _said(cause: Cause, found: Thresholds) -> str:
 
 def _origin(own: bool) -> str:
     return "set for this account" if own else "by [suspension]"
-
-
-def _key(cause: Cause) -> str:
-    return cause.value.replace("-", "_")

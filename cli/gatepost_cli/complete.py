@@ -1,4 +1,4 @@
-"""What the shell is offered for a name: accounts, credentials, domains, webhooks, features.
+"""What the shell is offered for a name: accounts, credentials, domains, webhooks, tokens, features.
 
 Completion must never disturb: whatever goes wrong, nothing is offered.
 """
@@ -38,6 +38,11 @@ def domain_names(ctx: click.Context, _param: click.Parameter, incomplete: str) -
 def webhook_names(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Return the webhooks, with their URLs as help."""
     return _offer(((row.handle, row.url) for row in _rows(ctx, "webhooks.endpoints")), incomplete)
+
+
+def token_ids(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the API tokens, with their names as help."""
+    return _offer(((row.id, row.name) for row in _rows(ctx, "access.tokens")), incomplete)
 
 
 def feature_names(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -24,40 +24,22 @@ from gatepost_cli import (
     values,
 )
 from gatepost_cli import credential_fields as fields
-from gatepost_cli.caller import caller, noted
+from gatepost_cli.bad_values import of_options
+from gatepost_cli.caller import noted
 from gatepost_cli.complete import account_names
-from gatepost_cli.credential_view import (
-    credential_data,
-    credential_facts,
-    credential_table,
-    own_use,
-    suspension_data,
-    suspension_text,
-)
+from gatepost_cli.credential_view import credential_facts, credential_table, suspension_text
 from gatepost_cli.group import Group
 from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import emit, facts, note, stamp
 from gatepost_cli.session import CliSession, json_option, pass_session
-from gatepost_core.domain import (
-    Credential,
-    FeatureValue,
-    ImportedSecret,
-    Mode,
-    Options,
-    Rules,
-    Source,
-    State,
-    shown,
-)
+from gatepost_core.domain import Credential, FeatureValue, Mode, Source, State
 from gatepost_core.domain.logins import standing
-from gatepost_core.domain.rules.catalogue import RULES, changed
+from gatepost_core.domain.rules.catalogue import RULES
 from gatepost_core.domain.rules.places import Place
-from gatepost_core.keys.passwords import derive, new_password, new_username
-from gatepost_core.store import credentials, domains
-from gatepost_core.store.credentials import suspensions
-from gatepost_core.store.ingest import usage
+from gatepost_core.service import credentials as service
+from gatepost_core.service.views import credential_data, suspension_data
+from gatepost_core.store import domains
 
-_LABEL = 255
 _STATES = (*(state.value for state in State), "suspended", "expired")
 
 
@@ -114,40 +96,35 @@ def add(  # noqa: PLR0913, PLR0917 - a credential is what it is made of
         raise click.UsageError("--username is needed when the password is not generated")
     if password_hash is not None and origin is not Source.STORE:
         raise click.UsageError(f"--password-hash and --source {source} cannot be given together")
-    if origin is Source.STORE and username is not None and " " in username:
-        # Many clients cut a name at a blank. Those of a directory are what they are.
-        raise click.BadParameter(
-            f"{shown(username)} has a blank in it; expected a name without one", param_hint="'--username'"
-        )
     places.check(session, rules)
-    senders = changed(Rules(), rules).senders
-    username, password = _folded(session, origin, username or new_username()), new_password()
-    with session.directory(write=True) as connection:
-        credentials.add(
-            connection,
-            account=account,
-            username=username,
-            derived=derive(session.keyring, password) if generated else None,
-            now=session.now,
-            label=_checked_label(label or ""),
-            features=features,
-            rules=changed(Rules(), rules),
-            options=wanted.over(Options()),
-            expires_at=_end(expires),
-            mode=Mode(mode),
-            limits=None if limits is None else limits.value,
-            source=origin,
-            imported=None if password_hash is None else ImportedSecret(password_hash),
+    with of_options():
+        made = service.add(
+            session.context,
+            service.New(
+                account=account,
+                username=username or "",
+                source=origin,
+                password_hash=password_hash,
+                label=label or "",
+                mode=Mode(mode),
+                features=features,
+                rules=rules,
+                limits=None if limits is None else limits.value,
+                expires_at=_end(expires),
+                options=wanted.given(),
+            ),
         )
+    credential, password = made.credential, made.password
+    senders = credential.own_rules.senders
     if isinstance(expires, datetime):
         note(session, f"It ends at {stamp(expires)}.")
     if senders:
-        domain_walls.note_closed(session, username)
-    if generated:
-        _reveal(session, username, password, {})
-        _how_to_connect(session, username, password, account, senders)
+        domain_walls.note_closed(session, credential.username)
+    if password is not None:
+        _reveal(session, credential.username, password, {})
+        _how_to_connect(session, credential.username, password, account, senders)
     else:
-        emit(session, {"username": username}, facts([("username", username)]))
+        emit(session, {"username": credential.username}, facts([("username", credential.username)]))
 
 
 @command.command("list")
@@ -162,12 +139,8 @@ def add(  # noqa: PLR0913, PLR0917 - a credential is what it is made of
 @pass_session
 def list_(session: CliSession, account: str | None, label: str | None, state: str | None) -> None:
     """Show all credentials: label, state, features, created, last used."""
-    with session.directory() as connection:
-        found = credentials.list_all(connection, account)
-    found = [one for one in found if _wanted(one, label, state, session.now)]
-    with session.journal() as connection:
-        used = usage.read(connection)
-    rows = [(credential, own_use(credential, used.get(credential.id))) for credential in found]
+    found = service.every(session.context, account)
+    rows = [(one, use) for one, use in found if _wanted(one, label, state, session.now)]
     data = [credential_data(credential, use, session.now) for credential, use in rows]
     emit(session, data, credential_table(rows, session.now))
 
@@ -222,43 +195,29 @@ def set_(  # noqa: PLR0913, PLR0917 - what can be changed
     Rules, limits and header fields are replaced whole.
     """
     places.check(session, rules)
-    changes: dict[str, Any] = {}
-    if label is not None:
-        changes["label"] = _checked_label(label)
-    if mode is not None:
-        changes["mode"] = Mode(mode)
+    given = {
+        "label": label,
+        "mode": None if mode is None else Mode(mode),
+        "features": features or None,
+        "rules": rules or None,
+        "options": wanted.given() or None,
+        "password_hash": password_hash,
+    }
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if limits is not None:
         changes["limits"] = limits.value
     if expires is not None:
         changes["expires_at"] = _end(expires)
-    if not changes and not features and not rules and not wanted and password_hash is None:
+    if not changes:
         raise click.UsageError(
             "nothing to change; give --label, --mode, --feature, --limit, --password-hash, --expires or a "
             f"rule: {', '.join(rule.option for rule in RULES.values())}"
         )
-    with session.directory(write=True) as connection:
-        before = credentials.get(connection, user)
-        if features:
-            changes["features"] = {**before.features, **features}
-        if wanted:
-            changes["options"] = wanted.over(before.options)
-        if rules:
-            changes["rules"] = changed(before.own_rules, rules)
-        if password_hash is not None:
-            if before.source is not Source.STORE:
-                raise click.UsageError(f"the password of {user} is kept by {before.source.value}")
-            changes["imported"] = ImportedSecret(password_hash)
-        credentials.change(connection, user, **changes)
+    with of_options():
+        after = service.change(session.context, user, changes)
     _show(session, user)
-    if "senders" in rules and changes["rules"].senders:
+    if "senders" in rules and after.own_rules.senders:
         domain_walls.note_closed(session, user)
-
-
-def _folded(session: CliSession, source: Source, username: str) -> str:
-    """Return a name as the back end will look it up."""
-    settings = session.settings
-    fold = {Source.PAM: settings.pam.fold_case, Source.LDAP: settings.ldap.fold_case}.get(source, False)
-    return username.lower() if fold else username
 
 
 @command.command("disable")
@@ -267,7 +226,8 @@ def _folded(session: CliSession, source: Source, username: str) -> str:
 @pass_session
 def disable(session: CliSession, user: str) -> None:
     """Refuse a credential from now on, open sessions included."""
-    _set_state(session, user, State.DISABLED)
+    state = service.disable(session.context, user).state.value
+    emit(session, {"username": user, "state": state}, f"Credential {user} is {state}.")
 
 
 @command.command("enable")
@@ -280,11 +240,8 @@ def enable(session: CliSession, user: str) -> None:
     A suspension is lifted, which is noted with who did it; warnings are over, too. What is counted of the
     credential begins anew.
     """
-    by = caller()
-    with session.directory(write=True) as connection:
-        credential = credentials.get(connection, user)
-        lifted = suspensions.lift(connection, credential, session.now, by)
-        credentials.change(connection, user, state=State.ACTIVE)
+    by = session.context.actor.name
+    _, lifted = service.enable(session.context, user)
     for one in lifted:
         noted(
             f"credential {user}, {one.action.value} at {stamp(one.at)} for {one.cause.value}, lifted by {by}"
@@ -308,12 +265,9 @@ def enable(session: CliSession, user: str) -> None:
 @pass_session
 def rotate(session: CliSession, user: str, overlap: timedelta) -> None:
     """Make a new password and print it, this once; the one until now stays valid for a while."""
-    password, now, keyring = new_password(), session.now, session.keyring
-    with session.directory(write=True) as connection:
-        newest = credentials.get(connection, user).secrets[-1:]
-        derived = derive(keyring, password, newest[0].scram_salt if newest else None)
-        credentials.rotate(connection, user, derived, now, now + overlap)
-    _reveal(session, user, password, {"old_password_until": stamp(now + overlap) if overlap else None})
+    with of_options():
+        made = service.rotate(session.context, user, overlap)
+    _reveal(session, user, made.password or "", {"old_password_until": stamp(made.old_until)})
 
 
 @command.command("test")
@@ -365,8 +319,7 @@ def places_(
 @pass_session
 def remove(session: CliSession, user: str) -> None:
     """Remove a credential for good; the records of its messages stay."""
-    with session.directory(write=True) as connection:
-        credentials.remove(connection, user)
+    service.remove(session.context, user)
     emit(session, {"removed": user}, f"Credential {user} removed.")
 
 
@@ -390,35 +343,14 @@ def _how_to_connect(
     note(session, f"\n{gateway.described()}\nTo try it:\n\n{line}")
 
 
-def _set_state(session: CliSession, user: str, state: State) -> None:
-    with session.directory(write=True) as connection:
-        credentials.change(connection, user, state=state)
-    data = {"username": user, "state": state.value}
-    emit(session, data, f"Credential {user} is {state.value}.")
-
-
 def _show(session: CliSession, user: str, *, whole: bool = False) -> None:
-    with session.directory() as connection:
-        credential = credentials.get(connection, user)
-        past = suspensions.history(connection, credential)
-    with session.journal() as connection:
-        use = own_use(credential, usage.of(connection, credential.id))
+    credential, use, past = service.show(session.context, user)
     seen = places.of(session, credential)
-    emit(
-        session,
-        credential_data(credential, use, session.now)
-        | ({"suspensions": [*map(suspension_data, past)], "places": places.data(seen)} if whole else {}),
-        credential_facts(credential, use, session.now, past, seen),
-    )
+    data = credential_data(credential, use, session.now)
+    if whole:
+        data |= {"suspensions": [*map(suspension_data, past)], "places": places.data(seen)}
+    emit(session, data, credential_facts(credential, use, session.now, past, seen))
 
 
 def _end(expires: datetime | values.Never | None) -> datetime | None:
     return expires if isinstance(expires, datetime) else None
-
-
-def _checked_label(label: str) -> str:
-    if len(label) > _LABEL or not label.isprintable():
-        raise click.BadParameter(
-            f"a label has at most {_LABEL} characters, on one line", param_hint="'--label'"
-        )
-    return label

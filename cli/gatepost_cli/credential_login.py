@@ -20,6 +20,7 @@ from gatepost_cli.session import CliSession
 from gatepost_core.domain import Credential, Rules, WallMode, in_force, shown
 from gatepost_core.domain.logins import standing
 from gatepost_core.domain.walls import Walls
+from gatepost_core.service.views import rules_data
 from gatepost_core.settings import Settings
 from gatepost_core.store import NotFound, Reader, StoreUnavailable
 from gatepost_sasl.authenticator import BackendUnavailable, Denied, Peer
@@ -123,7 +124,7 @@ def _data(answer: _Answer, credential: Credential | None, now: datetime) -> dict
         "state": None,
         "mode": None,
         "expires_at": None,
-        **rule_options.data(Rules(), Rules()),
+        **rules_data(Rules(), Rules()),
         "features": "",
     }
     if credential is not None:
@@ -131,7 +132,7 @@ def _data(answer: _Answer, credential: Credential | None, now: datetime) -> dict
             "mode": credential.mode.value,
             "state": standing(credential, now),
             "expires_at": stamp(credential.expires_at),
-            **rule_options.data(credential.rules, credential.own_rules),
+            **rules_data(credential.rules, credential.own_rules),
             "features": features_text(in_force(credential.features)),
         }
     return data

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import click
@@ -38,23 +38,20 @@ class Wanted:
         given = any(value is not None for value in values)
         return given or bool(self.header_add or self.header_drop or self.no_headers)
 
-    def over(self, options: Options) -> Options:
-        """Return ``options`` with what was given in place; header fields are replaced as a whole."""
-        if self.overrides is not None:
-            options = replace(options, overrides=self.overrides)
-        if self.edit_signed is not None:
-            options = replace(options, edit_signed=self.edit_signed)
-        if self.unsubscribe_scope is not None:
-            options = replace(options, unsubscribe_scope=self.unsubscribe_scope)
-        if self.transactional is not None:
-            options = replace(options, transactional=self.transactional)
+    def given(self) -> dict[str, Any]:
+        """Return what was given, as fields of Options; header fields are replaced as a whole."""
+        found: dict[str, Any] = {
+            name: value
+            for name in ("overrides", "edit_signed", "unsubscribe_scope", "transactional")
+            if (value := getattr(self, name)) is not None
+        }
         if self.route is not None:
-            options = replace(options, route="" if self.route == "default" else self.route)
+            found["route"] = "" if self.route == "default" else self.route
         if self.header_add or self.no_headers:
-            options = replace(options, header_add=self.header_add)
+            found["header_add"] = self.header_add
         if self.header_drop or self.no_headers:
-            options = replace(options, header_drop=self.header_drop)
-        return options
+            found["header_drop"] = self.header_drop
+        return found
 
 
 def _fields(
@@ -140,19 +137,6 @@ def options(function: _F) -> _F:
         result = option(result)
     typed: _F = result
     return typed
-
-
-def data(options: Options) -> dict[str, Any]:
-    """Return the options as plain values for JSON."""
-    return {
-        "overrides": options.overrides,
-        "edit_signed": options.edit_signed,
-        "header_add": [f"{name}: {value}" for name, value in options.header_add],
-        "header_drop": list(options.header_drop),
-        "unsubscribe_scope": options.unsubscribe_scope,
-        "transactional": options.transactional,
-        "route": options.route or "default",
-    }
 
 
 def facts(options: Options) -> list[tuple[str, str]]:

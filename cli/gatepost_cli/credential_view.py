@@ -1,45 +1,20 @@
-"""How a credential is shown, as data and as a table: never a secret, nor what is kept of one."""
+"""How a credential is shown to people: never a secret, nor what is kept of one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
 
 from gatepost_cli import credential_options, places, rule_options
 from gatepost_cli.output import Table, facts, stamp
 from gatepost_core.domain import CATALOGUE, Credential, FeatureValue, FeatureValues, in_force
-from gatepost_core.domain.features import SETTABLE
 from gatepost_core.domain.limits import Limit
 from gatepost_core.domain.limits.suspending import Suspension
-from gatepost_core.domain.logins import over, standing
+from gatepost_core.domain.logins import standing
 from gatepost_core.domain.rules.places import Known
 from gatepost_core.store.ingest.usage import Usage
 
 _COLUMNS = ("user name", "account", "label", "state", "mode", "features", "created", "last used")
-
-
-def credential_data(credential: Credential, used: Usage | None, now: datetime) -> dict[str, Any]:
-    """Return a credential as plain values for JSON; ``features`` holds each that it can have."""
-    features = in_force(credential.features)
-    return {
-        "username": credential.username,
-        "account": credential.account,
-        "label": credential.label,
-        "state": credential.state.value,
-        "mode": credential.mode.value,
-        "expires_at": stamp(credential.expires_at),
-        "expired": over(credential.expires_at, now),
-        "features": {name: _plain(features[name]) for name in SETTABLE},
-        **rule_options.data(credential.rules, credential.own_rules),
-        "limits": None if (own := credential.allowance.own) is None else [str(one) for one in own],
-        "suspension": None if (why := credential.suspension) is None else suspension_data(why),
-        "source": credential.source.value,
-        **credential_options.data(credential.options),
-        "created_at": stamp(credential.created_at),
-        "last_used_at": stamp(used.at) if used else None,
-        "last_used_ip": used.ip if used else None,
-    }
 
 
 def credential_table(rows: Iterable[tuple[Credential, Usage | None]], now: datetime) -> Table:
@@ -85,21 +60,10 @@ def limits_text(own: tuple[Limit, ...] | None, setting: str) -> str:
     return ", ".join(map(str, own)) or "none"
 
 
-def suspension_data(one: Suspension) -> dict[str, Any]:
-    """Return a warning or suspension as plain values."""
-    lifted = {"lifted_at": stamp(one.lifted_at), "lifted_by": one.lifted_by or None}
-    return {"at": stamp(one.at), **one.detail(), "why": str(one), "message": one.message, **lifted}
-
-
 def suspension_text(one: Suspension) -> str:
     """Return a warning or suspension for people."""
     lifted = f"; lifted at {stamp(one.lifted_at)} by {one.lifted_by}" if one.lifted_at else ""
     return f"at {stamp(one.at)}: {one}{lifted}"
-
-
-def own_use(credential: Credential, use: Usage | None) -> Usage | None:
-    """Return a credential's last use: SQLite may have given it the id of one that was removed."""
-    return use if use is not None and use.at >= credential.created_at else None
 
 
 def features_text(values: FeatureValues) -> str:
@@ -128,10 +92,6 @@ def _row(credential: Credential, used: Usage | None, now: datetime) -> tuple[str
 def _standing(credential: Credential, now: datetime) -> str:
     why = credential.suspension
     return standing(credential, now) + (f": {why.cause.value}" if why is not None else "")
-
-
-def _plain(value: FeatureValue) -> Any:
-    return list(value) if isinstance(value, tuple) else value
 
 
 def _text(value: FeatureValue) -> str:

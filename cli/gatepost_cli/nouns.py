@@ -24,6 +24,7 @@ NOUNS: Mapping[str, Noun] = MappingProxyType(
         "event": Noun("event", "What happened to messages, and what happens now."),
         "suppression": Noun("suppression", "Whom mail is not to reach: bounces, complaints, opt-outs."),
         "webhook": Noun("webhook", "Where events are sent, signed, as they happen."),
+        "token": Noun("token", "API tokens: what may be done over HTTP, and by whom."),
         "stats": Noun("stats", "How much was sent and what became of it."),
         "limit": Noun("limit", "How much may be sent in a time, how much has been, and a fresh start."),
         "policy": Noun("policy", "What the rules say to a transaction, step by step."),

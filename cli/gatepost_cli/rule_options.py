@@ -1,4 +1,4 @@
-"""The rules of ``gatepost_core.domain.rules.catalogue`` as options of commands, as data and as rows."""
+"""The rules of ``gatepost_core.domain.rules.catalogue`` as options of commands, and as rows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 import click
 
 from gatepost_core.domain import RuleError, Rules
-from gatepost_core.domain.rules.catalogue import DEFAULT, NONE, RULES, Rule, plain, read
+from gatepost_core.domain.rules.catalogue import DEFAULT, NONE, RULES, Rule, read
+from gatepost_core.service.views import rules_data
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 # Rules that had an option of their own for being lifted before all took ``none``.
@@ -75,30 +76,18 @@ def _none(name: str) -> str:
     return f"{RULES[name].option} {NONE}"
 
 
-def data(rules: Rules, own: Rules | None = None) -> dict[str, Any]:
-    """Return rules in force as plain values for JSON. ``own``: a credential's; then it is told which of them
-    are its account's."""
-    if own is None:
-        return plain(rules)
-    return {**plain(rules), "account_rules": [name for name in RULES if _by_account(rules, own, name)]}
-
-
 def facts(rules: Rules, own: Rules | None = None) -> list[tuple[str, str]]:
     """Return rules as rows for people."""
-    return rows(data(rules, own))
+    return rows(rules_data(rules, own))
 
 
 def rows(shown: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return what ``data`` returned as rows for people."""
+    """Return what ``rules_data`` returned as rows for people."""
     of_account = shown.get("account_rules", ())
     return [
         (rule.title, (_text(shown[name]) or rule.free) + (", by its account" if name in of_account else ""))
         for name, rule in RULES.items()
     ]
-
-
-def _by_account(rules: Rules, own: Rules, name: str) -> bool:
-    return bool(getattr(rules, name)) and not getattr(own, name)
 
 
 def _text(value: Any) -> str:

@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from gatepost_cli.caller import caller
 from gatepost_cli.owned import OwnedStore
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from gatepost_core.keys import Keyring
+    from gatepost_core.service import Context
     from gatepost_core.settings import Settings
     from gatepost_core.store import Reader
 
@@ -56,6 +58,13 @@ class CliSession:
     def store(self) -> OwnedStore:
         """The store, worked with as its owner."""
         return owned(self.settings)
+
+    @property
+    def context(self) -> Context:
+        """What the service layer is given: whoever runs the command is an operator of the gateway."""
+        actor = _core("domain.access").node(caller())
+        context: Context = _core("service").Context(actor, self.store, self.settings, lambda: self.keyring)
+        return context
 
     @contextmanager
     def directory(self, *, write: bool = False) -> Iterator[Connection]:

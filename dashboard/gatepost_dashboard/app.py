@@ -10,6 +10,7 @@ from gatepost_dashboard.http.bounds import Bounds
 from gatepost_dashboard.http.faults import Faults
 from gatepost_dashboard.http.headers import SecurityHeaders
 from gatepost_dashboard.http.problems import install
+from gatepost_dashboard.http.telling import Telling
 from gatepost_dashboard.parts import Parts
 
 API = "/api/v1"
@@ -19,7 +20,7 @@ def build(parts: Parts) -> ASGIApp:
     """Return what answers requests, with its layers."""
     section = parts.settings.dashboard
     bounded = Bounds(routes(parts), size=section.body_size_limit, seconds=section.request_seconds)
-    return SecurityHeaders(Faults(bounded))
+    return SecurityHeaders(Telling(Faults(bounded), parts.report))
 
 
 def routes(parts: Parts) -> FastAPI:

@@ -18,7 +18,7 @@ def serve(boot: Boot[DashboardSettings]) -> int:
     keys, report = boot.keyring, Reporter(boot.metrics)
 
     def work(context: WorkerContext) -> None:
-        parts = Parts(settings, open_backend(settings.store), keys, report)
+        parts = Parts.of(settings, open_backend(settings.store), keys, report)
         Server(boot.listener, build(parts), dashboard).serve(context)
 
     return boot.run(work)

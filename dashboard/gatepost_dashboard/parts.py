@@ -9,8 +9,10 @@ from starlette.requests import HTTPConnection
 
 from gatepost_core.domain.access import Actor
 from gatepost_core.keys import Keyring
-from gatepost_core.service import Context, Store
+from gatepost_core.service import Context, Once, Store
+from gatepost_core.serving.proxies import Proxies
 from gatepost_core.settings import Settings
+from gatepost_dashboard.http.rates import Rates
 
 if TYPE_CHECKING:
     from gatepost_dashboard.report import Reporter
@@ -24,10 +26,23 @@ class Parts:
     store: Store
     keyring: Keyring
     report: Reporter
+    proxies: Proxies
+    rates: Rates
 
-    def context(self, actor: Actor) -> Context:
+    @classmethod
+    def of(cls, settings: Settings, store: Store, keyring: Keyring, report: Reporter) -> Parts:
+        """Return the parts of a worker."""
+        section = settings.dashboard
+        return cls(settings, store, keyring, report, Proxies(section.proxies), Rates(section.rate))
+
+    def context(self, actor: Actor, once: Once | None = None) -> Context:
         """Return what functions of the service layer are given for a request of ``actor``."""
-        return Context(actor, self.store, self.settings, lambda: self.keyring)
+        return Context(actor, self.store, self.settings, lambda: self.keyring, once=once)
+
+    def client(self, connection: HTTPConnection) -> str:
+        """Return the address that a request comes from, '' where it is not known."""
+        peer = connection.client.host if connection.client is not None else ""
+        return self.proxies.client(peer, ",".join(connection.headers.getlist("x-forwarded-for")))
 
 
 def parts_of(connection: HTTPConnection) -> Parts:

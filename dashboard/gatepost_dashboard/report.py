@@ -18,7 +18,7 @@ class Reporter:
         self._seconds = metrics.batched(observing(seconds))
 
     def answered(self, method: str, route: str, status: int, who: str, client: str, seconds: float) -> None:
-        """Tell of an answer. ``route`` is the path's pattern, ``who`` the name of who asked ('' for nobody)."""
+        """Tell of an answer. ``route``: the path's pattern; ``who``: the name of who asked, '' for nobody."""
         self._count(f"{min(max(status // 100, 1), 5)}xx")
         self._seconds(seconds)
         level = "debug" if method in ("GET", "HEAD") and status < 400 else "info"

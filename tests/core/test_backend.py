@@ -192,7 +192,7 @@ def test_whether_anything_has_an_end_is_known_from_settings_and_accounts(
     assert not open_backend(settings.model_copy(update={"keep_days": 30})).keeps_for_good()
     with backend.directory(write=True) as connection:
         accounts.add(connection, "acme", NOON)
-        accounts.set_keep_days(connection, "acme", 5)
+        accounts.change(connection, "acme", keep_days=5)
     assert not backend.keeps_for_good()
 
 

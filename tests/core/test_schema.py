@@ -169,7 +169,7 @@ def test_accounts_survive_the_way_to_the_next_schema_and_back(settings: StoreSet
     engine = open_engine(settings.url)
     with engine.begin() as connection_:
         assert accounts.get(connection_, "acme").keep_days is None
-        assert accounts.set_keep_days(connection_, "acme", 30) == accounts.get(connection_, "acme")
+        assert accounts.change(connection_, "acme", keep_days=30) == accounts.get(connection_, "acme")
         with pytest.raises(StoreError, match="36501 days cannot be kept; expected 0"):
-            accounts.set_keep_days(connection_, "acme", 36_501)
+            accounts.change(connection_, "acme", keep_days=36_501)
     engine.dispose()

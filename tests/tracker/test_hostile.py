@@ -24,7 +24,8 @@ from gatepost_core.keys.urlpaths import PathError, normal_path
 from gatepost_tracker import proxied, verdicts
 from gatepost_tracker.bounds import Bounds
 from gatepost_tracker.codec import Refused, Request, RequestReader, Response, render
-from gatepost_tracker.proxied import Proxies, ProxyError
+from gatepost_core.serving.proxies import Proxies
+from gatepost_tracker.proxied import ProxyError
 from gatepost_tracker.site import Image, Keep, Reply, Site
 from tests.steps import World, assert_linear
 
@@ -190,7 +191,7 @@ def test_targets_are_answered_in_linear_time(world: World, keyring: Keyring) -> 
             lambda n, piece=piece: request("GET", start + piece * n, {"host": HOST}),  # type: ignore[misc]
             lambda asked: site.answer(asked, ""),
         )
-    proxies = world.load("gatepost_tracker.proxied").Proxies(("0.0.0.0/0",))
+    proxies = world.load("gatepost_core.serving.proxies").Proxies(("0.0.0.0/0",))
     assert_linear(world, lambda n: "1.1.1.1," * n, lambda text: proxies.client("1.1.1.1", text))
 
 

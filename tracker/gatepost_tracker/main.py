@@ -16,7 +16,7 @@ from gatepost_tracker import verdicts
 from gatepost_tracker.bounds import Bounds
 from gatepost_tracker.holdings import Hosts, Images
 from gatepost_tracker.loop import Parts, Server, Times
-from gatepost_tracker.proxied import Proxies
+from gatepost_core.serving.proxies import Proxies
 from gatepost_tracker.records import STREAM, Records
 from gatepost_tracker.report import Reporter
 from gatepost_tracker.site import Site

@@ -3,9 +3,9 @@
 ``model`` has accounts, credentials, domains and messages; ``features`` the catalogue, ``options`` what a
 credential sets beside it; ``rules``, ``walls`` and ``logins`` decide, and answer with a ``decision``;
 ``walls.registering`` says which domain names an account may have, ``limits`` how much it may send, ``access``
-who may see and change what; ``errors`` are what a store raises; ``decision.refusals`` gives refusals their references; ``ids``, ``images`` and ``texts``
-are how things are named and written; ``memo`` is how results are remembered. The values that everybody uses
-are offered here; functions are in their modules.
+who may see and change what; ``errors`` are what a store raises; ``decision.refusals`` gives refusals their
+references; ``ids``, ``images`` and ``texts`` are how things are named and written; ``memo`` is how results
+are remembered. The values that everybody uses are offered here; functions are in their modules.
 """
 
 from gatepost_core.domain.decision import AUTHENTICATION_REQUIRED, Decision, Defer, Pass, Reject

@@ -51,10 +51,18 @@ def normal_username(text: str) -> str:
     return text
 
 
-def new_password() -> str:
+def new_password(prefix: str = PASSWORD_PREFIX) -> str:
     """Return a new password of 42 characters, all letters, digits and one underscore."""
     body = "".join(secrets.choice(_BASE62) for _ in range(_RANDOM))
-    return PASSWORD_PREFIX + body + _checksum(body)
+    return prefix + body + _checksum(body)
+
+
+def generated(text: str, prefix: str = PASSWORD_PREFIX) -> bool:
+    """Say whether a text could have been made by ``new_password``: its form, its length and its checksum."""
+    if len(text) != len(prefix) + _RANDOM + _CHECKSUM or not text.startswith(prefix):
+        return False
+    body, checksum = text[len(prefix) : -_CHECKSUM], text[-_CHECKSUM:]
+    return text.isascii() and checksum == _checksum(body)
 
 
 def derive(keyring: Keyring, password: str, salt: bytes | None = None) -> Derived:

@@ -1,8 +1,8 @@
 """Typed settings: one definition with prose, default and check for each field.
 
-Sections are defined in ``storage``, ``daemons``, ``dashboard``, ``external``, ``mail``, ``limits``, ``hold``, ``routes``
-and ``doctor``; ``tree`` puts them together, ``loading`` reads files, variables and flags, and raises
-``SettingsError`` for what it cannot use.
+Sections are defined in ``storage``, ``daemons``, ``dashboard``, ``external``, ``mail``, ``limits``, ``hold``,
+``routes`` and ``doctor``; ``tree`` puts them together, ``loading`` reads files, variables and flags, and
+raises ``SettingsError`` for what it cannot use.
 """
 
 from gatepost_core.settings.daemons import (

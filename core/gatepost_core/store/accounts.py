@@ -6,7 +6,6 @@ Functions on an open connection of the directory; the caller owns the transactio
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -52,32 +51,23 @@ def list_all(connection: Connection) -> list[Account]:
     return [_account(row) for row in rows]
 
 
-def set_image_quota(connection: Connection, name: str, quota: int | None) -> Account:
-    """Set how many bytes an account's hosted images may have; None: as the setting says. Raises NotFound."""
-    account = get(connection, name)
-    connection.execute(update(accounts).where(accounts.c.id == account.id).values(image_quota=quota))
-    return replace(account, image_quota=quota)
-
-
-def set_keep_days(connection: Connection, name: str, days: int | None) -> Account:
-    """Set how many days an account's messages are kept; 0: for good, None: as the setting says.
-
-    Raises NotFound, StoreError for a number that cannot be used.
-    """
-    if days is not None and not 0 <= days <= KEEP_DAYS_MOST:
-        raise StoreError(f"{days} days cannot be kept; expected 0 (for good) to {KEEP_DAYS_MOST}")
-    account = get(connection, name)
-    connection.execute(update(accounts).where(accounts.c.id == account.id).values(keep_days=days))
-    return replace(account, keep_days=days)
+def page(connection: Connection, limit: int, after: str = "") -> list[Account]:
+    """Return at most ``limit`` accounts by name, those after a name."""
+    query = select(accounts).where(accounts.c.name > after).order_by(accounts.c.name).limit(limit)
+    return [_account(row) for row in connection.execute(query)]
 
 
 def change(connection: Connection, name: str, **changes: Any) -> Account:
     """Set ``limits`` of all an account's credentials together, its ``time_zone``, ``route``, ``rules`` below
-    theirs, ``suspension``, or ``bounces``.
+    theirs, ``suspension``, ``bounces``, ``image_quota`` (bytes), or ``keep_days`` (0: for good).
 
-    None: as the settings say, no route, or events alone. Raises NotFound.
+    None: as the settings say, no route, or events alone. Raises NotFound, StoreError for days that cannot be
+    kept.
     """
     account = get(connection, name)
+    days = changes.get("keep_days")
+    if days is not None and not 0 <= days <= KEEP_DAYS_MOST:
+        raise StoreError(f"{days} days cannot be kept; expected 0 (for good) to {KEEP_DAYS_MOST}")
     if "limits" in changes:
         changes["limits"] = limits_out(changes["limits"])
     if "rules" in changes:

@@ -9,7 +9,7 @@ from gatepost_dashboard.http.problems import problem
 
 
 class Faults:
-    """A layer around an app. What it raises is that of its own last handler, or of a client that went away."""
+    """A layer around an app. What it raises, its last handler has raised."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse, Response
 
 from gatepost_core.domain import BadValue, Conflict, Forbidden, NotFound, StoreError, StoreUnavailable
 from gatepost_core.keys import KeyringError
+from gatepost_core.service import Repeated, TooManyKeys
 from gatepost_core.serving import log
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -32,6 +33,7 @@ _TEXTS: Final = {
 }
 # The first kind that fits decides.
 _STATUS: Final[tuple[tuple[type[Exception], int], ...]] = (
+    (TooManyKeys, 429),
     (NotFound, 404),
     (Forbidden, 403),
     (Conflict, 409),
@@ -86,7 +88,11 @@ async def _core(_: Request, error: Exception) -> Response:
         return problem(status, "the store cannot be used now; try again", {"Retry-After": "5"})
     if isinstance(error, BadValue):
         return problem(status, str(error), errors=[{"field": error.field, "detail": str(error)}])
-    return problem(status, str(error))
+    detail = str(error).partition("; 'gatepost ")[0]  # commands are no use to a client
+    if isinstance(error, Repeated):
+        where = f"/api/v1/{error.location}"
+        return problem(status, detail, {"Location": where}, location=where)
+    return problem(status, detail)
 
 
 async def _invalid(_: Request, error: Exception) -> Response:

@@ -107,5 +107,5 @@ def test_days_of_accounts_come_from_the_directory(world: World) -> None:
     with world.backend.directory(write=True) as connection:
         for name, days in (("a", 30), ("b", None), ("c", 0)):
             accounts.add(connection, name, NOON)
-            accounts.set_keep_days(connection, name, days)
+            accounts.change(connection, name, keep_days=days)
         assert retention.kept(connection, 90) == Kept(90, {1: 30, 3: 0})

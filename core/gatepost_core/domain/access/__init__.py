@@ -19,6 +19,7 @@ from gatepost_core.domain.access.scopes import (
     scope,
     scopes,
 )
+from gatepost_core.domain.access.tokens import Token
 
 __all__ = [
     "EVERY",
@@ -31,6 +32,7 @@ __all__ = [
     "ActorKind",
     "Role",
     "ScopeError",
+    "Token",
     "may",
     "node",
     "scope",

@@ -86,6 +86,6 @@ def _spelt(text: str) -> frozenset[str]:
     if text in KINDS:
         return frozenset(f"{text}:{way}" for way in KINDS[text])
     raise ScopeError(
-        f"{text[:40]!r} is no scope; expected read, write, all, KIND:read, KIND:write or KIND, which is one of "
-        f"{', '.join(KINDS)}"
+        f"{text[:40]!r} is no scope; expected read, write, all, KIND:read, KIND:write or KIND, which is one"
+        f" of {', '.join(KINDS)}"
     )

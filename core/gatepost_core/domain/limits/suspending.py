@@ -25,6 +25,8 @@ PROOFS: Final = frozenset(("token", "verp", "cfbl"))
 PROOF_BY_DOMAIN: Final = "dkim"
 # Of an account's own thresholds, the name of how many recipients a share needs; bounds of what may be set.
 LEAST: Final = "least"
+# In place of a threshold or a number: as the settings say.
+DEFAULT: Final = "default"
 LEAST_MOST: Final = 10**9
 NEW_MOST: Final = 10**9
 _NUMBER: Final = re.compile(r"[0-9]{1,10}(?:\.[0-9]{1,6})?")
@@ -87,6 +89,16 @@ class OwnThresholds:
         """Return what holds for its credentials."""
         least = defaults.least if self.least is None else self.least
         return Thresholds(defaults.window, least, {**defaults.of, **self.of})
+
+    def changed(self, given: Mapping[str, Any]) -> OwnThresholds:
+        """Return these with what was given in place, by the names of causes, and LEAST.
+
+        A threshold, a number, or DEFAULT: as the settings say.
+        """
+        of = {Cause(name): one for name, one in given.items() if name != LEAST}
+        kept = {cause: one for cause, one in {**self.of, **of}.items() if one != DEFAULT}
+        least = given.get(LEAST, self.least)
+        return OwnThresholds(None if least == DEFAULT else least, kept)
 
     def stored(self) -> dict[str, Any]:
         """Return what ``own_thresholds`` reads; empty: nothing of its own."""

@@ -42,7 +42,7 @@ def retired(connection: Connection, account_id: int) -> list[ClickHost]:
 
 
 def check(connection: Connection, names: Iterable[str], account_id: int) -> None:
-    """Raise Conflict for a name that is another account's retired host (those in use: ``walls.registering``)."""
+    """Raise Conflict for a name that is another account's retired host (in use: ``walls.registering``)."""
     for name in names:
         known = find(connection, name)
         if known is not None and known.retired_at is not None and known.account_id != account_id:

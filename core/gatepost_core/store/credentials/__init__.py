@@ -26,7 +26,7 @@ from gatepost_core.store import rows
 from gatepost_core.store.credentials import suspensions
 from gatepost_core.store.schema import accounts, credentials, secrets
 
-_SELECT = select(
+SELECT = select(
     credentials,
     accounts.c.name.label("account"),
     accounts.c.image_quota,
@@ -175,7 +175,7 @@ def get(connection: Connection, username: str) -> Credential:
 
 def find(connection: Connection, username: str) -> Credential | None:
     """Return a credential with its secrets, oldest secret first, or None."""
-    row = connection.execute(_SELECT.where(credentials.c.username == username)).first()
+    row = connection.execute(SELECT.where(credentials.c.username == username)).first()
     if row is None:
         return None
     suspended = suspensions.standing(connection, _disabled([row])).get(row.id)
@@ -184,10 +184,10 @@ def find(connection: Connection, username: str) -> Credential | None:
 
 def list_all(connection: Connection, account: str | None = None) -> list[Credential]:
     """Return all credentials, or those of one account, by account and age, without secrets."""
-    query = _SELECT.order_by(accounts.c.name, credentials.c.id)
+    query = SELECT.order_by(accounts.c.name, credentials.c.id)
     if account is not None:
         query = query.where(credentials.c.account_id == account_rows.get(connection, account).id)
-    return _without_secrets(connection, connection.execute(query).all())
+    return without_secrets(connection, connection.execute(query).all())
 
 
 def place_kinds(connection: Connection) -> set[str]:
@@ -211,11 +211,12 @@ def routes(connection: Connection) -> set[str]:
 
 def labelled(connection: Connection, label: str) -> list[Credential]:
     """Return the credentials with exactly this label, without secrets."""
-    found = connection.execute(_SELECT.where(credentials.c.label == label).order_by(credentials.c.id))
-    return _without_secrets(connection, found.all())
+    found = connection.execute(SELECT.where(credentials.c.label == label).order_by(credentials.c.id))
+    return without_secrets(connection, found.all())
 
 
-def _without_secrets(connection: Connection, found: Sequence[Row[Any]]) -> list[Credential]:
+def without_secrets(connection: Connection, found: Sequence[Row[Any]]) -> list[Credential]:
+    """Return the credentials of rows of ``SELECT``."""
     suspended = suspensions.standing(connection, _disabled(found))
     return [rows.credential(row._mapping, (), suspended.get(row.id)) for row in found]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -28,3 +29,10 @@ def of(connection: Connection, credential_id: int) -> Usage | None:
     query = select(credential_usage).where(credential_usage.c.credential_id == credential_id)
     row = connection.execute(query).first()
     return None if row is None else Usage(row.last_used_at, row.last_used_ip)
+
+
+def of_many(connection: Connection, credential_ids: Sequence[int]) -> dict[int, Usage]:
+    """Return the last use of those of some credentials that were ever used, by credential id."""
+    query = select(credential_usage).where(credential_usage.c.credential_id.in_(credential_ids))
+    rows = connection.execute(query)
+    return {row.credential_id: Usage(row.last_used_at, row.last_used_ip) for row in rows}

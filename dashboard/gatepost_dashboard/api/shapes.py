@@ -1,0 +1,228 @@
+"""What requests and answers look like, for checks and for the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from gatepost_core.domain import Mode
+
+Text = Annotated[str, Field(max_length=1_000)]
+Texts = Annotated[list[Text], Field(max_length=1_000)]
+FeatureIn = bool | Text | Texts
+Word = Annotated[str, Field(max_length=64)]
+
+
+class Body(BaseModel):
+    """A request's body: what is not known is an error."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Answer(BaseModel):
+    """An answer's body."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Rules(Body):
+    """What a credential is held to: null for its account's defaults, an empty list or 'none' for nothing."""
+
+    senders: Texts | None = Field(None, description="Addresses, domains or *.domains that it may send from.")
+    networks: Texts | None = Field(None, description="Networks that it may log in from, in CIDR notation.")
+    recipients: Texts | None = Field(None, description="Whom it may send to.")
+    denied_recipients: Texts | None = Field(None, description="Whom it may not send to.")
+    max_recipients: Annotated[int, Field(ge=0)] | None = Field(None, description="Recipients of a message.")
+    max_size: Annotated[int, Field(ge=0)] | None = Field(None, description="Bytes of a message.")
+    min_tls: Literal["1.2", "1.3", "none"] | None = Field(None, description="The oldest TLS of a session.")
+    hours: Texts | None = Field(None, description="When it may send, such as 'Mon-Fri 08:00-18:00'.")
+
+
+class Limits(Body):
+    """How much may be sent."""
+
+    limits: Annotated[list[Word], Field(max_length=20)] | None = Field(
+        None,
+        description="Limits as [messages|recipients|bytes=]N/PERIOD, such as 500/hour; an empty list: none; "
+        "null: what the settings say.",
+        examples=[["500/hour", "recipients=10K/day"]],
+    )
+
+
+class CredentialChange(Rules, Limits):
+    """What can be changed of a credential; what is left out stays."""
+
+    label: Annotated[str, Field(max_length=255)] = Field("", description="What it is for.")
+    mode: Mode = Field(Mode.LIVE, description="live, hold (until released) or sandbox (not delivered).")
+    features: dict[Word, FeatureIn] = Field(
+        default_factory=dict, max_length=100, examples=[{"trackclicks": True, "tags": ["invoice"]}]
+    )
+    expires_at: AwareDatetime | None = Field(None, description="When it ends; null: never.")
+    overrides: Literal["allowed", "ignored"] = "allowed"
+    edit_signed: bool = False
+    header_add: Annotated[list[Text], Field(max_length=50)] = Field(default_factory=list)
+    header_drop: Annotated[list[Text], Field(max_length=50)] = Field(default_factory=list)
+    unsubscribe_scope: Literal["credential", "tag"] = "credential"
+    transactional: bool = False
+    route: Annotated[str, Field(max_length=64)] | None = Field(
+        None, description="The way out of its mail; for operators. null: its account's."
+    )
+    password_hash: Annotated[str, Field(max_length=500)] | None = Field(
+        None, description="An argon2id hash of another system; for operators."
+    )
+
+
+class NewCredential(CredentialChange):
+    """A credential to be made."""
+
+    account: Annotated[str, Field(max_length=64)] = Field(
+        "", description="Who owns it; a token of an account may leave it out."
+    )
+    username: Annotated[str, Field(max_length=255)] = Field(
+        "", description="A chosen name, for operators; without it one is generated."
+    )
+    source: Literal["store", "pam", "ldap"] = Field("store", description="Who knows the password.")
+
+
+class Rotation(Body):
+    """How a password is changed."""
+
+    overlap_seconds: Annotated[int, Field(ge=0, le=31_536_000)] = Field(
+        86_400, description="How long the password until now stays valid; 0: it ends now."
+    )
+
+
+class Credential(Answer):
+    """A credential. It never shows a password."""
+
+    username: str
+    account: str
+    label: str
+    state: Literal["active", "disabled"]
+    mode: Mode
+    expires_at: str | None
+    expired: bool
+    features: dict[str, Any]
+    limits: list[str] | None
+    suspension: dict[str, Any] | None
+    source: str
+    created_at: str
+    last_used_at: str | None
+    last_used_ip: str | None
+
+
+class MadeCredential(Credential):
+    """A credential with its password, which is told this once; null where another system knows it."""
+
+    password: str | None
+
+
+class Rotated(Answer):
+    """A new password, told this once, and until when the old one is valid."""
+
+    username: str
+    password: str
+    old_password_until: str | None
+
+
+class AccountChange(Rules, Limits):
+    """What can be changed of an account, by operators; what is left out stays."""
+
+    image_quota: Annotated[int, Field(ge=0, le=10**15)] | None = Field(
+        None, description="Bytes of its hosted images; null: what the settings say."
+    )
+    keep_days: Annotated[int, Field(ge=0, le=36_500)] | None = Field(
+        None, description="Days that its messages are kept; 0: for good; null: what the settings say."
+    )
+    time_zone: Word | None = Field(None, description="Where its days begin, such as Europe/Amsterdam.")
+    route: Word | None = Field(None, description="The way out of its mail; null: that of all other mail.")
+
+
+class NewAccount(AccountChange):
+    """An account to be made."""
+
+    name: Word = Field(description="Letters, digits, '.', '_' or '-'.", examples=["acme"])
+
+
+class Account(Answer):
+    """An account, with the rules and limits of its credentials."""
+
+    name: str
+    created_at: str
+    image_quota: int
+    keep_days: int
+    limits: list[str] | None
+    time_zone: str
+    route: str | None
+
+
+class NewToken(Body):
+    """An API token to be made; it can do no more than the one that makes it."""
+
+    name: Annotated[str, Field(min_length=1, max_length=255)] = Field(description="What it is for.")
+    scopes: Annotated[list[Word], Field(min_length=1, max_length=100)] = Field(
+        description="Such as credentials:read; KIND for both ways, read, write, or all.",
+        examples=[["credentials", "messages:read"]],
+    )
+    account: Word | None = Field(None, description="Whose it is; null: the actor's own, or of operators.")
+    networks: Annotated[list[Word], Field(max_length=50)] = Field(
+        default_factory=list, description="Where it may be used from; empty: anywhere."
+    )
+    expires_at: AwareDatetime | None = Field(None, description="When it ends; null: never.")
+
+
+class Token(Answer):
+    """An API token, without its text. ``account`` null: an operator's."""
+
+    id: str
+    name: str
+    account: str | None
+    scopes: list[str]
+    networks: list[str]
+    created_at: str
+    created_by: str
+    expires_at: str | None
+    expired: bool
+    last_used_at: str | None
+    last_used_ip: str | None
+
+
+class MadeToken(Token):
+    """A token with its text, which is told this once."""
+
+    token: str
+
+
+class Page(Answer):
+    """A page of a list: one array, and the address of the next page or null."""
+
+    next: str | None = Field(description="The path of the next page; null at the end.")
+
+
+class Credentials(Page):
+    """A page of credentials, the newest first."""
+
+    credentials: list[Credential]
+
+
+class Accounts(Page):
+    """A page of accounts, by name."""
+
+    accounts: list[Account]
+
+
+class Tokens(Page):
+    """A page of tokens, the oldest first."""
+
+    tokens: list[Token]
+
+
+class Problem(BaseModel):
+    """What went wrong (RFC 9457), as application/problem+json."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[dict[str, str]] = Field(default_factory=list, description="Fields that cannot be used.")
