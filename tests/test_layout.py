@@ -25,7 +25,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parents[1]
 ROOTS = sorted(path.parts[-3] for path in ROOT.glob("*/gatepost_*/__init__.py"))
-DAEMONS = {"sasl", "policy", "milter", "tracker", "bounces", "events"}
+DAEMONS = {"sasl", "policy", "milter", "tracker", "bounces", "events", "dashboard"}
 NOT_SHIPPED = {"stack", "bench"}  # for script/server, the tests and the measurements
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 DEVELOPMENT = [text for group in PROJECT["dependency-groups"].values() for text in group]
@@ -64,6 +64,7 @@ LAYERS = {
         "postfix": {"domain", "settings"},
         "spool": set[str](),
         "serving": {"domain"},
+        "service": {"domain", "keys", "settings", "store"},
         "serving.boot": {"domain", "keys", "settings", "spool", "store"},
     },
     "milter": {
@@ -255,7 +256,7 @@ def _layer(root: str, path: Path) -> str:
     return max((name for name in LAYERS[root] if f"{own}.".startswith(f"{name}.")), key=len, default="")
 
 
-@pytest.mark.parametrize("root", ["core", "sasl", "policy", "milter", "tracker", "events"])
+@pytest.mark.parametrize("root", ["core", "sasl", "policy", "milter", "tracker", "events", "dashboard"])
 def test_no_floor_of_a_package_is_crowded(root: str) -> None:
     """Whoever looks for something meets few names at each level."""
     for folder in {path.parent for path in source_files(root) if "migrations" not in path.parts}:

@@ -19,14 +19,14 @@ from tests.daemon_table import ROWS
 ROOT = Path(__file__).parents[1]
 # The helper that releases held messages is gatepost-events', and root's.
 OF = {"hold": "events"}
-DAEMONS = ("events", "sasl", "policy", "milter", "bounces", "tracker")
+DAEMONS = ("events", "sasl", "policy", "milter", "bounces", "tracker", "dashboard")
 SYSUSERS = ROOT / "core" / "sysusers.d" / "gatepost.conf"
 SETTINGS = load(ROOT / "docs" / "gatepost.toml", environ={})
 # Who may connect. Postfix has no business with gatepost-events.
 GROUPS = dict.fromkeys(DAEMONS, "postfix") | {"events": "gatepost"}
 BOUND = re.compile(r"(?m)^BindReadOnlyPaths=(.*\n)")
-# A web server in front connects to the tracker, by TCP on this host.
-PUBLIC = {"tracker"}
+# A web server in front connects to these, by TCP on this host.
+PUBLIC = {"tracker", "dashboard"}
 # systemd-analyze security: 0 (nothing can happen) to 10; 0.4 of ours is what it means to be a service.
 # gatepost-events has the network and the log, gatepost-hold some rights of root's.
 EXPOSURE_MOST = dict.fromkeys(DAEMONS, 0.5) | {"events": 1.6, "hold": 1.5}
@@ -201,6 +201,13 @@ def test_a_daemon_has_the_user_the_keys_and_the_folders_of_the_table(name: str) 
         return
     assert {key for user, key in members if user == row.user} == row.reads
     assert "StateDirectory" not in service  # systemd would give all of it to this daemon's user
+    if name == "dashboard":  # SQLite makes files beside the databases; its user can make none in the folder
+        assert service["ReadWritePaths"] == "-/var/lib/gatepost"
+        assert service["InaccessiblePaths"].split() == [
+            f"-/var/lib/gatepost/{part}" for part in ("spool", "bounces", "images")
+        ]
+        assert row.writes == {"directory.db", "journal.db"}
+        return
     places = {one.removeprefix("-/var/lib/gatepost/") for one in service.get("ReadWritePaths", "").split()}
     assert places == row.writes
 

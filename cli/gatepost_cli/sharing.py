@@ -2,8 +2,9 @@
 
 The owner of the store owns it all; a group says who else (docs/systemd.md): ``gatepost-key-<purpose>`` reads
 the keys of a purpose, ``gatepost-<daemon>`` writes that daemon's stream of the spool, and the milter's the
-hosted images; the group of the databases' folder reads the databases. A host without these groups, where all
-daemons are one user, is left as it is.
+hosted images; the group of the databases' folder reads the databases, and where there is a
+``gatepost-dashboard`` writes them: the units let no daemon but that one. A host without these groups, where
+all daemons are one user, is left as it is.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from gatepost_core.settings import Settings
 from gatepost_core.store.backend import DATABASES
 from gatepost_core.store.opening import open_backend
 
-FOLDER, KEY, DATABASE = 0o2770, 0o640, 0o640
+FOLDER, KEY = 0o2770, 0o640
+# Where the dashboard has a user of its own, the group writes: the units let no other daemon.
+DATABASE, WRITTEN = 0o640, 0o660
 _WRITES = 0o060
 
 
@@ -44,13 +47,15 @@ class Shared(NamedTuple):
         return cls(settings.keys.directory, settings.images.directory, settings.spool.directory, (*files,))
 
 
-def databases(places: Shared) -> Iterator[tuple[Path, int]]:
-    """Yield each file of a database that daemons of other users read, with the group that lets them."""
+def databases(places: Shared) -> Iterator[tuple[Path, int, int]]:
+    """Yield each file of a database that daemons of other users read, with the group that lets them, and
+    the mode."""
     for file in places.databases:
         with suppress(FileNotFoundError):  # some come and go
             folder = file.parent.stat()
             if file.exists() and group_of("sasl", folder.st_uid) is not None:
-                yield file, folder.st_gid
+                written = group_of("dashboard", folder.st_uid) is not None
+                yield file, folder.st_gid, WRITTEN if written else DATABASE
 
 
 def folders(places: Shared) -> Iterator[tuple[Path, int]]:
@@ -74,9 +79,9 @@ def settle(places: Shared) -> list[Path]:
             if _give(key, group, KEY, None):
                 changed.append(key)
         listed = list(folders(places)) if os.access(places.spool, os.R_OK, effective_ids=True) else []
-    for file, gid in databases(places):
+    for file, gid, mode in databases(places):
         with as_owner_of(file.parent):
-            if _give(file, gid, DATABASE, None):
+            if _give(file, gid, mode, None):
                 changed.append(file)
     for folder, gid in listed:
         with as_owner_of(folder):
@@ -94,7 +99,7 @@ def astray(places: Shared) -> Iterator[tuple[str, str, str, str]]:
     """Yield what has not its group and mode: its name, what it has, what it should have, what to do."""
     wanted = [(key, group, KEY) for key, group in keyring.shared(places.keys)]
     wanted += [(folder, gid, FOLDER) for folder, gid in folders(places)]
-    wanted += [(file, gid, DATABASE) for file, gid in databases(places)]
+    wanted += databases(places)
     for path, gid, mode in wanted:
         status = path.stat()
         has = (status.st_gid, stat.S_IMODE(status.st_mode))

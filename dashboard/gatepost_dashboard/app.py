@@ -14,6 +14,11 @@ from gatepost_dashboard.http.telling import Telling
 from gatepost_dashboard.parts import Parts
 
 API = "/api/v1"
+_TEXT = (
+    "What the gatepost command does, over HTTP. Each request has an API token in its field Authorization "
+    "('Bearer TOKEN'); 'gatepost token add' makes one. Errors are problem details (RFC 9457). Lists are read "
+    "a page at a time. A POST with the field Idempotency-Key is done once. See docs/api.md."
+)
 
 
 def build(parts: Parts) -> ASGIApp:
@@ -31,6 +36,8 @@ def routes(parts: Parts) -> FastAPI:
         openapi_url=f"{API}/openapi.json",
         docs_url=None,  # their pages load scripts from elsewhere
         redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
+        description=_TEXT,
     )
     app.state.parts = parts
     install(app)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from starlette.requests import HTTPConnection
 
@@ -13,9 +13,7 @@ from gatepost_core.service import Context, Once, Store
 from gatepost_core.serving.proxies import Proxies
 from gatepost_core.settings import Settings
 from gatepost_dashboard.http.rates import Rates
-
-if TYPE_CHECKING:
-    from gatepost_dashboard.report import Reporter
+from gatepost_dashboard.http.telling import Reports
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +23,12 @@ class Parts:
     settings: Settings
     store: Store
     keyring: Keyring
-    report: Reporter
+    report: Reports
     proxies: Proxies
     rates: Rates
 
     @classmethod
-    def of(cls, settings: Settings, store: Store, keyring: Keyring, report: Reporter) -> Parts:
+    def of(cls, settings: Settings, store: Store, keyring: Keyring, report: Reports) -> Parts:
         """Return the parts of a worker."""
         section = settings.dashboard
         return cls(settings, store, keyring, report, Proxies(section.proxies), Rates(section.rate))

@@ -21,7 +21,7 @@ class Reporter:
         """Tell of an answer. ``route``: the path's pattern; ``who``: the name of who asked, '' for nobody."""
         self._count(f"{min(max(status // 100, 1), 5)}xx")
         self._seconds(seconds)
-        level = "debug" if method in ("GET", "HEAD") and status < 400 else "info"
+        level: log.Level = "debug" if method in ("GET", "HEAD") and status < 400 else "info"
         _answer.soon(level, method, route, status, who, client, seconds)
 
 

@@ -18,12 +18,19 @@ _ROLES = (
 
 
 def show(
-    console: Console, layout: Layout, ports: tuple[int, int, int], login: ClientLogin, tracker_url: str
+    console: Console,
+    layout: Layout,
+    ports: tuple[int, int, int],
+    login: ClientLogin,
+    web: tuple[str, str, str],
 ) -> None:
-    """Print how to use a stack that is ready."""
+    """Print how to use a stack that is ready; ``web``: URLs of tracker and dashboard, and an API token."""
+    tracker_url, dashboard_url, token = web
     rows = [(f"{HOST}:{port}", role) for port, role in zip(ports, _ROLES, strict=True)]
     rows += [
         (tracker_url, "where links, remote and hosted images lead"),
+        (dashboard_url, "the API, below api/v1/"),
+        ("API token", token),
         ("user name", login.username),
         ("password", login.password),
         ("authority", _short(layout.ca_file)),
@@ -33,7 +40,9 @@ def show(
     console.print("[bold]Gatepost is ready.[/bold]")
     for name, value in rows:
         console.print(f"[cyan]{name:<16}[/cyan] {value}", soft_wrap=True, highlight=False)
-    for title, lines in _commands(layout, ports, login).items():
+    commands = _commands(layout, ports, login)
+    commands["Ask the API"] = [f"curl -H 'Authorization: Bearer {token}' {dashboard_url}api/v1/credentials"]
+    for title, lines in commands.items():
         console.print(f"\n[bold]{title}[/bold]")
         for line in lines:
             # Lines to paste: never wrapped, never coloured.

@@ -16,9 +16,10 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, update
 
-from gatepost_core.domain import FeatureValues, Mode, Rules, SenderDomain, Source, State, WallMode
+from gatepost_core.domain import FeatureValues, Mode, Rules, SenderDomain, Source, State, WallMode, access
 from gatepost_core.domain.limits import limits as read_limits
 from gatepost_core.keys import dkim_keys, keyring, passwords
+from gatepost_core.service import Context, tokens
 from gatepost_core.settings import Settings
 from gatepost_core.store import accounts, credentials, domains, migrate, schema
 from gatepost_core.store.claims import click_hosts, grants
@@ -158,6 +159,17 @@ class Provision:
                 mode=mode,
             )
         return login
+
+    def token(self, *scopes: str, account: str | None = None, name: str = "stack") -> str:
+        """Make an API token with these scopes, or with all; of operators, unless an account is named."""
+        context = Context(
+            access.node("stack"),
+            open_backend(self._settings.store),
+            self._settings,
+            lambda: self._keys or keyring.Keyring.load(self._settings.keys.directory),
+        )
+        wanted = access.scopes(scopes or ("all",))
+        return tokens.add(context, tokens.New(name, wanted, account)).text
 
     def rotate_password(self, username: str, overlap: timedelta) -> ClientLogin:
         """Give the credential a new password; the one until now stays valid for the overlap."""

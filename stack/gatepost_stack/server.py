@@ -36,7 +36,7 @@ from gatepost_stack.stack import USUAL_PORTS, Stack, check_ports
 _VAR = Path(__file__).resolve().parents[2] / "var"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOOK_SECONDS = 0.2
-_TRACKER_PORT = 2580
+_TRACKER_PORT, _DASHBOARD_PORT = 2580, 2581
 _LAST_PORT = 65535
 
 
@@ -51,7 +51,7 @@ class _Stopped(BaseException):
     type=click.IntRange(0, _LAST_PORT - max(USUAL_PORTS)),
     default=0,
     metavar="N",
-    help="Add N to each of the ports 2525, 2587, 2465 and 2580.",
+    help="Add N to each of the ports 2525, 2587, 2465, 2580 and 2581.",
 )
 @click.option(
     "--var",
@@ -160,14 +160,24 @@ def _once(stack: Stack, request: once.Request, features: FeatureValues) -> None:
 def _serve(var: Path, port_base: int, features: FeatureValues, asked: Event, *, milter: bool) -> None:
     first, second, third = (port + port_base for port in USUAL_PORTS)
     ports = (first, second, third)
-    tracker = _TRACKER_PORT + port_base
-    check_ports((*ports, tracker))
+    tracker, dashboard = _TRACKER_PORT + port_base, _DASHBOARD_PORT + port_base
+    check_ports((*ports, tracker, dashboard))
     log = Log()
     tables = _tables(var, ports)
-    with Stack(var, ports, milter=milter, tables=tables, at_end=log.finish, tracker=tracker) as stack:
+    stack = Stack(
+        var,
+        ports,
+        milter=milter,
+        tables=tables,
+        at_end=log.finish,
+        tracker=tracker,
+        dashboard=dashboard,
+    )
+    with stack:
         login = stack.provision.credential(features, label="script/server")
-        _write_server_file(stack, login)
-        guide.show(Console(), stack.layout, ports, login, stack.tracker_url)
+        token = stack.provision.token(name="script/server")
+        _write_server_file(stack, login, token)
+        guide.show(Console(), stack.layout, ports, login, (stack.tracker_url, stack.dashboard_url, token))
         while stack.postfix.running:
             if asked.is_set():
                 raise _Stopped
@@ -184,7 +194,7 @@ def _tables(var: Path, ports: tuple[int, int, int]) -> dict[str, dict[str, Value
     }
 
 
-def _write_server_file(stack: Stack, login: ClientLogin) -> None:
+def _write_server_file(stack: Stack, login: ClientLogin, token: str) -> None:
     layout = stack.layout
     values = {
         "host": HOST,
@@ -193,6 +203,8 @@ def _write_server_file(stack: Stack, login: ClientLogin) -> None:
         "username": login.username,
         "password": login.password,
         "tracker_url": stack.tracker_url,
+        "dashboard_url": stack.dashboard_url,
+        "api_token": token,
     }
     # Complete when its name appears, and never readable by others.
     draft = layout.server_file.with_suffix(".new")

@@ -39,7 +39,7 @@ class Stack:
     directory of log files when everything has stopped, before it may be removed. ``sink_options`` are
     words for the sink's command line. ``others`` are services that are not Gatepost's, each on
     the port of its name. ``tracker``: the port to which links then lead (0: a free one); None: it does not
-    run, and links lead to a name that nobody answers.
+    run, and links lead to a name that nobody answers. ``dashboard``: the port of API and pages, likewise.
     """
 
     def __init__(  # noqa: PLR0913 - each with a name
@@ -54,6 +54,7 @@ class Stack:
         sink_options: Iterable[str] = (),
         others: Iterable[Service] = (),
         tracker: int | None = None,
+        dashboard: int | None = None,
     ) -> None:
         self._var = var
         self.ports = ports or free_ports()
@@ -66,6 +67,9 @@ class Stack:
         self._tracker_port = tracker
         self._tracker: socket.socket | None = None
         self.tracker_url = ""
+        self._dashboard_port = dashboard
+        self._dashboard: socket.socket | None = None
+        self.dashboard_url = ""
         self._exit = ExitStack()
         self.layout: layout.Layout
         self.settings: core_settings.Settings
@@ -96,6 +100,7 @@ class Stack:
         certificate.make(self.layout.tls, HOSTNAME)
         self.layout.ca_file.write_bytes((self.layout.tls / "ca.pem").read_bytes())
         click_host = self._open_tracker()
+        self._open_dashboard()
         self.settings = self._write_settings()
         self.provision = Provision(self.settings, click_host)
         self.provision.initialise()
@@ -119,6 +124,12 @@ class Stack:
         host = f"{HOST}:{listener.getsockname()[1]}"
         self.tracker_url = f"http://{host}/"
         return host
+
+    def _open_dashboard(self) -> None:
+        if self._dashboard_port is not None:
+            listener = socket.create_server((HOST, self._dashboard_port), backlog=1024)
+            self._dashboard = self._exit.enter_context(listener)
+            self.dashboard_url = f"http://{HOST}:{listener.getsockname()[1]}/"
 
     def _write_settings(self) -> core_settings.Settings:
         place = self.layout
@@ -154,6 +165,8 @@ class Stack:
         if self.tracker_url:
             tables["tracker"] = {"listen": f"inet:{self.tracker_url.split('/')[2]}"}
             tables["tracking"] = {"click_scheme": "http"}
+        address = self.dashboard_url.removeprefix("http://").rstrip("/")
+        tables["dashboard"] = {"listen": f"inet:{address}" if address else ""}
         for section, values in self._tables.items():
             tables.setdefault(section, {}).update(values)
         provision.write_settings(place.settings_file, tables)
@@ -173,6 +186,8 @@ class Stack:
         daemons.append(self._daemon("hold", helper, listener))
         if self._tracker is not None:
             daemons.append(self._daemon("tracker", self._module("tracker"), self._tracker))
+        if self._dashboard is not None:
+            daemons.append(self._daemon("dashboard", self._module("dashboard"), self._dashboard))
         return daemons
 
     def _module(self, name: str) -> list[str]:

@@ -21,10 +21,10 @@ from gatepost_core.keys.tokens import (
     Unsubscription,
 )
 from gatepost_core.keys.urlpaths import PathError, normal_path
+from gatepost_core.serving.proxies import Proxies
 from gatepost_tracker import proxied, verdicts
 from gatepost_tracker.bounds import Bounds
 from gatepost_tracker.codec import Refused, Request, RequestReader, Response, render
-from gatepost_core.serving.proxies import Proxies
 from gatepost_tracker.proxied import ProxyError
 from gatepost_tracker.site import Image, Keep, Reply, Site
 from tests.steps import World, assert_linear

@@ -23,12 +23,12 @@ from gatepost_core.serving import log
 from gatepost_core.serving.accepting import accept
 from gatepost_core.serving.lineserver import Observer
 from gatepost_core.serving.prefork import WorkerContext
+from gatepost_core.serving.proxies import Proxies
 from gatepost_core.spool import SpoolError
 from gatepost_tracker import pages, proxied
 from gatepost_tracker.bounds import Bounds
 from gatepost_tracker.codec import Refused, Request, RequestReader, Response, render
 from gatepost_tracker.holdings import Images
-from gatepost_core.serving.proxies import Proxies
 from gatepost_tracker.records import Records
 from gatepost_tracker.report import Reporter
 from gatepost_tracker.site import Happened, Image, Keep, Reply, Site

@@ -11,12 +11,12 @@ from functools import partial
 from gatepost_core.keys.tokens import ClickTokens, OpenTokens, PixelTokens, UnsubscribeTokens
 from gatepost_core.serving.boot import Boot, command
 from gatepost_core.serving.prefork import WorkerContext
+from gatepost_core.serving.proxies import Proxies
 from gatepost_core.settings import TrackerSettings
 from gatepost_tracker import verdicts
 from gatepost_tracker.bounds import Bounds
 from gatepost_tracker.holdings import Hosts, Images
 from gatepost_tracker.loop import Parts, Server, Times
-from gatepost_core.serving.proxies import Proxies
 from gatepost_tracker.records import STREAM, Records
 from gatepost_tracker.report import Reporter
 from gatepost_tracker.site import Site

@@ -60,18 +60,18 @@ DAEMONS = (
     Daemon("milter", pack(">IcIII", 13, b"O", 6, 0x1FF, 0), begin=b"O", skip=4, bye=pack(">Ic", 1, b"Q")),
     # Of the tracker, what web servers ask before they get a certificate; no name has that top-level domain.
     Daemon("tracker", _ASK, b"HTTP/1.1 404", b"\r\n\r\n", of_postfix=False),
+    Daemon("dashboard", b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", b"HTTP/1.1 ", b"\r\n\r\n", of_postfix=False),
     Daemon("bounces", b"", b"220 ", b"\n"),  # LMTP (RFC 2033): it greets first
 )
 
 
 def daemons(context: Context) -> Iterator[Finding]:
     """Ask systemd about each daemon's service and socket."""
-    del context
     if not _RUNNING.exists():
         yield good("systemd", "does not run here: what the sockets answer has to do")
         return
     switched = _CURRENT.lstat().st_mtime if _CURRENT.is_symlink() else 0.0
-    for one in DAEMONS:
+    for one in filter(lambda one: one.listen(context.settings), DAEMONS):
         yield service(one.name, _properties(f"gatepost-{one.name}.service"), switched)
 
 
@@ -90,8 +90,7 @@ def service(name: str, found: Mapping[str, str], switched: float) -> Finding:
         advice = f"run 'systemctl start {unit}'; 'journalctl -u {unit}' says why it ended"
         return fault(unit, f"{state}{why}", "active (running)", advice)
     if found.get("UnitFileState") == "disabled":
-        advice = f"run 'systemctl enable {unit}'"
-        return fault(unit, f"{state}, not started at boot", "enabled", advice)
+        return fault(unit, f"{state}, not started at boot", "enabled", f"run 'systemctl enable {unit}'")
     started = found.get("ExecMainStartTimestamp", "").removeprefix("@")
     if started.isdecimal() and switched and int(started) + 1 < switched:
         advice = f"run 'systemctl restart {unit}'"

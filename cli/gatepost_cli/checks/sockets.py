@@ -23,6 +23,8 @@ _ANSWER_MOST = 65_536
 def answers(daemon: Daemon, context: Context) -> Iterator[Finding]:
     """Look at a daemon's socket and the way to it, then talk to who listens."""
     name, listen = daemon.name, daemon.listen(context.settings)
+    if not listen:  # it is not to run here
+        return
     group = _GROUP if daemon.of_postfix else _group(context.store.home.stat().st_gid)
     address = parse_address(listen)
     start = f"run 'systemctl start gatepost-{name}.socket gatepost-{name}.service', and look at its log"
@@ -40,9 +42,8 @@ def answers(daemon: Daemon, context: Context) -> Iterator[Finding]:
         with _connect(address, context.settings.doctor.timeout) as connection:
             yield good(listen, _talk(daemon, daemon.says(context.settings), connection))
     except PermissionError:
-        yield fault(
-            listen, "may not connect", "a connection", f"run as root, or as a member of group {group}"
-        )
+        advice = f"run as root, or as a member of group {group}"
+        yield fault(listen, "may not connect", "a connection", advice)
     except ConnectionRefusedError:
         found = "nobody listens: it was left by a daemon that ended"
         yield fault(listen, found, f"gatepost-{name} listening", start)
@@ -74,8 +75,7 @@ def _owner(path: Path, mode: int, group: str, wanted: str) -> Finding:
     found = f"group {group}, mode {stat.S_IMODE(mode):04o}" if stat.S_ISSOCK(mode) else "not a socket"
     if found == (right := f"group {wanted}, mode {_MODE:04o}"):
         return good(str(path), found)
-    expected = f"a socket of {right}: its members may connect, others may not"
-    return fault(str(path), found, expected, "restart its .socket unit, which makes it anew")
+    return fault(str(path), found, f"a socket of {right}", "restart its .socket unit, which makes it anew")
 
 
 def _connect(address: object, seconds: float) -> socket.socket:

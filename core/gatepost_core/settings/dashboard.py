@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from gatepost_core.settings.base import Daemon, Listen
+from gatepost_core.settings.base import Daemon
 from gatepost_core.settings.daemons import networks
 
 
@@ -16,7 +16,11 @@ class DashboardSettings(Daemon):
     workers: Annotated[int, Field(ge=1, le=1)] = Field(
         default=1, description="Always 1: how often somebody asks is counted in one process."
     )
-    listen: Listen = "inet:127.0.0.1:2581"
+    listen: str = Field(
+        default="inet:127.0.0.1:2581",
+        description="Socket, as unix:/PATH or inet:HOST:PORT, unless the supervisor hands one over; empty: "
+        "it is not run on this host, and doctor does not ask for it.",
+    )
     public_url: str = Field(
         default="",
         max_length=255,

@@ -58,7 +58,9 @@ def change_account(
 
 def _values(body: shapes.AccountChange) -> dict[str, Any]:
     given = {name: getattr(body, name) for name in body.model_fields_set}
-    values = {name: given[name] for name in ("image_quota", "keep_days", "route") if name in given}
+    values: dict[str, Any] = {
+        name: given[name] for name in ("image_quota", "keep_days", "route", "bounces") if name in given
+    }
     if "time_zone" in given:
         values["time_zone"] = reading.time_zone(given["time_zone"])
     if "limits" in given:

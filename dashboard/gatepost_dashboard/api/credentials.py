@@ -109,7 +109,7 @@ def enable_credential(acting: Acting, username: str) -> dict[str, Any]:
 def _values(body: shapes.CredentialChange) -> dict[str, Any]:
     """Return what was given, as the service layer takes it."""
     given = {name: getattr(body, name) for name in body.model_fields_set}
-    values = {name: given[name] for name in ("label", "mode", "expires_at") if name in given}
+    values: dict[str, Any] = {name: given[name] for name in ("label", "mode", "expires_at") if name in given}
     if given.get("password_hash") is not None:
         values["password_hash"] = reading.password_hash(given["password_hash"])
     if "limits" in given:
@@ -118,6 +118,7 @@ def _values(body: shapes.CredentialChange) -> dict[str, Any]:
         values["features"] = reading.features(given["features"])
     if rules := {name: given[name] for name in RULES if name in given}:
         values["rules"] = reading.rules(rules)
-    if options := {name: given[name] for name in _OPTIONS if name in given}:
+    options: dict[str, Any] = {name: given[name] for name in _OPTIONS if name in given}
+    if options:
         values["options"] = reading.options(options)
     return values

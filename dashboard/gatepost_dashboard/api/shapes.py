@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from gatepost_core.domain import Mode
+from gatepost_core.domain import Bounces, Mode
 
 Text = Annotated[str, Field(max_length=1_000)]
 Texts = Annotated[list[Text], Field(max_length=1_000)]
@@ -137,6 +137,7 @@ class AccountChange(Rules, Limits):
     )
     time_zone: Word | None = Field(None, description="Where its days begin, such as Europe/Amsterdam.")
     route: Word | None = Field(None, description="The way out of its mail; null: that of all other mail.")
+    bounces: Bounces | None = Field(None, description="What it hears of bounces; null: events alone.")
 
 
 class NewAccount(AccountChange):
@@ -155,6 +156,8 @@ class Account(Answer):
     limits: list[str] | None
     time_zone: str
     route: str | None
+    bounces: Bounces
+    suspension: dict[str, Any]
 
 
 class NewToken(Body):

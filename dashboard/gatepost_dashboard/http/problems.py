@@ -95,14 +95,25 @@ async def _core(_: Request, error: Exception) -> Response:
     return problem(status, detail)
 
 
-async def _invalid(_: Request, error: Exception) -> Response:
+async def _invalid(request: Request, error: Exception) -> Response:
     found = error.errors() if isinstance(error, RequestValidationError) else []
+    if not _is_json(request) and any(one["loc"] == ("body",) for one in found):
+        return problem(415, "expected a body of the type application/json")
     errors = [
-        {"field": _field(one["loc"]), "detail": str(one["msg"]).removeprefix("Value error, ")[:_SHOWN]}
+        {
+            "field": "body" if one["type"] == "json_invalid" else _field(one["loc"]),
+            "detail": str(one["msg"]).removeprefix("Value error, ")[:_SHOWN],
+        }
         for one in found[:_ERRORS_MOST]
     ]
     named = "; ".join(f"{one['field']}: {one['detail']}" for one in errors)
     return problem(422, named or "the request cannot be read", errors=errors)
+
+
+def _is_json(request: Request) -> bool:
+    """Say whether a request says that its body is JSON."""
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return media == "application/json" or media.endswith("+json")
 
 
 def _field(location: tuple[Any, ...]) -> str:

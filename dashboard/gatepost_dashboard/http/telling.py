@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import time
+from typing import Protocol
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gatepost_core.domain.access import Actor
 from gatepost_dashboard.http.rates import Rate
-from gatepost_dashboard.report import Reporter
+
+
+class Reports(Protocol):
+    """What is told of an answer (``report.Reporter``)."""
+
+    def answered(self, method: str, route: str, status: int, who: str, client: str, seconds: float) -> None:
+        """Tell of it."""
+        ...
 
 
 class Telling:
     """A layer of the app. Who answers leaves ``actor``, ``client`` and ``rate`` in the request's state."""
 
-    def __init__(self, app: ASGIApp, report: Reporter) -> None:
+    def __init__(self, app: ASGIApp, report: Reports) -> None:
         self._app, self._report = app, report
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

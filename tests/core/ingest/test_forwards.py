@@ -12,7 +12,7 @@ from gatepost_core.domain.outcomes import ForwardState
 from gatepost_core.spool import Entry
 from gatepost_core.store import retention
 from gatepost_core.store.ingest.forwards import of_message
-from gatepost_core.store.retention import Kept
+from gatepost_core.store.ingest.retention import Kept
 from tests.core.ingest.world import NOON, RECORD, World, accepted, milliseconds, numbered
 
 ADDRESS = "bounce-abc@bounces.example.test"
