@@ -10,7 +10,7 @@ import pytest
 from gatepost_core.domain import ids, spooled
 from gatepost_core.domain.outcomes import ForwardState
 from gatepost_core.spool import Entry
-from gatepost_core.store import retention
+from gatepost_core.store.ingest import retention
 from gatepost_core.store.ingest.forwards import of_message
 from gatepost_core.store.ingest.retention import Kept
 from tests.core.ingest.world import NOON, RECORD, World, accepted, milliseconds, numbered
