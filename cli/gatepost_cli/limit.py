@@ -6,8 +6,6 @@ A reset is noted with the counters, and goes to the system's log.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import click
 
 from gatepost_cli import limit_view
@@ -18,9 +16,9 @@ from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import emit, on_terminal
 from gatepost_cli.session import CliSession, json_option, pass_session
 from gatepost_core.domain import Credential
-from gatepost_core.domain.limits import Charge
 from gatepost_core.domain.limits.charges import account_key, own_key
 from gatepost_core.domain.limits.verdicts import moment
+from gatepost_core.service.limits import charges, gauges
 from gatepost_core.store import accounts, credentials
 
 
@@ -44,9 +42,9 @@ _account = click.option(
 @pass_session
 def show(session: CliSession, user: str | None, account: str | None) -> None:
     """Show limits with use and reset time: all of them, one account's, or one credential's."""
-    wanted = list(_charges(session, _chosen(session, user, account)))
+    wanted = list(charges(session.context, _chosen(session, user, account)))
     with limit_view.counters(session) as opened:
-        found = limit_view.gauges(opened, wanted)
+        found = gauges(opened, wanted)
     emit(session, [one.data() for one in found], limit_view.table(found, bars=on_terminal(session)))
 
 
@@ -78,7 +76,7 @@ def usage(session: CliSession, user: str) -> None:
     with session.directory() as connection:
         credential = credentials.get(connection, user)
     with limit_view.counters(session) as opened:
-        found = limit_view.gauges(opened, limit_view.charges(session, credential))
+        found = gauges(opened, list(charges(session.context, [credential])))
         resets = opened.resets(own_key(credential))
     data = {
         "username": credential.username,
@@ -96,16 +94,6 @@ def _chosen(session: CliSession, user: str | None, account: str | None) -> list[
         if user is not None:
             return [credentials.get(connection, user)]
         return credentials.list_all(connection, account)
-
-
-def _charges(session: CliSession, chosen: list[Credential]) -> Iterator[Charge]:
-    """Yield each counter once: an account's are those of all its credentials."""
-    seen = set[str]()
-    for credential in chosen:
-        for charge in limit_view.charges(session, credential):
-            if charge.want.key not in seen:
-                seen.add(charge.want.key)
-                yield charge
 
 
 def _key(session: CliSession, user: str | None, account: str | None) -> tuple[str, str]:

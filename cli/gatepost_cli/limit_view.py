@@ -2,78 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gatepost_cli.output import Table
 from gatepost_cli.owner import as_owner_of
-from gatepost_core.domain.limits import Bucket, Charge, Charges, Kind, verdicts
+from gatepost_core.domain.limits import Kind, verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gatepost_cli.session import CliSession
-    from gatepost_core.domain import Credential
     from gatepost_core.domain.limits import Counters
+    from gatepost_core.service.limits import Gauge
 
 _BAR = 10
 _FULL, _EMPTY = "█", "░"
 COLUMNS = ("limit", "of", "used", "share", "resets")
 
 
-@dataclass(frozen=True, slots=True)
-class Gauge:
-    """A counter, and how much of it is used; ``resets`` is when what counts now begins to count no longer."""
-
-    charge: Charge
-    used: int
-    resets: str
-
-    @property
-    def share(self) -> int:
-        """Per cent that are used, rounded down, so that 100 is full."""
-        return self.used * 100 // self.charge.most
-
-    def data(self) -> dict[str, Any]:
-        """Return it as plain values for JSON."""
-        limit = self.charge.limit
-        return {
-            "limit": str(limit),
-            "scope": self.charge.scope,
-            "name": self.charge.name,
-            "kind": limit.kind.value,
-            "period": limit.period.value,
-            "sliding": limit.sliding,
-            "burst": self.charge.burst,
-            "hold": limit.hold,
-            "most": self.charge.most,
-            "used": self.used,
-            "share": self.share,
-            "resets": self.resets,
-        }
-
-    def row(self, *, bars: bool) -> tuple[str, ...]:
-        """Return it as a row of ``COLUMNS``; with ``bars`` as narrow as it can be."""
-        charge = self.charge
-        kind, name = (
-            charge.limit.kind,
-            charge.name if charge.scope == "credential" else f"all of {charge.name}",
-        )
-        used = f"{amount(self.used, kind)} of {amount(charge.most, kind)}"
-        what = verdicts.span(charge) if charge.burst else f"{kind.value} {verdicts.span(charge)}"
-        what += " (hold)" if charge.limit.hold else ""
-        if bars:
-            what = what if charge.scope == "credential" else f"account: {what}"
-            return what, name, used, bar(self.share), f"{self.resets[:10]} {self.resets[11:16]}Z"
-        return (
-            str(charge.limit) + (" burst" if charge.burst else ""),
-            name,
-            used,
-            f"{self.share} %",
-            self.resets,
-        )
+def row(one: Gauge, *, bars: bool) -> tuple[str, ...]:
+    """Return a limit as a row of ``COLUMNS``; with ``bars`` as narrow as it can be."""
+    charge = one.charge
+    kind, name = (
+        charge.limit.kind,
+        charge.name if charge.scope == "credential" else f"all of {charge.name}",
+    )
+    used = f"{amount(one.used, kind)} of {amount(charge.most, kind)}"
+    what = verdicts.span(charge) if charge.burst else f"{kind.value} {verdicts.span(charge)}"
+    what += " (hold)" if charge.limit.hold else ""
+    if bars:
+        what = what if charge.scope == "credential" else f"account: {what}"
+        return what, name, used, bar(one.share), f"{one.resets[:10]} {one.resets[11:16]}Z"
+    return (
+        str(charge.limit) + (" burst" if charge.burst else ""),
+        name,
+        used,
+        f"{one.share} %",
+        one.resets,
+    )
 
 
 def amount(number: int, kind: Kind) -> str:
@@ -105,30 +73,6 @@ def counters(session: CliSession) -> Iterator[Counters]:
         opened.close()
 
 
-def charges(session: CliSession, credential: Credential) -> tuple[Charge, ...]:
-    """Return what a message that takes nothing is counted by: all limits of a credential and its account."""
-    found = Charges(session.settings.limits.defaults)
-    return found.of(credential, session.now.timestamp(), recipients=0, messages=0)
-
-
-def gauges(opened: Counters, wanted: Sequence[Charge]) -> list[Gauge]:
-    """Return how full each limit is. Raises StoreUnavailable."""
-    found = opened.look([charge.want for charge in wanted])
-    return [
-        Gauge(charge, verdicts.used(buckets), verdicts.moment(_frees(charge, buckets)))
-        for charge, buckets in zip(wanted, found, strict=True)
-    ]
-
-
 def table(found: Iterable[Gauge], *, bars: bool) -> Table:
     """Return limits as rows."""
-    return Table(COLUMNS, [one.row(bars=bars) for one in found], drop=("of",))
-
-
-def _frees(charge: Charge, buckets: Sequence[Bucket]) -> int:
-    """Return when a full limit has room, or what is oldest in one with room counts no longer."""
-    want = charge.want
-    if want.first == want.start or verdicts.used(buckets) >= charge.most:
-        return verdicts.resets(want._replace(most=charge.most), buckets)
-    oldest = next((bucket.start for bucket in buckets if bucket.used), want.start)
-    return oldest + want.ends - want.start
+    return Table(COLUMNS, [row(one, bars=bars) for one in found], drop=("of",))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -18,14 +18,13 @@ from gatepost_cli.output import Table, emit, emit_each, facts, on_terminal, stam
 from gatepost_cli.session import CliSession, json_option, pass_session
 from gatepost_core.domain import MessageRecord, Mode, NotFound, outcomes
 from gatepost_core.domain.walls import RECORDED
+from gatepost_core.service.views import message_data, recipient_data
 from gatepost_core.store import events, messages
 from gatepost_core.store.ingest import forwards
-from gatepost_core.store.messages import Recipient
 
 _COLUMNS = (
     "time", "id", "queue id", "credential", "mode", "status", "sender", "recipients", "size", "applied",
 )  # fmt: skip
-_FIELDS = tuple(field.name for field in fields(MessageRecord))
 _MODES = {
     Mode.LIVE: "live",
     Mode.HOLD: "hold: delivered once it is released",
@@ -70,7 +69,7 @@ def list_(session: CliSession, /, limit: int, after: str, **asked: Any) -> None:
             rows = [_row(record) for record in walk]
             emit(session, None, Table(_COLUMNS, rows, prose=("recipients", "applied"), flow=True))
         else:
-            emit_each(session, _COLUMNS, walk, _data, _row)
+            emit_each(session, _COLUMNS, walk, message_data, _row)
     listing.tell(session, walk)
     behind.tell(session, missing)
 
@@ -142,8 +141,8 @@ def show(session: CliSession, name: str) -> None:
         raise NotFound(f"{error}; {missing}" if missing else str(error)) from error
     accounts = account_names(session)
     data = {
-        **_data(record),
-        "recipient_states": [_state(one) for one in recipients],
+        **message_data(record),
+        "recipient_states": [recipient_data(one) for one in recipients],
         "events": [data_of(one, accounts) for one in told],
         "forwards": [{"report": file, "state": state, "note": note} for file, state, note in forwarded],
     }
@@ -218,17 +217,3 @@ def _pairs(record: MessageRecord) -> list[tuple[str, str]]:
 
 def _skipped(name: str) -> str:
     return name if name in (RECORDED, "idempotency") else f"not applied: {name}"
-
-
-def _data(record: MessageRecord) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in _FIELDS} | {"created_at": stamp(record.created_at)}
-
-
-def _state(one: Recipient) -> dict[str, Any]:
-    return {
-        "recipient": one.address,
-        "state": one.state,
-        "since": stamp(one.since),
-        "class": one.failure,
-        "sources": list(one.sources),
-    }

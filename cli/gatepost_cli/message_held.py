@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import syslog
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import click
 
 from gatepost_cli import behind, listing
-from gatepost_cli.caller import caller
 from gatepost_cli.output import Table, emit, emit_each, on_terminal, stamp
 from gatepost_cli.session import CliSession
 from gatepost_cli.waiting import wait
 from gatepost_core.domain.outcomes import BY_ITSELF, OPEN
+from gatepost_core.service import messages as service
+from gatepost_core.service.views import held_data, order_data
 from gatepost_core.store.holding.held import Held
 from gatepost_core.store.holding.held import held as held_messages
-from gatepost_core.store.holding.orders import Asked, ask, asked
+from gatepost_core.store.holding.orders import Asked, asked
 
 _COLUMNS = ("since", "id", "queue id", "credential", "sender", "recipients", "subject", "reason", "asked")
 _ASKED = ("id", "asked", "state", "reason")
@@ -33,20 +33,18 @@ def show(session: CliSession, credential: str, limit: int, after: str) -> None:
         if on_terminal(session):
             emit(session, None, Table(_COLUMNS, [_row(one) for one in walk], prose=_COLUMNS[-4:], flow=True))
         else:
-            emit_each(session, _COLUMNS, walk, _data, _row)
+            emit_each(session, _COLUMNS, walk, held_data, _row)
     listing.tell(session, walk)
     behind.tell(session, missing)
 
 
-def carry_out(session: CliSession, verb: str, names: Sequence[str], seconds: float) -> None:
+def carry_out(session: CliSession, verb: service.Verb, names: Sequence[str], seconds: float) -> None:
     """Ask for messages to be released or dropped, and print what comes of it in so many seconds.
 
     Raises NotFound, StoreError; nothing is asked for then.
     """
-    by = caller()
-    with session.store.journal(write=True) as connection:
-        now = datetime.now(UTC)
-        wanted = list(dict.fromkeys(ask(connection, name, verb, by, now).id for name in names))
+    by = session.context.actor.name
+    wanted = list(dict.fromkeys(service.ask_all(session.context, names, verb)))
     syslog.openlog("gatepost", 0, syslog.LOG_AUTHPRIV)
     for number in wanted:
         syslog.syslog(syslog.LOG_NOTICE, f"{verb} of held message {number} asked for by {by}")
@@ -54,7 +52,7 @@ def carry_out(session: CliSession, verb: str, names: Sequence[str], seconds: flo
         lambda: _known(session, wanted), seconds, over=lambda found: all(one.state != OPEN for one in found)
     )
     rows = [(one.message, verb, _state(one), one.note) for one in found]
-    emit(session, [_order(one) for one in found], Table(_ASKED, rows, prose=("reason",)))
+    emit(session, [order_data(one) for one in found], Table(_ASKED, rows, prose=("reason",)))
     if any(one.state != "done" for one in found):
         raise click.exceptions.Exit(1)
 
@@ -67,19 +65,6 @@ def _known(session: CliSession, wanted: list[str]) -> list[Asked]:
 
 def _state(one: Asked) -> str:
     return _DONE[one.verb] if one.state == "done" else _SAID.get(one.state, one.state)
-
-
-def _order(one: Asked) -> dict[str, Any]:
-    return {
-        "id": one.message,
-        "verb": one.verb,
-        "by": one.by,
-        "at": stamp(one.at),
-        "due": stamp(one.due),
-        "state": one.state,
-        "reason": one.note,
-        "node": one.node,
-    }
 
 
 def _told(one: Asked | None) -> str:
@@ -103,19 +88,3 @@ def _row(one: Held) -> tuple[str, ...]:
         one.reason,
         _told(one.asked),
     )
-
-
-def _data(one: Held) -> dict[str, Any]:
-    record = one.record
-    return {
-        "id": record.id,
-        "queue_id": record.queue_id,
-        "since": stamp(one.since),
-        "reason": one.reason,
-        "credential": record.username,
-        "sender": record.sender,
-        "recipients": list(record.recipients),
-        "subject": record.subject,
-        "size": record.size,
-        "asked": None if one.asked is None else _order(one.asked),
-    }

@@ -10,22 +10,11 @@ from gatepost_cli import behind, listing
 from gatepost_cli.complete import account_names, credential_names
 from gatepost_cli.output import Table, emit
 from gatepost_cli.session import CliSession, json_option, pass_session
+from gatepost_core.service.stats import TYPES, counts_data
 from gatepost_core.store import accounts
 from gatepost_core.store.ingest import stats
 from gatepost_core.store.ingest.stats import Counts
 
-# Types of events that have a column, in the order in which they happen.
-_TYPES = (
-    "accepted",
-    "delivered",
-    "deferred",
-    "failed",
-    "bounced",
-    "complaint",
-    "opened",
-    "clicked",
-    "unsubscribed",
-)
 _MACHINES = ("proxy", "scanner")
 
 
@@ -51,21 +40,16 @@ def command(session: CliSession, /, by: stats.By, account: str | None, **asked: 
     missing = behind.look(session)
     with session.journal() as connection:
         found = stats.read(connection, wanted)
-    data = [_data(by, one) for one in found]
+    data = [counts_data(by, one) for one in found]
     rows = [_row(one) for one in found]
     # Where not all columns fit, those of what never happened go first.
-    never = [type_ for type_ in _TYPES if not any(one.events.get(type_) for one in found)]
-    emit(session, data, Table((by, "recipients", *_TYPES), rows, drop=(*never, "recipients")))
+    never = [type_ for type_ in TYPES if not any(one.events.get(type_) for one in found)]
+    emit(session, data, Table((by, "recipients", *TYPES), rows, drop=(*never, "recipients")))
     behind.tell(session, missing)
 
 
-def _data(by: str, one: Counts) -> dict[str, Any]:
-    counts: dict[str, Any] = {by: one.key, "recipients": one.recipients}
-    return counts | {type_: one.events.get(type_, 0) for type_ in _TYPES} | {"kinds": one.kinds}
-
-
 def _row(one: Counts) -> tuple[str, ...]:
-    return (one.key or "(others)", str(one.recipients), *(_cell(one, type_) for type_ in _TYPES))
+    return (one.key or "(others)", str(one.recipients), *(_cell(one, type_) for type_ in TYPES))
 
 
 def _cell(one: Counts, type_: str) -> str:

@@ -8,24 +8,20 @@ from typing import Any
 import click
 
 from gatepost_cli import listing, values
+from gatepost_cli.bad_values import of_options
 from gatepost_cli.complete import account_names, credential_names
 from gatepost_cli.group import Group
 from gatepost_cli.nouns import NOUNS
 from gatepost_cli.output import Table, emit, emit_each, facts, on_terminal
 from gatepost_cli.session import CliSession, confirmed, json_option, pass_session
 from gatepost_cli.suppression_files import export, import_
-from gatepost_cli.suppression_view import COLUMNS, REASONS, data_of, pairs_of, plain, row_of
+from gatepost_cli.suppression_view import COLUMNS, REASONS, pairs_of, row_of
 from gatepost_cli.values import Never
-from gatepost_core.domain import NotFound, StoreError, shown
-from gatepost_core.domain.suppressing import (
-    DETAIL_MOST,
-    NoAddressError,
-    Reason,
-    Scope,
-    Suppression,
-    entered,
-)
-from gatepost_core.store import accounts, credentials, suppressions
+from gatepost_core.domain import NotFound, shown
+from gatepost_core.domain.suppressing import DETAIL_MOST, NoAddressError, Reason, Scope, entered
+from gatepost_core.service import suppressions as service
+from gatepost_core.service.views import suppression_data
+from gatepost_core.store import suppressions
 from gatepost_core.store.suppressions import Listed
 
 
@@ -82,22 +78,10 @@ def add(
         raise click.UsageError(f"--note takes at most {DETAIL_MOST} characters on one line")
     if tag is not None and credential is None:
         raise click.UsageError("--tag is about a credential's messages; name it with --credential")
-    with session.directory(write=True) as connection:
-        owner = accounts.get(connection, account)
-        if credential is not None and credentials.get(connection, credential).account_id != owner.id:
-            raise StoreError(f"credential {shown(credential)} belongs to another account than {account}")
-        one = Suppression(
-            account_id=owner.id,
-            address=address,
-            reason=Reason.MANUAL,
-            since=session.now,
-            credential=credential or "",
-            tag=tag or "",
-            expires_at=None if expires is None or isinstance(expires, Never) else expires,
-            detail=text,
-        )
-        suppressions.put(connection, [one], session.now)
-        found = suppressions.exactly(connection, account, one)
+    ends = expires if isinstance(expires, datetime) else None
+    new = service.New(address, account, credential or "", tag or "", ends, text)
+    with of_options():
+        found = service.add(session.context, new)
     _show(session, [found])
 
 
@@ -131,7 +115,9 @@ def list_(
             emit(session, None, Table(COLUMNS, rows, prose=("detail",), drop=("message", "id"), flow=True))
         else:
             now = session.now
-            emit_each(session, COLUMNS, walk, lambda one: data_of(one, now), lambda one: row_of(one, now))
+            emit_each(
+                session, COLUMNS, walk, lambda one: suppression_data(one, now), lambda one: row_of(one, now)
+            )
     listing.tell(session, walk)
 
 
@@ -171,9 +157,8 @@ def remove(session: CliSession, address: str, account: str, credential: str | No
     What happened before does not bring it back; what happens from now on may. An entry of a domain is lifted
     by the domain's name.
     """
-    with session.directory(write=True) as connection:
-        found = suppressions.lift(connection, account, address, session.now, credential, tag)
-    data = {"removed": [plain(account, one, session.now) for one in found]}
+    found = service.lift(session.context, account, address, credential, tag)
+    data = {"removed": [suppression_data(Listed(account, one), session.now) for one in found]}
     what = f"{address}: no longer suppressed for account {account}"
     what += "" if credential is None else f", credential {credential}"
     emit(session, data, f"{what}." if tag is None else f"{what}, tag {tag}.")
@@ -201,6 +186,6 @@ def forget(session: CliSession, address: str, account: str, yes: bool) -> None:
 
 
 def _show(session: CliSession, found: list[Listed]) -> None:
-    data = [data_of(one, session.now) for one in found]
+    data = [suppression_data(one, session.now) for one in found]
     pairs = [pair for one in found for pair in pairs_of(one, session.now)]
     emit(session, data, facts(pairs))

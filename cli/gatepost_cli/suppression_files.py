@@ -20,11 +20,12 @@ from gatepost_cli import progress
 from gatepost_cli.complete import account_names
 from gatepost_cli.output import emit, emit_each, remark, stamp
 from gatepost_cli.session import CliSession, json_option, pass_session
-from gatepost_cli.suppression_view import REASONS, data_of
+from gatepost_cli.suppression_view import REASONS
 from gatepost_cli.values import moment_of
 from gatepost_core.domain import NotFound, StoreError, StoreUnavailable, shown
 from gatepost_core.domain.suppressing import DETAIL_MOST, NoAddressError, Reason, Suppression, entered
 from gatepost_core.domain.texts import unfit
+from gatepost_core.service.views import suppression_data
 from gatepost_core.store import accounts, credentials, suppressions
 from gatepost_core.store.suppressions import Listed
 
@@ -58,7 +59,7 @@ def export(session: CliSession, account: str, reason: str | None) -> None:
     with session.directory() as connection:
         found = progress.shown(suppressions.each(connection, wanted), "exported")
         if session.as_json:
-            emit_each(session, COLUMNS, found, lambda one: data_of(one, session.now), _cells)
+            emit_each(session, COLUMNS, found, lambda one: suppression_data(one, session.now), _cells)
             return
         writer = csv.writer(sys.stdout, lineterminator="\r\n")
         writer.writerow(COLUMNS)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from gatepost_cli.output import stamp
 from gatepost_core.domain.suppressing import Reason, Scope, Suppression
+from gatepost_core.service.views import suppression_state
 from gatepost_core.store.suppressions import Listed
 
 COLUMNS = ("since", "id", "account", "address", "scope", "reason", "expires", "message", "detail")
@@ -20,7 +20,7 @@ def pairs_of(listed: Listed, now: datetime) -> list[tuple[str, str]]:
         ("address", one.address),
         ("account", listed.account),
         ("counts for", _for_what(one)),
-        ("state", state_of(one, now)),
+        ("state", suppression_state(one, now)),
         ("reason", one.reason.value),
         ("since", stamp(one.since) or ""),
         ("expires", stamp(one.expires_at) or "never"),
@@ -28,13 +28,6 @@ def pairs_of(listed: Listed, now: datetime) -> list[tuple[str, str]]:
         *([("event", one.event), ("message", one.message)] if one.event else []),
         *([("detail", one.detail)] if one.detail else []),
     ]
-
-
-def state_of(one: Suppression, now: datetime) -> str:
-    """Return whether it counts, in a word or two."""
-    if one.removed_at is not None:
-        return "removed"
-    return "in force" if one.stands(now) else "expired"
 
 
 def _for_what(one: Suppression) -> str:
@@ -53,32 +46,9 @@ def row_of(listed: Listed, now: datetime) -> tuple[str, ...]:
         one.address,
         " ".join(filter(None, [one.scope.value, one.credential, one.tag])),
         one.reason.value,
-        state_of(one, now) if one.removed_at or not one.stands(now) else stamp(one.expires_at) or "never",
+        suppression_state(one, now)
+        if one.removed_at or not one.stands(now)
+        else stamp(one.expires_at) or "never",
         one.message,
         one.detail,
     )
-
-
-def data_of(listed: Listed, now: datetime) -> dict[str, Any]:
-    """Return a suppression for a program."""
-    return plain(listed.account, listed.suppression, now)
-
-
-def plain(account: str, one: Suppression, now: datetime) -> dict[str, Any]:
-    """Return the same of one whose account is known by name."""
-    return {
-        "id": one.id,
-        "account": account,
-        "address": one.address,
-        "scope": one.scope.value,
-        "credential": one.credential,
-        "tag": one.tag,
-        "reason": one.reason.value,
-        "state": state_of(one, now),
-        "since": stamp(one.since),
-        "expires_at": stamp(one.expires_at),
-        "removed_at": stamp(one.removed_at),
-        "event": one.event,
-        "message": one.message,
-        "detail": one.detail,
-    }

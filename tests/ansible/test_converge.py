@@ -49,6 +49,7 @@ def test_every_unit_of_the_gateway_runs(deployment: World) -> None:
         "gatepost-milter",
         "gatepost-bounces",
         "gatepost-tracker",
+        "gatepost-dashboard",
     ):
         assert deployment.gateway.run(f"systemctl is-active {unit}").out.strip() == "active"
         assert deployment.gateway.run(f"systemctl is-enabled {unit}", check=False).out.strip() == "enabled"

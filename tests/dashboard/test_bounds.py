@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import quote, urlencode
 
 import pytest
 
@@ -177,3 +178,29 @@ def test_a_store_that_is_away_is_told_as_such_and_asked_again(tmp_path: Path) ->
         assert (answer.status, answer.headers["retry-after"]) == (503, "5")
         (tmp_path / "away").rename(file)
         assert one.ask("GET", "/credentials", one.operator).status == 200
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_whatever_is_asked_for_is_answered_with_no_fault_of_ours(api: Dashboard, number: int) -> None:
+    """Made of the OpenAPI document: every call, with values of its types and others."""
+    document = api.ask("GET", "/openapi.json").json
+    strange = ["", "x" * 300, "ü%00", "-1", "0", "999999999999999999999", "a\u202eb", "1e9", "../../x"]
+    for path, ways in document["paths"].items():
+        for method, call in ways.items():
+            text = strange[(number * 2) % len(strange)]
+            where = path.removeprefix(API)
+            while "{" in where:
+                begin, _, rest = where.partition("{")
+                where = f"{begin}{quote(text or 'x', safe='')}{rest.partition('}')[2]}"
+            queries = [one["name"] for one in call.get("parameters", []) if one["in"] == "query"]
+            asked = {name: strange[(at + number) % len(strange)] for at, name in enumerate(queries)}
+            body = None
+            if "requestBody" in call:
+                reference = call["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+                fields = document["components"]["schemas"][reference.rpartition("/")[2]]["properties"]
+                odd = [None, [], {}, text, -1, 1.5, True, [text], {"a": [text]}]
+                body = {name: odd[(at + number) % len(odd)] for at, name in enumerate(fields)}
+            answer = api.ask(method.upper(), f"{where}?{urlencode(asked)}", api.operator, body)
+            assert answer.status < 500, (method, where, asked, body, answer.body)
+            if answer.status >= 400:
+                assert answer.headers["content-type"] == "application/problem+json"

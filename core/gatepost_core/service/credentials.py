@@ -236,13 +236,24 @@ def page(
 ) -> Page[tuple[Credential, usage.Usage | None]]:
     """Return the newest credentials that are asked for, at most ``limit``, from an id on."""
     context.need(KIND, write=False)
-    asked = replace(wanted, account=context.own(wanted.account))
-    with context.store.directory() as connection:
-        found = listing.page(connection, asked, context.now, limit, after)
+    found = listed(context, wanted, limit, after)
     with context.store.journal() as connection:
         used = usage.of_many(connection, [one.id for one in found])
     cursor = str(found[-1].id) if len(found) == limit else ""
     return Page([(one, own_use(one, used.get(one.id))) for one in found], cursor)
+
+
+def listed(context: Context, wanted: listing.Wanted, limit: int, after: int | None) -> list[Credential]:
+    """Return the same without their last use, for other parts of the service layer: no scope is asked for."""
+    asked = replace(wanted, account=context.own(wanted.account))
+    with context.store.directory() as connection:
+        return listing.page(connection, asked, context.now, limit, after)
+
+
+def find(context: Context, username: str) -> Credential:
+    """Return a credential that exists for the actor, for other parts of the service layer, as ``listed``."""
+    with context.store.directory() as connection:
+        return _get(context, connection, username)
 
 
 def folded(context: Context, source: Source, username: str) -> str:

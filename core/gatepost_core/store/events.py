@@ -85,6 +85,7 @@ class Wanted:
     credential: str = ""
     since: datetime | None = None
     until: datetime | None = None
+    account_id: int | None = None
 
 
 _OF_NODES = events.join(nodes, nodes.c.id == events.c.node)
@@ -185,7 +186,7 @@ def _search(connection: Connection, wanted: Wanted) -> Search:
     leading = Leading(events.c.id)
     rest: list[ColumnElement[bool]] = []
     if wanted.message:
-        message = records.get(connection, wanted.message).id
+        message = records.get(connection, wanted.message, wanted.account_id).id
         leading = Leading(events.c.id, events.c.message_id == message)
     elif len(wanted.types) == 1:
         leading, of_types = Leading(events.c.id, events.c.type == wanted.types[0]), None
@@ -195,6 +196,8 @@ def _search(connection: Connection, wanted: Wanted) -> Search:
         sent = (messages.c.id == events.c.message_id) & (messages.c.username == wanted.credential)
         refused = (events.c.reference != "") & (events.c.detail[_WHO].as_string() == wanted.credential)
         rest.append(select(messages.c.id).where(sent).exists() | refused)
+    if wanted.account_id is not None:
+        rest.append(events.c.account_id == wanted.account_id)
     first, beyond = paging.since(wanted.since), paging.since(wanted.until)
     return Search((events.c.id,), events.c.id, leading, tuple(rest), first, beyond)
 
@@ -203,6 +206,8 @@ def _meets(connection: Connection, event: Event, wanted: Wanted) -> bool:
     if wanted.types and event.type not in wanted.types:
         return False
     if wanted.credential and event.credential != wanted.credential:
+        return False
+    if wanted.account_id is not None and event.account_id != wanted.account_id:
         return False
     if wanted.message and event.message != records.get(connection, wanted.message).id:
         return False

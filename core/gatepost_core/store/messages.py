@@ -104,9 +104,14 @@ def recent(connection: Connection, *, limit: int, username: str | None = None) -
     return list(each(connection, Wanted(credential=username or ""), limit))
 
 
-def get(connection: Connection, name: str) -> MessageRecord:
-    """Return the newest message of a message id, a queue id or a Message-ID. Raises NotFound."""
+def get(connection: Connection, name: str, account_id: int | None = None) -> MessageRecord:
+    """Return the newest message of a message id, a queue id or a Message-ID; of an account, or of any.
+
+    Raises NotFound.
+    """
     for condition in named(name):
+        if account_id is not None:
+            condition &= messages.c.account_id == account_id  # noqa: PLW2901
         query = select(*_COLUMNS).where(condition).order_by(desc(messages.c.id))
         row = connection.execute(query).first()
         if row is not None:

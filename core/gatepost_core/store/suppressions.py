@@ -93,6 +93,13 @@ def matching(connection: Connection, address: str, account: str = "") -> list[Li
     return [_listed(row) for row in found]
 
 
+def of_id(connection: Connection, number: str) -> Listed | None:
+    """Return the one that has an id, or None."""
+    query = select(*_COLUMNS).join(accounts).where(suppressions.c.id == number)
+    row = connection.execute(query).first()
+    return None if row is None else _listed(row)
+
+
 def exactly(connection: Connection, account: str, one: Suppression) -> Listed:
     """Return what is kept of an account's address in the scope of ``one``, which is there."""
     row = connection.execute(select(suppressions).where(_whose(one))).one()

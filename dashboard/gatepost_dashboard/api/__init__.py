@@ -1,13 +1,24 @@
 """The API, version 1: a module for each kind of objects, each with a router.
 
-``acting`` says who asks, ``shapes`` what bodies look like, ``reading`` makes the core's values of them,
-``lists`` pages. What is done is ``gatepost_core.service``'s.
+``acting`` says who asks, ``bodies`` and ``answers`` what is sent looks like, ``reading`` makes the core's
+values of bodies, ``lists`` pages. What is done is ``gatepost_core.service``'s.
 """
 
 from fastapi import APIRouter
 
-from gatepost_dashboard.api import accounts, credentials, tokens
-from gatepost_dashboard.api.shapes import Problem
+from gatepost_dashboard.api import (
+    accounts,
+    audit,
+    counts,
+    credentials,
+    domains,
+    events,
+    messages,
+    suppressions,
+    tokens,
+    webhooks,
+)
+from gatepost_dashboard.api.answers import Problem
 
 _ERRORS = {
     401: "No token, or one that counts for nothing.",
@@ -25,7 +36,18 @@ router = APIRouter(
         for status, text in _ERRORS.items()
     }
 )
-for _one in (accounts, credentials, tokens):
+for _one in (
+    accounts,
+    tokens,
+    credentials,
+    domains,
+    messages,
+    events,
+    suppressions,
+    webhooks,
+    counts,
+    audit,
+):
     router.include_router(_one.router)
 
 __all__ = ["router"]

@@ -10,7 +10,7 @@ from gatepost_core.domain import Source
 from gatepost_core.domain.rules.catalogue import RULES
 from gatepost_core.service import Wanted, credentials
 from gatepost_core.service.views import credential_data, suspension_data
-from gatepost_dashboard.api import reading, shapes
+from gatepost_dashboard.api import answers, bodies, reading
 from gatepost_dashboard.api.acting import Acting
 from gatepost_dashboard.api.lists import Account, After, Limit, listed
 from gatepost_dashboard.http import cursor
@@ -22,7 +22,7 @@ _OPTIONS: Final = (
 )  # fmt: skip
 
 
-@router.get("", response_model=shapes.Credentials)
+@router.get("", response_model=answers.Credentials)
 def list_credentials(
     acting: Acting,
     request: Request,
@@ -42,12 +42,12 @@ def list_credentials(
     return listed(request, response, _NAME, items, found.cursor, limit)
 
 
-@router.post("", status_code=201, response_model=shapes.MadeCredential)
+@router.post("", status_code=201, response_model=answers.MadeCredential)
 def make_credential(
     acting: Acting,
     response: Response,
     new: Annotated[
-        shapes.NewCredential,
+        bodies.NewCredential,
         Body(examples=[{"account": "acme", "label": "invoices", "features": {"trackclicks": True}}]),
     ],
 ) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def make_credential(
     return {**credential_data(made.credential, None, acting.now), "password": made.password}
 
 
-@router.get("/{username}", response_model=shapes.Credential)
+@router.get("/{username}", response_model=answers.Credential)
 def show_credential(acting: Acting, username: str) -> dict[str, Any]:
     """Show one credential, with its warnings and suspensions."""
     credential, use, past = credentials.show(acting, username)
@@ -69,11 +69,11 @@ def show_credential(acting: Acting, username: str) -> dict[str, Any]:
     return {**data, "suspensions": [suspension_data(one) for one in past]}
 
 
-@router.patch("/{username}", response_model=shapes.Credential)
+@router.patch("/{username}", response_model=answers.Credential)
 def change_credential(
     acting: Acting,
     username: str,
-    change: Annotated[shapes.CredentialChange, Body(examples=[{"label": "invoices, from May on"}])],
+    change: Annotated[bodies.CredentialChange, Body(examples=[{"label": "invoices, from May on"}])],
 ) -> dict[str, Any]:
     """Change what is named; rules, limits and header fields are replaced whole."""
     return credential_data(credentials.change(acting, username, _values(change)), None, acting.now)
@@ -85,28 +85,28 @@ def remove_credential(acting: Acting, username: str) -> None:
     credentials.remove(acting, username)
 
 
-@router.post("/{username}/rotate", response_model=shapes.Rotated)
-def rotate_credential(acting: Acting, username: str, rotation: shapes.Rotation) -> dict[str, Any]:
+@router.post("/{username}/rotate", response_model=answers.Rotated)
+def rotate_credential(acting: Acting, username: str, rotation: bodies.Rotation) -> dict[str, Any]:
     """Make a new password, told this once; the one until now stays valid for a while."""
     made = credentials.rotate(acting, username, reading.seconds(rotation.overlap_seconds))
     until = None if made.old_until is None else reading.stamp(made.old_until)
     return {"username": username, "password": made.password, "old_password_until": until}
 
 
-@router.post("/{username}/disable", response_model=shapes.Credential)
+@router.post("/{username}/disable", response_model=answers.Credential)
 def disable_credential(acting: Acting, username: str) -> dict[str, Any]:
     """Refuse a credential from now on, its open sessions included."""
     return credential_data(credentials.disable(acting, username), None, acting.now)
 
 
-@router.post("/{username}/enable", response_model=shapes.Credential)
+@router.post("/{username}/enable", response_model=answers.Credential)
 def enable_credential(acting: Acting, username: str) -> dict[str, Any]:
     """Let a credential be used again. Only operators lift a suspension."""
     credential, _ = credentials.enable(acting, username)
     return credential_data(credential, None, acting.now)
 
 
-def _values(body: shapes.CredentialChange) -> dict[str, Any]:
+def _values(body: bodies.CredentialChange) -> dict[str, Any]:
     """Return what was given, as the service layer takes it."""
     given = {name: getattr(body, name) for name in body.model_fields_set}
     values: dict[str, Any] = {name: given[name] for name in ("label", "mode", "expires_at") if name in given}

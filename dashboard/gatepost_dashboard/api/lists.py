@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
 from fastapi import Query, Request, Response
+from pydantic import AwareDatetime
 
 from gatepost_dashboard.http import cursor
 
@@ -14,6 +15,9 @@ Limit = Annotated[int, Query(ge=1, le=LIMIT_MOST, description="How many at most.
 After = Annotated[
     str, Query(max_length=cursor.MOST, description="Where to go on: what 'next' of the page before had.")
 ]
+Text = Annotated[str, Query(max_length=320)]
+Since = Annotated[AwareDatetime | None, Query(description="Not before that time.")]
+Until = Annotated[AwareDatetime | None, Query(description="Before that time.")]
 Account = Annotated[
     str | None,
     Query(max_length=64, description="Only this account's; without it, an operator's token sees all."),

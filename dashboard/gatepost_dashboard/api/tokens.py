@@ -9,7 +9,7 @@ from fastapi import APIRouter, Body, Request, Response
 from gatepost_core.domain.access import scopes
 from gatepost_core.service import tokens
 from gatepost_core.service.views import token_data
-from gatepost_dashboard.api import reading, shapes
+from gatepost_dashboard.api import answers, bodies, reading
 from gatepost_dashboard.api.acting import Acting
 from gatepost_dashboard.api.lists import Account, After, Limit, listed
 from gatepost_dashboard.http import cursor
@@ -18,7 +18,7 @@ router = APIRouter(prefix="/tokens", tags=["tokens"])
 _NAME: Final = "tokens"
 
 
-@router.get("", response_model=shapes.Tokens)
+@router.get("", response_model=answers.Tokens)
 def list_tokens(
     acting: Acting,
     request: Request,
@@ -34,11 +34,11 @@ def list_tokens(
     return listed(request, response, _NAME, items, items[-1]["id"] if len(found) > limit else "", limit)
 
 
-@router.post("", status_code=201, response_model=shapes.MadeToken)
+@router.post("", status_code=201, response_model=answers.MadeToken)
 def make_token(
     acting: Acting,
     response: Response,
-    new: Annotated[shapes.NewToken, Body(examples=[{"name": "shop", "scopes": ["credentials"]}])],
+    new: Annotated[bodies.NewToken, Body(examples=[{"name": "shop", "scopes": ["credentials"]}])],
 ) -> dict[str, Any]:
     """Make a token. Its text is in this answer and in no other."""
     with reading.of("scopes"):
@@ -48,7 +48,7 @@ def make_token(
     return {**token_data(made.token, acting.now), "token": made.text}
 
 
-@router.get("/{token_id}", response_model=shapes.Token)
+@router.get("/{token_id}", response_model=answers.Token)
 def show_token(acting: Acting, token_id: str) -> dict[str, Any]:
     """Show one token, without its text."""
     return token_data(tokens.show(acting, token_id), acting.now)

@@ -33,7 +33,7 @@ class Held:
 
 def held(connection: Connection, limit: int, cursor: str = "", *, credential: str = "") -> Walk[Held]:
     """Return the newest messages that are held, at most ``limit``; ``credential``: a user name, or ''."""
-    return Walk(partial(_page, connection, credential), limit, cursor)
+    return Walk(partial(page, connection, credential=credential), limit, cursor)
 
 
 def waiting(connection: Connection) -> tuple[int, datetime | None]:
@@ -42,12 +42,29 @@ def waiting(connection: Connection) -> tuple[int, datetime | None]:
     return row[0], row[1]
 
 
-def _page(connection: Connection, credential: str, limit: int, cursor: str = "") -> Page[Held]:
+def page(
+    connection: Connection,
+    limit: int,
+    cursor: str = "",
+    *,
+    credential: str = "",
+    account_id: int | None = None,
+    since: datetime | None = None,
+) -> Page[Held]:
+    """Return a page of them; of one account's messages alone, and of those accepted since then."""
     rest = []
-    if credential:
-        own = (messages.c.id == holdings.c.message_id) & (messages.c.username == credential)
-        rest.append(select(literal_column("1")).where(own).exists())
-    search = Search(_COLUMNS, holdings.c.message_id, Leading(holdings.c.message_id, OPEN), tuple(rest))
+    if credential or account_id is not None:
+        own = [messages.c.id == holdings.c.message_id]
+        own += [messages.c.username == credential] if credential else []
+        own += [messages.c.account_id == account_id] if account_id is not None else []
+        rest.append(select(literal_column("1")).where(*own).exists())
+    search = Search(
+        _COLUMNS,
+        holdings.c.message_id,
+        Leading(holdings.c.message_id, OPEN),
+        tuple(rest),
+        paging.since(since),
+    )
     found = paging.page(connection, search, limit, cursor, patience=math.inf)
     numbers = [row.message_id for row in found.items]
     known = {one.id: one for one in records.of_ids(connection, numbers)}

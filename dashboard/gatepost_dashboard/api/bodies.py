@@ -1,8 +1,8 @@
-"""What requests and answers look like, for checks and for the OpenAPI document."""
+"""What bodies of requests look like, for checks and for the OpenAPI document."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -18,12 +18,6 @@ class Body(BaseModel):
     """A request's body: what is not known is an error."""
 
     model_config = ConfigDict(extra="forbid")
-
-
-class Answer(BaseModel):
-    """An answer's body."""
-
-    model_config = ConfigDict(extra="allow")
 
 
 class Rules(Body):
@@ -93,39 +87,6 @@ class Rotation(Body):
     )
 
 
-class Credential(Answer):
-    """A credential. It never shows a password."""
-
-    username: str
-    account: str
-    label: str
-    state: Literal["active", "disabled"]
-    mode: Mode
-    expires_at: str | None
-    expired: bool
-    features: dict[str, Any]
-    limits: list[str] | None
-    suspension: dict[str, Any] | None
-    source: str
-    created_at: str
-    last_used_at: str | None
-    last_used_ip: str | None
-
-
-class MadeCredential(Credential):
-    """A credential with its password, which is told this once; null where another system knows it."""
-
-    password: str | None
-
-
-class Rotated(Answer):
-    """A new password, told this once, and until when the old one is valid."""
-
-    username: str
-    password: str
-    old_password_until: str | None
-
-
 class AccountChange(Rules, Limits):
     """What can be changed of an account, by operators; what is left out stays."""
 
@@ -146,20 +107,6 @@ class NewAccount(AccountChange):
     name: Word = Field(description="Letters, digits, '.', '_' or '-'.", examples=["acme"])
 
 
-class Account(Answer):
-    """An account, with the rules and limits of its credentials."""
-
-    name: str
-    created_at: str
-    image_quota: int
-    keep_days: int
-    limits: list[str] | None
-    time_zone: str
-    route: str | None
-    bounces: Bounces
-    suspension: dict[str, Any]
-
-
 class NewToken(Body):
     """An API token to be made; it can do no more than the one that makes it."""
 
@@ -175,57 +122,23 @@ class NewToken(Body):
     expires_at: AwareDatetime | None = Field(None, description="When it ends; null: never.")
 
 
-class Token(Answer):
-    """An API token, without its text. ``account`` null: an operator's."""
+class NewSuppression(Body):
+    """Whom mail is not to reach."""
 
-    id: str
-    name: str
-    account: str | None
-    scopes: list[str]
-    networks: list[str]
-    created_at: str
-    created_by: str
-    expires_at: str | None
-    expired: bool
-    last_used_at: str | None
-    last_used_ip: str | None
+    address: Annotated[str, Field(max_length=320)] = Field(description="An address, a domain, or *.domain.")
+    account: Word | None = Field(None, description="Whose mail; a token of an account may leave it out.")
+    credential: Annotated[str, Field(max_length=255)] = Field("", description="Only this one's mail.")
+    tag: Annotated[str, Field(max_length=255)] = Field("", description="Only its messages with this tag.")
+    expires_at: AwareDatetime | None = Field(None, description="When it ends; null: never.")
+    note: Annotated[str, Field(max_length=300)] = Field("", description="Why, for whoever asks later.")
 
 
-class MadeToken(Token):
-    """A token with its text, which is told this once."""
+class WebhookChange(Body):
+    """What can be changed of a webhook; what is left out stays."""
 
-    token: str
-
-
-class Page(Answer):
-    """A page of a list: one array, and the address of the next page or null."""
-
-    next: str | None = Field(description="The path of the next page; null at the end.")
-
-
-class Credentials(Page):
-    """A page of credentials, the newest first."""
-
-    credentials: list[Credential]
-
-
-class Accounts(Page):
-    """A page of accounts, by name."""
-
-    accounts: list[Account]
-
-
-class Tokens(Page):
-    """A page of tokens, the oldest first."""
-
-    tokens: list[Token]
-
-
-class Problem(BaseModel):
-    """What went wrong (RFC 9457), as application/problem+json."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    errors: list[dict[str, str]] = Field(default_factory=list, description="Fields that cannot be used.")
+    url: Annotated[str, Field(max_length=2_000)] = Field("", description="Where events are sent.")
+    types: Annotated[list[Word], Field(max_length=50)] = Field(
+        default_factory=list, description="Which events; none: all."
+    )
+    label: Annotated[str, Field(max_length=255)] = Field("", description="What it is for.")
+    allow_private: bool = Field(False, description="Addresses that are not public, too; for operators.")
