@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import fields as dataclass_fields
+
 import pytest
 
-from gatepost_core.domain import State
+from gatepost_core.domain import Options, State
+from gatepost_core.domain.rules.catalogue import RULES
 from gatepost_core.keys import Keyring
 from gatepost_core.keys.passwords import matching
 from gatepost_core.store import credentials
 from gatepost_core.store.opening import open_backend
+from gatepost_dashboard.api import bodies
 
 from .asking import Dashboard
 
@@ -122,6 +126,18 @@ def test_a_value_that_cannot_be_used_is_told_by_its_field(
     assert answer.headers["content-type"] == "application/problem+json"
     assert field in [one["field"] for one in answer.json["errors"]]
     assert api.rows("credentials") == before
+
+
+def test_every_rule_option_and_feature_of_a_credential_can_be_set() -> None:
+    fields = set(bodies.CredentialChange.model_fields)
+    assert set(RULES) <= fields
+    assert {one.name for one in dataclass_fields(Options)} <= fields
+    assert set(RULES) <= set(bodies.AccountChange.model_fields)
+
+
+def test_a_rule_that_nothing_tells_is_refused(api: Dashboard) -> None:
+    told = api.ask("POST", "/credentials", api.operator, {"account": "demo", "hold_places": ["country"]})
+    assert (told.status, told.json["errors"][0]["field"]) == (422, "hold_places")
 
 
 def test_only_operators_choose_names_other_back_ends_and_routes(api: Dashboard) -> None:

@@ -30,6 +30,9 @@ class Rules(Body):
     max_recipients: Annotated[int, Field(ge=0)] | None = Field(None, description="Recipients of a message.")
     max_size: Annotated[int, Field(ge=0)] | None = Field(None, description="Bytes of a message.")
     min_tls: Literal["1.2", "1.3", "none"] | None = Field(None, description="The oldest TLS of a session.")
+    hold_places: Texts | None = Field(
+        None, description="What comes from a new place of these kinds is held: country, network."
+    )
     hours: Texts | None = Field(None, description="When it may send, such as 'Mon-Fri 08:00-18:00'.")
 
 
