@@ -19,8 +19,9 @@
 
 A client that gives up tells Postfix and Postfix tells nobody, so pending exchanges end by themselves.
 Unknown, wrong, disabled, expired and locked out are refused with one text; the time depends only on
-the number of failures (guessing.py). SMTP's success carries no data, and Postfix drops what Dovecot's
-``OK`` may carry (xsasl_dovecot_server.c), so SCRAM's last message is a challenge (RFC 4954 section 4).
+the number of failures (``domain.logins.guessing``). SMTP's success carries no data, and Postfix drops what
+Dovecot's ``OK`` may carry (xsasl_dovecot_server.c), so SCRAM's last message is a challenge (RFC 4954 section
+4).
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from gatepost_core.domain import StoreUnavailable
+from gatepost_core.domain.logins.guessing import Attempt, Guard, Hold, Scope, delayed
 from gatepost_core.serving import Close, Later, Output, Send
 from gatepost_sasl import protocol
 from gatepost_sasl.authenticator import Authenticator, BackendUnavailable, Denied, Granted, Peer, Verdict
-from gatepost_sasl.guessing import Attempt, Guard, Hold, Scope, delayed
 from gatepost_sasl.mechanisms import MECHANISMS, SCRAM, Challenge, Done, Mechanism, MechanismError, Proof
 from gatepost_sasl.protocol import Auth, Cancel, Command, Cont, Decoder, ProtocolError, Version
 from gatepost_sasl.slowest import Slowest

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_sasl.counters import SharedCounters
+from gatepost_core.serving.counting import SharedCounters
 
 FORGET = 100.0
 MANY = 1_000_000

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gatepost_sasl.counters import SharedCounters
-from gatepost_sasl.guessing import Guard, Rules
+from gatepost_core.domain.logins.guessing import Guard, Rules
+from gatepost_core.serving.counting import SharedCounters
 
 _TABLE = SharedCounters(1)
 HOLDS_NOBODY_OFF = Guard(_TABLE, _TABLE, Rules(limit=0, network_limit=0), _TABLE)

@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from gatepost_core.domain.logins.guessing import Guard, Hold, Rules, network_of, parse_networks
 from gatepost_core.serving import Later, Send
+from gatepost_core.serving.counting import SharedCounters
 from gatepost_sasl.authenticator import Denied, Granted, Peer, Verdict
 from gatepost_sasl.backends.turns import Turns
-from gatepost_sasl.counters import SharedCounters
-from gatepost_sasl.guessing import Guard, Hold, Rules, network_of, parse_networks
 from gatepost_sasl.session import AuthSession, Configuration, EndedLogin
 
 HERE, ELSEWHERE = "192.0.2.7", "198.51.100.9"

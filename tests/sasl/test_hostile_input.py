@@ -14,9 +14,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from gatepost_core.domain.logins.guessing import Guard, Rules
 from gatepost_core.serving import Close, Send
-from gatepost_sasl.counters import SharedCounters
-from gatepost_sasl.guessing import Guard, Rules
+from gatepost_core.serving.counting import SharedCounters
 from gatepost_sasl.mechanisms import Challenge, Done, MechanismError, Proof
 from gatepost_sasl.mechanisms.login import LoginMechanism
 from gatepost_sasl.mechanisms.plain import PlainMechanism

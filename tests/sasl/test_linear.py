@@ -68,7 +68,7 @@ def test_patterns_of_names(world: World, pattern: str) -> None:
 
 
 def test_places_of_a_name(world: World) -> None:
-    places = world.load("gatepost_sasl.guess_places")
+    places = world.load("gatepost_core.domain.logins.places")
     rules = places.Rules()
     assert_linear(world, lambda n: "A " * n, lambda name: places.places_of(name, "2001:db8::1", rules))
     assert_linear(world, lambda n: "1." * n, lambda text: places.places_of("alice", text, rules))

@@ -18,13 +18,13 @@ from pathlib import Path
 import pytest
 
 from gatepost_core.domain import Pass, utc_now
+from gatepost_core.domain.logins.guessing import Guard, Rules
 from gatepost_core.domain.walls import Walls
 from gatepost_core.keys.passwords import derive
+from gatepost_core.serving.counting import SharedCounters
 from gatepost_core.store import Reader, database_file
 from gatepost_policy.questions import Questions
 from gatepost_sasl.backends.store import StoreAuthenticator
-from gatepost_sasl.counters import SharedCounters
-from gatepost_sasl.guessing import Guard, Rules
 from gatepost_sasl.session import AuthSession, Configuration
 from tests.core.stores import PASSWORD, Store, make_store
 

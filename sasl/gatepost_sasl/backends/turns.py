@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from gatepost_core.domain.logins.guessing import Attempt, Guard, Scope
 from gatepost_sasl.authenticator import BackendUnavailable
-from gatepost_sasl.guessing import Attempt, Guard, Scope
 
 # Postfix waits for 10 seconds in all, and the check itself is to come.
 WAIT_SECONDS: Final = 5.0

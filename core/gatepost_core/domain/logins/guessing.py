@@ -1,7 +1,7 @@
 """Holding off whoever guesses passwords: what counts, how long to delay, when to lock out.
 
 Failures are counted per user name *and* network together, so that outsiders cannot lock a customer out, and
-per network, which holds off somebody who tries many names (guess_places.py). Rules:
+per network, which holds off somebody who tries many names (places.py). Rules:
 
 | what | effect |
 |---|---|
@@ -24,7 +24,7 @@ it does not lock out everybody there.
 
 Nothing here asks whether a user exists, so unknown and known names are answered alike. Names are counted
 without regard to case and spaces, because a directory may not regard them either. Counters are
-``gatepost_sasl.counters``: bounded, and a flood of names or networks resets none. When they are all taken,
+``serving.counting``: bounded, and a flood of names or networks resets none. When they are all taken,
 a newcomer has one attempt: a right password still gets in.
 """
 
@@ -35,8 +35,16 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
+from gatepost_core.domain.logins.places import (
+    Place,
+    Places,
+    Rules,
+    Scope,
+    network_of,
+    parse_networks,
+    places_of,
+)
 from gatepost_core.domain.memo import memo
-from gatepost_sasl.guess_places import Place, Places, Rules, Scope, network_of, parse_networks, places_of
 
 __all__ = [
     "Attempt", "Counters", "Entry", "Guard", "Hold", "Rules", "Scope", "delayed", "network_of",
@@ -59,7 +67,7 @@ _NOBODY: Scope = ""
 
 
 class Counters(Protocol):
-    """What is needed of ``gatepost_sasl.counters.SharedCounters``."""
+    """What is needed of ``gatepost_core.serving.counting.SharedCounters``."""
 
     def read(self, key: bytes, now: float, forget: float) -> tuple[int, float]:
         """Return a key's count and the time of its latest event."""
