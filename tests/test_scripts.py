@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
-SCRIPTS = ("bench", "bootstrap", "check", "gatepost", "play", "server", "test", "wheelhouse")
+SCRIPTS = ("bench", "bootstrap", "check", "gatepost", "play", "screenshots", "server", "test", "wheelhouse")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import click
 
+from gatepost_cli import credential_fields as fields
 from gatepost_cli import (
-    connecting,
     credential_login,
     credential_options,
     domain_walls,
@@ -23,7 +23,6 @@ from gatepost_cli import (
     rule_options,
     values,
 )
-from gatepost_cli import credential_fields as fields
 from gatepost_cli.bad_values import of_options
 from gatepost_cli.caller import noted
 from gatepost_cli.complete import account_names
@@ -36,6 +35,7 @@ from gatepost_core.domain import Credential, FeatureValue, Mode, Source, State
 from gatepost_core.domain.logins import standing
 from gatepost_core.domain.rules.catalogue import RULES
 from gatepost_core.domain.rules.places import Place
+from gatepost_core.postfix import connecting
 from gatepost_core.service import credentials as service
 from gatepost_core.service.views import credential_data, suspension_data
 from gatepost_core.store import domains

@@ -18,6 +18,7 @@ class Noun:
 NOUNS: Mapping[str, Noun] = MappingProxyType(
     {
         "account": Noun("account", "Owners of credentials and sender domains."),
+        "user": Noun("user", "People who sign in to the dashboard."),
         "credential": Noun("credential", "SMTP logins: generated user names and passwords with features."),
         "domain": Noun("domain", "Sender domains: DKIM keys, click and bounce domain, DNS records."),
         "message": Noun("message", "Messages that were accepted."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
+from gatepost_dashboard import pages
 from gatepost_dashboard.api import router
 from gatepost_dashboard.http.bounds import Bounds
 from gatepost_dashboard.http.faults import Faults
@@ -42,4 +43,5 @@ def routes(parts: Parts) -> FastAPI:
     app.state.parts = parts
     install(app)
     app.include_router(router, prefix=API)
+    pages.install(app, parts)  # the last: whatever has no page is answered there
     return app

@@ -29,7 +29,7 @@ main = command(
     "Answers the API and the pages (HTTP).",
     lambda settings: settings.dashboard,
     serve,
-    keys=("password",),
+    keys=("password", "totp"),
     group="",
 )
 

@@ -24,6 +24,15 @@ class Reporter:
         level: log.Level = "debug" if method in ("GET", "HEAD") and status < 400 else "info"
         _answer.soon(level, method, route, status, who, client, seconds)
 
+    def signed_in(self, result: str, user: str, client: str) -> None:
+        """Tell of somebody who signed in, or tried to: granted, denied, locked, expired."""
+        _sign_in.now("info", result, user, client)
+
+
+@log.event("sign-in")
+def _sign_in(result: str, user: str, client: str) -> log.Fields:
+    return {"result": result, "user": user or None, "ip": client or None}
+
 
 @log.event("answer")
 def _answer(method: str, route: str, status: int, who: str, client: str, seconds: float) -> log.Fields:

@@ -23,13 +23,18 @@ def show(
     ports: tuple[int, int, int],
     login: ClientLogin,
     web: tuple[str, str, str],
+    user: ClientLogin,
 ) -> None:
-    """Print how to use a stack that is ready; ``web``: URLs of tracker and dashboard, and an API token."""
+    """Print how to use a stack that is ready; ``web``: URLs of tracker and dashboard, and an API token.
+
+    ``user`` signs in to the dashboard.
+    """
     tracker_url, dashboard_url, token = web
     rows = [(f"{HOST}:{port}", role) for port, role in zip(ports, _ROLES, strict=True)]
     rows += [
         (tracker_url, "where links, remote and hosted images lead"),
-        (dashboard_url, "the API, below api/v1/"),
+        (dashboard_url, f"the dashboard: sign in as {user.username}, password {user.password}"),
+        (f"{dashboard_url}api/v1/", "the API"),
         ("API token", token),
         ("user name", login.username),
         ("password", login.password),

@@ -18,10 +18,12 @@ from sqlalchemy import Connection, delete, update
 
 from gatepost_core.domain import FeatureValues, Mode, Rules, SenderDomain, Source, State, WallMode, access
 from gatepost_core.domain.limits import limits as read_limits
-from gatepost_core.keys import dkim_keys, keyring, passwords
+from gatepost_core.keys import chosen, dkim_keys, keyring, passwords
 from gatepost_core.service import Context, tokens
+from gatepost_core.service.people import users
 from gatepost_core.settings import Settings
 from gatepost_core.store import accounts, credentials, domains, migrate, schema
+from gatepost_core.store.access import users as user_rows
 from gatepost_core.store.claims import click_hosts, grants
 from gatepost_core.store.opening import open_backend
 
@@ -162,14 +164,16 @@ class Provision:
 
     def token(self, *scopes: str, account: str | None = None, name: str = "stack") -> str:
         """Make an API token with these scopes, or with all; of operators, unless an account is named."""
-        context = Context(
-            access.node("stack"),
-            open_backend(self._settings.store),
-            self._settings,
-            lambda: self._keys or keyring.Keyring.load(self._settings.keys.directory),
-        )
         wanted = access.scopes(scopes or ("all",))
-        return tokens.add(context, tokens.New(name, wanted, account)).text
+        return tokens.add(self._context(), tokens.New(name, wanted, account)).text
+
+    def user(self, name: str = "operator") -> ClientLogin:
+        """Make a user of the dashboard who sees everything, and return name and password."""
+        context, login = self._context(), ClientLogin(name, passwords.new_password(""))
+        made = users.add(context, name, operator=True, roles={}).user
+        with self._directory() as connection:
+            user_rows.change(connection, made.id, password_hash=chosen.hashed(login.password))
+        return login
 
     def rotate_password(self, username: str, overlap: timedelta) -> ClientLogin:
         """Give the credential a new password; the one until now stays valid for the overlap."""
@@ -243,6 +247,14 @@ class Provision:
         """Return the domains at which bounces arrive."""
         with self._directory() as connection:
             return domains.bounce_domains(connection)
+
+    def _context(self) -> Context:
+        return Context(
+            access.node("stack"),
+            open_backend(self._settings.store),
+            self._settings,
+            lambda: self._keys or keyring.Keyring.load(self._settings.keys.directory),
+        )
 
     @contextmanager
     def _directory(self) -> Iterator[Connection]:

@@ -176,8 +176,11 @@ def _serve(var: Path, port_base: int, features: FeatureValues, asked: Event, *, 
     with stack:
         login = stack.provision.credential(features, label="script/server")
         token = stack.provision.token(name="script/server")
-        _write_server_file(stack, login, token)
-        guide.show(Console(), stack.layout, ports, login, (stack.tracker_url, stack.dashboard_url, token))
+        user = stack.provision.user()
+        _write_server_file(stack, login, token, user)
+        guide.show(
+            Console(), stack.layout, ports, login, (stack.tracker_url, stack.dashboard_url, token), user
+        )
         while stack.postfix.running:
             if asked.is_set():
                 raise _Stopped
@@ -194,7 +197,7 @@ def _tables(var: Path, ports: tuple[int, int, int]) -> dict[str, dict[str, Value
     }
 
 
-def _write_server_file(stack: Stack, login: ClientLogin, token: str) -> None:
+def _write_server_file(stack: Stack, login: ClientLogin, token: str, user: ClientLogin) -> None:
     layout = stack.layout
     values = {
         "host": HOST,
@@ -204,6 +207,8 @@ def _write_server_file(stack: Stack, login: ClientLogin, token: str) -> None:
         "password": login.password,
         "tracker_url": stack.tracker_url,
         "dashboard_url": stack.dashboard_url,
+        "dashboard_user": user.username,
+        "dashboard_password": user.password,
         "api_token": token,
     }
     # Complete when its name appears, and never readable by others.

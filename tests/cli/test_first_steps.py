@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gatepost_cli import connecting
+from gatepost_core.postfix import connecting
 from gatepost_core.settings import load
 
 from .command import Gatepost, make

@@ -23,8 +23,9 @@ from gatepost_core.keys.groups import group_of
 from gatepost_core.keys.keyed_hash import KeyedHash
 
 # Links and images, unsubscribing, bounces: apart, so that who answers one can forge no other.
-Purpose = Literal["password", "click", "unsubscribe", "bounce", "seal", "webhook"]
-PURPOSES: tuple[Purpose, ...] = ("password", "click", "unsubscribe", "bounce", "seal", "webhook")
+# The dashboard opens its users' second factors, and nobody else does.
+Purpose = Literal["password", "click", "unsubscribe", "bounce", "seal", "webhook", "totp"]
+PURPOSES: tuple[Purpose, ...] = ("password", "click", "unsubscribe", "bounce", "seal", "webhook", "totp")
 _IDS = "abcdefghijklmnopqrstuvwxyz"
 _SIZE = 32
 

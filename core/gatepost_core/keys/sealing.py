@@ -1,8 +1,8 @@
 """Sealing what is secret before it is stored, so that a stolen copy of the database signs nothing.
 
-DKIM keys: AES-256-GCM under a key of the key directory; the sealed form is one byte of key id, 12 bytes of
-nonce, then ciphertext and tag (NIST SP 800-38D). Secrets of webhooks are sealed for a public key, so that
-whoever makes them need not be able to open those of others.
+DKIM keys and second factors: AES-256-GCM under a key of the key directory; the sealed form is one byte of key
+id, 12 bytes of nonce, then ciphertext and tag (NIST SP 800-38D). Secrets of webhooks are sealed for a public
+key, so that whoever makes them need not be able to open those of others.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
-from gatepost_core.keys.keyring import Keyring, KeyringError
+from gatepost_core.keys.keyring import Keyring, KeyringError, Purpose
 
 _NONCE = 12
 _HPKE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 
 
-def seal(keyring: Keyring, plain: bytes, context: str) -> bytes:
+def seal(keyring: Keyring, plain: bytes, context: str, purpose: Purpose = "seal") -> bytes:
     """Return ``plain`` sealed; ``context`` names its place, and only there can it be opened."""
-    key_id, key = keyring.current("seal")
+    key_id, key = keyring.current(purpose)
     nonce = secrets.token_bytes(_NONCE)
     return key_id.encode() + nonce + AESGCM(key).encrypt(nonce, plain, context.encode())
 
 
-def unseal(keyring: Keyring, sealed: bytes, context: str) -> bytes:
+def unseal(keyring: Keyring, sealed: bytes, context: str, purpose: Purpose = "seal") -> bytes:
     """Return what was sealed. Raises KeyringError when its key is gone or it was changed."""
-    key = keyring.get("seal", chr(sealed[0])) if sealed else None
+    key = keyring.get(purpose, chr(sealed[0])) if sealed else None
     if key is None:
         raise KeyringError(
             f"{context}: the key that sealed it is gone; restore the key directory from a backup"
@@ -38,7 +38,7 @@ def unseal(keyring: Keyring, sealed: bytes, context: str) -> bytes:
         return AESGCM(key).decrypt(sealed[1 : 1 + _NONCE], sealed[1 + _NONCE :], context.encode())
     except (InvalidTag, ValueError) as error:  # ValueError: cut off within the nonce
         raise KeyringError(
-            f"{context}: cannot be opened with seal key {chr(sealed[0])!r}; "
+            f"{context}: cannot be opened with {purpose} key {chr(sealed[0])!r}; "
             "database and key directory are not of the same backup"
         ) from error
 

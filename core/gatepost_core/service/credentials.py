@@ -39,6 +39,7 @@ from gatepost_core.store.ingest import usage
 from gatepost_core.store.paging import Page
 
 KIND: Final = "credentials"
+Wanted = listing.Wanted
 LABEL_MOST: Final = 255
 NAME_MOST: Final = 255
 OVERLAP_MOST: Final = timedelta(days=365)

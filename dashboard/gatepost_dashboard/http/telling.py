@@ -19,6 +19,10 @@ class Reports(Protocol):
         """Tell of it."""
         ...
 
+    def signed_in(self, result: str, user: str, client: str) -> None:
+        """Tell of somebody who signed in, or tried to: granted, denied, locked, expired."""
+        ...
+
 
 class Telling:
     """A layer of the app. Who answers leaves ``actor``, ``client`` and ``rate`` in the request's state."""

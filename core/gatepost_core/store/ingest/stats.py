@@ -82,6 +82,20 @@ def read(connection: Connection, wanted: Wanted) -> list[Counts]:
     return sorted(found.values(), key=lambda one: (-one.events.get("accepted", 0), one.key))
 
 
+def by_hour(connection: Connection, since: datetime, account_id: int | None) -> dict[datetime, Counts]:
+    """Return what is counted in each hour from ``since`` on, of one account if it is named."""
+    query = select(
+        rollups.c.hour, rollups.c.type, func.sum(rollups.c.count), func.sum(rollups.c.recipients)
+    ).where(rollups.c.kind == "credential", rollups.c.hour >= (since - _EPOCH) // _HOUR)
+    if account_id is not None:
+        query = query.where(rollups.c.account_id == account_id)
+    found: dict[datetime, Counts] = {}
+    for hour, type_, count, recipients in connection.execute(query.group_by(rollups.c.hour, rollups.c.type)):
+        at = _EPOCH + hour * _HOUR
+        found.setdefault(at, Counts("")).add(type_, int(count), int(recipients))
+    return found
+
+
 def _numbers(connection: Connection, username: str) -> list[int]:
     """Return the numbers of credentials that sent by a user name: one made anew has another."""
     query = select(messages.c.credential_id).where(messages.c.username == username).distinct()

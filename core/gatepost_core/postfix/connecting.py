@@ -29,8 +29,12 @@ class Gateway:
 
     def described(self) -> str:
         """Return host and ports in words."""
-        told = ", ".join(f"{port} ({_TLS[role_of(port)]})" for port in self.ports)
-        return f"Clients connect to {self.host}: {told}."
+        return f"Clients connect to {self.host}: {self.told}."
+
+    @property
+    def told(self) -> str:
+        """The ports in words."""
+        return ", ".join(f"{port} ({_TLS[role_of(port)]})" for port in self.ports)
 
     def swaks(self, username: str, password: str, sender: str) -> str:
         """Return a swaks(1) line that sends a message to its own sender."""
