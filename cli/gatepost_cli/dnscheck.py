@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
-from gatepost_cli import dns, spf
+from gatepost_cli import spf
 from gatepost_cli.dnslookup import LookupFault
 from gatepost_core.domain import DkimKey, SenderDomain
 from gatepost_core.keys.dkim_keys import KeyState, key_states, txt_record
+from gatepost_core.service.showing import dns_records as dns
 
 Status = Literal["ok", "missing", "wrong", "unknown", "note"]
 

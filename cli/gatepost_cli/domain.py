@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gatepost_cli import dns, domain_walls
+from gatepost_cli import domain_walls
 from gatepost_cli.complete import account_names, domain_names
 from gatepost_cli.group import Group
 from gatepost_cli.nouns import NOUNS
@@ -19,6 +19,7 @@ from gatepost_cli.session import CliSession, confirmed, json_option, pass_sessio
 from gatepost_cli.values import resolver_address, span
 from gatepost_core.domain import DkimKey, SenderDomain
 from gatepost_core.keys import dkim_keys
+from gatepost_core.service.showing import dns_records as dns
 from gatepost_core.store import domains
 from gatepost_core.store.claims import click_hosts
 

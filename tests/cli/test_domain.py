@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost_cli import dns
 from gatepost_core.domain import DkimKey, SenderDomain
 from gatepost_core.keys import Keyring
 from gatepost_core.keys.sealing import unseal
+from gatepost_core.service.showing import dns_records as dns
 from gatepost_core.store import domains
 from gatepost_core.store.sqlite.engine import open_engine
 

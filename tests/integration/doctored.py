@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gatepost_cli.checks.probemail import LABEL
-from gatepost_cli.dns import records
+from gatepost_core.service.showing.dns_records import records
 from gatepost_stack.instance import HOST
 from gatepost_stack.stack import HOSTNAME, Stack
 from tests.integration.harness import Gateway, write_main_cf

@@ -41,6 +41,12 @@ def pages_of(stack: Stack) -> list[str]:
         "messages",
         f"messages/{records[-1].id}",
         f"messages/{gateway.records(held)[0].id}",
+        "domains",
+        "domains/example.test",
+        "suppressions",
+        "statistics",
+        "statistics?by=domain&span=30d",
+        "audit",
         "profile",
         "profile/second",
     ]

@@ -10,9 +10,12 @@ from email.message import EmailMessage
 from urllib.parse import urlsplit
 
 from gatepost_core.domain import Mode
-from gatepost_stack.provision import ClientLogin
+from gatepost_core.service import suppressions
+from gatepost_core.service.suppressions import New
+from gatepost_stack.provision import ACCOUNT, ClientLogin
 from gatepost_stack.stack import Stack
 from tests.integration.harness import SENDER, Gateway
+from tests.pages.people import context_of
 from tests.pages.visiting import AGENT
 
 # Shown as text wherever it stands.
@@ -58,9 +61,16 @@ def sow(stack: Stack) -> dict[str, ClientLogin]:
     for name, subject, to, tags in sent:
         with gateway.logged_in(logins[name]) as client:
             client.sendmail(SENDER, [to], letter(subject, to, tags))
+    suppress(stack)
     gateway.caught_up()
     read(gateway.delivered("bob@example.org").message)
     return logins
+
+
+def suppress(stack: Stack) -> None:
+    """Enter somebody whom mail does not reach, for a reason that is no text for a browser."""
+    context = context_of(stack.settings)
+    suppressions.add(context, New("mallory@example.org", ACCOUNT, note=HOSTILE))
 
 
 def read(message: bytes) -> None:

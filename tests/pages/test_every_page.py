@@ -12,10 +12,10 @@ from gatepost_core.domain.access import Role
 from gatepost_core.store.access.tables import audit
 from gatepost_core.store.access.user_tables import user_sessions, users
 from gatepost_core.store.holding.tables import hold_orders
-from gatepost_core.store.schema import credentials, secrets
+from gatepost_core.store.schema import credentials, secrets, suppressions
 from gatepost_dashboard.pages.installing import ROWS
 from gatepost_dashboard.pages.table import Row
-from gatepost_stack.provision import ClientLogin
+from gatepost_stack.provision import DOMAIN, ClientLogin
 from gatepost_stack.stack import Stack
 from tests.integration.harness import Gateway
 from tests.pages.conftest import member
@@ -34,7 +34,16 @@ def path_of(row: Row, stack: Stack, sown: dict[str, ClientLogin]) -> str:
     """Return a path that names things of the account ``demo``, and a session of somebody else's."""
     held = sown["crm"].username
     gateway = Gateway(stack)
-    places = {"username": held, "name": gateway.records(held)[0].id, "number": "1", "token": "none"}
+    with context_of(stack.settings).store.directory() as connection:
+        suppressed = connection.execute(select(suppressions.c.id)).scalars().first()
+    places = {
+        "username": held,
+        "name": gateway.records(held)[0].id,
+        "domain": DOMAIN,
+        "suppression": str(suppressed),
+        "number": "1",
+        "token": "none",
+    }
     path = row.path
     for name, value in places.items():
         path = path.replace("{" + name + "}", value)
@@ -46,7 +55,7 @@ def everything(stack: Stack) -> list[object]:
     context = context_of(stack.settings)
     found: list[object] = []
     with context.store.directory() as connection:
-        for table in (credentials, secrets, users):
+        for table in (credentials, secrets, users, suppressions):
             found += [tuple(row) for row in connection.execute(select(table))]
         found += [row.id for row in connection.execute(select(audit.c.id))]
         found += [

@@ -155,7 +155,9 @@ def paths(stack: Stack, sown: dict[str, ClientLogin]) -> list[str]:
     return [
         "start?span=30d", "credentials", "credentials/new", f"credentials/{held}", f"credentials/{shop}",
         f"credentials/{held}/edit", "messages", "messages?q=nothing:", f"messages/{hostile}",
-        f"messages/{gateway.records(held)[0].id}", "profile", "profile/second", "no-such-page",
+        f"messages/{gateway.records(held)[0].id}", "domains",
+        "domains/example.test", "suppressions", "statistics", "audit", "profile",
+        "profile/second", "no-such-page",
     ]  # fmt: skip
 
 

@@ -41,6 +41,10 @@ NAVIGATION: Final = (
     Link("/start", "Start", "stats"),
     Link("/messages", "Messages", "messages"),
     Link("/credentials", "Credentials", "credentials"),
+    Link("/domains", "Domains", "domains"),
+    Link("/suppressions", "Suppressions", "suppressions"),
+    Link("/statistics", "Statistics", "stats"),
+    Link("/audit", "Audit log", "audit"),
 )
 
 

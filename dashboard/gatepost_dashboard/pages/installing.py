@@ -18,7 +18,17 @@ from gatepost_dashboard.http.problems import problem
 from gatepost_dashboard.pages.rendering import POLICY, STATIC, Pages
 from gatepost_dashboard.pages.routing import routes
 from gatepost_dashboard.pages.table import Row
-from gatepost_dashboard.pages.views import credentials, messages, profile, signin, start
+from gatepost_dashboard.pages.views import (
+    auditing,
+    credentials,
+    domains,
+    messages,
+    profile,
+    signin,
+    start,
+    statistics,
+    suppressions,
+)
 from gatepost_dashboard.parts import Parts
 
 # Every page and every change there is.
@@ -28,6 +38,10 @@ ROWS: Final[tuple[Row, ...]] = (
     *start.table,
     *credentials.table,
     *messages.table,
+    *domains.table,
+    *suppressions.table,
+    *statistics.table,
+    *auditing.table,
 )
 _TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 # An address has a mark of what is in the file.
