@@ -156,9 +156,7 @@ def sessions(session: CliSession, name: str, end: bool) -> None:
 
 
 def _reveal(session: CliSession, invited: Invited) -> None:
-    dashboard = session.settings.dashboard
-    base = dashboard.public_url.rstrip("/") or f"http://{dashboard.listen.removeprefix('inet:')}"
-    address = f"{base}/welcome/{invited.token}"
+    address = users.address(session.context, invited)
     note(session, "The link is good once, for a day, and not shown again.")
     emit(
         session,

@@ -131,3 +131,24 @@ def test_domains_limits_and_counts_are_shown(api: Dashboard, username: str, mess
     assert [one["name"] for one in every["limits"]] == [username]
     counted = api.ask("GET", "/stats?account=demo", api.operator).json
     assert [(one["credential"], one["accepted"]) for one in counted["stats"]] == [(username, 1)]
+
+
+def test_a_user_is_made_with_a_link_changed_signed_out_and_removed(api: Dashboard) -> None:
+    wrong = api.ask("POST", "/users", api.operator, {"name": "bob@example.com"})
+    assert (wrong.status, wrong.json["errors"][0]["field"]) == (422, "roles")
+    made = api.ask("POST", "/users", api.operator, {"name": "bob@example.com", "roles": {"demo": "editor"}})
+    assert (made.status, made.json["roles"]) == (201, {"demo": "editor"})
+    assert "/welcome/" in made.json["link"]
+    again = api.ask("POST", "/users/bob@example.com/link", api.operator)
+    assert again.json["link"] != made.json["link"]
+    listed = api.ask("GET", "/users", api.operator).json["users"]
+    assert "bob@example.com" in [one["name"] for one in listed]
+    assert not any("link" in one for one in listed)
+    changed = api.ask("PATCH", "/users/bob@example.com", api.operator, {"roles": {"demo": "viewer"}})
+    assert changed.json["roles"] == {"demo": "viewer"}
+    blind = api.ask("PATCH", "/users/bob@example.com", api.operator, {"roles": {"demo": None}})
+    assert blind.status == 409
+    assert api.ask("GET", "/users/bob@example.com/sessions", api.operator).json == {"sessions": []}
+    assert api.ask("DELETE", "/users/bob@example.com/sessions", api.operator).status == 204
+    assert api.ask("DELETE", "/users/bob@example.com", api.operator).status == 204
+    assert api.ask("GET", "/users/bob@example.com", api.operator).status == 404

@@ -28,12 +28,15 @@ SECRET = "belongs-to-demo-alone"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What is asked for: a body, and the query. ``made``: it makes a new thing, of the account it names."""
+    """What is asked for: a body, and the query. ``made``: it makes a new thing, of the account it names.
+
+    ``operators``: nobody else may even look.
+    """
 
     body: Any = None
     query: str = ""
     made: bool = False
-    open: bool = False
+    operators: bool = False
 
 
 OF_ACCOUNT = "?account={name}"
@@ -50,6 +53,14 @@ CALLS = {
     ("POST", "/credentials/{username}/rotate"): Call({}),
     ("POST", "/credentials/{username}/disable"): Call(),
     ("POST", "/credentials/{username}/enable"): Call(),
+    ("GET", "/users"): Call(operators=True),
+    ("POST", "/users"): Call({"name": "eve", "operator": True}, made=True),
+    ("GET", "/users/{user}"): Call(),
+    ("PATCH", "/users/{user}"): Call({"enabled": False}),
+    ("DELETE", "/users/{user}"): Call(),
+    ("POST", "/users/{user}/link"): Call(),
+    ("GET", "/users/{user}/sessions"): Call(),
+    ("DELETE", "/users/{user}/sessions"): Call(),
     ("GET", "/tokens"): Call(query=OF_ACCOUNT),
     ("POST", "/tokens"): Call({"account": "{name}", "name": "x", "scopes": ["read"]}, made=True),
     ("GET", "/tokens/{token_id}"): Call(),
@@ -82,7 +93,7 @@ CALLS = {
 # What is no wall's business: when a token was used last.
 TABLES = (
     "accounts", "credentials", "secrets", "audit", "idempotency_keys", "sender_domains", "suppressions",
-    "webhooks",
+    "webhooks", "users", "user_roles",
 )  # fmt: skip
 
 
@@ -101,6 +112,7 @@ class World:
             "token_id": "2" * 21,
             "message": "2" * 21,
             "number": "2" * 21,
+            "user": "nobody",
             "handle": "wh_nowhere",
             "domain": "else.where",
         }
@@ -149,6 +161,8 @@ def world(api: Dashboard) -> World:
             datetime.now(UTC),
         )
     names = {"name": "demo", "username": username, "token_id": token.json["id"], "message": message}
+    made = api.ask("POST", "/users", api.operator, {"name": "owner-of-demo", "roles": {"demo": "owner"}})
+    names |= {"user": made.json["name"]}
     names |= {"number": entry.json["id"], "handle": "wh_demo", "domain": "example.test"}
     return World(api, other, viewer, names)
 
@@ -204,7 +218,8 @@ def test_another_account_sees_and_changes_nothing_and_cannot_tell_that_it_is_the
     before = world.state()
     there = world.ask(call, world.of_demo, world.other)
     assert there == world.ask(call, world.nowhere, world.other)
-    named = "{" in call[1] or CALLS[call].made or "{name}" in CALLS[call].query
+    asked = CALLS[call]
+    named = "{" in call[1] or asked.made or asked.operators or "{name}" in asked.query
     assert there[0] in ((403, 404) if named else (200, 404))
     assert SECRET not in there[1]
     assert "demo" not in there[1]

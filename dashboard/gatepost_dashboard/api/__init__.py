@@ -16,6 +16,7 @@ from gatepost_dashboard.api import (
     messages,
     suppressions,
     tokens,
+    users,
     webhooks,
 )
 from gatepost_dashboard.api.answers import Problem
@@ -38,6 +39,7 @@ router = APIRouter(
 )
 for _one in (
     accounts,
+    users,
     tokens,
     credentials,
     domains,

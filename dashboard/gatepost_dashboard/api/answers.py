@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from gatepost_core.domain import Bounces, Mode
+from gatepost_core.domain.access import Role
 
 
 class Answer(BaseModel):
@@ -82,6 +83,40 @@ class MadeToken(Token):
     """A token with its text, which is told this once."""
 
     token: str
+
+
+class User(Answer):
+    """Who may sign in to the dashboard; ``roles`` by account."""
+
+    name: str
+    operator: bool
+    roles: dict[str, Role]
+    enabled: bool
+    password_chosen: bool
+    second_factor: bool
+    created_at: str
+    last_sign_in_at: str | None
+
+
+class InvitedUser(User):
+    """A user with the link by which a password is chosen: good once, for a day, and told this once."""
+
+    link: str
+
+
+class UserSession(Answer):
+    """Where a user is signed in."""
+
+    signed_in_at: str
+    last_used_at: str
+    ip: str
+    agent: str
+
+
+class UserSessions(Answer):
+    """A user's sessions, the newest first."""
+
+    sessions: list[UserSession]
 
 
 class Suppression(Answer):
@@ -263,6 +298,12 @@ class Tokens(Page):
     """A page of tokens, the oldest first."""
 
     tokens: list[Token]
+
+
+class Users(Page):
+    """A page of users, by name."""
+
+    users: list[User]
 
 
 class Messages(Page):

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from gatepost_core.domain import Bounces, Mode
+from gatepost_core.domain.access import Role
 
 Text = Annotated[str, Field(max_length=1_000)]
 Texts = Annotated[list[Text], Field(max_length=1_000)]
@@ -123,6 +124,29 @@ class NewToken(Body):
         default_factory=list, description="Where it may be used from; empty: anywhere."
     )
     expires_at: AwareDatetime | None = Field(None, description="When it ends; null: never.")
+
+
+class NewUser(Body):
+    """Somebody who is to sign in to the dashboard: an operator, or with a role in an account."""
+
+    name: Annotated[str, Field(min_length=1, max_length=255)] = Field(
+        description="The name to sign in with, such as an address.", examples=["alice@example.com"]
+    )
+    operator: bool = Field(False, description="Sees and changes everything, in all accounts.")
+    roles: Annotated[dict[Word, Role], Field(max_length=100)] = Field(
+        default_factory=dict, description="What the user is in accounts, by their names."
+    )
+
+
+class UserChange(Body):
+    """What can be changed of a user; what is left out stays. Whoever is changed is signed out."""
+
+    operator: bool | None = Field(None, description="Sees and changes everything, or no more.")
+    enabled: bool | None = Field(None, description="May sign in, or not.")
+    roles: Annotated[dict[Word, Role | None], Field(max_length=100)] = Field(
+        default_factory=dict, description="By accounts' names; null takes the role away."
+    )
+    without_second: bool = Field(False, description="Remove the second factor, of who lost it.")
 
 
 class NewSuppression(Body):

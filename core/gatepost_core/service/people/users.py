@@ -95,6 +95,13 @@ def link(context: Context, name: str) -> Invited:
     return Invited(user, new_link(context.store, user.id, context.now))
 
 
+def address(context: Context, invited: Invited) -> str:
+    """Return the whole address of a link, by ``dashboard.public_url``, else where the daemon listens."""
+    dashboard = context.settings.dashboard
+    base = dashboard.public_url.rstrip("/") or f"http://{dashboard.listen.removeprefix('inet:')}"
+    return f"{base}/welcome/{invited.token}"
+
+
 def remove(context: Context, name: str) -> User:
     """Remove a user; its sessions end. Raises NotFound."""
     _changing(context)
