@@ -30,8 +30,8 @@ class Directory(Protocol):
         """Say whether bounces of a sender domain arrive at that name."""
         ...
 
-    def forwards(self) -> bool:
-        """Say whether any account has reports forwarded."""
+    def forwards(self, credential_id: int) -> bool:
+        """Say whether the account of a credential has reports forwarded."""
         ...
 
 
@@ -67,7 +67,7 @@ class Event:
 class Taken:
     """What a message becomes: events, the name of its file, and what was read. ``unread``: see Reading.
 
-    ``forwards``: the report for the spool, where somebody may want it.
+    ``forwards``: the report for the spool, where its message's account wants it.
     """
 
     events: tuple[Event, ...]
@@ -118,7 +118,11 @@ class Intake:
         counts = reading.told if message and not too_old else ()
         events = tuple(self._event(one, message, name, digest, now) for one in counts)
         forwards: tuple[Event, ...] = ()
-        if message and reading.report and not too_old and self._directory.forwards():
+        if reading.origin is not None and reading.report and not too_old:
+            wanted = self._directory.forwards(reading.origin.credential_id)
+        else:
+            wanted = False
+        if wanted:
             forwards = (self._report(message, mailbox.address, name, digest, now),)
         return Taken(events, reading.told, message, name, too_old or reading.unread, forwards)
 

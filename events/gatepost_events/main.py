@@ -17,7 +17,7 @@ from gatepost_core.domain import utc_now
 from gatepost_core.domain.limits import Charges
 from gatepost_core.domain.suppressing import Reason
 from gatepost_core.domain.walls import Walls
-from gatepost_core.postfix import forwarding_socket, queue_size_limit
+from gatepost_core.postfix import forwarding_socket
 from gatepost_core.serving.boot import Boot, command
 from gatepost_core.serving.lineserver import Limits, LineServer
 from gatepost_core.serving.listen import UnixAddress, parse_address
@@ -28,6 +28,7 @@ from gatepost_core.store import open_counters, open_places, open_submissions
 from gatepost_core.store.backend import Backend
 from gatepost_core.store.opening import open_backend
 from gatepost_events.following import Following
+from gatepost_events.forwarding.parts import LOOKED_AT
 from gatepost_events.forwarding.posting import Post, read
 from gatepost_events.forwarding.report import ForwardReporter
 from gatepost_events.forwarding.steps import Forwarding
@@ -71,14 +72,15 @@ def _ends(section: SuppressionSettings) -> dict[str, timedelta]:
 
 def _forwarding(settings: Settings, store: Backend, node: str) -> Forwarding:
     """Return what forwards reports."""
-    reader, bounces, most = store.reader(), settings.bounces, queue_size_limit(settings)
+    reader, bounces = store.reader(), settings.bounces
     return Forwarding(
         store.forwarder(node),
         reader,
         Walls(reader, settings.own_names, settings.accounts.wall_mode),
         Post(forwarding_socket(settings)),
-        lambda name: read(bounces.directory, name, most),
+        lambda name: read(bounces.directory, name, LOOKED_AT),
         bounces.forwards_per_hour,
+        settings.postfix.hostname or socket.getfqdn(),
         utc_now,
     )
 
@@ -175,8 +177,9 @@ def serve(boot: Boot[EventsSettings]) -> int:
             report.suspended,
             report.not_followed,
         )
+        reports = _forwarding(settings, store, node)
         forwarding = Following(
-            _forwarding(settings, store, node),
+            reports,
             "forwarding",
             "for reports that are forwarded",
             lambda done: report_forwards(done, events.interval),
@@ -193,6 +196,7 @@ def serve(boot: Boot[EventsSettings]) -> int:
         with ExitStack() as running:
             for one in (ingesting, retention, *followers, webhooks):
                 running.enter_context(one)
+            running.callback(reports.stop)
             LineServer(
                 boot.listener,
                 lambda peer: OrderSession(making.make, report_order, peers.refusal(peer)),

@@ -48,13 +48,13 @@ class Directory:
     """Knows one bounce domain."""
 
     def __init__(self, *, forwards: bool = False) -> None:
-        self._forwards = forwards
+        self._forwards = {7} if forwards else set[int]()
 
     def bounce_domain(self, name: str) -> bool:
         return name == HOST
 
-    def forwards(self) -> bool:
-        return self._forwards
+    def forwards(self, credential: int) -> bool:
+        return credential in self._forwards
 
 
 def issued(keyring: Keyring, message: str) -> str:

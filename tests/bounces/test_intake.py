@@ -12,7 +12,7 @@ from gatepost_bounces.keeping import Kept
 from gatepost_core.domain import ids, spooled
 from gatepost_core.keys import Keyring
 from gatepost_core.keys.keyring import create_missing
-from gatepost_core.keys.tokens import BounceTokens
+from gatepost_core.keys.tokens import BounceTokens, Origin
 
 from .forms import HOST, MTA, Directory, complaint, failed, issued, plain, report
 
@@ -87,6 +87,10 @@ def test_reports_and_nothing_else_may_be_forwarded_where_somebody_wants_it(
     old = asked.mailbox(issued(keys, OLD))
     assert old is not None
     assert asked.take(report(MTA, failed("bob@example.org")), old, "", NOW).forwards == ()
+    token = BounceTokens(keys).issue(Origin(HOST, 8, MESSAGE))
+    another = asked.mailbox(f"{token}@{HOST}")  # of an account that does not want it
+    assert another is not None
+    assert asked.take(report(MTA, failed("bob@example.org")), another, "", NOW).forwards == ()
 
 
 def test_what_comes_late_is_told_to_people_and_counts_for_nothing(intake: Intake, keys: Keyring) -> None:

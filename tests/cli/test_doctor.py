@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from gatepost_cli.checks import CHECKS
 from gatepost_cli.checks.base import Context
@@ -232,6 +233,10 @@ def test_a_service_that_takes_reports_is_missed_where_an_account_has_them_forwar
     place("account", "set", "acme", "--bounces", "forward")
     assert [one.looked_at for one in faulty(place, postfix_master_cf)] == ["master.cf, gatepost-forward"]
     assert [one.found for one in faulty(place, forwarded)] == ["missing"]
+    with open_backend(settings.store).directory(write=True) as connection:
+        connection.execute(text("UPDATE accounts SET bounces = 'newer'"))
+    (told,) = [one for one in findings(place, forwarded) if one.status == "note"]
+    assert "counts as events" in told.found
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from email.message import Message
 
 import pytest
 
-from gatepost_core.store import accounts
+from gatepost_core.domain import State
+from gatepost_core.store import accounts, credentials
 from gatepost_core.store.ingest.forwards import of_message
 from gatepost_core.store.opening import open_backend
 from gatepost_events.forwarding.posting import Post, _Client
@@ -22,6 +23,8 @@ from gatepost_stack.stack import Stack
 from tests.bounces.forms import MTA, failed, report
 from tests.integration.harness import Gateway, fresh_recipient, text_message
 from tests.waiting import until
+
+BOUNCES = "bounces.example.test"
 
 
 @pytest.fixture(scope="module")
@@ -102,12 +105,13 @@ def test_a_bounce_of_another_host_reaches_the_client_s_own_address_once(
     assert (found.sender, found.recipients) == ("", (sender,))
     whole, inside = parts(found)
     assert whole["To"] == f"<{sender}>"
-    assert whole["Auto-Submitted"] == "auto-generated"
+    assert whole["Auto-Submitted"] == "auto-replied"
+    assert whole["From"] == f"Mail Delivery System <MAILER-DAEMON@{BOUNCES}>"
     assert whole.get_param("report-type") == "delivery-status"
     record = own.records(login.username)[0]
-    assert whole["Gatepost-Report"].endswith(f"message={record.id}")
+    assert f"message={record.id};" in whole["Gatepost-Report"]
     assert f"hard@{DOMAIN}" in str(inside["message/delivery-status"])
-    assert b"bounces.example.test" not in found.message.lower()
+    assert f"@{BOUNCES}".encode() not in found.message.lower().replace(b"mailer-daemon@", b"")
     assert settled(own, record.id) == [("sent", settled(own, record.id)[0][1])]
     assert len(arrived(own, sender)) == 1
 
@@ -145,16 +149,30 @@ def test_what_returns_a_forwarded_report_stops_and_so_does_a_flood(own: Gateway,
     send(own, login, sender, recipient)
     address = own.delivered(recipient).sender
     number = own.records(login.username)[0].id
-    loop = "--b\nContent-Type: text/rfc822-headers\n\nGatepost-Report: x; message=y\nSubject: News\n"
+    here = own.stack.settings.postfix.hostname
+    loop = f"--b\nContent-Type: text/rfc822-headers\n\nGatepost-Report: x; message=y; by={here}\n"
     bounce(own, address, report(MTA, failed(recipient), extra=loop))
-    assert settled(own, number) == [("stopped", "it is about a report that was forwarded")]
+    assert settled(own, number) == [("stopped", "it is about a report that was forwarded here")]
     for turn in range(8):
         bounce(own, address, report(MTA, failed(recipient), extra=f"{turn}\n"))
     own.logged("bounces", rf"(?s)(event=told[^\n]*message={number}.*){{9}}")
     own.caught_up()
     # Of one recipient: a delay, an end, and two beside.
-    assert [one[0] for one in settled(own, number, 4)].count("sent") == 3
-    assert len(arrived(own, sender, 3)) == 3
+    found = settled(own, number, 9)
+    assert [state for state, _ in found].count("sent") == 4
+    assert sum("as many were sent" in note for _, note in found) == 4
+    assert len(arrived(own, sender, 4)) == 4
+
+
+def test_nothing_goes_to_whom_a_disabled_credential_wrote_as(own: Gateway, login: ClientLogin) -> None:
+    sender, recipient = author(), fresh_recipient()
+    send(own, login, sender, recipient)
+    address = own.delivered(recipient).sender
+    number = own.records(login.username)[0].id
+    with open_backend(own.stack.settings.store).directory(write=True) as connection:
+        credentials.change(connection, login.username, state=State.DISABLED)
+    bounce(own, address, report(MTA, failed(recipient)))
+    assert [(state, "disabled" in note) for state, note in settled(own, number)] == [("stopped", True)]
 
 
 def test_nothing_goes_to_a_bounce_domain(own: Gateway, login: ClientLogin) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 from gatepost_cli.checks.base import Context, Finding, fault, good, note
 from gatepost_core.domain import Bounces
 from gatepost_core.postfix import forwarding_socket, isolation, main_cf, shared
-from gatepost_core.store import StoreUnavailable, accounts, credentials
+from gatepost_core.store import StoreUnavailable, accounts, credentials, schema
 from gatepost_core.store.ingest.forwards import forwards
 
 _MOST = 10
@@ -139,6 +139,7 @@ def forwarding(context: Context) -> list[str]:
 
 def forwarded(context: Context) -> Iterator[Finding]:
     """Look at the socket, who may reach it, and what waits."""
+    yield from _unknown(context)
     names = forwarding(context)
     if not names:
         yield good("reports", "no account has them forwarded")
@@ -156,6 +157,21 @@ def forwarded(context: Context) -> Iterator[Finding]:
         advice = "see what the log of gatepost-events says of them, and bounces.forwards_per_hour"
         yield note("reports", f"{number} wait for more than an hour", "none", advice)
     yield good("reports", f"forwarded for {len(names)} accounts")
+
+
+def _unknown(context: Context) -> Iterator[Finding]:
+    """Name accounts whose way with reports a newer release wrote."""
+    known = [one.value for one in Bounces]
+    columns = schema.accounts.c
+    query = select(columns.name, columns.bounces).where(columns.bounces.not_in(known)).limit(_MOST)
+    try:
+        with context.directory() as connection:
+            found = connection.execute(query).all()
+    except StoreUnavailable:  # as above
+        return
+    for name, way in found:
+        advice = f"gatepost account set {name} --bounces {'|'.join(known)}"
+        yield note(f"account {name}", f"bounces {way!r}: counts as events", "one that is known", advice)
 
 
 def _rights(context: Context) -> Iterator[Finding]:

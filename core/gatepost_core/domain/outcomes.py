@@ -6,7 +6,7 @@ messages these are. Reports that came back wait to be forwarded (``Waiting``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -137,7 +137,8 @@ class Waiting(NamedTuple):
     """A report that waits. ``sender``: the envelope sender of its message, as the client gave it.
 
     ``account_id`` is 0 and ``sender`` None while the message is not known. ``address``: the bounce address
-    that it was sent to; ``file``: its name in ``bounces.directory``; ``kept_at``: since when it waits.
+    that it was sent to; ``file``: its name in ``bounces.directory``; ``kept_at``: since when it waits;
+    ``note``: why it was not sent before.
     """
 
     id: str
@@ -148,17 +149,36 @@ class Waiting(NamedTuple):
     file: str
     kept_at: datetime
     attempts: int
+    credential_id: int = 0
+    username: str = ""
+    note: str = ""
+
+
+class SentTo(StrEnum):
+    """Of what so many reports are sent in an hour: a message's account, its envelope sender, or itself."""
+
+    ACCOUNT = "account"
+    ADDRESS = "address"
+    MESSAGE = "message"
 
 
 class Forwarder(Protocol):
     """A node's reports that are to be forwarded, for one thread. Everything raises StoreUnavailable."""
 
-    def due(self, now: datetime, most: int) -> Sequence[Waiting]:
-        """Return the reports whose time has come, at most so many."""
+    def due(self, now: datetime, most: int, without: Collection[int] = ()) -> Sequence[Waiting]:
+        """Return reports whose time has come, at most so many, none of these accounts'."""
         ...
 
-    def sent(self, account_id: int, since: datetime) -> int:
-        """Return how many reports an account was sent since then."""
+    def full_since(self, one: Waiting, of: SentTo, most: int, now: datetime) -> datetime | None:
+        """Return when the first of the last ``most`` was sent, if that is less than an hour ago."""
+        ...
+
+    def enough(self, one: Waiting) -> bool:
+        """Say whether as many of a report's message were sent as its recipients can make."""
+        ...
+
+    def begin(self, one: Waiting, until: datetime) -> bool:
+        """Note an attempt before it, and when the next one is; say whether the report waits still."""
         ...
 
     def settle(self, one: Waiting, state: ForwardState, note: str, now: datetime) -> None:
@@ -166,11 +186,7 @@ class Forwarder(Protocol):
         ...
 
     def postpone(self, one: Waiting, note: str, until: datetime) -> None:
-        """Note why a report could not be sent yet, and when it is tried again."""
-        ...
-
-    def postpone_account(self, one: Waiting, note: str, until: datetime) -> None:
-        """Have all reports of a report's account wait."""
+        """Note why a report could not be sent yet, its attempts, and when it is tried again."""
         ...
 
     def forget(self, before: datetime) -> int:

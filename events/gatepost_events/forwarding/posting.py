@@ -6,8 +6,11 @@ A unit with ``NoNewPrivileges=`` cannot use sendmail(1), whose postdrop(1) is se
 from __future__ import annotations
 
 import os
+import re
 import smtplib
+import socket as socket_module
 import stat
+import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -15,7 +18,10 @@ from typing import Final
 from gatepost_events.forwarding.steps import Reply
 
 _SECONDS: Final = 15.0
+# For the answer to a whole message (RFC 5321 section 4.5.3.2.6): Postfix may have queued what we hang up on.
+_ANSWER_SECONDS: Final = 600.0
 _NAME: Final = "gatepost-events"
+_DOT: Final = re.compile(rb"(?m)^\.")
 
 
 class _Client(smtplib.LMTP):
@@ -25,16 +31,19 @@ class _Client(smtplib.LMTP):
 
 
 class Post:
-    """Sessions with Postfix at ``socket``. For one thread."""
+    """Sessions with Postfix at ``socket``. For one thread, but for ``stop``."""
 
     def __init__(self, socket: Path) -> None:
         self._socket = socket
         self._client: _Client | None = None
+        self._stopped = threading.Event()
 
     def open(self) -> None:
         """Have a session. Raises OSError where nobody takes mail there."""
         if self._client is not None:
             return
+        if self._stopped.is_set():
+            raise OSError(f"{self._socket}: the daemon ends")
         client = _Client(local_hostname=_NAME)
         client.timeout = _SECONDS
         try:
@@ -48,6 +57,9 @@ class Post:
             client.close()
             raise OSError(f"{self._socket}: {code} {said.decode('utf-8', 'replace')}")
         self._client = client
+        if self._stopped.is_set():
+            self.close()
+            raise OSError(f"{self._socket}: the daemon ends")
 
     def give(self, recipient: str, content: bytes) -> Reply:
         """Give a message from the null sender; return the answer that decided. ``open`` goes before."""
@@ -58,12 +70,24 @@ class Post:
             self._client.close()
             self._client = None
             return Reply(0, f"{type(error).__name__}: {error}")
-        if reply.code == 421:
+        if reply.unheard:
+            self._client.close()
+            self._client = None
+        elif reply.code == 421:
             self.close()
         elif reply.code != 250:
             with suppress(OSError):
                 self._client.rset()
         return reply
+
+    def stop(self) -> None:
+        """End the session at once, whatever is waited for, and have no other. From another thread."""
+        self._stopped.set()
+        client = self._client
+        sock = None if client is None else client.sock
+        if sock is not None:
+            with suppress(OSError):
+                sock.shutdown(socket_module.SHUT_RDWR)
 
     def close(self) -> None:
         """End the session."""
@@ -88,16 +112,24 @@ def _given(client: smtplib.SMTP, recipient: str, content: bytes) -> Reply:
         code, said = client.docmd(command)
         if code != 250:
             return Reply(code, said.decode("utf-8", "replace"))
+    code, said = client.docmd("DATA")
+    if code != 354:
+        return Reply(code, said.decode("utf-8", "replace"))
+    # RFC 5321 section 4.5.2: a line's first dot is doubled.
+    client.send(b"\r\n".join((_DOT.sub(b"..", content.removesuffix(b"\r\n")), b".", b"")))
+    if client.sock is not None:
+        client.sock.settimeout(_ANSWER_SECONDS)
     try:
-        code, said = client.data(content)
-    except smtplib.SMTPDataError as error:
-        text = error.smtp_error
-        return Reply(error.smtp_code, text if isinstance(text, str) else text.decode("utf-8", "replace"))
+        code, said = client.getreply()
+    except (OSError, ValueError) as error:
+        return Reply(0, f"{type(error).__name__}: {error}", unheard=True)
+    if client.sock is not None:
+        client.sock.settimeout(_SECONDS)
     return Reply(code, said.decode("utf-8", "replace"))
 
 
 def read(folder: Path, name: str, most: int) -> bytes | None:
-    """Return a kept report of at most so many bytes; None where there is no such file, or it is larger.
+    """Return the beginning of a kept report, so many bytes at the most; None where there is no such file.
 
     Others may write to that folder: no link is followed. Raises OSError.
     """
@@ -112,7 +144,7 @@ def read(folder: Path, name: str, most: int) -> bytes | None:
             return None
         raise OSError(f"{folder / name}: {error}") from error
     status = os.fstat(number)
-    if not stat.S_ISREG(status.st_mode) or status.st_size > most:
+    if not stat.S_ISREG(status.st_mode):
         os.close(number)
         return None
     with os.fdopen(number, "rb") as file:

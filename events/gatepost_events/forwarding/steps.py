@@ -1,22 +1,22 @@
-"""Which report goes to whom now, and what becomes of it: judged anew each time. Pure but for what is given.
+"""Which report goes to whom now, and what becomes of it. Pure but for what is given.
 
-It goes to the envelope sender that the client gave, while that is nobody else's by the walls, and never in a
-circle. An account is sent so many in an hour, the others wait. A report is settled right after Postfix took
-it: if the daemon is killed between, it goes once more, with the same Message-ID.
+It goes to the envelope sender that the client gave, while that may be written to (``judging``), never in a
+circle. An account, an address and a message are sent so many in an hour; the others wait. An attempt is noted
+before it is made, so that what kills the daemon comes ever later; a report is settled right after Postfix
+took it: if the daemon is killed between, it goes once more, with the same Message-ID. What goes wrong with
+one report holds up no other; only a store or a Postfix that is not there ends a step.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple, Protocol
 
-from gatepost_core.domain import Bounces, WallMode
-from gatepost_core.domain.outcomes import Forwarder, ForwardState, Waiting
-from gatepost_core.domain.rules import normal_domain
+from gatepost_core.domain.outcomes import Forwarder, ForwardState, SentTo, Waiting
 from gatepost_core.domain.walls import Walls
-from gatepost_events.forwarding.composing import compose, forwarded_before
+from gatepost_events.forwarding.composing import About, UnfitError, circle, compose
+from gatepost_events.forwarding.judging import Directory, objection
 
 # Of one step, so that the daemon's end waits for no more.
 _MOST: Final = 10
@@ -27,35 +27,24 @@ _UNKNOWN: Final = timedelta(hours=24)
 _AGAIN: Final = timedelta(seconds=60)
 _AGAIN_MOST: Final = timedelta(hours=1)
 _HOUR: Final = timedelta(hours=1)
-_FULL: Final = timedelta(minutes=5)
 # That long it is known which reports came, and what became of them.
 _KEPT: Final = timedelta(days=7)
-# What RFC 5321 section 4.1.2 has in a Mailbox at the most; nothing that would end a path or a command, nor
-# what shows that a longer one was cut for the record.
-_MAILBOX: Final = re.compile(r"[^\s<>…\x00-\x1f\x7f]{1,255}@[^\s<>@…\x00-\x1f\x7f]{1,255}")
-
-
-class Directory(Protocol):
-    """What is read of the store: ``gatepost_core.store.sqlite.reader.Reader``."""
-
-    def bounces(self, account_id: int) -> Bounces:
-        """Return what an account hears of reports."""
-        ...
-
-    def bounce_domain(self, name: str) -> bool:
-        """Say whether bounces arrive at that name."""
-        ...
-
-    def close(self) -> None:
-        """Let go of it."""
-        ...
+# Of what an account is sent in an hour, the share of one address and of one message, so that nobody who got
+# one can use up what is there for all.
+_SHARES: Final = {SentTo.ACCOUNT: 1, SentTo.ADDRESS: 4, SentTo.MESSAGE: 10}
+# Begins what is noted of a report that Postfix may have taken.
+UNHEARD: Final = "Postfix had it all, and its answer was not heard"
 
 
 class Reply(NamedTuple):
-    """What Postfix said: the code of RFC 5321, and its text. Code 0: the session ended before an answer."""
+    """What Postfix said: the code of RFC 5321, and its text. Code 0: the session ended before an answer.
+
+    ``unheard``: it ended after the whole message was given.
+    """
 
     code: int
     text: str
+    unheard: bool = False
 
 
 class Postman(Protocol):
@@ -67,6 +56,10 @@ class Postman(Protocol):
 
     def give(self, recipient: str, content: bytes) -> Reply:
         """Give a message from the null sender; return the answer."""
+        ...
+
+    def stop(self) -> None:
+        """End the session at once, and have no other. From any thread."""
         ...
 
     def close(self) -> None:
@@ -90,7 +83,8 @@ class Step(NamedTuple):
 
 
 class Forwarding:
-    """For one thread. ``read``: the kept report of a name, or None; ``hourly``: reports of an account."""
+    """For one thread, but for ``stop``. ``read``: the beginning of the kept report of a name, or None;
+    ``hourly``: reports of an account; ``by``: this gateway's name."""
 
     def __init__(
         self,
@@ -100,6 +94,7 @@ class Forwarding:
         post: Postman,
         read: Callable[[str], bytes | None],
         hourly: int,
+        by: str,
         now: Callable[[], datetime],
     ) -> None:
         self._store = store
@@ -108,19 +103,24 @@ class Forwarding:
         self._post = post
         self._read = read
         self._hourly = hourly
+        self._by = by
         self._now = now
         self._sweep_at = now()
+        # Accounts that were sent enough, and until when.
+        self._full: dict[int, datetime] = {}
+        self._stopped = False
 
     def step(self) -> Step:
         """Forward some of what is due. Raises StoreUnavailable, and OSError where Postfix takes nothing."""
         now = self._now()
         swept = self._swept(now)
-        due = self._store.due(now, _MOST)
+        # Later than in an hour nobody is full, but by a clock that was set back.
+        self._full = {one: until for one, until in self._full.items() if now < until <= now + _HOUR}
+        due = self._store.due(now, _MOST, self._full)
         outcomes: list[Outcome] = []
-        full: set[int] = set()
         try:
             for one in due:
-                outcome = self._carried(one, now, full)
+                outcome = None if self._stopped else self._carried(one, self._now())
                 if outcome is not None:
                     outcomes.append(outcome)
         except OSError:
@@ -128,7 +128,12 @@ class Forwarding:
                 raise
         finally:
             self._post.close()
-        return Step(outcomes, swept or len(due) == _MOST)
+        return Step(outcomes, swept or bool(due))
+
+    def stop(self) -> None:
+        """Have a step end soon, whatever it waits for: the daemon ends. From another thread."""
+        self._stopped = True
+        self._post.stop()
 
     def close(self) -> None:
         """Let go of what is open."""
@@ -142,57 +147,82 @@ class Forwarding:
         self._sweep_at = now if more else now + _HOUR
         return more
 
-    def _carried(self, one: Waiting, now: datetime, full: set[int]) -> Outcome | None:
+    def _carried(self, one: Waiting, now: datetime) -> Outcome | None:
         """Return what became of a report; None where its account was sent enough in this hour."""
+        if one.account_id in self._full:
+            return None
+        try:
+            stays = self._stays(one, now)
+        except Exception as error:  # noqa: BLE001 - of this report; all others go on
+            return self._again(one, f"{type(error).__name__}: {error}", now)
+        if stays is not None:
+            return stays
+        self._post.open()
+        if not self._store.begin(one, self._later(one, now)):
+            return None
+        try:
+            return self._given(one, one.sender or "", now)
+        except UnfitError as error:
+            return self._settled(one, ForwardState.STOPPED, str(error), now)
+        except Exception as error:  # noqa: BLE001 - as above
+            return self._again(one, f"{type(error).__name__}: {error}", now)
+
+    def _stays(self, one: Waiting, now: datetime) -> Outcome | None:
+        """Return what became of a report that is not sent now; None of one that is."""
         if now - one.kept_at > LIFE:
             return self._settled(one, ForwardState.LATE, "it waited for too long", now)
         if one.sender is None:
             if now - one.kept_at > _UNKNOWN:
                 return self._settled(one, ForwardState.STOPPED, "its message is not known", now)
-            self._store.postpone(one, "its message is not known yet", now + _AGAIN)
-            return Outcome(one, None, "its message is not known yet")
-        stopped = self._objection(one, one.sender)
+            return self._waits(one, "its message is not known yet", now + _AGAIN)
+        stopped = objection(self._directory, self._walls, one, one.sender, now)
+        if not stopped and self._store.enough(one):
+            stopped = "as many were sent about its message as the recipients can make"
         if stopped:
             return self._settled(one, ForwardState.STOPPED, stopped, now)
-        if one.account_id in full:
-            return None
-        if self._store.sent(one.account_id, now - _HOUR) >= self._hourly:
-            full.add(one.account_id)
-            text = f"its account was sent {self._hourly} in an hour"
-            self._store.postpone_account(one, text, now + _FULL)
+        for of, share in _SHARES.items():
+            most = max(1, self._hourly // share)
+            since = self._store.full_since(one, of, most, now)
+            if since is None:
+                continue
+            text = f"its {of.value} was sent {most} in an hour"
+            if of is not SentTo.ACCOUNT:
+                return self._waits(one, text, since + _HOUR)
+            self._full[one.account_id] = since + _HOUR
             return Outcome(one, None, text)
+        return None
+
+    def _given(self, one: Waiting, recipient: str, now: datetime) -> Outcome:
         raw = self._read(one.file)
         if raw is None:
-            return self._settled(one, ForwardState.STOPPED, "it is not kept any more, or too large", now)
-        if forwarded_before(raw):
-            return self._settled(one, ForwardState.STOPPED, "it is about a report that was forwarded", now)
-        return self._given(one, one.sender, raw, now)
-
-    def _given(self, one: Waiting, recipient: str, raw: bytes, now: datetime) -> Outcome:
-        self._post.open()
-        reply = self._post.give(recipient, compose(raw, one.id, one.message, one.address, recipient))
+            return self._settled(one, ForwardState.STOPPED, "it is not kept any more", now)
+        stopped = circle(raw, self._by)
+        if stopped:
+            return self._settled(one, ForwardState.STOPPED, stopped, now)
+        about = About(one.id, one.message, one.address, recipient, one.kept_at, self._by)
+        reply = self._post.give(recipient, compose(raw, about))
         said = f"{reply.code} {reply.text}" if reply.code else reply.text
         if reply.code == 250:
             return self._settled(one, ForwardState.SENT, said, now)
         if reply.code >= 500:
             return self._settled(one, ForwardState.REFUSED, said, now)
-        until = now + min(_AGAIN * 2 ** min(one.attempts, 10), _AGAIN_MOST)
-        self._store.postpone(one, said, until)
-        return Outcome(one, None, said)
+        before = one.note.startswith(UNHEARD)
+        if reply.unheard and before:  # a third time would be more harm than a report that is lost
+            return self._settled(one, ForwardState.SENT, f"{UNHEARD}, twice: {said}", now)
+        return self._again(one, f"{UNHEARD}: {said}" if reply.unheard else said, now)
 
     def _settled(self, one: Waiting, state: ForwardState, text: str, now: datetime) -> Outcome:
         self._store.settle(one, state, text, now)
         return Outcome(one, state, text)
 
-    def _objection(self, one: Waiting, sender: str) -> str:
-        """Say why a report may not go to a message's envelope sender; '' where it may."""
-        if self._directory.bounces(one.account_id) is not Bounces.FORWARD:
-            return "its account has no reports forwarded"
-        if not _MAILBOX.fullmatch(sender):
-            return "the envelope sender is empty, or no address with a domain"
-        domain = sender.rpartition("@")[2]
-        if self._directory.bounce_domain(normal_domain(domain)):
-            return "the envelope sender is at a bounce domain: it would come back"
-        if self._walls.mode() is WallMode.ENFORCE and self._walls.wall(one.account_id, domain) is not None:
-            return "the envelope sender is another account's, or the gateway's own"
-        return ""
+    def _waits(self, one: Waiting, text: str, until: datetime) -> Outcome:
+        note = f"{UNHEARD}: {text}" if one.note.startswith(UNHEARD) else text
+        self._store.postpone(one, note, until)
+        return Outcome(one, None, text)
+
+    def _again(self, one: Waiting, text: str, now: datetime) -> Outcome:
+        return self._waits(one._replace(attempts=one.attempts + 1), text, self._later(one, now))
+
+    @staticmethod
+    def _later(one: Waiting, now: datetime) -> datetime:
+        return now + min(_AGAIN * (1 << min(one.attempts, 10)), _AGAIN_MOST)

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from gatepost_core.domain import ids, spooled
-from gatepost_core.domain.outcomes import ForwardState
+from gatepost_core.domain.outcomes import ForwardState, SentTo
 from gatepost_core.spool import Entry
 from gatepost_core.store.ingest import retention
 from gatepost_core.store.ingest.forwards import of_message
@@ -35,17 +35,17 @@ def test_a_report_waits_with_its_message_s_envelope_sender_and_account(world: Wo
         assert (found.address, found.file, found.attempts) == (ADDRESS, "r1.eml", 0)
         assert found.kept_at == NOON + timedelta(milliseconds=1)
         assert forwarder.due(NOON - HOUR, 10) == []
-        forwarder.postpone(found, "busy", NOON + 2 * HOUR)
+        assert (found.credential_id, found.username, found.note) == (7, "gpx", "")
+        assert forwarder.begin(found, NOON + 2 * HOUR)
+        assert forwarder.due(NOON + HOUR, 10) == []
+        assert forwarder.due(NOON + 2 * HOUR, 10)[0].attempts == 1
+        forwarder.postpone(found._replace(attempts=1), "busy", NOON + 2 * HOUR)
         assert forwarder.due(NOON + HOUR, 10) == []
         (again,) = forwarder.due(NOON + 3 * HOUR, 10)
-        assert again.attempts == 1
+        assert (again.attempts, again.note) == (1, "busy")
         forwarder.settle(again, ForwardState.SENT, "250 queued", NOON + 3 * HOUR)
         assert forwarder.due(NOON + 4 * HOUR, 10) == []
-        assert (forwarder.sent(3, NOON), forwarder.sent(4, NOON), forwarder.sent(3, NOON + 4 * HOUR)) == (
-            1,
-            0,
-            0,
-        )
+        assert not forwarder.begin(again, NOON)
     with closing(world.backend.forwarder("another")) as other:
         assert other.due(NOON + HOUR, 10) == []
     with world.backend.journal() as connection:
@@ -66,27 +66,113 @@ def test_a_report_that_comes_again_after_it_was_sent_is_known_for_some_days(worl
         assert forwarder.forget(NOON + 2 * HOUR) == 1
 
 
-def test_of_a_message_no_more_are_forwarded_than_its_recipients_can_make(world: World) -> None:
-    other = numbered(5)
-    world.write(
-        accepted(RECORD), accepted(other), *[report(number) for number in range(40)], report(50, other.id)
-    )
+def test_of_a_message_no_more_are_sent_than_its_recipients_can_make_whenever_they_came(world: World) -> None:
+    early = [report(number) for number in range(20)]
+    world.write(*early)
+    world.take()
+    world.write(accepted(RECORD), report(30))
     world.take()
     assert len(RECORD.recipients) == 2
+    sent = 0
     with closing(world.backend.forwarder("node")) as forwarder:
-        found = [one.message for one in forwarder.due(NOON + HOUR, 100)]
-    assert (found.count(RECORD.id), found.count(other.id)) == (6, 1)
+        while not forwarder.enough(one := forwarder.due(NOON + HOUR, 1)[0]):
+            forwarder.settle(one, ForwardState.SENT, "", NOON + HOUR)
+            sent += 1
+    assert sent == 6
+    # The others are there, so that it can be said of each what became of it.
+    assert world.count("forwards") == 21
 
 
-def test_an_account_that_was_sent_enough_has_all_of_its_reports_wait(world: World) -> None:
+def test_accounts_take_turns_and_so_do_an_account_s_messages(world: World) -> None:
+    flooded, real, other = numbered(5), numbered(6), numbered(7, account_id=4)
+    world.write(*map(accepted, (flooded, real, other)))
+    world.write(*[report(number, flooded.id) for number in range(10, 60)])
+    world.write(report(70, real.id), report(71, other.id))
+    world.take()
+    with closing(world.backend.forwarder("node")) as forwarder:
+        first = forwarder.due(NOON + HOUR, 3)
+        assert [one.message for one in first] == [flooded.id, other.id, real.id]
+        assert first[0].file == "r10.eml"
+        for one in first:
+            forwarder.settle(one, ForwardState.SENT, "", NOON + HOUR)
+        assert [one.file for one in forwarder.due(NOON + HOUR, 3)] == ["r11.eml"]
+
+
+def test_one_that_waits_is_behind_no_later_one(world: World) -> None:
+    records = [numbered(number) for number in range(5, 35)]
+    world.write(*map(accepted, records))
+    world.write(*[report(100 + number, record.id) for number, record in enumerate(records[:20])])
+    world.take()
+    seen: list[str] = []
+    with closing(world.backend.forwarder("node")) as forwarder:
+        for turn in range(10):
+            world.write(report(500 + turn, records[20 + turn].id))
+            world.take()
+            (one,) = forwarder.due(NOON + HOUR, 1)
+            seen.append(one.file)
+            forwarder.settle(one, ForwardState.SENT, "", NOON + HOUR)
+    assert seen == [f"r{100 + number}.eml" for number in range(10)]
+
+
+def test_an_account_that_was_sent_enough_is_left_out_and_nothing_of_it_is_changed(world: World) -> None:
     other = numbered(5, account_id=4)
     world.write(accepted(RECORD), accepted(other), report(1), report(2), report(3, other.id))
     world.take()
+    before = world.rows("SELECT * FROM forwards")
     with closing(world.backend.forwarder("node")) as forwarder:
-        first = next(one for one in forwarder.due(NOON + HOUR, 10) if one.account_id == 3)
-        forwarder.postpone_account(first, "enough", NOON + 2 * HOUR)
-        assert [one.account_id for one in forwarder.due(NOON + HOUR, 10)] == [4]
-        assert len(forwarder.due(NOON + 3 * HOUR, 10)) == 3
+        assert [one.account_id for one in forwarder.due(NOON + HOUR, 10, {3})] == [4]
+        assert [one.account_id for one in forwarder.due(NOON + HOUR, 10, {3, 4})] == []
+        assert {one.account_id for one in forwarder.due(NOON + HOUR, 10)} == {3, 4}
+    assert world.rows("SELECT * FROM forwards") == before
+
+
+def test_it_is_known_since_when_so_many_were_sent(world: World) -> None:
+    same, elsewhere = numbered(5, account_id=4), numbered(6, sender="x@example.test")
+    world.write(accepted(RECORD), accepted(same), accepted(elsewhere))
+    world.write(report(1), report(2, same.id), report(3, elsewhere.id))
+    world.take()
+    minute = timedelta(minutes=1)
+    with closing(world.backend.forwarder("node")) as forwarder:
+        found = {one.message: one for one in forwarder.due(NOON + HOUR, 10)}
+        one = found[RECORD.id]
+        for number, record in enumerate((RECORD, same, elsewhere)):
+            forwarder.settle(found[record.id], ForwardState.SENT, "", NOON + HOUR + number * minute)
+        now = NOON + HOUR + 10 * minute
+        # Two of its account, two to its address whosever they are, one of its message.
+        for of, last in ((SentTo.ACCOUNT, 2), (SentTo.ADDRESS, 1), (SentTo.MESSAGE, 0)):
+            assert forwarder.full_since(one, of, 1, now) == NOON + HOUR + last * minute
+        assert forwarder.full_since(one, SentTo.ACCOUNT, 2, now) == NOON + HOUR
+        assert forwarder.full_since(one, SentTo.ADDRESS, 2, now) == NOON + HOUR
+        assert forwarder.full_since(one, SentTo.MESSAGE, 2, now) is None
+        assert forwarder.full_since(one, SentTo.ACCOUNT, 2, NOON + 2 * HOUR) is None
+        # A clock that is set back: what was sent in its future does not count.
+        assert forwarder.full_since(one, SentTo.ACCOUNT, 1, NOON) is None
+
+
+def test_a_look_costs_the_same_however_many_reports_wait(world: World) -> None:
+    records = [numbered(number) for number in range(5, 25)]
+    world.write(*map(accepted, records))
+
+    def cost(more: int, begin: int) -> int:
+        world.write(*[report(begin + number, records[number % 20].id) for number in range(more)])
+        world.take()
+        with closing(world.backend.forwarder("node")) as forwarder:
+            forwarder.due(NOON + HOUR, 10)
+            steps = [0]
+
+            def count() -> int:
+                steps[0] += 1
+                return 0
+
+            connection = vars(forwarder)["_connection"]
+            connection.set_progress_handler(count, 10)
+            for of in SentTo:
+                forwarder.full_since(forwarder.due(NOON + HOUR, 10)[0], of, 10, NOON + HOUR)
+            forwarder.forget(NOON)
+            return steps[0]
+
+    few = cost(100, 100)
+    assert cost(3_000, 1_000) < 2 * few
 
 
 def test_a_report_before_its_message_has_no_sender_yet_and_goes_with_its_message_in_the_end(
@@ -101,6 +187,9 @@ def test_a_report_before_its_message_has_no_sender_yet_and_goes_with_its_message
         world.take()
         (found,) = forwarder.due(NOON + HOUR, 10)
         assert (found.sender, found.account_id) == (RECORD.sender, 3)
+        # It waits among its account's from then on.
+        assert forwarder.due(NOON + HOUR, 10, {3}) == []
+        assert world.rows("SELECT DISTINCT account_id FROM forwards") == [(3,)]
     with world.backend.transactions() as begin:
         list(retention.prune(begin, Kept(1, {}), NOON + timedelta(days=3)))
     assert world.count("forwards") == 0

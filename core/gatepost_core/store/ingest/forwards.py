@@ -28,17 +28,33 @@ forwards = Table(
     Column("state", String(8), nullable=False),
     Column("note", String(500), nullable=False, server_default=""),
     Column("done_at", UtcDateTime),
+    # Whom it was sent to, in lower case; '' before.
+    Column("recipient", String(320), nullable=False, server_default=""),
 )
 _WAITS = forwards.c.state == literal_column("'open'")
+_DONE = forwards.c.state != literal_column("'open'")
 _SENT = forwards.c.state == literal_column("'sent'")
 Index("ix_forwards_node", forwards.c.node, forwards.c.due_at, sqlite_where=_WAITS, postgresql_where=_WAITS)
+# Turns: from account to account, and from message to message.
 Index(
-    "ix_forwards_account_id",
+    "ix_forwards_turn",
+    forwards.c.node,
     forwards.c.account_id,
-    forwards.c.done_at,
-    sqlite_where=_SENT,
-    postgresql_where=_SENT,
+    forwards.c.message_id,
+    forwards.c.due_at,
+    sqlite_where=_WAITS,
+    postgresql_where=_WAITS,
 )
+# What was sent in an hour.
+for _of in ("account_id", "recipient", "message_id"):
+    Index(
+        f"ix_forwards_sent_{_of}",
+        forwards.c[_of],
+        forwards.c.done_at,
+        sqlite_where=_SENT,
+        postgresql_where=_SENT,
+    )
+Index("ix_forwards_done_at", forwards.c.done_at, sqlite_where=_DONE, postgresql_where=_DONE)
 
 
 def of_message(connection: Connection, number: str, most: int = 100) -> list[tuple[str, str, str]]:

@@ -70,7 +70,10 @@ _CLAIMS = " UNION ALL ".join(
     ]
 )
 _CLICK_HOST = "SELECT 1 FROM click_hosts WHERE host = ? LIMIT 1"
-_FORWARDS = "SELECT EXISTS (SELECT 1 FROM accounts WHERE bounces = 'forward')"
+_FORWARDS = (
+    "SELECT 1 FROM credentials AS c JOIN accounts AS a ON a.id = c.account_id "
+    "WHERE c.id = ? AND a.bounces = 'forward'"
+)
 _BOUNCES = "SELECT bounces FROM accounts WHERE id = ?"
 _BOUNCE = "SELECT 1 FROM sender_domains WHERE bounce_domain = ? LIMIT 1"
 
@@ -186,10 +189,9 @@ class Lookups:
         row = self._connection.execute(_WALLS).fetchone()
         return WallMode.ENFORCE if row is None else WallMode(row[0])
 
-    def forwards(self) -> bool:
-        """Say whether any account has reports forwarded."""
-        assert self._connection is not None  # noqa: S101 - changed() goes first
-        return bool(self._connection.execute(_FORWARDS).fetchone()[0])
+    def forwards(self, credential_id: int) -> bool:
+        """Say whether the account of a credential has reports forwarded."""
+        return self._row(_FORWARDS, credential_id) is not None
 
     def bounces(self, account_id: int) -> Bounces:
         """Return what an account hears of reports; of one that is gone, events."""

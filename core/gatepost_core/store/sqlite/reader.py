@@ -89,9 +89,9 @@ class Reader:
         """Return whether walls between accounts are enforced. Raises StoreUnavailable."""
         return self._get("walls", "", lambda _: self._lookups.walls())
 
-    def forwards(self) -> bool:
-        """Say whether any account has reports forwarded. Raises StoreUnavailable."""
-        return self._get("forwards", "", lambda _: self._lookups.forwards())
+    def forwards(self, credential_id: int) -> bool:
+        """Say whether the account of a credential has reports forwarded. Raises StoreUnavailable."""
+        return self._get("forwards", str(credential_id), lambda _: self._lookups.forwards(credential_id))
 
     def bounces(self, account_id: int) -> Bounces:
         """Return what an account hears of reports about its mail. Raises StoreUnavailable."""

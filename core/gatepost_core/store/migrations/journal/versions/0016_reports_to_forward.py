@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(8), nullable=False),
         sa.Column("note", sa.String(500), server_default="", nullable=False),
         sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("recipient", sa.String(320), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_forwards")),
     )
     op.create_index("ix_forwards_message_id", "forwards", ["message_id"])
@@ -35,12 +36,22 @@ def upgrade() -> None:
         "ix_forwards_node", "forwards", ["node", "due_at"], sqlite_where=waits, postgresql_where=waits
     )
     op.create_index(
-        "ix_forwards_account_id",
+        "ix_forwards_turn",
         "forwards",
-        ["account_id", "done_at"],
-        sqlite_where=sent,
-        postgresql_where=sent,
+        ["node", "account_id", "message_id", "due_at"],
+        sqlite_where=waits,
+        postgresql_where=waits,
     )
+    for column in ("account_id", "recipient", "message_id"):
+        op.create_index(
+            f"ix_forwards_sent_{column}",
+            "forwards",
+            [column, "done_at"],
+            sqlite_where=sent,
+            postgresql_where=sent,
+        )
+    done = sa.text("state != 'open'")
+    op.create_index("ix_forwards_done_at", "forwards", ["done_at"], sqlite_where=done, postgresql_where=done)
 
 
 def downgrade() -> None:
