@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 
-from gatepost_core.domain import spooled
+from gatepost_core.domain import ids, spooled
 from gatepost_core.serving import log
 from gatepost_core.settings import SpoolSettings
 from gatepost_core.spool import Entry, Notes, Writer
 from gatepost_tracker.site import Happened
 
 STREAM = "tracker"
+# Of an entry's id, beside its time.
+_RANDOM = ids.LENGTH_BYTES - 6
 
 
 class Records:
@@ -33,11 +35,19 @@ class Records:
 
     def note(self, events: Iterable[Happened], now: datetime) -> None:
         """Hand clicks and opens to the kernel; flushed within a second. Never waits. Raises ValueError."""
-        self._notes.extend([_entry(event, now) for event in events])
+        several = tuple(events)
+        # One call of the kernel for the random part of all ids.
+        chance = secrets.token_bytes(_RANDOM * len(several))
+        self._notes.extend(
+            [
+                _entry(event, now, chance[_RANDOM * number : _RANDOM * (number + 1)])
+                for number, event in enumerate(several)
+            ]
+        )
 
     def keep(self, event: Happened, now: datetime) -> None:
         """Have an event on disk. Raises SpoolError; ValueError for what no event may hold."""
-        self._writer.append(_entry(event, now))
+        self._writer.append(_entry(event, now, secrets.token_bytes(_RANDOM)))
 
     def close(self) -> None:
         """Write what waits, and give up the segments."""
@@ -45,8 +55,8 @@ class Records:
         self._writer.close()
 
 
-def _entry(event: Happened, now: datetime) -> Entry:
-    number = int(now.timestamp() * 1000).to_bytes(6, "big") + secrets.token_bytes(7)
+def _entry(event: Happened, now: datetime, chance: bytes) -> Entry:
+    number = int(now.timestamp() * 1000).to_bytes(6, "big") + chance
     content = spooled.event(event.type, event.message, event.recipient, now, event.detail)
     return Entry(number, spooled.VERSION, spooled.EVENT, content)
 

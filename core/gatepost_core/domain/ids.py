@@ -13,7 +13,7 @@ from gatepost_core.domain.memo import memo
 
 LENGTH = 21
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_BYTES = 13
+_BYTES = LENGTH_BYTES = 13
 # RFC 4648's base 32 characters, handed out in ASCII order, so that ids sort as their bytes do.
 _SORTED = b"234567abcdefghijklmnopqrstuvwxyz"
 _ALPHABET = _SORTED.decode("ascii")

@@ -335,6 +335,21 @@ def _decoded(content: bytes, kinds: tuple[type, ...]) -> list[Any]:
 
 
 def _time_out(value: datetime) -> str:
+    last = _Last.time
+    if value is last[0]:
+        return last[1]
+    text = _time_text(value)
+    _Last.time = value, text
+    return text
+
+
+class _Last:
+    """The time that was spelled last: events of one moment come many at a time."""
+
+    time: tuple[datetime | None, str] = (None, "")
+
+
+def _time_text(value: datetime) -> str:
     if value.tzinfo is None:
         raise ValueError(f"a time without a zone: {value}")
     text = (value if value.tzinfo is UTC else value.astimezone(UTC)).isoformat(" ", "microseconds")

@@ -67,7 +67,9 @@ def logfmt(fields: Fields) -> str:
     bare = _BARE.fullmatch
     return " ".join(
         [
-            f"{name}={value}" if value.__class__ is str and bare(value) else f"{name}={_value(value)}"
+            f"{name}={value}"
+            if (value.__class__ is str and bare(value)) or value.__class__ is int
+            else f"{name}={_value(value)}"
             for name, value in fields.items()
             if value is not None
         ]
