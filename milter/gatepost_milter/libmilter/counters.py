@@ -47,6 +47,10 @@ class Taken(NamedTuple):
     tell: Callable[[], None]
 
 
+def _nothing() -> None:
+    """Tell nobody."""
+
+
 class Limits:
     """For many threads of one worker. ``for_good``: what is over is refused by 550.
 
@@ -70,12 +74,14 @@ class Limits:
         if refused is not None:
             return refused
         wants = [charge.want for charge in charges]
-        before = self._counters.take(accepted.record.id, wants)
+        before = self._counters.take(accepted.record.id, wants, [charge.quiet for charge in charges])
         if before is None:
             found = self._counters.look(wants)
             return verdicts.over(charges, found, for_good=self._for_good) or _BUSY
-        crossed = list(verdicts.crossings(charges, before)) if before else []
-        beyond = verdicts.beyond(charges, before) if before else ""
+        if not before:
+            return Taken(accepted, _nothing)
+        crossed = list(verdicts.crossings(charges, before))
+        beyond = verdicts.beyond(charges, before)
         if beyond and accepted.record.mode is not Mode.SANDBOX:
             if not self._holds:
                 self.give_back(accepted)

@@ -15,6 +15,8 @@ from gatepost_core.domain.memo import Recent
 if TYPE_CHECKING:
     from gatepost_core.domain.model import Credential
 
+# Per cent of a limit at which an event tells of it.
+SHARES: Final = (100, 80)
 _KNOWN_MOST: Final = 5_000
 _UNLIMITED_SECONDS: Final = 3_600
 # What a counter may have of a limit that refuses nothing: more than there will be, and within 64 bits.
@@ -45,13 +47,17 @@ class Defaults:
 
 
 class Charge(NamedTuple):
-    """A counter that a message is counted by, and of which limit: ``scope`` is credential or account."""
+    """A counter that a message is counted by, and of which limit: ``scope`` is credential or account.
+
+    ``quiet``: while it has less, nobody is told and nothing is held.
+    """
 
     want: Want
     limit: Limit
     scope: str
     name: str
     burst: bool = False
+    quiet: int = 0
 
     @property
     def most(self) -> int:
@@ -133,9 +139,9 @@ def next_start(want: Want) -> int:
 
 
 def _with(charge: Charge, amount: int) -> Charge:
-    want, limit, scope, name, burst = charge
+    want, limit, scope, name, burst, quiet = charge
     key, start, first, ends, _, most = want
-    return _charge((_want((key, start, first, ends, amount, most)), limit, scope, name, burst))
+    return _charge((_want((key, start, first, ends, amount, most)), limit, scope, name, burst, quiet))
 
 
 def own_key(credential: Credential) -> str:
@@ -151,12 +157,15 @@ def account_key(account_id: int, since: int) -> str:
 def _charges(limit: Limit, whose: tuple[str, str], key: str, zone: str, now: int) -> Iterator[Charge]:
     name = f"{key}{limit.kind.value} {limit.period.value}"
     whole = f"{name} sliding" if limit.sliding else name
+    quiet = -(-limit.most * min(SHARES) // 100)
     if limit.hold:  # beside one that refuses, each counts for itself
-        yield Charge(Want(f"{whole} hold", *window(limit, now, zone), 0, _NO_END), limit, *whose)
+        want = Want(f"{whole} hold", *window(limit, now, zone), 0, _NO_END)
+        yield Charge(want, limit, *whose, False, quiet)
         return
-    yield Charge(Want(whole, *window(limit, now, zone), 0, limit.most), limit, *whose)
+    yield Charge(Want(whole, *window(limit, now, zone), 0, limit.most), limit, *whose, False, quiet)
     if limit.burst:
-        yield Charge(Want(f"{whole} burst", *burst_window(limit, now), 0, limit.burst), limit, *whose, True)
+        want = Want(f"{whole} burst", *burst_window(limit, now), 0, limit.burst)
+        yield Charge(want, limit, *whose, True, limit.burst + 1)
 
 
 def with_recipients(charges: Sequence[Charge], recipients: int) -> tuple[Charge, ...]:

@@ -59,11 +59,12 @@ class Looking(Protocol):
 class Counters(Looking, Protocol):
     """Counts. For many threads and processes; everything raises StoreUnavailable."""
 
-    def take(self, message_id: str, wants: Sequence[Want]) -> list[int] | None:
+    def take(self, message_id: str, wants: Sequence[Want], quiet: Sequence[int] = ()) -> list[int] | None:
         """Take all that a message wants, or nothing; return what each counter had before.
 
         None: one of them would have had more than its most. A message that has taken already takes nothing
-        more, and gets an empty list.
+        more, and gets an empty list. So may one after which each counter has less than its ``quiet``, which
+        is at most one more than its most: then nobody wants to know how much.
         """
         ...
 

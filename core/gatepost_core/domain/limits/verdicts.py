@@ -7,13 +7,11 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from gatepost_core.domain.decision import Defer, Reject
-from gatepost_core.domain.limits.charges import Charge
+from gatepost_core.domain.limits.charges import SHARES, Charge
 from gatepost_core.domain.limits.counters import Bucket, Want
 from gatepost_core.domain.limits.reading import Kind, Limit, Period
 from gatepost_core.domain.texts import stamp
 
-# Per cent of a limit at which an event tells of it.
-SHARES: Final = (100, 80)
 _PARTS: Final = {
     Period.MINUTE: "second",
     Period.HOUR: "minute",

@@ -15,7 +15,7 @@ from typing import Final
 from urllib.parse import quote
 
 MODE: Final = 0o664
-FORMAT: Final = 2
+FORMAT: Final = 3
 DAMAGE: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 # SQLite's own waiting looks ten times a second in the end, and may find the file taken each time for as long
 # as others stand in line: after so many seconds it is begun anew.
@@ -86,7 +86,7 @@ def _sound(file: Path, form: int) -> bool:
     with suppress(OSError, sqlite3.Error), closing(connect(file, "rw")) as connection:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        return said == "ok" and version in (0, form)
+        return said == "ok" and version in (0, form - 1, form)
     return False
 
 

@@ -1,4 +1,4 @@
-"""The statements that count, each a transaction of its own: see ``counters``."""
+"""The file of counters: what is read of it, given back and forgotten. What is taken: ``taking``."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ _TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS counts (key TEXT NOT NULL, start INTEGER NOT NULL, used INTEGER NOT NULL, "
     "ends INTEGER NOT NULL, PRIMARY KEY (key, start)) WITHOUT ROWID",
     "CREATE INDEX IF NOT EXISTS counts_ends ON counts (ends)",
-    # In the order of time, as message ids are. A line for each counter: key, start and amount.
+    # In the order of time, as message ids are. A line for each counter: key, start and amount; or = and the
+    # number of a row of sets, and the amounts.
     "CREATE TABLE IF NOT EXISTS takes (id BLOB PRIMARY KEY, took TEXT NOT NULL) WITHOUT ROWID",
+    # Counters that several messages took from: a line for each, key and start. Most of what is written of a
+    # message would be these. ``at``: when it was made, in seconds since 1970.
+    "CREATE TABLE IF NOT EXISTS sets (number INTEGER PRIMARY KEY, counters TEXT NOT NULL, "
+    "at INTEGER NOT NULL)",
     "CREATE TABLE IF NOT EXISTS made (at INTEGER NOT NULL)",
     "CREATE TABLE IF NOT EXISTS resets (key TEXT NOT NULL, at INTEGER NOT NULL, by TEXT NOT NULL, "
     "counters INTEGER NOT NULL)",
     f"PRAGMA user_version = {FORMAT}",
-)
-_ADD: Final = (
-    "INSERT INTO counts (key, start, used, ends) VALUES {} ON CONFLICT (key, start) "
-    "DO UPDATE SET used = used + excluded.used RETURNING key, used"
 )
 _SWEEP_COUNTS: Final = (
     "DELETE FROM counts WHERE (key, start) IN (SELECT key, start FROM counts WHERE ends < ? LIMIT ?)"
@@ -33,6 +34,9 @@ _SWEEP_TAKES: Final = "DELETE FROM takes WHERE id IN (SELECT id FROM takes WHERE
 _LOOK: Final = "SELECT {}, start, used FROM counts WHERE key = ? AND start BETWEEN ? AND ?"
 _HAD: Final = "SELECT count(DISTINCT key) FROM counts WHERE used > 0 AND key >= ? AND key < ?"
 _RESETS_KEPT: Final = 400 * 86_400
+LESS: Final = "UPDATE counts SET used = max(used - ?, 0) WHERE key = ? AND start = ?"
+# A set of counters is named by takes for so long after it was made, at most.
+SET_SECONDS: Final = 3_600
 
 
 def make(connection: sqlite3.Connection, now: int) -> None:
@@ -52,41 +56,6 @@ def made_at(connection: sqlite3.Connection) -> int:
     return int(at)
 
 
-def take(connection: sqlite3.Connection, number: bytes, wants: Sequence[Want]) -> list[int] | None:
-    """See ``Counters.take``; ``number``: the message's id."""
-    took = "\n".join([f"{want.key}\t{want.start}\t{want.amount}" for want in wants])
-    execute = connection.execute
-    execute("BEGIN IMMEDIATE")
-    try:
-        fresh = execute("INSERT OR IGNORE INTO takes VALUES (?, ?)", (number, took)).rowcount
-        before = _added(connection, wants) if fresh else []
-        execute("COMMIT" if before else "ROLLBACK")
-    except BaseException:
-        if connection.in_transaction:
-            execute("ROLLBACK")
-        raise
-    return before
-
-
-def _added(connection: sqlite3.Connection, wants: Sequence[Want]) -> list[int] | None:
-    """Add what is wanted; return what each counter had, None where one of them has more than its most now."""
-    values = [value for key, start, _, ends, amount, _ in wants for value in (key, start, amount, ends)]
-    query = _ADD.format(",".join(["(?, ?, ?, ?)"] * len(wants)))
-    has = dict(connection.execute(query, values).fetchall())
-    before = []
-    for want in wants:
-        used = has[want.key] if want.first == want.start else _sum(connection, want)
-        if used > want.most:
-            return None
-        before.append(used - want.amount)
-    return before
-
-
-def _sum(connection: sqlite3.Connection, want: Want) -> int:
-    query = "SELECT sum(used) FROM counts WHERE key = ? AND start BETWEEN ? AND ?"
-    return int(connection.execute(query, (want.key, want.first, want.start)).fetchone()[0])
-
-
 def give_back(connection: sqlite3.Connection, number: bytes) -> bool:
     """See ``Counters.give_back``."""
     with transaction(connection):
@@ -95,12 +64,21 @@ def give_back(connection: sqlite3.Connection, number: bytes) -> bool:
         if row is None or not row[0]:
             return False
         connection.execute("UPDATE takes SET took = '' WHERE id = ?", (number,))
-        lines = [line.split("\t") for line in row[0].split("\n")]
-        connection.executemany(
-            "UPDATE counts SET used = max(used - ?, 0) WHERE key = ? AND start = ?",
-            [(int(amount), key, int(start)) for key, start, amount in lines],
-        )
+        connection.executemany(LESS, _taken(connection, row[0]))
     return True
+
+
+def _taken(connection: sqlite3.Connection, took: str) -> list[tuple[int, str, int]]:
+    """Return what a take says of what it took: amounts, counters and their starts."""
+    if not took.startswith("="):
+        lines = [line.split("\t") for line in took.split("\n")]
+        return [(int(amount), key, int(start)) for key, start, amount in lines]
+    number, *amounts = map(int, took[1:].split(" "))
+    row = connection.execute("SELECT counters FROM sets WHERE number = ?", (number,)).fetchone()
+    if row is None:  # its time is over, and the take's as well
+        return []
+    pairs = [line.split("\t") for line in row[0].split("\n")]
+    return [(amount, key, int(start)) for amount, (key, start) in zip(amounts, pairs, strict=True)]
 
 
 def buckets(connection: sqlite3.Connection, wants: Sequence[Want]) -> list[list[Bucket]]:
@@ -147,3 +125,9 @@ def sweep(connection: sqlite3.Connection, now: int, oldest: bytes) -> None:
     """Forget some of what is over at ``now``, and takes of messages before ``oldest``, an id."""
     connection.execute(_SWEEP_COUNTS, (now, _SWEPT_MOST))
     connection.execute(_SWEEP_TAKES, (oldest, _SWEPT_MOST))
+    connection.execute("DELETE FROM sets WHERE at < ?", (_seconds(oldest) - 2 * SET_SECONDS,))
+
+
+def _seconds(oldest: bytes) -> int:
+    """Return the time of an id, in seconds since 1970."""
+    return int.from_bytes(oldest[:6], "big") // 1000

@@ -46,7 +46,7 @@ class Opened:
     def _doing(
         self, act: Callable[Concatenate[sqlite3.Connection, _P], _T], *args: _P.args, **values: _P.kwargs
     ) -> tuple[_T, tuple[int, int] | None]:
-        """Do something in the file that has the name now; return what comes of it, and which file it was.
+        """Do something in the file; return what comes of it, and which file it was.
 
         Whatever goes wrong closes it and is StoreUnavailable.
         """
@@ -95,7 +95,8 @@ class Opened:
 class Mended(Opened, ABC):
     """Writes the file, which is made if there is none. ``damaged`` hears where a damaged one has gone.
 
-    ``form``: the number of what the tables are like; a file with another one counts as damaged.
+    ``form``: the number of what the tables are like. The release before's has one less, and gets what it
+    lacks; a file with any other counts as damaged.
     """
 
     _patience = _PATIENCE
@@ -115,7 +116,7 @@ class Mended(Opened, ABC):
 
     @abstractmethod
     def _made(self, connection: sqlite3.Connection) -> None:
-        """Make the tables in an empty file, and note its form there."""
+        """Make the tables that a file lacks, and note its form there."""
 
     def _ready(self, connection: sqlite3.Connection) -> None:
         """Learn what is to be known of a file that was opened."""
@@ -128,11 +129,12 @@ class Mended(Opened, ABC):
                 result, which = self._doing(act, *args, **values)
                 if counterfile.identity(self._name) == which:
                     return result
-                # Somebody set the file aside meanwhile: what was done there is done anew.
+                # Somebody set the file aside, before or meanwhile: what was done there is done anew.
             except CountersDamaged as error:
                 self._set_aside(str(error))
             except OSError:
-                continue  # no file just now
+                pass  # no file just now
+            self.close()
         raise StoreUnavailable(f"{self._file}: is replaced again and again")
 
     def _set_aside(self, why: str) -> None:
@@ -146,7 +148,7 @@ class Mended(Opened, ABC):
         connection = counterfile.connect(self._file, "rw")
         try:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version == 0:
+            if version in (0, self._form - 1):  # none yet, or what the release before made
                 self._made(connection)
                 version = self._form
             counterfile.check_format(version, self._form)
@@ -158,6 +160,9 @@ class Mended(Opened, ABC):
         return connection
 
     def _connected(self) -> sqlite3.Connection:
+        # Whether the file has the name still is looked at afterwards, and once: it takes a while.
+        if self._connection is not None:
+            return self._connection
         try:
             return super()._connected()
         except FileNotFoundError:  # taken away while it was open
