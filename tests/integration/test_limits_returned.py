@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -86,7 +87,10 @@ def _with(line: str, another: str) -> str:
 def usage(gateway: Gateway, username: str) -> list[Any]:
     command = [sys.executable, "-m", "gatepost_cli", "--config", str(gateway.stack.layout.settings_file)]
     words = ["credential", "usage", username, "--json"]
-    run = subprocess.run([*command, *words], check=True, capture_output=True, text=True)
+    # What is set for the tests is no setting of the gateway.
+    own = {name: value for name, value in os.environ.items() if not name.startswith("GATEPOST_")}
+    run = subprocess.run([*command, *words], check=False, capture_output=True, text=True, env=own)
+    assert run.returncode == 0, run.stderr
     return [one["used"] for one in json.loads(run.stdout)["limits"]]
 
 
