@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from gatepost_core.domain import stamp
 from gatepost_core.service.context import Context
+from gatepost_core.store import accounts
 from gatepost_core.store.access import audit
 from gatepost_core.store.access.audit import Entry
 from gatepost_core.store.paging import Page
@@ -14,11 +15,16 @@ KIND: Final = "audit"
 
 
 def page(context: Context, account: str | None, name: str, limit: int, after: str = "") -> Page[Entry]:
-    """Return the newest entries, of an account's objects, or of one object alone, and where to go on."""
+    """Return the newest entries, of an account's objects, or of one object alone, and where to go on.
+
+    An account's actor sees nothing of an earlier account of that name.
+    """
     context.need(KIND, write=False)
     wanted = context.own(account)
     with context.store.directory() as connection:
-        return audit.page(connection, wanted, limit, after, name=name)
+        own = None if context.actor.operator else context.actor.account
+        since = None if own is None else accounts.get(connection, own).created_at
+        return audit.page(connection, wanted, limit, after, name=name, since=since)
 
 
 def entry_data(entry: Entry) -> dict[str, Any]:

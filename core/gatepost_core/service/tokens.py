@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from gatepost_core.domain import BadValue, Forbidden, NotFound, StoreUnavailable, ids, shown, stamp
 from gatepost_core.domain.access import OPERATORS_ONLY, Actor, Token
-from gatepost_core.domain.rules import normal_network
+from gatepost_core.domain.rules import normal_network, within
 from gatepost_core.keys import Keyring
 from gatepost_core.keys.api_tokens import digest, digests, new_token
 from gatepost_core.service.changing import changing
@@ -46,7 +46,8 @@ class Made(NamedTuple):
 def add(context: Context, new: New) -> Made:
     """Make a token. It can do no more than who makes it; one of an account sees that account alone.
 
-    Raises Forbidden for scopes that the actor has not, BadValue, NotFound for the account, Conflict.
+    What bounds its maker in networks and time bounds it too, where nothing narrower is asked for. Raises
+    Forbidden for more than the actor may, BadValue, NotFound for the account, Conflict.
     """
     context.need(KIND, write=True)
     account = context.own(new.account)
@@ -56,15 +57,16 @@ def add(context: Context, new: New) -> Made:
     if missing := wanted - context.actor.scopes:
         raise Forbidden(f"nobody can give scopes that he has not: {', '.join(sorted(missing))}")
     text, now = new_token(), context.now
+    networks, expires_at = _bounds(context.actor, _networks(new.networks), new.expires_at)
     token = Token(
         id=ids.new(int(now.timestamp() * 1000)),
         name=_name(new.name),
         account=account,
         scopes=wanted,
-        networks=_networks(new.networks),
+        networks=networks,
         created_at=now,
         created_by=context.actor.name,
-        expires_at=new.expires_at,
+        expires_at=expires_at,
     )
     if token.over(now) and new.expires_at is not None:
         raise BadValue("expires_at", f"{stamp(new.expires_at)} lies in the past")
@@ -120,6 +122,22 @@ def _get(context: Context, connection: Connection, token_id: str) -> Token:
     if not context.wall(token.account):
         raise NotFound(f"no token {shown(token_id)}; 'gatepost token list' shows all")
     return token
+
+
+def _bounds(
+    actor: Actor, networks: tuple[str, ...], expires_at: datetime | None
+) -> tuple[tuple[str, ...], datetime | None]:
+    """Return where from and until when a token may be used. Raises Forbidden for more than its maker."""
+    if actor.networks:
+        outside = [one for one in networks if not any(within(one, own) for own in actor.networks)]
+        if outside:
+            raise Forbidden(f"nobody can give networks that he is not bound to: {', '.join(outside)}")
+        networks = networks or actor.networks
+    if actor.expires_at is not None:
+        if expires_at is not None and expires_at > actor.expires_at:
+            raise Forbidden(f"it cannot end after its maker, at {stamp(actor.expires_at)}")
+        expires_at = expires_at or actor.expires_at
+    return networks, expires_at
 
 
 def _name(text: str) -> str:

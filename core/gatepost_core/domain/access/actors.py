@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from gatepost_core.domain.access.scopes import EVERY, OPERATORS_ONLY, scope
@@ -21,7 +22,8 @@ class Actor:
     """Who acts. ``id`` names it for good ('' for the command), ``name`` is for people.
 
     ``account`` is the one account that it sees; None: an operator, who sees all. ``address``: where it
-    connects from, '' where that is this host itself.
+    connects from, '' where that is this host itself. ``networks`` (() for anywhere) and ``expires_at`` bound
+    it: what it makes for others to act with is bound likewise.
     """
 
     kind: ActorKind
@@ -30,6 +32,8 @@ class Actor:
     account: str | None
     scopes: frozenset[str]
     address: str = ""
+    networks: tuple[str, ...] = ()
+    expires_at: datetime | None = None
 
     @property
     def operator(self) -> bool:

@@ -35,4 +35,5 @@ class Token:
         """Return whom it is from an address ('' for a UNIX socket), None where it counts for nothing."""
         if self.over(now) or not network_allowed(self.networks, address):
             return None
-        return Actor(ActorKind.TOKEN, self.id, self.name, self.account, self.scopes, address)
+        bounds = (self.networks, self.expires_at)
+        return Actor(ActorKind.TOKEN, self.id, self.name, self.account, self.scopes, address, *bounds)

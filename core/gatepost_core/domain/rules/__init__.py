@@ -14,7 +14,7 @@ from gatepost_core.domain.rules.addresses import (
     plain_name,
     readable,
 )
-from gatepost_core.domain.rules.networks import network_allowed, normal_network
+from gatepost_core.domain.rules.networks import network_allowed, normal_network, within
 from gatepost_core.domain.rules.senders import (
     check_envelope_sender,
     check_from_header,
@@ -37,4 +37,5 @@ __all__ = [
     "plain_name",
     "readable",
     "sender_allowed",
+    "within",
 ]

@@ -36,6 +36,16 @@ def normal_network(text: str) -> str:
     return str(network)
 
 
+def within(inner: str, outer: str) -> bool:
+    """Say whether a network lies in another, both as ``normal_network`` returns them."""
+    one, other = _network(inner), _network(outer)
+    if isinstance(one, ipaddress.IPv4Network) and isinstance(other, ipaddress.IPv4Network):
+        return one.subnet_of(other)
+    if isinstance(one, ipaddress.IPv6Network) and isinstance(other, ipaddress.IPv6Network):
+        return one.subnet_of(other)
+    return False
+
+
 @memo(4096)
 def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     return ipaddress.ip_network(text)

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gatepost_core.domain import Conflict, stamp
-from gatepost_core.domain.access import Role
+from gatepost_core.domain import Conflict, Forbidden, stamp
+from gatepost_core.domain.access import EVERY, Role
 from gatepost_core.domain.access.users import User, UserSession
 from gatepost_core.service.changing import changing
 from gatepost_core.service.context import Context
@@ -150,5 +150,9 @@ def user_data(user: User) -> dict[str, Any]:
 
 
 def _changing(context: Context) -> None:
+    """Raise Forbidden for who may not do everything: a user that he makes, or lets in anew, could."""
     context.need("users", write=True)
     context.operators(_WHAT)
+    actor = context.actor
+    if actor.scopes < EVERY or actor.networks or actor.expires_at is not None:
+        raise Forbidden(f"{_WHAT} is for who has every scope, from anywhere and without an end")

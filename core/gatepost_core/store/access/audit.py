@@ -77,17 +77,23 @@ def note(  # noqa: PLR0913 - each with a name
 
 
 def page(
-    connection: Connection, account: str | None, limit: int, cursor: str = "", *, name: str = ""
+    connection: Connection,
+    account: str | None,
+    limit: int,
+    cursor: str = "",
+    *,
+    name: str = "",
+    since: datetime | None = None,
 ) -> Page[Entry]:
     """Return the newest entries, of one account's objects if it is named, and where to go on.
 
-    ``name``: of that object alone.
+    ``name``: of that object alone. ``since``: no older ones.
     """
     condition = None if account is None else audit.c.account == account
     rest = (audit.c.object == name,) if name else ()
-    found = paging.page(
-        connection, Search(tuple(audit.c), audit.c.id, Leading(audit.c.id, condition), rest), limit, cursor
-    )
+    leading = Leading(audit.c.id, condition)
+    search = Search(tuple(audit.c), audit.c.id, leading, rest, first=paging.since(since))
+    found = paging.page(connection, search, limit, cursor)
     return Page([_entry(row) for row in found.items], found.cursor, found.stopped)
 
 
