@@ -12,8 +12,7 @@ from gatepost_core.domain.access import may
 from gatepost_core.service import messages
 from gatepost_core.service.context import Context
 from gatepost_core.service.reach import reach
-from gatepost_core.store import credentials as credential_rows
-from gatepost_core.store.credentials import suspensions
+from gatepost_core.store.credentials import listing
 from gatepost_core.store.ingest import stats
 from gatepost_core.store.ingest.stats import Counts
 from gatepost_core.store.webhooks import endpoints
@@ -125,16 +124,14 @@ def attention(context: Context, account: str | None = None) -> list[Needs]:
 
     with context.store.directory() as connection:
         if sees("credentials"):
-            theirs = {one.username: one for one in credential_rows.list_all(connection, own)}
-            for username, why in suspensions.suspended(connection):
-                if username in theirs:
-                    name = theirs[username].label or username
-                    found.append(Needs(f"{name} is suspended: {why}", Level.BAD, "credentials", username))
-            for one in theirs.values():
-                ends = one.expires_at
-                if ends is not None and context.now < ends < context.now + _SOON:
-                    text = f"{one.label or one.username} ends within a week"
-                    found.append(Needs(text, Level.WARN, "credentials", one.username))
+            suspended = listing.Wanted(account=own, state="suspended")
+            for one in listing.page(connection, suspended, context.now, _ATTENTION_MOST):
+                text = f"{one.label or one.username} is suspended: {one.suspension}"
+                found.append(Needs(text, Level.BAD, "credentials", one.username))
+            last = context.now + _SOON
+            for one in listing.ending(connection, own, context.now, last, _ATTENTION_MOST):
+                text = f"{one.label or one.username} ends within a week"
+                found.append(Needs(text, Level.WARN, "credentials", one.username))
         if sees("webhooks"):
             for endpoint in endpoints.list_all(connection, own):
                 if endpoint.state is endpoints.EndpointState.OFF:

@@ -45,6 +45,21 @@ def page(
     return without_secrets(connection, connection.execute(query).all())
 
 
+def ending(
+    connection: Connection, account: str | None, first: datetime, last: datetime, limit: int
+) -> list[Credential]:
+    """Return at most ``limit`` credentials, without secrets, that end between two times, the soonest first.
+
+    Raises NotFound for an account.
+    """
+    query = SELECT.where(credentials.c.expires_at > first, credentials.c.expires_at < last)
+    if account is not None:
+        query = query.where(credentials.c.account_id == account_rows.get(connection, account).id)
+    return without_secrets(
+        connection, connection.execute(query.order_by(credentials.c.expires_at).limit(limit)).all()
+    )
+
+
 def _in_state(state: str, now: datetime) -> ColumnElement[bool]:
     suspended = and_(
         credentials.c.state == State.DISABLED.value,
