@@ -44,6 +44,7 @@ def pages_of(stack: Stack) -> list[str]:
         "domains",
         "domains/example.test",
         "suppressions",
+        "webhooks",
         "statistics",
         "statistics?by=domain&span=30d",
         "audit",

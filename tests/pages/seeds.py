@@ -6,12 +6,14 @@ import email
 import email.policy
 import http.client
 import re
+from datetime import UTC, datetime
 from email.message import EmailMessage
 from urllib.parse import urlsplit
 
 from gatepost_core.domain import Mode
 from gatepost_core.service import suppressions
 from gatepost_core.service.suppressions import New
+from gatepost_core.store.webhooks import endpoints
 from gatepost_stack.provision import ACCOUNT, ClientLogin
 from gatepost_stack.stack import Stack
 from tests.integration.harness import SENDER, Gateway
@@ -62,9 +64,19 @@ def sow(stack: Stack) -> dict[str, ClientLogin]:
         with gateway.logged_in(logins[name]) as client:
             client.sendmail(SENDER, [to], letter(subject, to, tags))
     suppress(stack)
+    hook(stack)
     gateway.caught_up()
     read(gateway.delivered("bob@example.org").message)
     return logins
+
+
+def hook(stack: Stack) -> None:
+    """Have a webhook that is off, for a reason that is no text for a browser."""
+    store, now = context_of(stack.settings).store, datetime.now(UTC)
+    asked = endpoints.Asked("https://hooks.example.org/in", label="Orders")
+    with store.directory(write=True) as connection:
+        made = endpoints.add(connection, ACCOUNT, asked, endpoints.new_handle(), b"sealed", now)
+        endpoints.switch_off(connection, made.handle, HOSTILE, now)
 
 
 def suppress(stack: Stack) -> None:

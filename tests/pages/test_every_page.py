@@ -13,6 +13,7 @@ from gatepost_core.store.access.tables import audit
 from gatepost_core.store.access.user_tables import user_sessions, users
 from gatepost_core.store.holding.tables import hold_orders
 from gatepost_core.store.schema import credentials, secrets, suppressions
+from gatepost_core.store.webhooks.tables import webhooks
 from gatepost_dashboard.pages.installing import ROWS
 from gatepost_dashboard.pages.table import Row
 from gatepost_stack.provision import DOMAIN, ClientLogin
@@ -36,11 +37,13 @@ def path_of(row: Row, stack: Stack, sown: dict[str, ClientLogin]) -> str:
     gateway = Gateway(stack)
     with context_of(stack.settings).store.directory() as connection:
         suppressed = connection.execute(select(suppressions.c.id)).scalars().first()
+        webhook = connection.execute(select(webhooks.c.handle)).scalars().first()
     places = {
         "username": held,
         "name": gateway.records(held)[0].id,
         "domain": DOMAIN,
         "suppression": str(suppressed),
+        "webhook": str(webhook),
         "number": "1",
         "token": "none",
     }
@@ -55,7 +58,7 @@ def everything(stack: Stack) -> list[object]:
     context = context_of(stack.settings)
     found: list[object] = []
     with context.store.directory() as connection:
-        for table in (credentials, secrets, users, suppressions):
+        for table in (credentials, secrets, users, suppressions, webhooks):
             found += [tuple(row) for row in connection.execute(select(table))]
         found += [row.id for row in connection.execute(select(audit.c.id))]
         found += [

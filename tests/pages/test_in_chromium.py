@@ -156,7 +156,7 @@ def paths(stack: Stack, sown: dict[str, ClientLogin]) -> list[str]:
         "start?span=30d", "credentials", "credentials/new", f"credentials/{held}", f"credentials/{shop}",
         f"credentials/{held}/edit", "messages", "messages?q=nothing:", f"messages/{hostile}",
         f"messages/{gateway.records(held)[0].id}", "domains",
-        "domains/example.test", "suppressions", "statistics", "audit", "profile",
+        "domains/example.test", "suppressions", "webhooks", "statistics", "audit", "profile",
         "profile/second", "no-such-page",
     ]  # fmt: skip
 

@@ -43,6 +43,7 @@ NAVIGATION: Final = (
     Link("/credentials", "Credentials", "credentials"),
     Link("/domains", "Domains", "domains"),
     Link("/suppressions", "Suppressions", "suppressions"),
+    Link("/webhooks", "Webhooks", "webhooks"),
     Link("/statistics", "Statistics", "stats"),
     Link("/audit", "Audit log", "audit"),
 )

@@ -28,6 +28,7 @@ from gatepost_dashboard.pages.views import (
     start,
     statistics,
     suppressions,
+    webhooks,
 )
 from gatepost_dashboard.parts import Parts
 
@@ -40,6 +41,7 @@ ROWS: Final[tuple[Row, ...]] = (
     *messages.table,
     *domains.table,
     *suppressions.table,
+    *webhooks.table,
     *statistics.table,
     *auditing.table,
 )

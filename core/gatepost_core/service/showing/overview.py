@@ -11,14 +11,12 @@ from typing import Final
 from gatepost_core.domain.access import may
 from gatepost_core.service import messages
 from gatepost_core.service.context import Context
-from gatepost_core.service.reach import reach
 from gatepost_core.store.credentials import listing
-from gatepost_core.store.ingest import stats
 from gatepost_core.store.ingest.stats import Counts
 from gatepost_core.store.webhooks import endpoints
 
 __all__ = [
-    "BOUNCES", "COMPLAINTS", "Counts", "Level", "Needs", "Rate", "Totals", "attention", "counts", "totals",
+    "BOUNCES", "COMPLAINTS", "Counts", "Level", "Needs", "Rate", "Totals", "attention", "totals",
 ]  # fmt: skip
 # Shares at which mailbox providers begin to mind: Gmail, Yahoo and SES say so of both.
 COMPLAINTS: Final = (0.001, 0.003)
@@ -79,15 +77,6 @@ class Needs:
     level: Level
     kind: str
     name: str = ""
-
-
-def counts(context: Context, since: datetime, account: str | None = None) -> dict[datetime, Counts]:
-    """Return what was counted in each hour from ``since`` on. Raises NotFound for another's account."""
-    context.need("stats", write=False)
-    seen = reach(context, account)
-    first = seen.later(since) or since
-    with context.store.journal() as connection:
-        return stats.by_hour(connection, first, seen.account_id)
 
 
 def totals(hours: Mapping[datetime, Counts]) -> Totals:

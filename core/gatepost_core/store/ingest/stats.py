@@ -82,17 +82,21 @@ def read(connection: Connection, wanted: Wanted) -> list[Counts]:
     return sorted(found.values(), key=lambda one: (-one.events.get("accepted", 0), one.key))
 
 
-def by_hour(connection: Connection, since: datetime, account_id: int | None) -> dict[datetime, Counts]:
-    """Return what is counted in each hour from ``since`` on, of one account if it is named."""
-    query = select(
-        rollups.c.hour, rollups.c.type, func.sum(rollups.c.count), func.sum(rollups.c.recipients)
-    ).where(rollups.c.kind == "credential", rollups.c.hour >= (since - _EPOCH) // _HOUR)
+def by_hour(
+    connection: Connection, since: datetime, account_id: int | None, until: datetime
+) -> dict[datetime, Counts]:
+    """Return what is counted in each hour from ``since`` on to before ``until``, maybe of one account."""
+    of_hour, count, reached = rollups.c.hour, func.sum(rollups.c.count), func.sum(rollups.c.recipients)
+    query = select(of_hour, rollups.c.type, count, reached).where(
+        rollups.c.kind == "credential",
+        of_hour >= (since - _EPOCH) // _HOUR,
+        of_hour < (until - _EPOCH) // _HOUR,
+    )
     if account_id is not None:
         query = query.where(rollups.c.account_id == account_id)
     found: dict[datetime, Counts] = {}
-    for hour, type_, count, recipients in connection.execute(query.group_by(rollups.c.hour, rollups.c.type)):
-        at = _EPOCH + hour * _HOUR
-        found.setdefault(at, Counts("")).add(type_, int(count), int(recipients))
+    for hour, type_, number, recipients in connection.execute(query.group_by(of_hour, rollups.c.type)):
+        found.setdefault(_EPOCH + hour * _HOUR, Counts("")).add(type_, int(number), int(recipients))
     return found
 
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
-from gatepost_core.service.showing import naming, overview
+from gatepost_core.service.showing import counting, naming, overview
 from gatepost_core.service.showing.overview import Needs
 from gatepost_dashboard.pages.asked import Asked, query_of
 from gatepost_dashboard.pages.charting import chart
@@ -32,8 +32,8 @@ def show(asked: Asked) -> Response:
     span = span if span in _SPANS else "24h"
     now = asked.context.now
     since = now - _LASTS[span]
-    hours = overview.counts(asked.context, since, chosen or None)
-    totals = overview.totals(hours)
+    counted = counting.counts(asked.context, since, chosen or None)
+    totals = overview.totals(counted.hours)
     needs = overview.attention(asked.context, chosen or None)
     return asked.page(
         "start.html",
@@ -44,7 +44,8 @@ def show(asked: Asked) -> Response:
             (totals.bounce_rate, "Bounces of mailboxes that are none", overview.BOUNCES),
             (totals.complaint_rate, "Complaints", overview.COMPLAINTS),
         ),
-        chart=chart(hours, since, now),
+        chart=chart(counted.hours, since, now),
+        whole=counted.whole,
         attention=[{"text": one.text, "level": one.level.value, "path": _path(one)} for one in needs],
         accounts=naming.accounts(asked.context),
         chosen=chosen,
@@ -56,4 +57,6 @@ def _path(one: Needs) -> str:
     """Return where it is shown, '' where it is on no page."""
     if one.kind == "credentials":
         return f"/credentials/{quote(one.name, safe='')}"
+    if one.kind == "webhooks":
+        return f"/webhooks#{quote(one.name, safe='')}"
     return "/messages?q=status:held" if one.kind == "messages" else ""
