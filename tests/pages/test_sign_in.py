@@ -18,7 +18,7 @@ from gatepost_stack.stack import Stack
 from tests.cli.command import Gatepost
 from tests.integration.harness import Gateway
 from tests.pages.conftest import member
-from tests.pages.people import PASSWORD, Person, context_of
+from tests.pages.people import PASSWORD, Person, context_of, person
 from tests.pages.visiting import Visitor
 
 pytestmark = pytest.mark.integration
@@ -170,6 +170,21 @@ def test_whoever_may_do_less_is_signed_out(stack: Stack, visitor: Visitor, gatep
     assert visitor.get("/credentials").status == 303
     assert visitor.sign_in(who).status == 401
     assert users.get(context_of(stack.settings), who.name).enabled is False
+
+
+def test_who_has_a_role_in_two_accounts_looks_at_one_at_a_time(stack: Stack, visitor: Visitor) -> None:
+    stack.provision.owner("second", "second.test")
+    who = person(stack.settings, "both", {ACCOUNT: Role.OWNER, "second": Role.VIEWER})
+    theirs = stack.provision.credential(label="Of the second", account="second").username
+    own = stack.provision.credential(label="Of the first").username
+    visitor.sign_in(who)
+    assert visitor.get(f"/credentials/{own}").status == 200
+    assert visitor.get(f"/credentials/{theirs}").status == 404
+    assert visitor.post("/account", {"account": "second", "next": "/credentials"}).there == "/credentials"
+    assert visitor.get(f"/credentials/{theirs}").status == 200
+    assert visitor.get(f"/credentials/{own}").status == 404
+    assert visitor.get("/credentials/new").status == 403, "a viewer there"
+    assert visitor.post("/account", {"account": "rival"}).status == 404
 
 
 def test_after_the_sign_in_one_is_where_one_wanted_to_go_but_never_elsewhere(
