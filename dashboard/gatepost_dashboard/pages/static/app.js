@@ -38,6 +38,11 @@ window.addEventListener("pageshow", (event) => {
   if (event.persisted) for (const form of document.forms) delete form.dataset.sent;
 });
 
+// What comes anew by itself does so while somebody can see it.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (document.hidden) event.preventDefault();
+});
+
 // Times in the reader's own zone, the exact one in UTC as its title.
 const near = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const local = (root) => {
