@@ -13,9 +13,10 @@ from typing import Final
 from sqlalchemy import Connection, select, update
 
 from gatepost_core.domain.limits.suspending import Action, Suspension
-from gatepost_core.domain.model import Credential
+from gatepost_core.domain.model import Credential, State
 from gatepost_core.store import rows
 from gatepost_core.store.credentials.tables import suspensions
+from gatepost_core.store.schema import credentials
 
 BY_MOST: Final = 160
 _AT_ONCE: Final = 500
@@ -33,6 +34,14 @@ def standing(connection: Connection, of: Iterable[int]) -> dict[int, rows.Row]:
         for row in connection.execute(query.order_by(suspensions.c.id)):
             found[row.credential_id] = row._mapping
     return found
+
+
+def suspended(connection: Connection) -> list[tuple[str, Suspension]]:
+    """Return who is suspended now, by user name, the newest first."""
+    query = select(suspensions, credentials.c.username).join(credentials).order_by(suspensions.c.id.desc())
+    stands = suspensions.c.lifted_at.is_(None) & (suspensions.c.action == Action.SUSPENDED.value)
+    found = connection.execute(query.where(stands, credentials.c.state != State.ACTIVE.value))
+    return list({row.username: (row.username, rows.suspension(row._mapping)) for row in found}.values())
 
 
 def history(connection: Connection, credential: Credential) -> list[Suspension]:
