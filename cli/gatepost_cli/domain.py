@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -20,6 +20,7 @@ from gatepost_cli.values import resolver_address, span
 from gatepost_core.domain import DkimKey, SenderDomain
 from gatepost_core.keys import dkim_keys
 from gatepost_core.service.showing import dns_records as dns
+from gatepost_core.service.views import domain_data
 from gatepost_core.store import domains
 from gatepost_core.store.claims import click_hosts
 
@@ -69,16 +70,17 @@ def add(
     if not gateway_name:
         domain_walls.check_own(session.settings, [host, click_domain, bounce_domain])
     keys = dkim_keys.new_keys(session.keyring, host, session.now)
-    with session.directory(write=True) as connection:
+    with session.changing() as work:
         domain = domains.add(
-            connection,
+            work.connection,
             account=account,
             name=host,
             click_domain=click_domain,
             bounce_domain=bounce_domain,
             keys=keys,
-            now=session.now,
+            now=work.now,
         )
+        work.note("domain.add", domain.name, account, None, domain_data(domain))
     _show(session, domain)
     if not session.as_json:
         click.echo("\nThe same as lines of a zone file:")
@@ -99,7 +101,7 @@ def list_(session: CliSession, account: str | None) -> None:
         for d in found
     ]
     shown = Table(columns, rows, drop=("created", "bounce domain", "click domain"))
-    emit(session, [_data(domain) for domain in found], shown)
+    emit(session, [domain_data(domain) for domain in found], shown)
 
 
 @command.command("show")
@@ -143,17 +145,18 @@ def rotate(session: CliSession, name: str, activate_in: timedelta, keep: timedel
     """
     now = session.now
     activates_at = now + activate_in
-    with session.directory(write=True) as connection:
-        before = domains.get(connection, name)
+    with session.changing() as work:
+        before = domains.get(work.connection, name)
         taken = [key.selector for key in before.keys]
         domain = domains.rotate(
-            connection,
+            work.connection,
             name,
             keys=dkim_keys.new_keys(session.keyring, before.name, now, taken),
             now=now,
             activates_at=activates_at,
             retires_at=activates_at + keep,
         )
+        work.note("domain.rotate", domain.name, domain.account, domain_data(before), domain_data(domain))
     _show(session, domain)
     note(session, f"Publish the new records before {stamp(activates_at)}; 'gatepost domain check' looks.")
 
@@ -213,8 +216,9 @@ def remove(session: CliSession, name: str, yes: bool) -> None:
         domain = domains.get(connection, name)
     if not yes:
         confirmed(session, f"Remove {domain.name} and its {len(domain.keys)} DKIM keys for good?")
-    with session.directory(write=True) as connection:
-        domains.remove(connection, name, session.now)
+    with session.changing() as work:
+        domains.remove(work.connection, name, work.now)
+        work.note("domain.remove", domain.name, domain.account, domain_data(domain))
     emit(
         session,
         {"removed": name},
@@ -233,13 +237,14 @@ def set_(session: CliSession, name: str, click_domain: str) -> None:
     The old one is retired: links in mail that was sent still lead there, so its DNS record stays.
     """
     domain_walls.check_own(session.settings, [domains.checked(click_domain, "click domain")])
-    with session.directory(write=True) as connection:
-        before = domains.get(connection, name)
-        after = domains.set_click_domain(connection, name, click_domain, session.now)
+    with session.changing() as work:
+        before = domains.get(work.connection, name)
+        after = domains.set_click_domain(work.connection, name, click_domain, work.now)
+        work.note("domain.set", after.name, after.account, domain_data(before), domain_data(after))
     text = f"Links of {after.name} lead to {after.click_domain} from now on."
     if before.click_domain != after.click_domain:
         text += f" {_RETIRED.format(host=before.click_domain)}"
-    emit(session, _data(after), text)
+    emit(session, domain_data(after), text)
 
 
 @command.command("forget-links")
@@ -251,8 +256,9 @@ def forget_links(session: CliSession, host: str, yes: bool) -> None:
     """Give up a retired click domain: links in sent mail lead nowhere, and any account may have the name."""
     if not yes:
         confirmed(session, f"Give up {host}? Links in mail that was sent will lead nowhere.")
-    with session.directory(write=True) as connection:
-        known = click_hosts.forget(connection, host)
+    with session.changing() as work:
+        known = click_hosts.forget(work.connection, host)
+        work.note("domain.forget-links", known.host, None)
     emit(session, {"forgotten": known.host}, f"{known.host} answers no links any more.")
 
 
@@ -270,7 +276,7 @@ def _show(
     hostname = session.settings.postfix.hostname
     states = dkim_keys.key_states(domain.keys, session.now)
     records = dns.records(domain, hostname, session.now)
-    data = _data(domain) | {
+    data = domain_data(domain) | {
         "keys": [_key(key, states[key.selector]) for key in domain.keys],
         "dns": [
             {"name": r.name, "type": r.type, "value": r.value, "zone": r.zone, "reason": r.reason}
@@ -331,16 +337,4 @@ def _key(key: DkimKey, state: dkim_keys.KeyState) -> dict[str, str | None]:
         "state": str(state),
         "activates_at": stamp(key.activates_at or key.created_at),
         "retires_at": stamp(key.retires_at),
-    }
-
-
-def _data(domain: SenderDomain) -> dict[str, Any]:
-    return {
-        "name": domain.name,
-        "account": domain.account,
-        "grants": [one.account for one in domain.grants],
-        "click_domain": domain.click_domain,
-        "bounce_domain": domain.bounce_domain,
-        "selectors": {key.selector: key.algorithm for key in domain.keys},
-        "created_at": stamp(domain.created_at),
     }

@@ -38,8 +38,9 @@ def grant(session: CliSession, name: str, account: str) -> None:
     For an agency and its customer. It counts at once, for the name and all below it that is not registered by
     itself, and until 'gatepost domain revoke'. The gateway's own names can be granted too.
     """
-    with session.directory(write=True) as connection:
-        new = grants.grant(connection, name, account, session.now, own(session.settings))
+    with session.changing() as work:
+        new = grants.grant(work.connection, name, account, work.now, own(session.settings))
+        work.note("domain.grant", normal_domain(name), account, None, {"granted_to": account})
     data = {"domain": normal_domain(name), "account": account, "changed": new}
     emit(session, data, f"{data['domain']} {'may' if new else 'could'} be used by account {account}.")
 
@@ -58,8 +59,9 @@ def grant(session: CliSession, name: str, account: str) -> None:
 @pass_session
 def revoke(session: CliSession, name: str, account: str) -> None:
     """Take a grant back: from the next message on."""
-    with session.directory(write=True) as connection:
-        grants.revoke(connection, name, account)
+    with session.changing() as work:
+        grants.revoke(work.connection, name, account)
+        work.note("domain.revoke", normal_domain(name), account, {"granted_to": account})
     data = {"domain": normal_domain(name), "account": account}
     emit(session, data, f"{data['domain']} is closed to account {account} again.")
 
@@ -74,9 +76,12 @@ def walls(session: CliSession, mode: str | None) -> None:
     The setting accounts.walls, unless it is 'store', has the last word. Grants of the gateway's own names are
     shown too.
     """
-    with session.directory(write=mode is not None) as connection:
-        if mode is not None:
-            grants.set_walls(connection, WallMode(mode))
+    if mode is not None:
+        with session.changing() as work:
+            before = grants.walls(work.connection)
+            grants.set_walls(work.connection, WallMode(mode))
+            work.note("wall.set", "walls", None, {"walls": before.value}, {"walls": mode})
+    with session.directory() as connection:
         stored, granted = grants.walls(connection), grants.of_nobody(connection)
     setting = session.settings.accounts.wall_mode
     force = setting or stored

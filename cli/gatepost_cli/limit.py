@@ -57,12 +57,14 @@ def reset(session: CliSession, user: str | None, account: str | None) -> None:
     """Set what one credential, or one account, has used to 0. It is noted who did it."""
     if (user is None) == (account is None):
         raise click.UsageError("give one of --credential and --account")
-    key, whose = _key(session, user, account)
+    key, whose, owner = _key(session, user, account)
     by = caller()
     with limit_view.counters(session) as opened:
         had = opened.reset(key, by)
         before = opened.resets(key)
     noted(f"limits of {whose} reset by {by}, {had} counters had something")
+    with session.changing() as work:
+        work.note("limit.reset", user or account or "", owner, None, {"counters": had})
     resets = [{"at": moment(one.at), "by": one.by, "counters": one.counters} for one in before]
     emit(
         session,
@@ -96,10 +98,12 @@ def _chosen(session: CliSession, user: str | None, account: str | None) -> list[
         return credentials.list_all(connection, account)
 
 
-def _key(session: CliSession, user: str | None, account: str | None) -> tuple[str, str]:
-    """Return what the counters of one begin with, and what it is in words."""
+def _key(session: CliSession, user: str | None, account: str | None) -> tuple[str, str, str]:
+    """Return what the counters of one begin with, what it is in words, and whose account it is."""
     with session.directory() as connection:
         if user is not None:
-            return own_key(credentials.get(connection, user)), f"credential {user}"
+            found = credentials.get(connection, user)
+            return own_key(found), f"credential {user}", found.account
         owner = accounts.get(connection, account or "")
-    return account_key(owner.id, int(owner.created_at.timestamp())), f"account {owner.name}"
+    key = account_key(owner.id, int(owner.created_at.timestamp()))
+    return key, f"account {owner.name}", owner.name

@@ -75,6 +75,7 @@ def run(
     with session.directory() as connection:
         credential = credentials.get(connection, user)
     owner, by = owner_of(credential), caller()
+    gone = 0
     with opened(session.settings) as seen:
         if forgotten is None or forgotten:
             gone = seen.forget(owner, forgotten)
@@ -84,6 +85,10 @@ def run(
         if added:
             noted(f"places of credential {user} added by {by}: {', '.join(place.word for place in added)}")
         known = seen.known(owner)
+    if added or gone:
+        words = {"added": [one.word for one in added], "forgotten": gone}
+        with session.changing() as work:
+            work.note("credential.places", user, credential.account, None, words)
     rows = [(one.place.word, _at(one.since), _at(one.last), one.by) for one in known]
     emit(session, data(known), Table(_COLUMNS, rows) if rows else "No places are known.")
     if left_out:

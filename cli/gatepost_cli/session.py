@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from gatepost_core.keys import Keyring
     from gatepost_core.service import Context
+    from gatepost_core.service.changing import Change
     from gatepost_core.settings import Settings
     from gatepost_core.store import Reader
 
@@ -65,6 +66,12 @@ class CliSession:
         actor = _core("domain.access").node(caller())
         context: Context = _core("service").Context(actor, self.store, self.settings, lambda: self.keyring)
         return context
+
+    @contextmanager
+    def changing(self) -> Iterator[Change]:
+        """Open the directory for a change that is noted in the audit log; committed at the end."""
+        with _core("service.changing").changing(self.context) as work:
+            yield work
 
     @contextmanager
     def directory(self, *, write: bool = False) -> Iterator[Connection]:

@@ -18,7 +18,7 @@ from gatepost_cli.suppression_files import export, import_
 from gatepost_cli.suppression_view import COLUMNS, REASONS, pairs_of, row_of
 from gatepost_cli.values import Never
 from gatepost_core.domain import NotFound, shown
-from gatepost_core.domain.suppressing import DETAIL_MOST, NoAddressError, Reason, Scope, entered
+from gatepost_core.domain.suppressing import DETAIL_MOST, NoAddressError, Reason, Scope, entered, hashed
 from gatepost_core.service import suppressions as service
 from gatepost_core.service.views import suppression_data
 from gatepost_core.store import suppressions
@@ -178,8 +178,10 @@ def forget(session: CliSession, address: str, account: str, yes: bool) -> None:
     """
     if not yes:
         confirmed(session, f"Keep only a hash of {address}?")
-    with session.directory(write=True) as connection:
-        number = suppressions.forget(connection, address, account)
+    with session.changing() as work:
+        number = suppressions.forget(work.connection, address, account)
+        if number:  # without the address: it is to be known nowhere
+            work.note("suppression.forget", hashed(address), account or None, None, {"entries": number})
     if not number:
         raise NotFound(f"{shown(address)} is in no suppression; 'gatepost suppression list' shows all")
     emit(session, {"forgotten": number}, f"Forgotten in {number} entries; mail there is refused as before.")

@@ -223,8 +223,9 @@ def _write(session: CliSession, found: Checked, lines: Iterator[Suppression | Wr
     good = (one for one in progress.shown(lines, "imported", found.good) if isinstance(one, Suppression))
     while batch := list(itertools.islice(good, _BATCH)):
         try:
-            with session.directory(write=True) as connection:
-                done = done + suppressions.put(connection, batch, session.now)
+            with session.changing() as work:
+                done = done + suppressions.put(work.connection, batch, work.now)
+                work.note("suppression.import", f"{len(batch)} entries", None)
         except StoreUnavailable as error:
             raise StoreUnavailable(
                 f"{error}; of {found.good} lines {done.number} were taken, run it again for the others"

@@ -20,6 +20,9 @@ from gatepost_cli.values import span
 from gatepost_cli.waiting import wait
 from gatepost_cli.webhook_sent import log, replay
 from gatepost_core.domain import ids
+from gatepost_core.service import webhooks as service
+from gatepost_core.service.views import webhook_data
+from gatepost_core.service.webhooks import BY_HAND
 from gatepost_core.store.webhooks import endpoints, filling, looking, outbox
 from gatepost_core.store.webhooks.endpoints import Endpoint
 
@@ -66,10 +69,11 @@ def add(
 ) -> None:
     """Have an account's events sent to URL, from now on; show the secret that signs them, once."""
     handle, secret = endpoints.new_handle(), endpoints.new_secret()
-    with session.directory(write=True) as connection:
+    with session.changing() as work:
         asked = endpoints.Asked(url, types, label, allow_private)
         sealed = _sealed(session, handle, secret)
-        made = endpoints.add(connection, account, asked, handle, sealed, session.now)
+        made = endpoints.add(work.connection, account, asked, handle, sealed, work.now)
+        work.note("webhook.add", handle, account, None, webhook_data(made, None))
     view.show_secret(session, made, secret)
     note(session, _KEEP)
 
@@ -84,7 +88,7 @@ def list_(session: CliSession, account: str | None) -> None:
         found = endpoints.list_all(connection, account)
     with session.journal() as connection:
         health = outbox.health(connection)
-    data = [view.data_of(one, health.get(one.handle)) for one in found]
+    data = [webhook_data(one, health.get(one.handle)) for one in found]
     rows = [view.row_of(one, health.get(one.handle)) for one in found]
     emit(session, data, Table(view.COLUMNS, rows, prose=("state",), drop=("label", "types")))
 
@@ -123,7 +127,8 @@ def set_(ctx: click.Context, session: CliSession, /, webhook: str, **given: Any)
     if given["types"] and given["all_types"]:
         raise click.UsageError("give --type or --all-types, not both")
     private = ctx.get_parameter_source("allow_private") is not ParameterSource.DEFAULT
-    with session.directory(write=True) as connection:
+    with session.changing() as work:
+        connection, before = work.connection, endpoints.get(work.connection, webhook)
         found = endpoints.change(
             connection,
             webhook,
@@ -133,10 +138,12 @@ def set_(ctx: click.Context, session: CliSession, /, webhook: str, **given: Any)
             allow_private=given["allow_private"] if private else None,
         )
         if given["enabled"]:
-            found = endpoints.enable(connection, webhook, session.now)
+            found = endpoints.enable(connection, webhook, work.now)
         elif given["enabled"] is False:
-            endpoints.switch_off(connection, webhook, view.BY_HAND, session.now)
+            endpoints.switch_off(connection, webhook, BY_HAND, work.now)
             found = endpoints.get(connection, webhook)
+        old, new = (webhook_data(one, None) for one in (before, found))
+        work.note("webhook.set", webhook, found.account, old, new)
     _show(session, found)
 
 
@@ -155,9 +162,10 @@ def set_(ctx: click.Context, session: CliSession, /, webhook: str, **given: Any)
 def rotate(session: CliSession, webhook: str, overlap: timedelta) -> None:
     """Make a new secret, shown once; the old one signs beside it for a while."""
     secret, now = endpoints.new_secret(), session.now
-    with session.directory(write=True) as connection:
+    with session.changing() as work:
         sealed = _sealed(session, webhook, secret)
-        changed = endpoints.rotate(connection, webhook, sealed, now, now + overlap)
+        changed = endpoints.rotate(work.connection, webhook, sealed, now, now + overlap)
+        work.note("webhook.rotate", webhook, changed.account)
     view.show_secret(session, changed, secret)
     note(session, f"{_KEEP} The old one signs as well until {stamp(now + overlap)}.")
 
@@ -195,12 +203,7 @@ def remove(session: CliSession, webhook: str, yes: bool) -> None:
         found = endpoints.get(connection, webhook)
     if not yes:
         confirmed(session, f"Remove the webhook {webhook} to {found.url}, and what waits for it?")
-    with session.directory(write=True) as connection:
-        endpoints.remove(connection, webhook)
-    whole = False
-    while not whole:
-        with session.store.journal(write=True) as connection:
-            whole = filling.forget(connection, webhook)
+    service.remove(session.context, webhook)
     emit(session, {"removed": webhook}, f"Webhook {webhook} removed.")
 
 

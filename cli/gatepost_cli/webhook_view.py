@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from gatepost_cli.output import Table, emit, facts, stamp
 from gatepost_cli.session import CliSession
+from gatepost_core.service.views import webhook_data
+from gatepost_core.service.webhooks import BY_HAND
 from gatepost_core.store.webhooks import endpoints, outbox
 from gatepost_core.store.webhooks.endpoints import Endpoint, EndpointState
 from gatepost_core.store.webhooks.looking import Attempt, GivenUp, Queue
@@ -14,42 +16,14 @@ from gatepost_core.store.webhooks.outbox import Health
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-BY_HAND = "by hand"
 COLUMNS = ("webhook", "account", "URL", "types", "label", "waiting", "state")
 LOG_COLUMNS = ("time", "event", "attempt", "seconds", "answer", "next attempt")
 GIVEN_UP_COLUMNS = ("time", "event", "message", "attempts", "reason")
 
 
-def data_of(found: Endpoint, health: Health | None) -> dict[str, Any]:
-    """Return a webhook for a program. No secret is in it."""
-    fares = health or Health(found.handle)
-    return {
-        "id": found.handle,
-        "account": found.account,
-        "url": found.url,
-        "label": found.label,
-        "types": list(found.types),
-        "state": found.state.value,
-        "off_reason": found.off_reason,
-        "off_at": stamp(found.off_at),
-        "allow_private": found.allow_private,
-        "created_at": stamp(found.created_at),
-        "secrets": [
-            {"created_at": stamp(one.created_at), "expires_at": stamp(one.expires_at)}
-            for one in found.secrets
-        ],
-        "waiting": fares.waiting,
-        "failures": fares.failures,
-        "failing_since": stamp(fares.failing_since),
-        "last_at": stamp(fares.last_at),
-        "last_ok_at": stamp(fares.last_ok_at),
-        "last_answer": fares.last_answer,
-    }
-
-
 def whole_data(found: Endpoint, health: Health | None, queue: Queue) -> dict[str, Any]:
     """Return a webhook for a program, with what it holds up."""
-    return data_of(found, health) | {
+    return webhook_data(found, health) | {
         "waiting": queue.waiting,
         "blocked": queue.blocked,
         "oldest_waiting_since": stamp(queue.oldest),
@@ -132,7 +106,7 @@ def show_secret(session: CliSession, found: Endpoint, secret: str) -> None:
         ("types", ", ".join(found.types) or "all"),
         ("secret", secret),
     ]
-    emit(session, data_of(found, None) | {"secret": secret}, facts(rows))
+    emit(session, webhook_data(found, None) | {"secret": secret}, facts(rows))
 
 
 def attempt_data(one: Attempt) -> dict[str, Any]:

@@ -51,3 +51,28 @@ def test_what_commands_change_is_in_the_audit_log_with_who_ran_them(gatepost: Ga
     assert json.loads(entries[2][5]) == {"label": "a", "features": {"dkim": False}}
     assert json.loads(entries[2][6]) == {"label": "b", "features": {"dkim": True}}
     assert made["password"] not in str(entries)
+
+
+def test_domains_webhooks_and_suppressions_are_in_the_audit_log_and_no_address_that_is_to_be_forgotten(
+    gatepost: Gatepost,
+) -> None:
+    for words in (
+        "domain add example.org --account acme",
+        "domain rotate example.org",
+        "account add beta",
+        "domain grant example.org --to beta",
+        "webhook add https://hooks.example.org/x --account acme",
+        "suppression add ann@example.org --account acme --note hers",
+        "suppression forget ann@example.org --yes",
+        "domain remove example.org --yes",
+    ):
+        assert gatepost(*words.split(), "--json").code == 0, words
+    with closing(connect(gatepost.folder / "store" / "directory.db")) as store:
+        found = store.execute("SELECT action, object, before, after FROM audit").fetchall()
+    noted = [
+        "account.add", "domain.add", "domain.rotate", "account.add", "domain.grant", "webhook.add",
+        "suppression.add", "suppression.forget", "domain.remove",
+    ]  # fmt: skip
+    assert sorted(entry[0] for entry in found) == sorted(noted)
+    assert "ann@example.org" not in str(found)
+    assert "whsec_" not in str(found)

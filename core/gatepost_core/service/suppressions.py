@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection
 
@@ -66,7 +66,7 @@ def add(context: Context, new: New) -> Listed:
         )
         rows.put(work.connection, [one], work.now)
         found = rows.exactly(work.connection, account, one)
-        work.note("suppression.add", found.id, account, None, suppression_data(found, work.now))
+        work.note("suppression.add", found.id, account, None, _noted(found, work.now))
     return found
 
 
@@ -81,7 +81,7 @@ def lift(
     with changing(context) as work:
         found = rows.lift(work.connection, owner, address, work.now, credential, tag)
         for one in found:
-            work.note("suppression.remove", one.id, owner, suppression_data(Listed(owner, one), work.now))
+            work.note("suppression.remove", one.id, owner, _noted(Listed(owner, one), work.now))
     return found
 
 
@@ -92,7 +92,7 @@ def lift_one(context: Context, number: str) -> None:
         found = _get(context, work.connection, number)
         one = found.suppression
         rows.lift(work.connection, found.account, one.address, work.now, one.credential, one.tag)
-        work.note("suppression.remove", found.id, found.account, suppression_data(found, work.now))
+        work.note("suppression.remove", found.id, found.account, _noted(found, work.now))
 
 
 def show(context: Context, number: str) -> Listed:
@@ -108,6 +108,12 @@ def page(context: Context, wanted: Wanted, limit: int, after: str = "") -> Page[
     asked = replace(wanted, account=context.own(wanted.account or None) or "")
     with context.store.directory() as connection:
         return rows.page(connection, asked, limit, after)
+
+
+def _noted(found: Listed, now: datetime) -> dict[str, Any]:
+    """Return what the audit log has of it: not whose address it is, which may have to be forgotten."""
+    data = suppression_data(found, now)
+    return {name: value for name, value in data.items() if name not in ("address", "detail")}
 
 
 def _get(context: Context, connection: Connection, number: str) -> Listed:

@@ -12,7 +12,7 @@ from gatepost_core.service.changing import Change, changing
 from gatepost_core.service.context import Context
 from gatepost_core.service.views.webhooks import webhook_data
 from gatepost_core.store.webhooks import endpoints as rows
-from gatepost_core.store.webhooks import outbox
+from gatepost_core.store.webhooks import filling, outbox
 from gatepost_core.store.webhooks.endpoints import Endpoint
 from gatepost_core.store.webhooks.outbox import Health
 
@@ -87,12 +87,16 @@ def disable(context: Context, handle: str) -> Endpoint:
 
 
 def remove(context: Context, handle: str) -> None:
-    """Remove a webhook with its secrets; what waits for it is not sent."""
+    """Remove a webhook with its secrets, its log, and what waits for it."""
     context.need(KIND, write=True)
     with changing(context) as work:
         before = _get(context, work.connection, handle)
         rows.remove(work.connection, handle)
         work.note("webhook.remove", handle, before.account, webhook_data(before, None))
+    whole = False
+    while not whole:  # in short transactions
+        with context.store.journal(write=True) as connection:
+            whole = filling.forget(connection, handle)
 
 
 def _get(context: Context, connection: Connection, handle: str) -> Endpoint:
