@@ -25,7 +25,7 @@ class Reporter:
         _answer.soon(level, method, route, status, who, client, seconds)
 
     def signed_in(self, result: str, user: str, client: str) -> None:
-        """Tell of somebody who signed in, or tried to: granted, denied, locked, expired."""
+        """Tell of somebody who signed in, or tried to: granted, denied, locked, expired, password-by-link."""
         _sign_in.now("info", result, user, client)
 
 

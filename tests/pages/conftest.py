@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import count
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
@@ -26,7 +27,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     var, ports = tmp_path_factory.mktemp("pages"), free_ports()
     # Where people are told to connect: what a page says is done as it stands.
     clients = {"host": HOST, "ports": [ports[1]], "ca_file": str(var / "ca.pem")}
-    with Stack(var, ports, tables={"clients": clients}, tracker=0, dashboard=0) as running:
+    # Many are refused here, one after the other.
+    tables: dict[str, dict[str, Any]] = {"clients": clients, "sasl": {"failure_delay": 0.001}}
+    with Stack(var, ports, tables=tables, tracker=0, dashboard=0) as running:
         yield running
 
 

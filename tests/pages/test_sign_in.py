@@ -207,7 +207,8 @@ def test_a_link_ends_after_a_day(stack: Stack) -> None:
     context = context_of(stack.settings)
     invited = users.add(context, "late@example.test", operator=True, roles={})
     now = [context.now]
-    signing = SigningIn(context.store, context.keyring(), guard_of(stack.settings.sasl), lambda: now[0])
+    guard = guard_of(stack.settings.sasl)
+    signing = SigningIn(context.store, context.keyring(), guard, stack.settings, lambda: now[0])
     assert signing.invited(invited.token) == invited.user
     now[0] += timedelta(hours=24)
     assert signing.invited(invited.token) is None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from anyio import sleep
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from gatepost_core.domain import NotFound
@@ -19,6 +20,8 @@ from gatepost_dashboard.pages.guarding import cookie_name
 from gatepost_dashboard.pages.rendering import POLICY, Pages
 
 if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
     from gatepost_dashboard.parts import Parts
 
 # Of a page's own: what a browser tells our own pages, so that a change says where it comes from.
@@ -133,6 +136,19 @@ class Asked:
         else:
             answer.delete_cookie(name, path="/", secure=self.secure, httponly=True, samesite="lax")
         return answer
+
+
+class Late(Response):
+    """An answer that is held back for some seconds, without a thread."""
+
+    def __init__(self, answer: Response, seconds: float) -> None:
+        self._answer, self._seconds = answer, seconds
+        self.status_code, self.raw_headers = answer.status_code, answer.raw_headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it when it is time."""
+        await sleep(self._seconds)
+        await self._answer(scope, receive, send)
 
 
 def query_of(**values: str) -> str:

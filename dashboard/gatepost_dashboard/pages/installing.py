@@ -54,7 +54,7 @@ _UNDER_WAY: Final = 1024
 def install(app: FastAPI, parts: Parts) -> None:
     """Have an app serve all pages."""
     pages = Pages()
-    signing = SigningIn(parts.store, parts.keyring, guard_of(parts.settings.sasl))
+    signing = SigningIn(parts.store, parts.keyring, guard_of(parts.settings.sasl), parts.settings)
     app.router.routes.extend(routes(ROWS, parts, pages, signing))
     app.router.routes.extend(_static())
     app.router.routes.append(Route("/{path:path}", partial(_nothing, pages), methods=["GET"]))

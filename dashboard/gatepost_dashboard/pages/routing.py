@@ -6,12 +6,15 @@
 | a user without the right | 403 |
 | somebody else's object | 404, as if it were not there |
 | a change from another site's page | 403 |
+| what hashes a password, while too many wait for that | 503 at once |
 
-Pages work with the store, so each runs in a thread of the bounded pool.
+Pages work with the store, so each runs in a thread of the bounded pool. What hashes a password waits for its
+turn before it takes one.
 """
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -33,29 +36,45 @@ from gatepost_dashboard.pages.forms import Form, FormError, read
 from gatepost_dashboard.pages.guarding import cookie_name, foreign
 from gatepost_dashboard.pages.rendering import Pages
 from gatepost_dashboard.pages.table import Row
+from gatepost_dashboard.pages.turns import BusyError, Turns
 from gatepost_dashboard.parts import Parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _AGENT_MOST = 200
+_BACK_IN = "2"  # seconds; whoever waits for a password's turn has waited less
 
 
 def routes(rows: Iterable[Row], parts: Parts, pages: Pages, signing: SigningIn) -> list[Route]:
     """Return what an app serves."""
+    turns = Turns()
     return [
-        Route(row.path, partial(_answered, row, parts, pages, signing), methods=[row.method], name=row.path)
+        Route(
+            row.path,
+            partial(_answered, row, parts, pages, signing, turns),
+            methods=[row.method],
+            name=row.path,
+        )
         for row in rows
     ]
 
 
-async def _answered(row: Row, parts: Parts, pages: Pages, signing: SigningIn, request: Request) -> Response:
+async def _answered(
+    row: Row, parts: Parts, pages: Pages, signing: SigningIn, turns: Turns, request: Request
+) -> Response:
     request.scope["route"] = row  # what the log names: a pattern, never what stands in its places
     request.state.client = parts.client(request)
     body = await request.body() if row.method == "POST" else b""
     asked = _asked(parts, pages, signing, request)
     try:
-        answer = await to_thread.run_sync(_page, row, asked, request, body)
+        async with AsyncExitStack() as stack:
+            if row.hashes:
+                await stack.enter_async_context(turns.turn())
+            answer = await to_thread.run_sync(_page, row, asked, request, body)
+    except BusyError:
+        answer = asked.told(503, "Not now", "Too many people are signing in at once. Try again in a moment.")
+        answer.headers["Retry-After"] = _BACK_IN
     except (StoreUnavailable, KeyringError, CannotCheckError) as error:
         log.error("page cannot be shown now", error=str(error))
         answer = asked.told(503, "Not now", "The store cannot be used now. Try again in a moment.")

@@ -21,6 +21,7 @@ class Row:
     """One page, or one change. ``public``: for everybody, signed in or not.
 
     ``kind``: of which kind of objects; '' is the user's own business, which every user may see to.
+    ``hashes``: it hashes passwords, one at a time.
     """
 
     method: Literal["GET", "POST"]
@@ -29,6 +30,7 @@ class Row:
     kind: str = ""
     write: bool = False
     public: bool = False
+    hashes: bool = False
 
 
 class Table(list[Row]):
@@ -45,11 +47,13 @@ class Table(list[Row]):
 
         return note
 
-    def change(self, path: str, *, kind: str = "", public: bool = False) -> Callable[[View], View]:
+    def change(
+        self, path: str, *, kind: str = "", public: bool = False, hashes: bool = False
+    ) -> Callable[[View], View]:
         """Have a function answer POST."""
 
         def note(view: View) -> View:
-            self.append(Row("POST", path, view, kind, bool(kind), public))
+            self.append(Row("POST", path, view, kind, bool(kind), public, hashes))
             return view
 
         return note

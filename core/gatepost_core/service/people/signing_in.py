@@ -6,6 +6,7 @@
 | a right password | forgets no failures while the second factor is missing: codes would be guessed for ever |
 | a session | a new one at each sign-in, found by the hash of its cookie; none that was there before goes on |
 | a new password, a second factor set or removed | ends all other sessions of the user |
+| a sign-in meanwhile, by what was right until then | begins none: its own transaction looks once more |
 
 Faults of the store raise StoreUnavailable, those of keys KeyringError; too many at once CannotCheckError.
 """
@@ -20,12 +21,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from gatepost_core.domain.access.users import LINK, LONGEST, PROVING, User, UserSession
+from gatepost_core.domain.access import Actor, ActorKind
+from gatepost_core.domain.access.users import LINK, LONGEST, PROVING, User, UserSession, actor_of
 from gatepost_core.domain.errors import NotFound
-from gatepost_core.domain.logins.guessing import Attempt, Guard
+from gatepost_core.domain.logins.guessing import Guard
 from gatepost_core.domain.texts import utc_now
 from gatepost_core.keys import Keyring, chosen, totp
-from gatepost_core.service.context import Store
+from gatepost_core.service.changing import changing
+from gatepost_core.service.context import Context, Store
+from gatepost_core.service.people.tries import Tries
+from gatepost_core.settings import Settings
 from gatepost_core.store.access import sessions, users
 
 if TYPE_CHECKING:
@@ -33,10 +38,11 @@ if TYPE_CHECKING:
 
 WRONG: Final = "Name and password do not belong together."
 WRONG_CODE: Final = "That code is not right, or was used before."
+WRONG_OLD: Final = "The password until now is not right."
 LATER: Final = "There were too many attempts. Try again in a while."
+_TOO_LONG: Final = "That took too long. Sign in once more."
 _TOKEN: Final = 32  # bytes
 _COOKIE_MOST: Final = 100
-_CODE: Final = "second factor of "
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,8 @@ class Signed:
 class Answer:
     """What came of an attempt. ``cookie``: the new session's, '' if there is none; ``why`` not, in words.
 
-    ``code``: the second factor is still missing. ``event``: what is logged and noted of it.
+    ``code``: the second factor is still missing. ``event``: what is logged and noted of it. ``wait``: the
+    seconds for which the answer is held back.
     """
 
     cookie: str = ""
@@ -67,6 +74,7 @@ class Answer:
     why: str = ""
     event: str = ""
     user: User | None = None
+    wait: float = 0.0
 
 
 class SigningIn:
@@ -77,58 +85,55 @@ class SigningIn:
         store: Store,
         keyring: Keyring,
         guard: Guard,
+        settings: Settings,
         clock: Callable[[], datetime] = utc_now,
         ticks: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._keyring = keyring
-        self._guard = guard
+        self._settings = settings
         self._clock = clock
-        self._ticks = ticks
+        self._tries = Tries(guard, settings.sasl.failure_delay, ticks)
 
     def password(self, name: str, password: str, origin: Origin) -> Answer:
         """Try a name and a password."""
-        attempt = self._entered(name[:200], origin)
-        if attempt is None:
-            return Answer(why=LATER, event="locked")
-        try:
+        with self._tries.begin("password", name[:200], origin.ip) as one:
+            if one.locked:
+                return Answer(why=LATER, event="locked", wait=one.wait)
             with self._store.directory() as connection:
                 kept = users.kept_of(connection, name[:200])
-            user, hash_ = (kept[0], kept[1]) if kept else (None, None)
-            right = chosen.is_chosen(hash_, password)
-            if user is None or not right or not user.enabled:
-                self._guard.failed(attempt, self._ticks())
-                return Answer(why=WRONG, event="denied", user=user)
-            if not user.second:
-                self._guard.succeeded(attempt, self._ticks())
-            return Answer(self._begin(user, origin), user.second, event="granted", user=user)
-        finally:
-            self._guard.leave(attempt)
+            user, hash_, sealed = kept or (None, None, None)
+            right, cookie = chosen.is_chosen(hash_, password), ""
+            if user is not None and right:
+                with self._store.directory(write=True) as connection:
+                    if users.unchanged(connection, user.id, hash_, sealed):
+                        cookie = self._begin(connection, user, origin, proven=sealed is None)
+            if not cookie:
+                one.failed()
+                return Answer(why=WRONG, event="denied", user=user, wait=one.wait)
+            if sealed is None:
+                one.succeeded()
+            return Answer(cookie, sealed is not None, event="granted", user=user, wait=one.wait)
 
     def code(self, cookie: str, code: str, origin: Origin) -> Answer:
         """Try the second factor, a code by time or a recovery code, of a session that waits for it."""
         waiting = self._find(cookie)
         if waiting is None or waiting.session.proven:
-            return Answer(why="That took too long. Sign in once more.", event="expired")
+            return Answer(why=_TOO_LONG, event="expired")
         user = waiting.user
-        attempt = self._entered(_CODE + user.name, origin)
-        if attempt is None:
-            return Answer(why=LATER, event="locked", user=user)
-        try:
+        with self._tries.begin("code", user.name, origin.ip) as one:
+            if one.locked:
+                return Answer(why=LATER, event="locked", user=user, wait=one.wait)
             with self._store.directory(write=True) as connection:
-                right = self._proves(connection, user, code)
-                if not right:
-                    sessions.failed(connection, waiting.session.id)
-                else:
-                    sessions.end(connection, waiting.session.id, user.id)
-            if not right:
-                self._guard.failed(attempt, self._ticks())
-                return Answer(cookie, code=True, why=WRONG_CODE, event="denied", user=user)
-            for name in (user.name, _CODE + user.name):
-                self._guard.succeeded(self._guard.attempt(name, origin.ip, self._ticks()), self._ticks())
-            return Answer(self._begin(user, origin, proven=True), event="granted", user=user)
-        finally:
-            self._guard.leave(attempt)
+                begun = self._proven(connection, waiting, code, origin)
+            if begun is None:
+                return Answer(why=_TOO_LONG, event="expired", user=user, wait=one.wait)
+            if not begun:
+                one.failed()
+                return Answer(cookie, True, WRONG_CODE, "denied", user, one.wait)
+            self._tries.forget("password", user.name, origin.ip)
+            self._tries.forget("code", user.name, origin.ip)
+            return Answer(begun, event="granted", user=user, wait=one.wait)
 
     def signed(self, cookie: str) -> Signed | None:
         """Return who is signed in by a cookie; None for nobody. It is kept that the session is used."""
@@ -167,35 +172,40 @@ class SigningIn:
             return Answer(why="This link is not good any more. Ask for another one.", event="expired")
         if why := chosen.unsuitable(password, user.name):
             return Answer(why=why)
-        hash_ = chosen.hashed(password)
-        with self._store.directory(write=True) as connection:
-            if not users.use_link(connection, _digest(token)):
-                return Answer(why="This link was used already.", event="expired")
+        hash_, digest = chosen.hashed(password), _digest(token)
+        with changing(self._context(user, origin)) as work:
+            connection = work.connection
+            users.hold(connection, user.id)
+            now = users.of_link(connection, digest, work.now)
+            if now is None or not now.enabled or not users.use_link(connection, digest):
+                return Answer(why="This link is good no more.", event="expired", user=user)
             users.change(connection, user.id, password_hash=hash_)
             sessions.end_all(connection, user.id)
-        return Answer(self._begin(user, origin), user.second, event="password set", user=user)
+            work.note("user.password-by-link", now.name, work.context.actor.account)
+            cookie = self._begin(connection, now, origin, proven=not now.second)
+        return Answer(cookie, now.second, event="password-by-link", user=now)
 
-    def change_password(self, signed: Signed, old: str, new: str, origin: Origin) -> str:
-        """Set another password; return why not, or ''. All other sessions of the user end."""
+    def change_password(self, signed: Signed, old: str, new: str, origin: Origin) -> Answer:
+        """Set another password; the answer's ``why`` says why not. All other sessions of the user end."""
         user = signed.user
-        attempt = self._entered(user.name, origin)
-        if attempt is None:
-            return LATER
-        try:
+        if why := chosen.unsuitable(new, user.name):
+            return Answer(why=why)
+        with self._tries.begin("change", user.name, origin.ip) as one:
+            if one.locked:
+                return Answer(why=LATER, wait=one.wait)
             with self._store.directory() as connection:
                 kept = users.kept_of(connection, user.name)
             if kept is None or not chosen.is_chosen(kept[1], old):
-                self._guard.failed(attempt, self._ticks())
-                return "The password until now is not right."
-        finally:
-            self._guard.leave(attempt)
-        if why := chosen.unsuitable(new, user.name):
-            return why
-        hash_ = chosen.hashed(new)
-        with self._store.directory(write=True) as connection:
-            users.change(connection, user.id, password_hash=hash_)
-            sessions.end_all(connection, user.id, but=signed.session.id)
-        return ""
+                one.failed()
+                return Answer(why=WRONG_OLD, wait=one.wait)
+            one.counted()
+            hash_ = chosen.hashed(new)
+            with self._store.directory(write=True) as connection:
+                if not users.unchanged(connection, user.id, kept[1], kept[2]):
+                    return Answer(why=WRONG_OLD, wait=one.wait)
+                users.change(connection, user.id, password_hash=hash_)
+                sessions.end_all(connection, user.id, but=signed.session.id)
+            return Answer(wait=one.wait)
 
     def set_second(self, signed: Signed, secret: str, code: str) -> tuple[list[str], str]:
         """Set a second factor once a code of it was given; return recovery codes, or why not.
@@ -216,21 +226,21 @@ class SigningIn:
             sessions.end_all(connection, user.id, but=signed.session.id)
         return codes, ""
 
-    def remove_second(self, signed: Signed, code: str, origin: Origin) -> str:
-        """Remove the second factor by a code of it; return why not, or ''."""
-        attempt = self._entered(_CODE + signed.user.name, origin)
-        if attempt is None:
-            return LATER
-        try:
+    def remove_second(self, signed: Signed, code: str, origin: Origin) -> Answer:
+        """Remove the second factor by a code of it; the answer's ``why`` says why not."""
+        user = signed.user
+        with self._tries.begin("code", user.name, origin.ip) as one:
+            if one.locked:
+                return Answer(why=LATER, wait=one.wait)
             with self._store.directory(write=True) as connection:
-                if not self._proves(connection, signed.user, code):
-                    self._guard.failed(attempt, self._ticks())
-                    return WRONG_CODE
-                users.set_totp(connection, signed.user.id, None, 0)
-                sessions.end_all(connection, signed.user.id, but=signed.session.id)
-            return ""
-        finally:
-            self._guard.leave(attempt)
+                users.hold(connection, user.id)
+                right = self._proves(connection, user, code)
+                if right:
+                    users.set_totp(connection, user.id, None, 0)
+                    sessions.end_all(connection, user.id, but=signed.session.id)
+            if not right:
+                one.failed()
+            return Answer(why="" if right else WRONG_CODE, wait=one.wait)
 
     def recovery_left(self, signed: Signed) -> int:
         """Return how many recovery codes are left."""
@@ -255,12 +265,17 @@ class SigningIn:
         with self._store.directory(write=True) as connection:
             return sessions.end(connection, number, signed.user.id)
 
-    def _entered(self, name: str, origin: Origin) -> Attempt | None:
-        """Return an attempt that is counted as under way; None for one that may not be made now."""
-        attempt = self._guard.attempt(name, origin.ip, self._ticks())
-        if attempt.locked or self._guard.enter(attempt, self._ticks()) != "begun":
+    def _proven(self, connection: Connection, waiting: Signed, code: str, origin: Origin) -> str | None:
+        """Begin a session in place of one that waits; '' for a wrong code, None where none waits any more."""
+        kept = users.hold(connection, waiting.user.id)
+        if kept is None or not kept.enabled:
             return None
-        return attempt
+        if not self._proves(connection, waiting.user, code):
+            sessions.failed(connection, waiting.session.id)
+            return ""
+        if not sessions.end(connection, waiting.session.id, waiting.user.id):
+            return None
+        return self._begin(connection, waiting.user, origin, proven=True)
 
     def _proves(self, connection: Connection, user: User, code: str) -> bool:
         sealed, last = users.totp_of(connection, user.id)
@@ -272,25 +287,29 @@ class SigningIn:
         digest = totp.recovery_digest(self._keyring, code, user.id)
         return users.use_recovery(connection, user.id, digest)
 
-    def _begin(self, user: User, origin: Origin, *, proven: bool = False) -> str:
+    def _begin(self, connection: Connection, user: User, origin: Origin, *, proven: bool) -> str:
         """Begin a session, and return its cookie."""
         cookie, now = secrets.token_urlsafe(_TOKEN), self._clock()
-        proven = proven or not user.second
-        ends_at = now + (LONGEST if proven else PROVING)
-        with self._store.directory(write=True) as connection:
-            sessions.begin(
-                connection,
-                _digest(cookie),
-                user.id,
-                now,
-                ends_at,
-                proven=proven,
-                ip=origin.ip,
-                agent=origin.agent,
-            )
-            if proven:
-                users.change(connection, user.id, seen_at=now)
+        sessions.begin(
+            connection,
+            _digest(cookie),
+            user.id,
+            now,
+            now + (LONGEST if proven else PROVING),
+            proven=proven,
+            ip=origin.ip,
+            agent=origin.agent,
+        )
+        if proven:
+            users.change(connection, user.id, seen_at=now)
         return cookie
+
+    def _context(self, user: User, origin: Origin) -> Context:
+        """Return what a change by a user is made with who is not signed in."""
+        actor = actor_of(user, "", origin.ip)
+        if actor is None:  # its accounts were removed
+            actor = Actor(ActorKind.USER, str(user.id), user.name, None, frozenset(), origin.ip)
+        return Context(actor, self._store, self._settings, lambda: self._keyring, self._clock)
 
     def _find(self, cookie: str) -> Signed | None:
         if not cookie or len(cookie) > _COOKIE_MOST:

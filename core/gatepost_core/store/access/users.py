@@ -6,6 +6,7 @@ Functions on an open connection; the caller owns the transaction. What is secret
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -73,10 +74,39 @@ def kept_of(connection: Connection, name: str) -> tuple[User, str | None, bytes 
 
 
 def change(connection: Connection, number: int, **changes: Any) -> User:
-    """Set ``operator``, ``enabled``, ``password_hash`` or ``seen_at``. Raises NotFound."""
+    """Set ``operator``, ``enabled``, ``password_hash`` or ``seen_at``. Raises NotFound.
+
+    A new password ends the link by which one is chosen, and so does disabling.
+    """
     if changes:
         connection.execute(update(users).where(users.c.id == number).values(changes))
+    if "password_hash" in changes or changes.get("enabled") is False:
+        connection.execute(delete(user_links).where(user_links.c.user_id == number))
     return by_id(connection, number)
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a user signs in by: the password's hash, the sealed second factor, and whether that is allowed."""
+
+    password_hash: str | None
+    sealed_totp: bytes | None
+    enabled: bool
+
+
+def hold(connection: Connection, number: int) -> Proof | None:
+    """Return what a user signs in by, which nobody changes until this commits; None: the user is gone.
+
+    Whoever changes them has this row first, so that what follows of them here is seen there.
+    """
+    query = select(users.c.password_hash, users.c.sealed_totp, users.c.enabled)
+    row = connection.execute(query.where(users.c.id == number).with_for_update()).first()
+    return None if row is None else Proof(*row)
+
+
+def unchanged(connection: Connection, number: int, hash_: str | None, sealed: bytes | None) -> bool:
+    """Say whether a user is enabled, and password and second factor are still these; they are held."""
+    return hold(connection, number) == Proof(hash_, sealed, enabled=True)
 
 
 def set_role(connection: Connection, number: int, account: str, role: Role | None) -> None:
@@ -137,6 +167,7 @@ def recovery_left(connection: Connection, number: int) -> int:
 
 def set_link(connection: Connection, number: int, digest: bytes, ends_at: datetime) -> None:
     """Have a link by which the user chooses a password; earlier ones are good no more."""
+    hold(connection, number)  # of two at once, one is the newer
     connection.execute(delete(user_links).where(user_links.c.user_id == number))
     connection.execute(insert(user_links).values(digest=digest, user_id=number, ends_at=ends_at))
 

@@ -13,7 +13,7 @@ from gatepost_core.domain import NotFound
 from gatepost_core.keys import KeyringError, totp
 from gatepost_core.service.people import users
 from gatepost_core.service.people.signing_in import WRONG_CODE
-from gatepost_dashboard.pages.asked import Asked
+from gatepost_dashboard.pages.asked import Asked, Late
 from gatepost_dashboard.pages.guarding import local_path
 from gatepost_dashboard.pages.table import Table
 
@@ -31,17 +31,17 @@ def show(asked: Asked) -> Response:
     return _profile(asked, notice=_DONE.get(asked.query.get("done", ""), ""))
 
 
-@table.change("/profile/password")
+@table.change("/profile/password", hashes=True)
 def password(asked: Asked) -> Response:
     """Set another password."""
     new, old = asked.form.secret("new"), asked.form.secret("old")
-    why = "The two new ones are not the same."
-    if new == asked.form.secret("again"):
-        why = asked.signing.change_password(asked.session, old, new, asked.origin)
-    if why:
-        return _profile(asked, 422, why=why)
+    if new != asked.form.secret("again"):
+        return _profile(asked, 422, why="The two new ones are not the same.")
+    answer = asked.signing.change_password(asked.session, old, new, asked.origin)
+    if answer.why:
+        return Late(_profile(asked, 422, why=answer.why), answer.wait)
     users.note_own(asked.context, "password")
-    return asked.go("/profile?done=password")
+    return Late(asked.go("/profile?done=password"), answer.wait)
 
 
 @table.page("/profile/second")
@@ -69,11 +69,11 @@ def switch_on(asked: Asked) -> Response:
 @table.change("/profile/second/remove")
 def switch_off(asked: Asked) -> Response:
     """Switch the second factor off."""
-    why = asked.signing.remove_second(asked.session, asked.form.get("code"), asked.origin)
-    if why:
-        return _profile(asked, 422, why=why)
+    answer = asked.signing.remove_second(asked.session, asked.form.get("code"), asked.origin)
+    if answer.why:
+        return Late(_profile(asked, 422, why=answer.why), answer.wait)
     users.note_own(asked.context, "second-factor-off")
-    return asked.go("/profile?done=off")
+    return Late(asked.go("/profile?done=off"), answer.wait)
 
 
 @table.change("/profile/sessions/{number}/end")

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
-from gatepost_dashboard.pages.asked import HOME, Asked
+from gatepost_dashboard.pages.asked import HOME, Asked, Late
 from gatepost_dashboard.pages.guarding import local_path
 from gatepost_dashboard.pages.table import Table
 
@@ -23,17 +23,17 @@ def form(asked: Asked) -> Response:
     return asked.page("signin.html", next=wanted, name="", why="")
 
 
-@table.change("/sign-in", public=True)
+@table.change("/sign-in", public=True, hashes=True)
 def sign_in(asked: Asked) -> Response:
     """Try name and password. Whatever session there was ends."""
     name, wanted = asked.form.get("name", _NAME_MOST), _wanted(asked.form.get("next"))
     answer = asked.signing.password(name, asked.form.secret("password"), asked.origin)
     asked.parts.report.signed_in(answer.event, name, asked.origin.ip)
     if answer.why:
-        return asked.page("signin.html", 401, next=wanted, name=name, why=answer.why)
+        return Late(asked.page("signin.html", 401, next=wanted, name=name, why=answer.why), answer.wait)
     asked.signing.sign_out(asked.cookie)
     there = f"/sign-in/code?next={quote(wanted, safe='/')}" if answer.code else wanted
-    return asked.with_cookie(asked.go(there), answer.cookie)
+    return Late(asked.with_cookie(asked.go(there), answer.cookie), answer.wait)
 
 
 @table.page("/sign-in/code", public=True)
@@ -51,10 +51,10 @@ def code(asked: Asked) -> Response:
     answer = asked.signing.code(asked.cookie, asked.form.get("code"), asked.origin)
     asked.parts.report.signed_in(answer.event, answer.user.name if answer.user else "", asked.origin.ip)
     if answer.why and not answer.code:
-        return asked.page("signin.html", 401, next=wanted, name="", why=answer.why)
+        return Late(asked.page("signin.html", 401, next=wanted, name="", why=answer.why), answer.wait)
     if answer.why:
-        return asked.page("code.html", 401, next=wanted, why=answer.why)
-    return asked.with_cookie(asked.go(wanted), answer.cookie)
+        return Late(asked.page("code.html", 401, next=wanted, why=answer.why), answer.wait)
+    return Late(asked.with_cookie(asked.go(wanted), answer.cookie), answer.wait)
 
 
 @table.change("/sign-out", public=True)
@@ -74,7 +74,7 @@ def invited(asked: Asked) -> Response:
     )
 
 
-@table.change("/welcome/{token}", public=True)
+@table.change("/welcome/{token}", public=True, hashes=True)
 def choose(asked: Asked) -> Response:
     """Set the password, and sign in."""
     token, password = asked.places["token"], asked.form.secret("password")
@@ -84,6 +84,8 @@ def choose(asked: Asked) -> Response:
     why = "" if password == asked.form.secret("again") else "The two are not the same."
     if not why:
         answer = asked.signing.choose(token, password, asked.origin)
+        if answer.event:
+            asked.parts.report.signed_in(answer.event, user.name, asked.origin.ip)
         if answer.cookie:
             there = "/sign-in/code" if answer.code else HOME
             return asked.with_cookie(asked.go(there), answer.cookie)
