@@ -41,7 +41,7 @@ from gatepost_milter.dkim.signing import FEATURE as DKIM
 from gatepost_milter.dkim.signing import Limits, Signing
 from gatepost_milter.editing.headers import Header
 from gatepost_milter.editing.message import Message, Plan, new_headers, outcome, render
-from gatepost_milter.holding import Holding
+from gatepost_milter.holding import Holding, held_too
 from gatepost_milter.judge import UNSUBSCRIBE, Accepted, Judge, Verdict, held_for
 from gatepost_milter.parts import eml
 from gatepost_milter.surgery.context import Context
@@ -212,8 +212,10 @@ class Explainer:
         if accepted.origin is None:
             return accepted, []
         deferred, why, told = places.looked(self._settings, accepted.origin)
-        if deferred is not None or why:
-            return deferred or held_for(accepted, why), []
+        if deferred is not None:
+            return deferred, []
+        if why:
+            return replace(accepted, held=held_too(accepted.held, why)), []
         return accepted, [f"places: {told}"]
 
     def _policy(self, mail: Mail) -> list[tuple[str, Decision]]:

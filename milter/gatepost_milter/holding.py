@@ -60,6 +60,13 @@ CANNOT_HOLD = Defer(
 )
 
 
+def held_too(held: Hold | None, why: str, places: tuple[Place, ...] = ()) -> Hold:
+    """Return why a message is held for one reason more: whoever releases it decides about both."""
+    if held is None or held.until is not None:
+        return Hold(why, None, places)
+    return Hold(f"{held.reason}; {why}", None, places)
+
+
 def unplaced(username: str, why: str) -> Defer:
     """Defer a message of which nobody can say whether its client is in a new place."""
     return Defer(

@@ -150,6 +150,8 @@ def test_what_would_be_held_is_said_beforehand_and_nothing_is_learned_by_that(lo
     assert played(located, user, "--client", THERE) == (
         f"held: new country BR and new network private, client {THERE}; it has sent from NL, AS64500"
     )
+    located("credential", "set", user, "--mode", "hold")
+    assert played(located, user, "--client", THERE).startswith("held: new country BR")
     located("credential", "set", user, "--mode", "sandbox")
     found = located("policy", "test", "--to", "b@example.org", "--credential", user, "--client", THERE)
     assert "new places" not in found.out

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from gatepost_core.domain import Defer, Mode, Rules
 from gatepost_core.domain.rules.places import Kind, Origin, Place, Seen, owner_of
@@ -15,9 +16,11 @@ from gatepost_milter.editing.message import Plan
 from gatepost_milter.holding import CANNOT_HOLD, MODE_HOLD, Hold
 from gatepost_milter.judge import Accepted
 from gatepost_milter.libmilter.places import Places
+from gatepost_milter.main import main
 from tests.core.making import credential
 from tests.core.stores import make_store
 from tests.core.test_spooled import RECORD
+from tests.places import countries
 
 from .test_judge import judge, readers, transaction
 
@@ -65,6 +68,16 @@ def test_what_is_held_anyway_teaches_nothing_by_itself_and_its_place_goes_with_i
     assert came(seen, "198.51.100.1") is None
 
 
+def test_who_releases_what_is_held_for_another_reason_hears_of_its_new_place(seen: Seen) -> None:
+    assert came(seen, "198.51.100.1") is None
+    over = Hold("over a limit: 2 of 1")
+    assert came(seen, "198.51.100.1", over) == over._replace(places=(NL,))
+    assert came(seen, "203.0.113.1", over) == Hold(
+        "over a limit: 2 of 1; new country BR, client 203.0.113.1; it has sent from NL", None, (BR,)
+    )
+    assert [one.place for one in seen.known(OWNER)] == [NL]
+
+
 def test_where_nothing_can_be_held_it_is_deferred(seen: Seen) -> None:
     assert came(seen, "198.51.100.1", holds=False) is None
     assert came(seen, "203.0.113.1", holds=False) == CANNOT_HOLD
@@ -109,3 +122,14 @@ def test_a_place_is_looked_at_only_for_a_rule_and_not_in_a_sandbox(
         assert verdict.origin is not None
         assert (verdict.origin.kinds, verdict.origin.address) == (kinds, "198.51.100.1")
         assert verdict.origin.owner.username == "alice"
+
+
+def test_a_database_that_cannot_be_read_is_a_fault_of_check(tmp_path: Path) -> None:
+    store, file = make_store(tmp_path), tmp_path / "country.mmdb"
+    words = ["--config", str(store.config), "--set", f"hold.country_database={file}", "--check"]
+    file.write_bytes(b"half of a file")
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 4
+    assert f"hold.country_database = {file}: is no MaxMind DB file, or is damaged" in done.stderr
+    countries(file, NL="198.51.100.0/24")
+    assert CliRunner().invoke(main, words).exit_code == 0

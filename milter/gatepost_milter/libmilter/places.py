@@ -13,7 +13,7 @@ from typing import Protocol
 
 from gatepost_core.domain import Defer, StoreUnavailable
 from gatepost_core.domain.rules.places import Kind, Origin, Place, Seen, reason
-from gatepost_milter.holding import CANNOT_HOLD, Hold, unplaced
+from gatepost_milter.holding import CANNOT_HOLD, held_too, unplaced
 from gatepost_milter.judge import Accepted
 
 
@@ -44,18 +44,22 @@ class Places:
     def judged(self, accepted: Accepted, origin: Origin) -> Accepted | Defer:
         """Return a message, held where it comes from a new place.
 
-        One that somebody is to release anyway teaches its places then, and not before.
+        One that somebody is to release anyway teaches its places then, and not before: he hears of new ones.
         """
         held = accepted.held
+        waits = held is not None and held.until is None
         try:
             places = tuple([self._locate(kind, origin.address) for kind in origin.kinds])
-            if held is not None and held.until is None:
-                return replace(accepted, held=held._replace(places=places))
-            admitted = self._seen.admit(origin.owner, places, accepted.record.id, int(self._clock()))
+            if waits:
+                admitted = self._seen.look(origin.owner, places)
+            else:
+                admitted = self._seen.admit(origin.owner, places, accepted.record.id, int(self._clock()))
         except StoreUnavailable as error:
             return unplaced(origin.owner.username, f"places: {error}")
-        if not admitted.new:
-            return accepted
-        if not self._holds:
-            return CANNOT_HOLD
-        return replace(accepted, held=Hold(reason(admitted, origin.address), None, places))
+        if admitted.new:
+            if not self._holds:
+                return CANNOT_HOLD
+            held = held_too(held, reason(admitted, origin.address), places)
+        elif waits and held is not None:
+            held = held._replace(places=places)
+        return accepted if held is accepted.held else replace(accepted, held=held)

@@ -30,8 +30,11 @@ class Reporter:
         if isinstance(verdict, Accepted):
             discarded = verdict.record.mode is Mode.SANDBOX
             result, event = ("discarded", _discarded) if discarded else ("accepted", _accepted)
-            result, event = ("held", _held) if verdict.held else (result, event)
-            event.soon("info", verdict.record, verdict.plan, queue_id, seconds)
+            if verdict.held:
+                result = "held"
+                _held.soon("info", verdict.record, verdict.plan, queue_id, seconds, verdict.held.reason)
+            else:
+                event.soon("info", verdict.record, verdict.plan, queue_id, seconds)
         elif isinstance(verdict, Repeated):
             result = "repeated"
             log.info(
@@ -79,6 +82,11 @@ def _taken(record: MessageRecord, plan: Plan, queue_id: str, seconds: float) -> 
     }
 
 
+def _waiting(record: MessageRecord, plan: Plan, queue_id: str, seconds: float, reason: str) -> log.Fields:
+    """Return what the log says of a message that is held."""
+    return {"reason": reason, **_taken(record, plan, queue_id, seconds)}
+
+
 _accepted = log.event("accepted")(_taken)
-_held = log.event("held")(_taken)
+_held = log.event("held")(_waiting)
 _discarded = log.event("discarded")(_taken)

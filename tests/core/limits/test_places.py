@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ from gatepost_core.domain.rules.places import (
     Seen,
 )
 from gatepost_core.store import StoreUnavailable, check_places, copy_places, open_places, places_file
+from gatepost_core.store.sqlite.counts import placing
+from gatepost_core.store.sqlite.driver import transaction
 
 NOW = 1_800_000_000
 DAY = 86_400
@@ -154,6 +157,24 @@ def test_of_many_first_messages_at_once_one_teaches_its_place(tmp_path: Path) ->
     opened = open_places(tmp_path / "counters.db")
     assert len(opened.known(OWNER)) == 1
     opened.close()
+
+
+def test_a_first_message_that_another_one_overtakes_is_not_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, others = open_places(tmp_path / "counters.db"), open_places(tmp_path / "counters.db")
+
+    def overtaken(connection: sqlite3.Connection) -> AbstractContextManager[None]:
+        monkeypatch.setattr(placing, "transaction", transaction)
+        assert sent(others, BR) == ADMITTED
+        return transaction(connection)
+
+    sent(mine, NL, owner=OTHER)  # the file is there
+    monkeypatch.setattr(placing, "transaction", overtaken)
+    assert sent(mine, NL) == Admitted((NL,), (BR,))
+    assert names(mine) == ["BR"]
+    mine.close()
+    others.close()
 
 
 def test_after_a_damaged_file_nobody_older_has_a_first_message(tmp_path: Path) -> None:

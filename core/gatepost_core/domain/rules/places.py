@@ -222,4 +222,4 @@ def reason(admitted: Admitted, address: str | None) -> str:
     names = [place.name for place in admitted.known]
     more = f" and {len(names) - _NAMED_MOST} more" if len(names) > _NAMED_MOST else ""
     before = f"it has sent from {', '.join(names[:_NAMED_MOST])}{more}" if names else "none is known"
-    return f"{new}, client {address or 'not known'}; {before}"
+    return f"{new}, client {normal_address(address) or 'not known'}; {before}"
