@@ -73,6 +73,14 @@ def test_the_host_s_port_25_gets_a_check_of_the_bounce_domains_recipients_and_no
     assert "smtpd_relay_restrictions" not in {one.name for one in main_cf(scoped(**BY_HOST), ())}
 
 
+def test_what_takes_reports_adds_nothing_to_them_and_knows_the_null_sender() -> None:
+    (service,) = [one for one in master_cf(scoped(**BY_HOST)) if one.role == "forward"]
+    options = {one.name: one.value for one in service.options}
+    assert options["local_header_rewrite_clients"] == ""
+    assert options["smtpd_null_access_lookup_key"] == "<>"
+    assert "{ <>=OK }, reject" in options["smtpd_relay_restrictions"]
+
+
 def test_a_setting_that_encodes_before_signing_leaves_the_queue_s_conversion_alone() -> None:
     settings = load(overrides={"dkim.encode_8bit": "true"}, environ={})
     usual = {one.name for one in main_cf(settings, DOMAINS) if not one.name.startswith("gatepost_")}

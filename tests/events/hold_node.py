@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -109,7 +109,7 @@ class Node:
         number: int = 1,
         *,
         scheduled: bool = False,
-        header_sender: str = "",
+        header_sender: Sequence[str] = (),
         places: dict[str, str] | None = None,
         **changes: Any,
     ) -> MessageRecord:

@@ -178,13 +178,13 @@ def test_what_waits_for_its_hour_is_looked_at_then_and_once_an_hour(node: Node) 
             "gpx may not use it",
         ),
         (
-            {"header_sender": "a@example.test, x@b.test"},
+            {"header_sender": ("a@example.test", "x@b.test")},
             ("example.test",),
             "",
             "Sender header address <x@b.test> is not allowed for credential gpx",
         ),
         (
-            {"header_sender": "x@b.test"},
+            {"header_sender": ("x@b.test",)},
             (),
             "b.test",
             "Sender header address <x@b.test> is of a domain that another account registered; credential gpx "
@@ -212,6 +212,14 @@ def test_whose_senders_are_not_his_any_more_stays_held(
     node.step()
     passes = claimed and mode is WallMode.REPORT
     assert node.found(record) == (("done", "") if passes else ("stays", reason))
+
+
+def test_a_comma_in_a_quoted_local_part_makes_no_other_sender_of_it(node: Node) -> None:
+    record = node.held(header_sender=('"a, b"@example.test',))
+    node.holds(rules=Rules(senders=("example.test",)))
+    node.ask(record)
+    node.step()
+    assert node.found(record) == ("done", "")
 
 
 @pytest.mark.parametrize(

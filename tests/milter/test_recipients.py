@@ -108,13 +108,14 @@ def test_a_message_is_not_sent_where_it_cannot_be_known_who_wants_it(store: Stor
     ("senders", "kept"),
     [
         ([], None),
-        (["a@example.net", "b@example.net"], "a@example.net, b@example.net"),
-        (["a@example.net", "b" * 3_000], f"a@example.net, {UNREADABLE}"),
-        (["b" * 3_000], UNREADABLE),
+        (["a@example.net", "b@example.net"], ["a@example.net", "b@example.net"]),
+        (['"a, b"@example.net'], ['"a, b"@example.net']),
+        (["a@example.net", "b" * 3_000], ["a@example.net", UNREADABLE]),
+        (["b" * 3_000], [UNREADABLE]),
     ],
 )
 def test_whom_sender_names_is_on_disk_where_the_message_is_held(
-    store: Store, tmp_path: Path, senders: list[str], kept: str | None
+    store: Store, tmp_path: Path, senders: list[str], kept: list[str] | None
 ) -> None:
     verdict = sent(store)
     assert isinstance(verdict, Accepted)

@@ -93,8 +93,8 @@ class HoldOrder(NamedTuple):
 
     ``by_itself``: its time has come, and nobody asked for it now. ``asked_at``: what tells it from another
     order about the message. ``sender`` is the envelope's, ``header_from`` what is recorded of From;
-    ``header_sender``: of Sender, '' where the milter did not have the message held. ``places``: where it came
-    from, if its credential had a rule about that and somebody wants it released.
+    ``header_sender``: addresses of Sender, none where the milter did not have the message held. ``places``:
+    where it came from, if its credential had a rule about that and somebody wants it released.
     """
 
     message: str
@@ -111,7 +111,7 @@ class HoldOrder(NamedTuple):
     asked_at: str
     sender: str
     header_from: str
-    header_sender: str = ""
+    header_sender: tuple[str, ...] = ()
     places: tuple[Place, ...] = ()
 
 

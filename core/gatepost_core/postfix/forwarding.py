@@ -2,7 +2,8 @@
 
 On a UNIX socket in ``public/`` below the queue directory, which group ``postdrop`` may reach: a port of TCP
 would relay for every local user, and sendmail(1) needs rights that the daemon's unit does not give it. It
-takes the null sender alone. What main.cf says for other mail does not count there, in either scope.
+takes the null sender alone. What main.cf says for smtpd(8) of other mail does not count there, in either
+scope; the cleanup(8) behind it is the host's in scope ``host``, as for the ports.
 """
 
 from __future__ import annotations
@@ -51,6 +52,8 @@ def _options(settings: Settings) -> Rows:
     yield "smtpd_sasl_auth_enable", "no", _PLAIN
     yield "smtpd_delay_reject", "yes", "The sender is known when it is judged."
     yield "smtpd_relay_restrictions", _RULES, _NULL
+    yield "smtpd_null_access_lookup_key", "<>", "What that rule calls the null sender."
+    yield "local_header_rewrite_clients", "", "Nothing is added to an address that has no domain."
     for name in ("recipient", "data", "end_of_data"):
         yield f"smtpd_{name}_restrictions", "", "All is said in smtpd_relay_restrictions."
     if settings.postfix.scope == "ports":

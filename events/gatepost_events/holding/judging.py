@@ -136,7 +136,7 @@ def _senders(walls: Walls, credential: Credential, order: HoldOrder) -> Iterator
     the message held.
     """
     authors = order.header_from.split(", ") if order.header_from else []
-    others = order.header_sender.split(", ") if order.header_sender else []
+    others = order.header_sender
     for judged in (
         rules.check_envelope_sender(credential, order.sender),
         rules.check_from_header(credential, authors),

@@ -6,6 +6,7 @@ import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -83,12 +84,14 @@ class Records:
         self._writer.close()
 
 
-def _listed(senders: Sequence[str]) -> str:
-    """Return addresses as one text; where not all have room, the last is one that cannot be read."""
-    text = ", ".join(senders)
-    if len(text) <= _SENDERS_KEPT:
-        return text
-    return f"{text[:_SENDERS_KEPT].rpartition(', ')[0]}, {UNREADABLE}".removeprefix(", ")
+def _listed(senders: Sequence[str]) -> list[str]:
+    """Return addresses as they have room; where not all have, the last is one that cannot be read.
+
+    A list, since a local part in quotes may hold what would divide a text.
+    """
+    ends = accumulate(len(one) + 1 for one in senders)
+    kept = [one for one, end in zip(senders, ends, strict=True) if end <= _SENDERS_KEPT]
+    return kept if len(kept) == len(senders) else [*kept, UNREADABLE]
 
 
 def _suppressed(record: MessageRecord, recipient: str, found: Suppression) -> Entry:

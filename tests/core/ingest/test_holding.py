@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -23,13 +24,13 @@ def held_by_us(
     reason: str = "mode hold",
     *,
     scheduled: bool = False,
-    of: str = "",
+    of: Sequence[str] = (),
     places: dict[str, str] | None = None,
 ) -> Entry:
     at = record.created_at
     detail: dict[str, Any] = {"source": "milter", "reason": reason}
     if of:  # as its field Sender has it
-        detail["header_sender"] = of
+        detail["header_sender"] = list(of)
     if places:
         detail["places"] = places
     if scheduled:  # until then

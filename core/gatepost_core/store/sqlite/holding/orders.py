@@ -42,7 +42,8 @@ _ORDER: Final = (
     "SELECT o.message_id, o.verb, m.queue_id, m.account_id, m.credential_id, m.username, m.tags, m.size, "  # noqa: S608
     f"o.note, o.asked_by = '{BY_ITSELF}', o.asked_at, m.sender, m.header_from, coalesce((SELECT "
     "json_extract(e.detail, '$.header_sender') FROM events AS e WHERE e.message_id = m.id AND +e.type = "
-    "'held' AND json_extract(e.detail, '$.source') = 'milter' LIMIT 1), '') FROM hold_orders AS o "
+    "'held' AND json_extract(e.detail, '$.source') = 'milter' AND json_type(e.detail, '$.header_sender') = "
+    "'array' LIMIT 1), '[]') FROM hold_orders AS o "
     "JOIN messages AS m ON m.id = o.message_id WHERE o.message_id = ? AND o.state = 'open'"
 )
 _NODE: Final = "SELECT id FROM nodes WHERE name = ?"
@@ -199,7 +200,7 @@ def _order(connection: sqlite3.Connection, row: Any) -> HoldOrder:
         asked_at,
         sender,
         header_from,
-        header_sender,
+        tuple(map(str, json.loads(header_sender))),
         places,
     )
 
