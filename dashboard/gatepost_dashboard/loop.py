@@ -1,7 +1,8 @@
 """The event loop of the worker: uvicorn's connections on uvloop, each with its bounds.
 
-A request has ``request_seconds`` from its first byte to the end of its header, and 32 KiB for that; for its
-body, and for what a client does not take of an answer, see ``http.bounds``. Threads do what blocks.
+A request has ``request_seconds`` from its first byte to the end of its header, and 32 KiB for that. As long
+has what comes of a body after the answer; and as long may a client take nothing of what is ready for it. For
+bodies that are read, see ``http.bounds``. Threads do what blocks.
 """
 
 from __future__ import annotations
@@ -98,6 +99,7 @@ class _Connection(HttpToolsProtocol):
         super().__init__(config, state, {})
         self._settings = settings
         self.due = 0.0
+        self._unsent, self._taken = 0, 0.0  # bytes that wait for the client; since when there are so many
         self._header = 0  # bytes of it so far; -1: the header is whole
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -122,12 +124,34 @@ class _Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Answer, once the header is there."""
         self._header, self.due = -1, 0.0
+        self._unset_keepalive_if_required()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """Expect another request."""
         self._header = 0
         super().on_message_complete()
+        if self.cycle.response_complete:
+            # It was answered before it was whole; what came since ended the wait for the next: begin it anew.
+            self.due = 0.0
+            self._unset_keepalive_if_required()
+            wait = self.timeout_keep_alive
+            self.timeout_keep_alive_task = self.loop.call_later(wait, self.timeout_keep_alive_handler)
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request; nobody reads what is still to come of this one, so that has its time."""
+        super().on_response_complete()
+        if self._header < 0 and self.cycle.response_complete:
+            self.due = time.monotonic() + self._settings.request_seconds
+
+    def sweep(self, now: float) -> None:
+        """Give up, if it takes too long to say what it wants, or takes nothing, even of what it gets last."""
+        unsent = self.transport.get_write_buffer_size()
+        if unsent != self._unsent:
+            self._unsent, self._taken = unsent, now
+        stuck = unsent and now - self._taken >= self._settings.request_seconds
+        if stuck or (self.due and self.due <= now):
+            self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP."""
@@ -152,12 +176,11 @@ class _Connection(HttpToolsProtocol):
 
 
 def _sweep(state: ServerState) -> None:
-    """End what takes too long to say what it wants."""
+    """End what takes too long."""
     now = time.monotonic()
     for one in list(state.connections):
-        due = getattr(one, "due", 0.0)
-        if due and due <= now:
-            one.transport.abort()
+        if isinstance(one, _Connection):
+            one.sweep(now)
 
 
 def _stamp(state: ServerState) -> None:

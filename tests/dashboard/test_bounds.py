@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,8 @@ from pathlib import Path
 from urllib.parse import quote, urlencode
 
 import pytest
+
+from tests.waiting import until
 
 from .asking import API, Dashboard, dashboard
 
@@ -26,10 +29,15 @@ def raw(one: Dashboard, *pieces: bytes) -> bytes:
     with socket.create_connection(("127.0.0.1", one.port), timeout=60) as client:
         for piece in pieces:
             client.sendall(piece)
-        answer = b""
-        while piece := client.recv(65_536):
-            answer += piece
-        return answer
+        return rest(client)
+
+
+def rest(client: socket.socket) -> bytes:
+    """Return all that comes until the other side hangs up."""
+    answer = b""
+    while piece := client.recv(65_536):
+        answer += piece
+    return answer
 
 
 @pytest.mark.parametrize(
@@ -127,6 +135,60 @@ def test_who_is_slow_is_given_up_and_keeps_nobody_out(strict: Dashboard) -> None
     assert raw(strict, head.encode()) == b""
     assert raw(strict, (head + token).encode()).startswith(b"HTTP/1.1 408 ")
     assert strict.ask("GET", "/openapi.json").status == 200
+
+
+def test_a_body_that_trickles_has_one_time_for_all_of_it(strict: Dashboard) -> None:
+    head = f"POST {API}/credentials HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {strict.operator}\r\n"
+    with socket.create_connection(("127.0.0.1", strict.port), timeout=60) as client:
+        client.sendall(f"{head}Content-Length: 1000\r\n\r\n{{".encode())
+        for _ in range(40):
+            if select.select([client], [], [], 0.2)[0]:
+                break
+            client.sendall(b" ")
+        else:
+            pytest.fail("it was waited for longer than eight times what it has")
+        assert client.recv(65_536).startswith(b"HTTP/1.1 408 ")
+
+
+def test_who_is_answered_before_the_body_is_whole_cannot_keep_the_connection(strict: Dashboard) -> None:
+    head = f"PUT {API}/credentials HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n".encode()
+    held = [socket.create_connection(("127.0.0.1", strict.port), timeout=20) for _ in range(8)]
+    try:
+        for one in held:
+            one.sendall(head)
+            assert one.recv(65_536).startswith(b"HTTP/1.1 405 ")
+            one.sendall(b"x")
+        for one in held:
+            rest(one)
+        assert strict.ask("GET", "/openapi.json").status == 200
+    finally:
+        for one in held:
+            one.close()
+
+
+def test_what_comes_late_of_a_body_is_passed_over_and_the_next_request_answered(api: Dashboard) -> None:
+    head = f"PUT {API}/credentials HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n".encode()
+    with socket.create_connection(("127.0.0.1", api.port), timeout=60) as client:
+        client.sendall(head)
+        assert client.recv(65_536).startswith(b"HTTP/1.1 405 ")
+        client.sendall(b"{}")
+        client.sendall(b"\r\n" + head + b"null" + head)
+        answers = b""
+        while answers.count(b"HTTP/1.1 405 ") < 2:
+            answers += client.recv(65_536)
+
+
+def test_who_takes_nothing_of_the_answers_is_given_up(strict: Dashboard) -> None:
+    ask = f"GET {API}/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    held = [socket.create_connection(("127.0.0.1", strict.port), timeout=60) for _ in range(8)]
+    try:
+        for one in held:
+            one.sendall(ask * 300)
+        assert raw(strict, b"").startswith(b"HTTP/1.1 503 ")
+        until(lambda: not raw(strict, b"").startswith(b"HTTP/1.1 503 "), "a place for somebody else", 20)
+    finally:
+        for one in held:
+            one.close()
 
 
 def test_a_header_has_its_bounds_and_what_is_no_http_is_told(strict: Dashboard) -> None:

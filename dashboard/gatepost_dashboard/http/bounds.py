@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from anyio import fail_after
+from anyio import current_time, fail_after
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -26,17 +26,20 @@ class Bounds:
         if _announced(scope) > self._size:
             await answer(self._too_large())(scope, receive, send)
             return
-        came, whole = 0, False
+        came, whole, left = 0, False, self._seconds
 
         async def receiving() -> Message:
-            nonlocal came, whole
+            nonlocal came, whole, left
             if whole:
                 return await receive()
+            begun = current_time()
             try:
-                with fail_after(self._seconds):
+                with fail_after(left):
                     message = await receive()
             except TimeoutError as error:
                 raise HTTPException(408, "the request did not arrive in time", _CLOSE) from error
+            # For all pieces together; what the app does between them is not the client's time.
+            left = max(0.0, left - (current_time() - begun))
             came += len(message.get("body", b""))
             whole = not message.get("more_body", False)
             if came > self._size:
