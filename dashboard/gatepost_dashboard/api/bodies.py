@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from gatepost_core.domain import Bounces, Mode
 from gatepost_core.domain.access import Role
 
 Text = Annotated[str, Field(max_length=1_000)]
 Texts = Annotated[list[Text], Field(max_length=1_000)]
+
+
+def _in_utc(at: datetime) -> datetime:
+    """Return it in UTC; ValueError for what is before the year 1 there, or after 9999."""
+    try:
+        return at.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("expected a time that is in the years 1 to 9999 in UTC, too") from error
+
+
+# With an offset, RFC 3339; in UTC from here on, so that nothing behind has to count with offsets.
+Time = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 FeatureIn = bool | Text | Texts
 Word = Annotated[str, Field(max_length=64)]
 
@@ -56,7 +69,7 @@ class CredentialChange(Rules, Limits):
     features: dict[Word, FeatureIn] = Field(
         default_factory=dict, max_length=100, examples=[{"trackclicks": True, "tags": ["invoice"]}]
     )
-    expires_at: AwareDatetime | None = Field(None, description="When it ends; null: never.")
+    expires_at: Time | None = Field(None, description="When it ends; null: never.")
     overrides: Literal["allowed", "ignored"] = "allowed"
     edit_signed: bool = False
     header_add: Annotated[list[Text], Field(max_length=50)] = Field(default_factory=list)
@@ -123,7 +136,7 @@ class NewToken(Body):
     networks: Annotated[list[Word], Field(max_length=50)] = Field(
         default_factory=list, description="Where it may be used from; empty: anywhere."
     )
-    expires_at: AwareDatetime | None = Field(None, description="When it ends; null: never.")
+    expires_at: Time | None = Field(None, description="When it ends; null: never.")
 
 
 class NewUser(Body):
@@ -156,7 +169,7 @@ class NewSuppression(Body):
     account: Word | None = Field(None, description="Whose mail; a token of an account may leave it out.")
     credential: Annotated[str, Field(max_length=255)] = Field("", description="Only this one's mail.")
     tag: Annotated[str, Field(max_length=255)] = Field("", description="Only its messages with this tag.")
-    expires_at: AwareDatetime | None = Field(None, description="When it ends; null: never.")
+    expires_at: Time | None = Field(None, description="When it ends; null: never.")
     note: Annotated[str, Field(max_length=300)] = Field("", description="Why, for whoever asks later.")
 
 

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
 from fastapi import Query, Request, Response
-from pydantic import AwareDatetime
 
+from gatepost_dashboard.api.bodies import Time
 from gatepost_dashboard.http import cursor
 
 LIMIT_MOST: Final = 500
@@ -16,8 +16,8 @@ After = Annotated[
     str, Query(max_length=cursor.MOST, description="Where to go on: what 'next' of the page before had.")
 ]
 Text = Annotated[str, Query(max_length=320)]
-Since = Annotated[AwareDatetime | None, Query(description="Not before that time.")]
-Until = Annotated[AwareDatetime | None, Query(description="Before that time.")]
+Since = Annotated[Time | None, Query(description="Not before that time.")]
+Until = Annotated[Time | None, Query(description="Before that time.")]
 Account = Annotated[
     str | None,
     Query(max_length=64, description="Only this account's; without it, an operator's token sees all."),
