@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
@@ -14,12 +16,17 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import StatementError
 
+import gatepost_core.store
 from gatepost_core.settings import StoreSettings
 from gatepost_core.store import StoreError, StoreUnavailable, accounts, database_file, migrate
 from gatepost_core.store.schema import directory, journal
 from gatepost_core.store.sqlite.engine import faults, open_engine
 
 METADATA = {"directory": directory, "journal": journal}
+# Tables stand in several modules: all of them are to be known here, whatever else was imported.
+for module in pkgutil.walk_packages(gatepost_core.store.__path__, "gatepost_core.store."):
+    if ".migrations." not in module.name:
+        importlib.import_module(module.name)
 
 
 @pytest.fixture
