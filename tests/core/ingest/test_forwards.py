@@ -98,6 +98,16 @@ def test_accounts_take_turns_and_so_do_an_account_s_messages(world: World) -> No
         assert [one.file for one in forwarder.due(NOON + HOUR, 3)] == ["r11.eml"]
 
 
+def test_a_message_with_many_reports_has_one_turn_at_a_time(world: World) -> None:
+    flooded, real = numbered(5), numbered(6)
+    world.write(*map(accepted, (flooded, real)))
+    world.write(*[report(number, flooded.id) for number in range(10, 30)], report(70, real.id))
+    world.take()
+    with closing(world.backend.forwarder("node")) as forwarder:
+        found = [forwarder.due(NOON + HOUR, 1)[0].message for _ in range(4)]
+    assert found == [flooded.id, real.id] * 2
+
+
 def test_one_that_waits_is_behind_no_later_one(world: World) -> None:
     records = [numbered(number) for number in range(5, 35)]
     world.write(*map(accepted, records))
@@ -122,6 +132,8 @@ def test_an_account_that_was_sent_enough_is_left_out_and_nothing_of_it_is_change
     with closing(world.backend.forwarder("node")) as forwarder:
         assert [one.account_id for one in forwarder.due(NOON + HOUR, 10, {3})] == [4]
         assert [one.account_id for one in forwarder.due(NOON + HOUR, 10, {3, 4})] == []
+        # Nor does it take a place from others.
+        assert [one.account_id for _ in range(3) for one in forwarder.due(NOON + HOUR, 1, {3})] == [4] * 3
         assert {one.account_id for one in forwarder.due(NOON + HOUR, 10)} == {3, 4}
     assert world.rows("SELECT * FROM forwards") == before
 
