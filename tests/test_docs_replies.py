@@ -14,6 +14,7 @@ from tests.integration.provocations import LIMITED, PLAIN
 
 ROOT = Path(__file__).parents[1]
 DAEMONS = ("core/gatepost_core", "sasl/gatepost_sasl", "milter/gatepost_milter", "policy/gatepost_policy")
+LOGINS = ROOT / "core/gatepost_core/domain/logins/__init__.py"
 # Texts of Postfix's own, which other tests hear from it.
 POSTFIX = (
     "Must issue a STARTTLS",
@@ -82,13 +83,14 @@ def refusals() -> Iterator[str]:
             tree = source(str(path.relative_to(ROOT)))
             names = constants(tree)
             yield from (text for text in names.values() if _CODED.match(text))
-            for call in calls(tree, "_refusal") if path.name == "logins.py" else ():
+            of_logins = path == LOGINS
+            for call in calls(tree, "_refusal") if of_logins else ():
                 text = rendered(call.args[0], names)
                 assert text is not None, f"{path.name}: {ast.unparse(call)}"
                 if "is one of" not in text:  # asked at AUTH only, where every refusal has the same words
                     yield f"550 5.7.1 {text}"
             for call in calls(tree, "Reject", "Defer"):
-                if ast.unparse(call.args[2]) == "text" and path.name == "logins.py":
+                if ast.unparse(call.args[2]) == "text" and of_logins:
                     continue  # in _refusal
                 text = rendered(call.args[2], names)
                 if text is None:

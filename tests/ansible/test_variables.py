@@ -207,7 +207,7 @@ def test_a_diff_of_settings_shows_nothing_of_them(tmp_path: Path) -> None:
         "hosts": "localhost",
         "gather_facts": False,
         "vars": {
-            "gateway_settings": {"ldap": {"bind_password": PASSWORD}},
+            "gateway_settings_written_out": {"ldap": {"bind_password": PASSWORD}},
             "ansible_python_interpreter": sys.executable,
         },
         "tasks": [write],
