@@ -23,7 +23,8 @@ _ANSWER_MOST = 65_536
 def answers(daemon: Daemon, context: Context) -> Iterator[Finding]:
     """Look at a daemon's socket and the way to it, then talk to who listens."""
     name, listen = daemon.name, daemon.listen(context.settings)
-    if not listen:  # it is not to run here
+    if not listen:
+        yield good(f"{name}.listen", "it is not to run here")
         return
     group = _GROUP if daemon.of_postfix else _group(context.store.home.stat().st_gid)
     address = parse_address(listen)
