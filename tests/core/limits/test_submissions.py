@@ -210,6 +210,22 @@ def test_a_credential_has_keys_for_so_many_recipients_and_its_neighbour_as_many(
     assert claim(claims, wanted("a@x.test", "b@x.test", "c@x.test", key="4"), most=3).outcome is Outcome.NEW
 
 
+def test_a_claim_is_never_left_in_a_file_that_was_set_aside_before(
+    claims: Submissions, tmp_path: Path
+) -> None:
+    """When the file is back, whoever heard 451 would hear it for five minutes more."""
+    claim(claims, wanted(key="before"))
+    file = counters_of(tmp_path).with_name("submissions.db")
+    aside = file.with_name("aside")
+    file.rename(aside)
+    file.mkdir()
+    with pytest.raises(StoreUnavailable):
+        claim(claims, wanted(key="later"))
+    file.rmdir()
+    aside.rename(file)
+    assert claim(claims, wanted(key="later")) == claim(claims, wanted(key="another"))
+
+
 def test_what_is_old_is_forgotten_and_nothing_of_it_is_left(claims: Submissions, tmp_path: Path) -> None:
     for number in range(30):
         queued(claims, wanted("a@x.test", "b@x.test", key=f"old {number}"))

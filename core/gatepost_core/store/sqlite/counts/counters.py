@@ -56,6 +56,9 @@ class _Waiting:
 class SqliteCounters(Mended):
     """Counts. ``recount`` reads the journal, ``damaged`` hears where a file that was damaged has gone."""
 
+    # Each message asks, and what was counted in a file that was set aside is of no use to anybody.
+    _looks_first = False
+
     def __init__(
         self,
         file: Path,

@@ -100,6 +100,8 @@ class Mended(Opened, ABC):
     """
 
     _patience = _PATIENCE
+    # Before anything is done: does the file have the name still? Afterwards that is looked at in any case.
+    _looks_first = True
 
     def __init__(
         self,
@@ -160,8 +162,7 @@ class Mended(Opened, ABC):
         return connection
 
     def _connected(self) -> sqlite3.Connection:
-        # Whether the file has the name still is looked at afterwards, and once: it takes a while.
-        if self._connection is not None:
+        if self._connection is not None and not self._looks_first:
             return self._connection
         try:
             return super()._connected()
