@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from itertools import zip_longest
 from typing import Any, Final
 
 from gatepost_core.domain.outcomes import ForwardState, SentTo, Waiting
 from gatepost_core.domain.spooled import Report
-from gatepost_core.store.sqlite.driver import connect, faults, time_in, time_out, transaction
-from gatepost_core.store.sqlite.locate import file_identity
+from gatepost_core.store.sqlite.driver import time_in, time_out, transaction
+from gatepost_core.store.sqlite.holding.reconnecting import Reconnecting
 
 _NOTE: Final = (
     "INSERT OR IGNORE INTO forwards "
@@ -83,14 +82,12 @@ def note(connection: sqlite3.Connection, node: int, reports: Mapping[str, Report
     )
 
 
-class Forwarder:
+class Forwarder(Reconnecting):
     """A node's reports. For one thread; connects when needed, and anew to a journal in another's place."""
 
     def __init__(self, url: str, node: str) -> None:
-        self._url = url
+        super().__init__(url)
         self._node = node
-        self._connection: sqlite3.Connection | None = None
-        self._file: tuple[int, int] | None = None
         # Whose turn came last: the account, and of each account the message.
         self._account = -1
         self._messages: dict[int, str] = {}
@@ -199,28 +196,6 @@ class Forwarder:
         """Let go of what was settled before; return how many are gone, some at a time."""
         with self._used() as connection, transaction(connection):
             return connection.execute(_FORGOTTEN, (time_out(before), _FORGOTTEN_MOST)).rowcount
-
-    def close(self) -> None:
-        """Let go of the connection."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(sqlite3.Error):
-                connection.close()
-
-    @contextmanager
-    def _used(self) -> Iterator[sqlite3.Connection]:
-        with faults(self._url):
-            try:
-                file = file_identity(self._url)
-                if file != self._file:
-                    self.close()
-                    self._file = file
-                if self._connection is None:
-                    self._connection = connect(self._url)
-                yield self._connection
-            except BaseException:
-                self.close()
-                raise
 
 
 def _recipient(one: Waiting) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import zip_longest
 from typing import Any, Final
@@ -14,9 +13,9 @@ from gatepost_core.domain import ids, spooled
 from gatepost_core.domain.outcomes import BY_ITSELF, HELPER_ASKED, STAYS, HoldOrder, HoldState
 from gatepost_core.domain.rules.places import Place, kept
 from gatepost_core.store.ingest.intake import Noted
-from gatepost_core.store.sqlite.driver import connect, faults, time_out, transaction
+from gatepost_core.store.sqlite.driver import time_out, transaction
+from gatepost_core.store.sqlite.holding.reconnecting import Reconnecting
 from gatepost_core.store.sqlite.ingesting import Ingester
-from gatepost_core.store.sqlite.locate import file_identity
 
 # Somebody waits for what he asked for, and what is dropped is not to be sent meanwhile.
 _CLASSES: Final = (
@@ -70,15 +69,13 @@ _PLACES: Final = (
 _NOTE_MOST: Final = 500
 
 
-class Holder:
+class Holder(Reconnecting):
     """For one thread; connects when it is needed, and anew to a journal that took another's place."""
 
     def __init__(self, url: str, node: str, ingester: Ingester) -> None:
-        self._url = url
+        super().__init__(url)
         self._node = node
         self._ingester = ingester
-        self._connection: sqlite3.Connection | None = None
-        self._file: tuple[int, int] | None = None
         # Of each kind of order, the account that was looked at last.
         self._turn: dict[int, int] = {}
 
@@ -160,25 +157,7 @@ class Holder:
     def close(self) -> None:
         """Let go of the connection."""
         self._ingester.close()
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(sqlite3.Error):
-                connection.close()
-
-    @contextmanager
-    def _used(self) -> Iterator[sqlite3.Connection]:
-        with faults(self._url):
-            try:
-                file = file_identity(self._url)
-                if file != self._file:
-                    self.close()
-                    self._file = file
-                if self._connection is None:
-                    self._connection = connect(self._url)
-                yield self._connection
-            except BaseException:
-                self.close()
-                raise
+        super().close()
 
 
 def _order(connection: sqlite3.Connection, row: Any) -> HoldOrder:
